@@ -1,0 +1,40 @@
+# On a machine with python3, make and PyPI: `make demo` and `make test` do everything.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test fast lint notebooks clean
+
+demo: .venv/installed
+	$(BIN)/tfaas-nb demo --output demo
+
+test: lint
+	$(BIN)/python -m pytest -n 2 tests
+	$(MAKE) notebooks
+
+# What one runs while working: no training, no simulation.
+fast: .venv/tested
+	$(BIN)/python -m pytest -n 2 -m "not slow" tests
+
+lint: .venv/tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+notebooks: .venv/tested
+	$(BIN)/python -m pytest -p no:xdist --nbval --nbval-current-env \
+	    --nbval-sanitize-with notebooks/sanitize.cfg notebooks
+
+clean:
+	rm -rf .venv demo build dist
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) --constraint constraints.txt --editable .
+	touch $@
+
+.venv/tested: .venv/installed
+	$(PIP) --constraint constraints.txt --editable '.[simulation,test]'
+	touch $@
