@@ -1,0 +1,1 @@
+"""ROOT files → `Dataset`: reading, the packaged sample, and the simulation that made it."""

@@ -1,0 +1,227 @@
+"""Events as arrays: features, classes, weights, and where they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tfaas_nb.errors import DataError
+from tfaas_nb.features import FeatureSet
+from tfaas_nb.table import Table
+
+SIGNAL = 1
+BACKGROUND = 0
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that events were read from.
+
+    Attributes
+    ----------
+    file : str
+        File name, without its folder.
+    role : str
+        ``"signal"``, ``"background"`` or ``"events"``.
+    tree : str
+        Tree within the file.
+    events : int
+        Events read.
+    sha256 : str
+        Hash of the file's content; empty for files read over a network.
+    """
+
+    file: str
+    role: str
+    tree: str
+    events: int
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class FeatureSummary:
+    """Where the values of a feature lie, absent jets left out.
+
+    Attributes
+    ----------
+    name, unit : str
+        The feature and its unit.
+    low, median, high : float
+        1 %, 50 % and 99 % quantiles; zero when no event has the jet.
+    present : float
+        Fraction of events that have the jet.
+    """
+
+    name: str
+    unit: str
+    low: float
+    median: float
+    high: float
+    present: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for ``params.json``."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Dataset:
+    """Events with their classes and weights.
+
+    Attributes
+    ----------
+    X : numpy.ndarray
+        Raw physics values, float32 of shape (events, features).
+    y : numpy.ndarray
+        Class, int8 of shape (events,): 1 signal, 0 background.
+    weight : numpy.ndarray
+        Event weights, float32 of shape (events,).
+    features : FeatureSet
+        What the columns are.
+    sources : tuple of Source
+        Files the events were read from.
+    """
+
+    X: npt.NDArray[np.float32]
+    y: npt.NDArray[np.int8]
+    weight: npt.NDArray[np.float32]
+    features: FeatureSet
+    sources: tuple[Source, ...] = ()
+
+    def __post_init__(self) -> None:
+        expected = (len(self.y), len(self.features))
+        if self.X.shape != expected or self.weight.shape != self.y.shape:
+            raise DataError(
+                f"a dataset of {len(self.y)} events needs X of shape {expected} and weight of "
+                f"shape {self.y.shape}, got {self.X.shape} and {self.weight.shape}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __getitem__(self, events: Any) -> Dataset:
+        """Some of the events: a slice, a mask or an array of positions."""
+        return replace(self, X=self.X[events], y=self.y[events], weight=self.weight[events])
+
+    @property
+    def signal(self) -> Dataset:
+        """The signal events."""
+        return self[self.y == SIGNAL]
+
+    @property
+    def background(self) -> Dataset:
+        """The background events."""
+        return self[self.y == BACKGROUND]
+
+    def event(self, position: int) -> dict[str, float]:
+        """One event as ``{feature: value}``, the form a client sends.
+
+        Raises
+        ------
+        DataError
+            If there is no event at that position.
+        """
+        if not 0 <= position < len(self):
+            raise DataError(f"there is no event {position}: the dataset has {len(self)} events")
+        return dict(zip(self.features.names, map(float, self.X[position]), strict=True))
+
+    def split(self, test: float = 0.3, seed: int = 1) -> tuple[Dataset, Dataset]:
+        """Training and test events, drawn at random with the same class mixture in both.
+
+        Parameters
+        ----------
+        test : float
+            Fraction of the events in the second part.
+        seed : int
+            The same seed gives the same split.
+
+        Raises
+        ------
+        DataError
+            If a class would be missing from either part.
+        """
+        from sklearn.model_selection import train_test_split
+
+        try:
+            first, second = train_test_split(
+                np.arange(len(self)), test_size=test, random_state=seed, stratify=self.y
+            )
+        except ValueError as error:
+            raise DataError(f"cannot split {len(self)} events with test={test}: {error}") from error
+        return self[np.sort(first)], self[np.sort(second)]
+
+    def present(self, feature: str) -> npt.NDArray[np.bool_]:
+        """Which events have a feature: for a jet's, those that have the jet; shape (events,)."""
+        features, column = self.features, self.features.names.index(feature)
+        if column < len(features.event):
+            return np.ones(len(self), dtype=bool)
+        slot = (column - len(features.event)) % features.jets
+        order = self.X[:, features.jet_columns(features.order_by)]
+        return np.asarray(order[:, slot] != features.padding)
+
+    def summaries(self) -> tuple[FeatureSummary, ...]:
+        """The range of every feature, in the order of the columns."""
+        return tuple(
+            _summary(name, self.features.variable(name).unit, self.X[:, i], self.present(name))
+            for i, name in enumerate(self.features.names)
+        )
+
+    def describe(self) -> Table:
+        """Ranges of the features as a table that shows itself."""
+        return Table(
+            ("feature", "unit", "1 %", "median", "99 %", "present"),
+            tuple(
+                (s.name, s.unit, s.low, s.median, s.high, f"{s.present:.1%}")
+                for s in self.summaries()
+            ),
+            caption=repr(self),
+        )
+
+    def __repr__(self) -> str:
+        signal = int(np.count_nonzero(self.y == SIGNAL))
+        return (
+            f"Dataset({signal} signal + {len(self) - signal} background events, "
+            f"{len(self.features)} features)"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = tuple((s.file, s.role, s.tree, s.events) for s in self.sources)
+        return Table(("file", "role", "tree", "events read"), rows, repr(self))._repr_html_()
+
+
+def _summary(
+    name: str,
+    unit: str,
+    values: npt.NDArray[np.float32],
+    present: npt.NDArray[np.bool_],
+) -> FeatureSummary:
+    kept = values[present]
+    low, median, high = np.quantile(kept, [0.01, 0.5, 0.99]) if len(kept) else (0.0, 0.0, 0.0)
+    fraction = len(kept) / len(values) if len(values) else 0.0
+    return FeatureSummary(name, unit, float(low), float(median), float(high), fraction)
+
+
+def concatenate(parts: Sequence[Dataset]) -> Dataset:
+    """All events of datasets with the same features, in the given order.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to join or the feature sets differ.
+    """
+    if not parts:
+        raise DataError("there is no dataset to concatenate")
+    if any(part.features != parts[0].features for part in parts):
+        names = sorted({part.features.name for part in parts})
+        raise DataError(f"datasets with different feature sets cannot be joined: {names}")
+    return Dataset(
+        X=np.concatenate([part.X for part in parts]),
+        y=np.concatenate([part.y for part in parts]),
+        weight=np.concatenate([part.weight for part in parts]),
+        features=parts[0].features,
+        sources=tuple(source for part in parts for source in part.sources),
+    )

@@ -1,0 +1,152 @@
+"""The error tree: one child for each arrow of the sentence, each with its HTTP status.
+
+Every message says what was wrong, where, and what to do next.  The server answers
+``{"error": message, "kind": class name}`` with the class's `status`; the client turns
+that answer back into the same class, so code in a cell and code across the network
+catch the same exceptions.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class TfaasError(Exception):
+    """Whatever tfaas_nb raises on purpose.
+
+    Attributes
+    ----------
+    status : int
+        The HTTP status with which a server reports this error.
+    """
+
+    status: ClassVar[int] = 500
+
+
+class MissingExtra(TfaasError, ImportError):
+    """An optional dependency is not installed; the message names the extra to install."""
+
+    status = 501
+
+
+class DataError(TfaasError):
+    """A ROOT file, tree or branch does not give the events that were asked for."""
+
+    status = 422
+
+
+class FeatureError(TfaasError):
+    """Feature names or values do not fit what the model was trained on."""
+
+    status = 422
+
+
+class TrainingError(TfaasError):
+    """A classifier was asked for what it cannot do yet, or could not be trained."""
+
+    status = 422
+
+
+class GraphError(TfaasError):
+    """A TensorFlow graph cannot be read, is not an inference graph, or may not be served."""
+
+    status = 422
+
+
+class BundleError(TfaasError):
+    """A bundle lacks a part, or its parts contradict each other."""
+
+    status = 422
+
+
+class RepositoryError(TfaasError):
+    """The model directory could not be read or written, or a stored model is damaged."""
+
+    status = 500
+
+
+class ModelNotFound(TfaasError):
+    """No model of that name is served here."""
+
+    status = 404
+
+
+class RequestError(TfaasError):
+    """A request could not be decoded."""
+
+    status = 400
+
+
+class Unauthorized(RequestError):
+    """The token is missing or wrong."""
+
+    status = 401
+
+
+class Forbidden(RequestError):
+    """The request came in under a host name or from a page that may not ask."""
+
+    status = 403
+
+
+class RouteNotFound(RequestError):
+    """No such address on this server."""
+
+    status = 404
+
+
+class MethodNotAllowed(RequestError):
+    """The address exists, but not for this HTTP method."""
+
+    status = 405
+
+
+class TooLarge(RequestError):
+    """A body, an archive or a number of events is over the limit."""
+
+    status = 413
+
+
+class ServerError(TfaasError):
+    """The server could not start, stop or answer."""
+
+    status = 500
+
+
+class ServerUnreachable(ServerError):
+    """Nothing answered at the address, or not in time."""
+
+    status = 502
+
+
+def _tree(root: type[TfaasError]) -> dict[str, type[TfaasError]]:
+    found = {root.__name__: root}
+    for child in root.__subclasses__():
+        found.update(_tree(child))
+    return found
+
+
+def from_answer(status: int, kind: str | None, message: str) -> TfaasError:
+    """The exception that a server's error answer stands for.
+
+    Parameters
+    ----------
+    status : int
+        HTTP status of the answer.
+    kind : str or None
+        Class name from the answer's ``kind``; a Go TFaaS sends none.
+    message : str
+        Text from the answer's ``error``.
+
+    Returns
+    -------
+    TfaasError
+        An instance of the named class, else of the first class with that status,
+        else of `RequestError` (4xx) or `ServerError`.
+    """
+    tree = _tree(TfaasError)
+    if kind in tree:
+        return tree[kind](message)
+    by_status = {cls.status: cls for cls in (ModelNotFound, Unauthorized, Forbidden, TooLarge)}
+    fallback = RequestError if 400 <= status < 500 else ServerError
+    return by_status.get(status, fallback)(message)

@@ -1,0 +1,251 @@
+"""What a classifier reads of an event: ordered names, units, how many jets, the padding.
+
+A `FeatureSet` is the contract between the ROOT file, the training and every later
+request: the same names in the same order, raw physics values, absent jets padded.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from tfaas_nb.errors import FeatureError
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One quantity of an event or of each of its jets.
+
+    Attributes
+    ----------
+    name : str
+        Name of the branch and stem of the feature names.
+    unit : str
+        ``"GeV"``, ``"rad"`` or ``""`` for a pure number.
+    title : str
+        Axis title, in matplotlib's math text.
+    """
+
+    name: str
+    unit: str = ""
+    title: str = ""
+
+    @property
+    def axis(self) -> str:
+        """Axis title with its unit, for instance ``$p_T$ [GeV]``."""
+        title = self.title or self.name
+        return f"{title} [{self.unit}]" if self.unit else title
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """Ordered features of an event: per-event variables, then per-jet variables slot by slot.
+
+    The order is that of TFaaS's published demo: each jet variable fills its slots
+    ``name_0 … name_{jets-1}`` before the next one starts; slot 0 is the leading jet.
+
+    Attributes
+    ----------
+    name : str
+        Name of the set.
+    event : tuple of Variable
+        Per-event variables.
+    jet : tuple of Variable
+        Per-jet variables.
+    jets : int
+        Jets kept per event; further ones are dropped, absent ones padded.
+    order_by : str
+        Jet variable by which jets are ordered, largest first.
+    padding : float
+        Value of absent jets.
+    """
+
+    name: str
+    event: tuple[Variable, ...]
+    jet: tuple[Variable, ...]
+    jets: int = 5
+    order_by: str = "jetPt"
+    padding: float = 0.0
+
+    def __post_init__(self) -> None:
+        if len(set(self.names)) != len(self.names):
+            twice = sorted({n for n in self.names if self.names.count(n) > 1})
+            raise FeatureError(f"feature set {self.name!r} names {', '.join(twice)} more than once")
+        if self.jet and self.order_by not in {v.name for v in self.jet}:
+            raise FeatureError(
+                f"feature set {self.name!r} orders jets by {self.order_by!r}, "
+                f"which is none of its jet variables {[v.name for v in self.jet]}"
+            )
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Feature names in the order of the columns."""
+        slots = [f"{v.name}_{i}" for v in self.jet for i in range(self.jets)]
+        return (*(v.name for v in self.event), *slots)
+
+    @cached_property
+    def branches(self) -> tuple[str, ...]:
+        """Branches to read: the event's, then the jets'."""
+        return tuple(v.name for v in (*self.event, *self.jet))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def variable(self, feature: str) -> Variable:
+        """The variable that a feature such as ``jetPt_0`` is a slot of.
+
+        Raises
+        ------
+        FeatureError
+            If there is no such feature.
+        """
+        by_feature = {v.name: v for v in self.event}
+        by_feature.update({f"{v.name}_{i}": v for v in self.jet for i in range(self.jets)})
+        if feature not in by_feature:
+            raise FeatureError(_unknown(feature, self.names))
+        return by_feature[feature]
+
+    def jet_columns(self, variable: str) -> slice:
+        """The columns that hold a jet variable, leading jet first."""
+        start = self.names.index(f"{variable}_0")
+        return slice(start, start + self.jets)
+
+    def matrix(self, events: Any) -> tuple[Any, bool]:
+        """Events as a float32 array of shape (events, features), and whether it was one event.
+
+        Parameters
+        ----------
+        events : array of shape (events, features) or (features,), or mapping
+            In the order of the features, or one event as ``{feature: value}``.
+
+        Raises
+        ------
+        FeatureError
+            If names or number of features differ.
+        """
+        import numpy as np
+
+        if isinstance(events, Mapping):
+            positions = order_keys(self.names, tuple(events))
+            values = list(events.values())
+            events = [values[i] for i in positions]
+        X = np.ascontiguousarray(events, dtype=np.float32)
+        single = X.ndim == 1
+        X = np.atleast_2d(X)
+        if X.ndim != 2 or X.shape[1] != len(self):
+            raise FeatureError(
+                f"events have shape {X.shape}; {self.name!r} needs (events, {len(self)})"
+            )
+        return X, single
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for a JSON file; `from_dict` reads them back."""
+        return {
+            "name": self.name,
+            "event": [vars(v).copy() for v in self.event],
+            "jet": [vars(v).copy() for v in self.jet],
+            "jets": self.jets,
+            "order_by": self.order_by,
+            "padding": self.padding,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> FeatureSet:
+        """The feature set that `to_dict` described.
+
+        Raises
+        ------
+        FeatureError
+            If a part is missing or of the wrong kind.
+        """
+        try:
+            return cls(
+                name=str(values["name"]),
+                event=tuple(Variable(**v) for v in values["event"]),
+                jet=tuple(Variable(**v) for v in values["jet"]),
+                jets=int(values["jets"]),
+                order_by=str(values["order_by"]),
+                padding=float(values["padding"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise FeatureError(f"not a description of a feature set: {error}") from error
+
+    def __repr__(self) -> str:
+        return f"FeatureSet({self.name!r}, {len(self)} features, {self.jets} jets)"
+
+
+def order_keys(expected: Sequence[str], given: Sequence[str]) -> tuple[int, ...]:
+    """Where each expected feature stands among the given keys.
+
+    Parameters
+    ----------
+    expected : sequence of str
+        Feature names in the model's order.
+    given : sequence of str
+        Keys in the order in which a client sent its values.
+
+    Returns
+    -------
+    tuple of int
+        ``values[i]`` for ``i`` in it are the values in the model's order.
+
+    Raises
+    ------
+    FeatureError
+        Naming every key that is missing, unknown or sent twice.
+    """
+    position = {key: i for i, key in enumerate(given)}
+    faults = []
+    if len(position) != len(given):
+        faults.append("sent more than once: " + _listed(_repeated(given)))
+    unknown = [key for key in given if key not in set(expected)]
+    missing = [name for name in expected if name not in position]
+    if unknown:
+        faults.append("; ".join(_unknown(key, missing or expected) for key in unknown[:3]))
+    if missing:
+        faults.append("missing: " + _listed(missing))
+    if faults:
+        raise FeatureError("the keys do not fit the model: " + "; ".join(faults))
+    return tuple(position[name] for name in expected)
+
+
+def _repeated(keys: Sequence[str]) -> list[str]:
+    seen: set[str] = set()
+    return [key for key in keys if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
+
+
+def _listed(names: Iterable[str], limit: int = 8) -> str:
+    names = list(names)
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
+
+
+def _unknown(key: object, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(str(key), known, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"unknown key {key!r}{hint}"
+
+
+_JET = "AK8 jet"
+
+#: The 42 features of TFaaS's published tt̄ → all-hadronic demo, in its order.
+TTBAR_ALL_HADRONIC = FeatureSet(
+    name="ttbar-all-hadronic",
+    event=(
+        Variable("nJets", "", "Number of AK8 jets"),
+        Variable("nLeptons", "", "Number of leptons"),
+    ),
+    jet=(
+        Variable("jetEta", "", rf"{_JET} $\eta$"),
+        Variable("jetMass", "GeV", rf"{_JET} mass"),
+        Variable("jetMassSoftDrop", "GeV", rf"{_JET} soft-drop mass"),
+        Variable("jetPhi", "rad", rf"{_JET} $\phi$"),
+        Variable("jetPt", "GeV", rf"{_JET} $p_T$"),
+        Variable("jetTau1", "", rf"{_JET} $\tau_1$"),
+        Variable("jetTau2", "", rf"{_JET} $\tau_2$"),
+        Variable("jetTau3", "", rf"{_JET} $\tau_3$"),
+    ),
+)
