@@ -1,0 +1,297 @@
+"""The classifier a physicist holds: fit, predict, evaluate, freeze, bundle."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from datetime import datetime, timezone
+from importlib.metadata import version
+from typing import Any
+
+import numpy.typing as npt
+
+from tfaas_nb import network, training
+from tfaas_nb.bundle import Bundle
+from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.errors import TrainingError
+from tfaas_nb.evaluation import Evaluation
+from tfaas_nb.features import FeatureSet
+from tfaas_nb.graph import FrozenGraph
+from tfaas_nb.network import Architecture
+from tfaas_nb.training import Epoch, Events, History, Settings
+
+_FEWEST_EVENTS = 20
+
+
+class Classifier:
+    """Signal against background, on the features of a `Dataset`.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        How to fit.
+    architecture : Architecture, optional
+        Sizes of the network.
+    label : str
+        Name of the output: the class whose probability the score is.
+    **options
+        Attributes of `Settings` or `Architecture` to change, for instance ``epochs=10``.
+
+    Raises
+    ------
+    TrainingError
+        If an option does not exist or has an impossible value.
+
+    Examples
+    --------
+    >>> classifier = Classifier(epochs=10, seed=3).fit(train)  # doctest: +SKIP
+    >>> classifier.evaluate(test)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        architecture: Architecture | None = None,
+        label: str = "signal",
+        **options: Any,
+    ) -> None:
+        self.settings = _changed(settings or Settings(), options)
+        self.architecture = _changed(architecture or Architecture(), options)
+        self.label = label
+        if options:
+            known = sorted(f.name for c in (Settings, Architecture) for f in fields(c))
+            raise TrainingError(f"unknown options {sorted(options)}; there are {known}")
+        self._fitted: _Fitted | None = None
+        self._evaluation: Evaluation | None = None
+
+    def fit(
+        self,
+        data: Dataset,
+        progress: bool = True,
+        on_epoch: Callable[[Epoch], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> Classifier:
+        """Train on a dataset; a second call starts anew.
+
+        Parameters
+        ----------
+        data : Dataset
+            Training events of both classes; a part is held out for the validation loss.
+        progress : bool
+            Show a progress bar (in a notebook, a widget).
+        on_epoch : callable, optional
+            Called after each epoch.
+        should_stop : callable, optional
+            Asked often; when it answers True, training ends with the best weights so far,
+            as it does on `KeyboardInterrupt`.
+
+        Raises
+        ------
+        TrainingError
+            If there are too few events of a class, or training was interrupted before the
+            first epoch ended.
+        """
+        _check_classes(data)
+        settings = self.settings
+        kept, held_out = data.split(settings.validation, settings.seed)
+        model = network.build(kept.features, kept.X, self.architecture, settings.seed)
+        with _ProgressBar(settings.epochs, enabled=progress) as show:
+            history = training.fit(
+                model,
+                Events(kept.X, kept.y, kept.weight),
+                Events(held_out.X, held_out.y, held_out.weight),
+                settings,
+                _both(show, on_epoch),
+                should_stop,
+            )
+        self._fitted = _Fitted(model, data, history)
+        self._evaluation = None
+        return self
+
+    @property
+    def model(self) -> Any:
+        """The fitted `keras.Model`: float32 (events, features) → float32 (events, 1)."""
+        return self._fit_result().model
+
+    @property
+    def history(self) -> History:
+        """What happened in the training."""
+        return self._fit_result().history
+
+    @property
+    def features(self) -> FeatureSet:
+        """The features it was trained on."""
+        return self._fit_result().data.features
+
+    def predict(self, events: Dataset | npt.ArrayLike | Mapping[str, float]) -> Any:
+        """Scores: the probability of signal.
+
+        Parameters
+        ----------
+        events : Dataset, array of shape (events, features) or (features,), or mapping
+            Raw physics values in the order of the training features, or one event by name.
+
+        Returns
+        -------
+        numpy.ndarray or float
+            float32 of shape (events,); a float for one event.
+
+        Raises
+        ------
+        TrainingError
+            If it was not fitted.
+        FeatureError
+            If names or number of features differ from the training's.
+        """
+        X, single = self.features.matrix(_values(events))
+        scores = network.predict(self.model, X)[:, 0]
+        return float(scores[0]) if single else scores
+
+    def evaluate(self, data: Dataset) -> Evaluation:
+        """Judge it on events it has not seen.
+
+        Raises
+        ------
+        TrainingError
+            If it was not fitted.
+        DataError
+            If a class is missing.
+        """
+        self._evaluation = Evaluation.of(data, self.predict(data))
+        return self._evaluation
+
+    def freeze(self) -> FrozenGraph:
+        """The network as one inference graph with constant weights.
+
+        Raises
+        ------
+        TrainingError
+            If it was not fitted.
+        """
+        return FrozenGraph.freeze(self.model, self.features.names)
+
+    def bundle(self, name: str, description: str = "") -> Bundle:
+        """Freeze it and add all that a server or a colleague must know.
+
+        Parameters
+        ----------
+        name : str
+            Name under which it will be served.
+        description : str, optional
+            A sentence for people.
+
+        Raises
+        ------
+        TrainingError
+            If it was not fitted.
+        BundleError
+            If the name is not usable.
+        """
+        data = self._fit_result().data
+        return Bundle.create(
+            name,
+            self.freeze(),
+            labels=(self.label,),
+            features=[summary.to_dict() for summary in data.summaries()],
+            card=self._card(),
+            description=description,
+        )
+
+    def _card(self) -> dict[str, Any]:
+        fitted = self._fit_result()
+        card = {
+            "features": fitted.data.features.to_dict(),
+            "training": [vars(source).copy() for source in fitted.data.sources],
+            "events": {
+                "signal": len(fitted.data.signal),
+                "background": len(fitted.data.background),
+            },
+            "settings": vars(self.settings).copy(),
+            "architecture": vars(self.architecture).copy(),
+            "history": repr(fitted.history),
+            "versions": {
+                package: version(package)
+                for package in ("tfaas-nb", "tensorflow", "keras", "uproot", "numpy")
+            }
+            | {"python": sys.version.split()[0]},
+            "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        }
+        return card | ({"evaluation": self._evaluation.to_dict()} if self._evaluation else {})
+
+    def _fit_result(self) -> _Fitted:
+        if self._fitted is None:
+            raise TrainingError("the classifier is not trained yet: call fit(train) first")
+        return self._fitted
+
+    def __repr__(self) -> str:
+        if self._fitted is None:
+            return "Classifier(not trained)"
+        return f"Classifier({self.features.name!r}, {self.history!r})"
+
+    def _repr_html_(self) -> str:
+        if self._fitted is None:
+            return f"<p>{self!r}</p>"
+        return self.history._repr_html_()
+
+
+class _Fitted:
+    def __init__(self, model: Any, data: Dataset, history: History) -> None:
+        self.model, self.data, self.history = model, data, history
+
+
+def _changed(value: Any, options: dict[str, Any]) -> Any:
+    """The dataclass with those options that are attributes of it, which are taken out."""
+    own = {f.name: options.pop(f.name) for f in fields(value) if f.name in options}
+    return replace(value, **own)
+
+
+def _check_classes(data: Dataset) -> None:
+    for name, part in (("signal", data.signal), ("background", data.background)):
+        if len(part) < _FEWEST_EVENTS:
+            raise TrainingError(
+                f"there are {len(part)} {name} events: training needs at least {_FEWEST_EVENTS}"
+            )
+        if not part.weight.sum() > 0:
+            raise TrainingError(f"the {name} events have no weight")
+
+
+def _both(
+    first: Callable[[Epoch], None], second: Callable[[Epoch], None] | None
+) -> Callable[[Epoch], None]:
+    def call(epoch: Epoch) -> None:
+        first(epoch)
+        if second:
+            second(epoch)
+
+    return call
+
+
+def _values(events: Any) -> Any:
+    return events.X if isinstance(events, Dataset) else events
+
+
+class _ProgressBar:
+    """A bar over epochs, in a terminal or a notebook, that names the validation loss."""
+
+    def __init__(self, epochs: int, enabled: bool) -> None:
+        from tqdm.auto import tqdm
+
+        self._bar = tqdm(
+            total=epochs, desc="training", unit="epoch", disable=not enabled, leave=True
+        )
+
+    def __enter__(self) -> Callable[[Epoch], None]:
+        return self._show
+
+    def _show(self, epoch: Epoch) -> None:
+        self._bar.set_postfix(
+            loss=f"{epoch.loss:.4f}",
+            val_loss=f"{epoch.val_loss:.4f}",
+            val_auc=f"{epoch.val_auc:.4f}",
+            refresh=False,
+        )
+        self._bar.update()
+
+    def __exit__(self, *exc: object) -> None:
+        self._bar.close()

@@ -1,0 +1,282 @@
+"""Fitting a network: compiled steps over data that stays in TensorFlow, best weights kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tfaas_nb.errors import TrainingError
+from tfaas_nb.metrics import Roc
+from tfaas_nb.network import predict
+from tfaas_nb.table import Table
+
+#: Steps in one call into TensorFlow: few enough that a Stop is heard at once.
+_STEPS_PER_CALL = 64
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network is fitted.
+
+    Attributes
+    ----------
+    epochs : int
+        Most passes over the training events.
+    batch_size : int
+        Events in a step.
+    learning_rate : float
+        Initial step size of AdamW; multiplied by `decay` after `decay_after` epochs without
+        a better validation loss.
+    weight_decay : float
+        AdamW's weight decay.
+    patience : int
+        Epochs without a better validation loss after which training ends.
+    validation : float
+        Fraction of the training events held out to see the validation loss.
+    seed : int
+        Decides held-out events, initial weights, dropout and order of events.
+    """
+
+    epochs: int = 40
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-3
+    decay: float = 0.3
+    decay_after: int = 3
+    patience: int = 8
+    validation: float = 0.15
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "learning_rate", "decay_after", "patience"):
+            if not getattr(self, name) > 0:
+                raise TrainingError(f"{name} must be positive, not {getattr(self, name)}")
+        if not 0 < self.validation < 1:
+            raise TrainingError(f"validation must lie between 0 and 1, not {self.validation}")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the training events: mean losses (binary cross-entropy), validation AUC."""
+
+    number: int
+    loss: float
+    val_loss: float
+    val_auc: float
+    learning_rate: float
+
+
+@dataclass(frozen=True, repr=False)
+class History:
+    """What happened in a training.
+
+    Attributes
+    ----------
+    epochs : tuple of Epoch
+        In order; numbers start at 1.
+    best : int
+        Number of the epoch whose weights were kept.
+    stopped : str
+        ``"finished"``, ``"early"`` (no better validation loss) or ``"interrupted"``.
+    """
+
+    epochs: tuple[Epoch, ...]
+    best: int
+    stopped: str
+
+    def table(self) -> Table:
+        """One row per epoch."""
+        rows = tuple(
+            (e.number, e.loss, e.val_loss, e.val_auc, "best" if e.number == self.best else "")
+            for e in self.epochs
+        )
+        columns = ("epoch", "loss", "validation loss", "validation AUC", "")
+        return Table(columns, rows, repr(self))
+
+    def __repr__(self) -> str:
+        auc = self.epochs[self.best - 1].val_auc
+        return (
+            f"History({len(self.epochs)} epochs, {self.stopped}, "
+            f"best {self.best}: validation AUC {auc:.4f})"
+        )
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """Arrays of events: X (n, features) float32, y (n,), weight (n,)."""
+
+    X: npt.NDArray[np.float32]
+    y: npt.NDArray[Any]
+    weight: npt.NDArray[np.float32]
+
+
+def fit(
+    model: Any,
+    training: Events,
+    validation: Events,
+    settings: Settings,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> History:
+    """Fit a network in place; it ends with the weights of its best epoch.
+
+    A `KeyboardInterrupt`, or `should_stop` answering True, ends the training with the best
+    weights so far.
+
+    Raises
+    ------
+    TrainingError
+        If it was interrupted before the first epoch ended, or the loss is not finite.
+    """
+    loop = _Loop(model, training, validation, settings, should_stop or (lambda: False))
+    try:
+        for epoch in loop.epochs():
+            if on_epoch:
+                on_epoch(epoch)
+    except KeyboardInterrupt:
+        loop.stopped = "interrupted"
+    return loop.finish()
+
+
+class _Loop:
+    def __init__(
+        self,
+        model: Any,
+        training: Events,
+        validation: Events,
+        settings: Settings,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        import keras
+
+        self.model, self.validation, self.settings = model, validation, settings
+        self.should_stop = should_stop
+        self.count = len(training.y)
+        self.optimizer = keras.optimizers.AdamW(
+            settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self.optimizer.build(model.trainable_variables)
+        self.steps = _compiled_steps(model, self.optimizer, training)
+        self.done: list[Epoch] = []
+        self.best: Epoch | None = None
+        self.best_weights: list[Any] = []
+        self.stopped = "finished"
+
+    def epochs(self) -> Iterator[Epoch]:
+        random = np.random.default_rng(self.settings.seed)
+        for number in range(1, self.settings.epochs + 1):
+            loss = self._one_pass(random.permutation(self.count))
+            if loss is None:
+                self.stopped = "interrupted"
+                return
+            epoch = self._validated(number, loss)
+            self.done.append(epoch)
+            self._keep_if_best(epoch)
+            yield epoch
+            if self._stale(epoch) >= self.settings.patience:
+                self.stopped = "early"
+                return
+            if self._stale(epoch) and self._stale(epoch) % self.settings.decay_after == 0:
+                self.optimizer.learning_rate.assign(epoch.learning_rate * self.settings.decay)
+
+    def _one_pass(self, order: npt.NDArray[np.int64]) -> float | None:
+        """Mean loss of a pass over all events; None when stopped within it."""
+        total = 0.0
+        for batches in _calls(order, self.settings.batch_size):
+            if self.should_stop():
+                return None
+            total += float(self.steps(batches))
+        loss = total / self.count
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss became {loss} in epoch {len(self.done) + 1}: "
+                f"lower the learning rate (now {self.settings.learning_rate})"
+            )
+        return loss
+
+    def _validated(self, number: int, loss: float) -> Epoch:
+        v = self.validation
+        scores = predict(self.model, v.X)[:, 0]
+        return Epoch(
+            number=number,
+            loss=loss,
+            val_loss=_cross_entropy(v.y, scores, v.weight),
+            val_auc=Roc.of(v.y, scores, v.weight).auc,
+            learning_rate=float(self.optimizer.learning_rate),
+        )
+
+    def _keep_if_best(self, epoch: Epoch) -> None:
+        if self.best is None or epoch.val_loss < self.best.val_loss:
+            self.best = epoch
+            self.best_weights = self.model.get_weights()
+
+    def _stale(self, epoch: Epoch) -> int:
+        return epoch.number - self.best.number if self.best else 0
+
+    def finish(self) -> History:
+        if self.best is None:
+            raise TrainingError("training was interrupted before its first epoch ended")
+        self.model.set_weights(self.best_weights)
+        return History(tuple(self.done), self.best.number, self.stopped)
+
+
+def _calls(order: npt.NDArray[np.int64], batch: int) -> Iterator[npt.NDArray[np.int64]]:
+    """Positions of events, shape (steps, batch) per call; the last call has the remainder."""
+    full = len(order) // batch * batch
+    batches = order[:full].reshape(-1, batch)
+    for start in range(0, len(batches), _STEPS_PER_CALL):
+        yield batches[start : start + _STEPS_PER_CALL]
+    if full < len(order):
+        yield order[full:].reshape(1, -1)
+
+
+def _compiled_steps(model: Any, optimizer: Any, events: Events) -> Callable[[Any], Any]:
+    """A function that runs one optimiser step per row of event positions.
+
+    It returns the sum of the events' weighted losses.  The arrays live in TensorFlow; weights
+    are scaled to a mean of one so that the learning rate keeps its meaning.
+    """
+    import keras
+    import tensorflow as tf
+
+    X = tf.constant(events.X)
+    y = tf.constant(events.y.astype(np.float32)[:, np.newaxis])
+    weight = tf.constant((events.weight / events.weight.mean()).astype(np.float32))
+
+    def step(rows: Any) -> Any:
+        with tf.GradientTape() as tape:
+            scores = model(tf.gather(X, rows), training=True)
+            losses = keras.losses.binary_crossentropy(tf.gather(y, rows), scores)
+            weighted = losses * tf.gather(weight, rows)
+            loss = tf.reduce_mean(weighted)
+        variables = model.trainable_variables
+        optimizer.apply(tape.gradient(loss, variables), variables)
+        return tf.reduce_sum(weighted)
+
+    def steps(batches: Any) -> Any:
+        return tf.while_loop(
+            lambda i, total: i < tf.shape(batches)[0],
+            lambda i, total: (i + 1, total + step(batches[i])),
+            (tf.constant(0), tf.constant(0.0)),
+            parallel_iterations=1,
+        )[1]
+
+    compiled: Callable[[Any], Any] = tf.function(
+        steps, input_signature=[tf.TensorSpec((None, None), tf.int64)], autograph=False
+    )
+    return compiled
+
+
+def _cross_entropy(
+    y: npt.NDArray[Any], scores: npt.NDArray[np.float32], weight: npt.NDArray[np.float32]
+) -> float:
+    s = np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7)
+    return float(np.average(-np.where(y == 1, np.log(s), np.log1p(-s)), weights=weight))
