@@ -1,0 +1,261 @@
+"""Ask a server, ours or a Go TFaaS, from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import numpy.typing as npt
+import requests
+
+from tfaas_nb.bundle import CARD, LABELS, MODEL, PARAMS, Bundle
+from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.errors import FeatureError, ServerUnreachable, from_answer
+from tfaas_nb.table import Table
+from tfaas_nb.wire import tfaas
+
+_OURS = "tfaas_nb/"
+_MOST_EVENTS = 262_144
+_QUOTED = 300
+
+Events = Dataset | Mapping[str, float] | Sequence[Mapping[str, float]] | npt.ArrayLike
+
+
+class Client:
+    """A connection to a server that speaks TFaaS's dialect.
+
+    Parameters
+    ----------
+    url : str
+        Address, for instance ``http://127.0.0.1:8083``.
+    token : str, optional
+        Token that the server asks for.
+    timeout : float
+        Seconds to wait for an answer.
+
+    Notes
+    -----
+    Nothing is sent before the first call.  Errors that the server reports are raised as the
+    classes of `tfaas_nb.errors` that the server itself raised.
+    """
+
+    def __init__(self, url: str, token: str | None = None, timeout: float = 60.0) -> None:
+        self.url = url.rstrip("/")
+        self.timeout = timeout
+        self._token = token
+        self._session = requests.Session()
+        self._is_ours: bool | None = None
+
+    def upload(self, bundle: Bundle, name: str | None = None) -> None:
+        """Put a model on the server; from now on it serves this version of it.
+
+        Parameters
+        ----------
+        bundle : Bundle
+            The model.
+        name : str, optional
+            Name under which it is served, instead of the bundle's own.
+
+        Raises
+        ------
+        BundleError, GraphError
+            If the server refuses it.
+        """
+        bundle = bundle.renamed(name) if name else bundle
+        if self._speaks_ours():
+            headers = {"Content-Type": "application/octet-stream"}
+            self._ask("POST", "/upload", data=bundle.archive(), headers=headers)
+        else:
+            self._ask("POST", "/upload", files=_form(bundle))
+
+    def models(self) -> Table:
+        """The models on the server, as a table that shows itself."""
+        rows = tuple(
+            (m["name"], m.get("version"), m.get("description", ""), m.get("error", ""))
+            for m in self.describe_models()
+        )
+        return Table(("model", "version", "description", "error"), rows, caption=self.url)
+
+    def describe_models(self) -> list[dict[str, Any]]:
+        """The ``params.json`` of every model."""
+        return self._ask("GET", "/models").json() or []
+
+    def params(self, model: str) -> dict[str, Any]:
+        """The ``params.json`` of a model; ours adds its features with typical ranges.
+
+        Raises
+        ------
+        ModelNotFound
+            If there is none of that name.
+        """
+        answer: dict[str, Any] = self._ask("GET", f"/params/{quote(model, safe='')}").json()
+        return answer
+
+    def status(self) -> dict[str, Any]:
+        """What the server says of itself."""
+        answer: dict[str, Any] = self._ask("GET", "/status").json()
+        return answer
+
+    def predict(self, model: str, events: Events, keys: Sequence[str] | None = None) -> Any:
+        """Scores of events.
+
+        Parameters
+        ----------
+        model : str
+            Name of the model.
+        events : Dataset, mapping, sequence of mappings, or array
+            Raw physics values: a `Dataset`; one event or several as ``{feature: value}``; or
+            an array of shape (events, features) or (features,).
+        keys : sequence of str, optional
+            What the columns of an array are; by default the model's features in order.
+
+        Returns
+        -------
+        numpy.ndarray or float
+            float32 of shape (events,), or (events, outputs) for more than one output; for
+            one event a float, or shape (outputs,).
+
+        Raises
+        ------
+        FeatureError
+            If names, number or values do not fit the model.
+        ModelNotFound
+            If there is none of that name.
+        """
+        names, values, single = self._table(model, events, keys)
+        if single:
+            scores = self._one(model, names, values)
+            return float(scores[0]) if len(scores) == 1 else scores
+        scores = self._many(model, names, np.atleast_2d(values))
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    def delete(self, model: str) -> None:
+        """Remove a model.
+
+        Raises
+        ------
+        ModelNotFound
+            If there is none of that name.
+        """
+        self._ask("DELETE", f"/delete/{quote(model, safe='')}")
+
+    def _table(
+        self, model: str, events: Any, keys: Sequence[str] | None
+    ) -> tuple[tuple[str, ...], Any, bool]:
+        """Names, float32 values and whether they are one event."""
+        if isinstance(events, Dataset):
+            return events.features.names, events.X, False
+        if isinstance(events, Mapping):
+            return tuple(events), _floats(list(events.values())), True
+        if isinstance(events, (list, tuple)) and events and isinstance(events[0], Mapping):
+            return _records(events)
+        values = _floats(events)
+        names = tuple(keys) if keys is not None else self._features(model)
+        if values.ndim not in (1, 2) or values.shape[-1] != len(names):
+            raise FeatureError(
+                f"events have shape {values.shape}; model {model!r} takes (events, {len(names)})"
+            )
+        return names, values, values.ndim == 1
+
+    def _features(self, model: str) -> tuple[str, ...]:
+        features = self.params(model).get("features") or ()
+        if not features:
+            raise FeatureError(
+                f"model {model!r} does not tell the names of its features: give them as keys=[...]"
+            )
+        return tuple(feature["name"] for feature in features)
+
+    def _one(self, model: str, names: Sequence[str], values: Any) -> Any:
+        body = tfaas.encode_json(names, values, model)
+        answer = self._ask("POST", "/json", data=body, headers={"Content-Type": tfaas.JSON})
+        return np.atleast_1d(tfaas.decode_scores_json(answer.content))
+
+    def _many(self, model: str, names: Sequence[str], values: Any) -> Any:
+        if not self._speaks_ours():
+            return np.stack([self._one(model, names, event) for event in values])
+        headers = {"Content-Type": tfaas.NPY}
+        parts = [
+            tfaas.decode_scores_npy(
+                self._ask(
+                    "POST",
+                    "/predict/npy",
+                    params={"model": model},
+                    data=tfaas.encode_npy(names, values[start : start + _MOST_EVENTS]),
+                    headers=headers,
+                ).content
+            )
+            for start in range(0, max(len(values), 1), _MOST_EVENTS)
+        ]
+        return np.concatenate(parts)
+
+    def _speaks_ours(self) -> bool:
+        """Whether the server is ours; the Go server knows neither archives nor ``.npy``."""
+        if self._is_ours is None:
+            self._ask("GET", "/status")
+        return bool(self._is_ours)
+
+    def _ask(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, **options: Any
+    ) -> requests.Response:
+        sent = dict(headers or {})
+        if self._token:
+            sent["Authorization"] = f"Bearer {self._token}"
+        try:
+            answer = self._session.request(
+                method, self.url + path, headers=sent, timeout=self.timeout, **options
+            )
+        except requests.RequestException as error:
+            raise ServerUnreachable(
+                f"no answer from {self.url}: {_reason(error)}; is the server running there?"
+            ) from error
+        self._is_ours = answer.headers.get("Server", "").startswith(_OURS)
+        if answer.status_code >= 400:
+            raise _reported(answer)
+        return answer
+
+    def __repr__(self) -> str:
+        return f"Client({self.url})"
+
+
+def _form(bundle: Bundle) -> dict[str, tuple[str | None, bytes]]:
+    """The upload form as the Go server wants it, with the file ``op`` that it asks for."""
+    files = bundle.files()
+    return {
+        "name": (None, bundle.name.encode()),
+        "params": (PARAMS, files[PARAMS]),
+        "model": (MODEL, files[MODEL]),
+        "labels": (LABELS, files[LABELS]),
+        "card": (CARD, files[CARD]),
+        "op": ("op.txt", b"upload"),
+    }
+
+
+def _floats(values: Any) -> npt.NDArray[np.float32]:
+    try:
+        return np.asarray(values, dtype=np.float32)
+    except (ValueError, TypeError) as error:
+        raise FeatureError(f"events must be numbers: {error}") from error
+
+
+def _records(events: Sequence[Mapping[str, float]]) -> tuple[tuple[str, ...], Any, bool]:
+    names = tuple(events[0])
+    for i, event in enumerate(events):
+        if event.keys() != events[0].keys():
+            differ = ", ".join(sorted(event.keys() ^ events[0].keys()))
+            raise FeatureError(f"event {i} has not the keys of event 0: {differ}")
+    return names, _floats([[event[name] for name in names] for event in events]), False
+
+
+def _reported(answer: requests.Response) -> Exception:
+    try:
+        found = answer.json()
+        message, kind = str(found["error"]), found.get("kind")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        message, kind = answer.text[:_QUOTED].strip() or answer.reason, None
+    return from_answer(answer.status_code, kind, message)
+
+
+def _reason(error: requests.RequestException) -> str:
+    return type(error).__name__ if isinstance(error, requests.Timeout) else str(error)[:_QUOTED]

@@ -1,0 +1,1 @@
+"""Bytes ↔ values, one module per dialect; no sockets and no models in here."""

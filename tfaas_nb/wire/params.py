@@ -1,0 +1,118 @@
+"""``params.json``: what TFaaS's model directory says of its model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+
+from tfaas_nb.errors import BundleError
+
+
+@dataclass(frozen=True)
+class Params:
+    """What ``params.json`` says of a model.
+
+    The first twelve attributes are TFaaS's.  `features` (one mapping per input: ``name``,
+    ``unit``, ``low``, ``median``, ``high``, ``present``) and `sha256` (of the model file)
+    are ours; the Go server ignores them.
+    """
+
+    name: str
+    model: str = "model.pb"
+    labels: str = "labels.txt"
+    options: tuple[str, ...] = ()
+    input_node: str = ""
+    output_node: str = ""
+    input_name: str = ""
+    output_name: str = ""
+    img_channels: int = 0
+    description: str = ""
+    timestamp: str = ""
+    op: str = ""
+    features: tuple[Mapping[str, Any], ...] = field(default=())
+    sha256: str = ""
+
+    @classmethod
+    def from_json(cls, data: bytes, name: str | None = None) -> Params:
+        """Read ``params.json``, in either spelling of the node names.
+
+        Parameters
+        ----------
+        data : bytes
+            The file's content.
+        name : str, optional
+            Replaces the file's ``name``.
+
+        Raises
+        ------
+        BundleError
+            If it is no JSON object, or a value has the wrong type.
+        """
+        try:
+            found = json.loads(data)
+        except ValueError as error:
+            raise BundleError(f"params.json is not JSON: {error}") from error
+        if not isinstance(found, dict):
+            raise BundleError("params.json must be a JSON object")
+        return cls.from_values({**found, "name": name or found.get("name", "")})
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Params:
+        """The parameters in a decoded JSON object; see `from_json`."""
+        values = dict(values)
+        for old, new in (("inputNode", "input_node"), ("outputNode", "output_node")):
+            values.setdefault(new, values.get(old))
+        defaults = cls(name="")
+        texts = {
+            key: _text(values, key)
+            for key in vars(defaults)
+            if isinstance(getattr(defaults, key), str) and values.get(key) is not None
+        }
+        if not texts.get("name"):
+            raise BundleError("params.json has no name: give it one, or send the field 'name'")
+        return replace(
+            defaults,
+            **texts,
+            options=tuple(map(str, values.get("options") or ())),
+            img_channels=_count(values, "img_channels"),
+            features=_feature_list(values.get("features") or ()),
+        )
+
+    def to_values(self) -> dict[str, Any]:
+        """A JSON object with both spellings of the node names."""
+        values = dict(vars(self))
+        values["options"] = list(self.options)
+        values["features"] = [dict(feature) for feature in self.features]
+        return values | {"inputNode": self.input_node, "outputNode": self.output_node}
+
+    def to_json(self) -> bytes:
+        """The content of a ``params.json`` file."""
+        return orjson.dumps(self.to_values(), option=orjson.OPT_INDENT_2)
+
+
+def _text(values: Mapping[str, Any], key: str) -> str:
+    value = values[key]
+    if not isinstance(value, str):
+        raise BundleError(f"params.json: {key!r} must be a string, not {value!r}")
+    return value
+
+
+def _count(values: Mapping[str, Any], key: str) -> int:
+    value = values.get(key) or 0
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise BundleError(f"params.json: {key!r} must be a whole number, not {value!r}")
+    return value
+
+
+def _feature_list(values: Any) -> tuple[Mapping[str, Any], ...]:
+    if not isinstance(values, (list, tuple)):
+        raise BundleError("params.json: 'features' must be a list")
+    features = [{"name": f} if isinstance(f, str) else f for f in values]
+    for feature in features:
+        if not isinstance(feature, Mapping) or not isinstance(feature.get("name"), str):
+            raise BundleError(f"params.json: feature {feature!r} has no name")
+    return tuple(features)
