@@ -1,0 +1,66 @@
+"""Shared real parts: a slice of the sample, a classifier trained on it, a server on a socket."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tfaas_nb as tn
+from tfaas_nb.bundle import Bundle
+from tfaas_nb.classifier import Classifier
+from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.graph import FrozenGraph
+from tfaas_nb.serving.server import Server
+
+
+@pytest.fixture(scope="session")
+def events() -> Dataset:
+    """2 000 tt̄ and 2 000 QCD events of the packaged sample."""
+    whole = tn.sample()
+    kept = np.r_[0:2000, 20_000:22_000]
+    return whole[kept]
+
+
+@pytest.fixture(scope="session")
+def classifier(events: Dataset) -> Classifier:
+    """A small classifier, trained for two epochs."""
+    return Classifier(epochs=2, hidden=(16,), embedding=(8,), seed=7).fit(events, progress=False)
+
+
+@pytest.fixture(scope="session")
+def bundle(classifier: Classifier) -> Bundle:
+    return classifier.bundle("ttbar", "a test model")
+
+
+@pytest.fixture(scope="session")
+def graph(bundle: Bundle) -> FrozenGraph:
+    return bundle.graph
+
+
+@pytest.fixture(scope="session")
+def other_bundle(events: Dataset) -> Bundle:
+    """The same kind of model with other weights, also called ttbar."""
+    trained = Classifier(epochs=1, hidden=(4,), embedding=(), seed=8).fit(events, progress=False)
+    return trained.bundle("ttbar", "another test model")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """An empty server on a free port, with a token."""
+    with Server(tmp_path / "models", port=0) as running:
+        yield running
+
+
+@pytest.fixture
+def serving(server: Server, bundle: Bundle) -> Server:
+    """A server that has the model ttbar."""
+    server.client().upload(bundle)
+    return server

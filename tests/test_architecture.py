@@ -1,0 +1,113 @@
+"""The tree shows the architecture: who may import whom, and what an import costs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tfaas_nb
+
+PACKAGE = Path(tfaas_nb.__file__).parent
+
+#: Floor of each module or package; a module imports only from floors below its own.
+FLOORS = {
+    "errors": 0,
+    "table": 0,
+    "operations": 0,
+    "features": 1,
+    "wire": 2,
+    "data": 2,
+    "metrics": 2,
+    "graph": 2,
+    "bundle": 3,
+    "engines": 3,
+    "network": 3,
+    "plots": 3,
+    "training": 4,
+    "evaluation": 4,
+    "client": 4,
+    "repository": 4,
+    "classifier": 5,
+    "serving": 5,
+    "widgets": 6,
+    "demo": 6,
+    "cli": 7,
+}
+HEAVY = ("tensorflow", "keras", "uproot", "awkward", "matplotlib", "ipywidgets", "sklearn")
+
+
+def imports(path: Path) -> set[str]:
+    """The modules of this package that a file imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            module = node.module or ""
+            found |= {f"{module}.{alias.name}" for alias in node.names}
+    return {name for name in found if name.startswith("tfaas_nb.")}
+
+
+def unit(name: str) -> str:
+    return name.split(".")[1]
+
+
+def modules() -> list[Path]:
+    return sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
+
+
+def own_unit(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def test_every_module_has_a_floor() -> None:
+    assert {own_unit(path) for path in modules()} == set(FLOORS)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_only_from_floors_below(path: Path) -> None:
+    own = own_unit(path)
+    above = {
+        name
+        for name in imports(path)
+        if unit(name) != own and FLOORS.get(unit(name), 99) >= FLOORS[own]
+    }
+    assert not above, f"{path.name} (floor {FLOORS[own]}) imports upwards or sideways: {above}"
+
+
+@pytest.mark.parametrize("package", sorted({p.parent.name for p in modules()} - {"tfaas_nb"}))
+def test_no_cycles_within_a_package(package: str) -> None:
+    files = {p.stem: p for p in (PACKAGE / package).glob("*.py")}
+    needs = {
+        stem: {name.split(".")[2] for name in imports(p) if unit(name) == package} & set(files)
+        for stem, p in files.items()
+    }
+    while free := [stem for stem, needed in needs.items() if not needed]:
+        for stem in free:
+            del needs[stem]
+        needs = {stem: needed - set(free) for stem, needed in needs.items()}
+    assert not needs, f"these modules import each other: {sorted(needs)}"
+
+
+@pytest.mark.parametrize("word", ["utils", "helpers", "common", "base", "manager"])
+def test_no_module_without_an_idea(word: str) -> None:
+    assert not [p for p in modules() if word in p.stem]
+
+
+def test_importing_the_package_is_light() -> None:
+    code = f"import sys, tfaas_nb; print([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_names_are_what_dir_says() -> None:
+    assert set(tfaas_nb.__all__) <= set(dir(tfaas_nb))
+    for name in tfaas_nb.__all__:
+        assert getattr(tfaas_nb, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Klassifier'"):
+        _ = tfaas_nb.Klassifier

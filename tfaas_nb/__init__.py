@@ -1,0 +1,85 @@
+"""From ROOT files to a served signal/background classifier, inside a notebook.
+
+The names below are loaded when they are first used: ``import tfaas_nb`` itself imports
+neither TensorFlow nor uproot nor matplotlib nor ipywidgets.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tfaas_nb import errors, metrics, plots, widgets
+    from tfaas_nb.bundle import Bundle
+    from tfaas_nb.classifier import Classifier
+    from tfaas_nb.client import Client
+    from tfaas_nb.data.dataset import Dataset
+    from tfaas_nb.data.poster import poster_event
+    from tfaas_nb.data.root import load, read
+    from tfaas_nb.data.sample import sample, sample_files
+    from tfaas_nb.data.simulation import simulate
+    from tfaas_nb.evaluation import Evaluation
+    from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet, Variable
+    from tfaas_nb.graph import FrozenGraph
+    from tfaas_nb.serving.server import Server
+
+_HOME = {
+    "Bundle": "bundle",
+    "Classifier": "classifier",
+    "Client": "client",
+    "Dataset": "data.dataset",
+    "Evaluation": "evaluation",
+    "FeatureSet": "features",
+    "FrozenGraph": "graph",
+    "Server": "serving.server",
+    "TTBAR_ALL_HADRONIC": "features",
+    "Variable": "features",
+    "load": "data.root",
+    "poster_event": "data.poster",
+    "read": "data.root",
+    "sample": "data.sample",
+    "sample_files": "data.sample",
+    "simulate": "data.simulation",
+}
+_MODULES = ("errors", "metrics", "plots", "widgets")
+
+__all__ = [  # noqa: RUF022 (in the order of the sentence)
+    "TTBAR_ALL_HADRONIC",
+    "FeatureSet",
+    "Variable",
+    "simulate",
+    "sample",
+    "sample_files",
+    "poster_event",
+    "load",
+    "read",
+    "Dataset",
+    "Classifier",
+    "Evaluation",
+    "FrozenGraph",
+    "Bundle",
+    "Server",
+    "Client",
+    "errors",
+    "metrics",
+    "plots",
+    "widgets",
+]
+
+__version__ = _version("tfaas-nb")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"tfaas_nb.{name}")
+    if name in _HOME:
+        value = getattr(importlib.import_module(f"tfaas_nb.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'tfaas_nb' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
