@@ -18,6 +18,7 @@ FLOORS = {
     "errors": 0,
     "table": 0,
     "operations": 0,
+    "backend": 1,
     "features": 1,
     "wire": 2,
     "data": 2,

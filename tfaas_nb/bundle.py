@@ -32,6 +32,7 @@ TEXT = "model.pb.txt"
 CARD = "model_card.json"
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_GZIP = b"\x1f\x8b"
 _MOST_MEMBERS = 64
 _MOST_BYTES = 1 << 30
 
@@ -249,7 +250,7 @@ class Bundle:
             MODEL: self.graph.serialized,
             LABELS: "".join(f"{label}\n" for label in self.labels).encode(),
             TEXT: text.encode(),
-            CARD: json.dumps(self.card, indent=2, ensure_ascii=False).encode(),
+            CARD: json.dumps(self.card, indent=2, ensure_ascii=False).encode("utf-8", "replace"),
         }
 
     def save(self, directory: str | os.PathLike[str]) -> Path:
@@ -317,7 +318,7 @@ class Bundle:
             ("trained on", ", ".join(s["file"] for s in self.card.get("training", []))),
             ("AUC", f"{evaluation['auc']:.4f}" if "auc" in evaluation else "not evaluated"),
         ]
-        return Table((f"bundle {self.name}", ""), tuple(rows))._repr_html_()
+        return Table(("part", "content"), tuple(rows), repr(self))._repr_html_()
 
 
 def _checked(
@@ -349,7 +350,7 @@ def _card(content: bytes) -> dict[str, Any]:
         return {}
     try:
         card = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{CARD} is not JSON: {error}") from error
     if not isinstance(card, dict):
         raise BundleError(f"{CARD} must be a JSON object")
@@ -358,21 +359,51 @@ def _card(content: bytes) -> dict[str, Any]:
 
 def _members(data: bytes) -> dict[str, bytes]:
     """Files of a tar, by their path within its one folder; nothing is written to disk."""
+    stream = _Limited(data)
     try:
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r|*") as tar:
-            return dict(_regular(tar))
+        with tarfile.open(fileobj=stream, mode="r|") as tar:
+            files = dict(_regular(tar))
+        stream.drain()
+        return files
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise BundleError(f"the upload is not a whole .tar or .tar.gz: {error}") from error
 
 
+class _Limited(io.RawIOBase):
+    """The content of a tar or tar.gz, up to a size.
+
+    Counted here and not by the members' sizes: `tarfile` reads what precedes a member
+    (long names, PAX headers) whole, however much it unpacks to.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        raw = io.BytesIO(data)
+        self._stream = gzip.GzipFile(fileobj=raw) if data.startswith(_GZIP) else raw
+        self._left = _MOST_BYTES
+
+    def read(self, size: int = -1) -> bytes:
+        found = self._stream.read(size)
+        self._left -= len(found)
+        if self._left < 0:
+            raise _too_large()
+        return found
+
+    def drain(self) -> None:
+        """Read to the end, where gzip's checksum is."""
+        while self.read(1 << 16):
+            pass
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(
+        f"the archive holds more than {_MOST_MEMBERS} members or {_MOST_BYTES >> 20} MB"
+    )
+
+
 def _regular(tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
-    total = 0
     for count, entry in enumerate(tar, start=1):
-        total += entry.size
-        if count > _MOST_MEMBERS or total > _MOST_BYTES:
-            raise TooLarge(
-                f"the archive holds more than {_MOST_MEMBERS} members or {_MOST_BYTES >> 20} MB"
-            )
+        if count > _MOST_MEMBERS or entry.size > _MOST_BYTES:
+            raise _too_large()
         parts = PurePosixPath(entry.name).parts
         if ".." in parts or entry.name.startswith("/"):
             raise BundleError(f"the archive's member {entry.name!r} points outside of it")

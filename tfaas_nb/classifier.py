@@ -9,14 +9,15 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb import network, training
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.errors import TrainingError
+from tfaas_nb.errors import FeatureError, TrainingError
 from tfaas_nb.evaluation import Evaluation
-from tfaas_nb.features import FeatureSet
+from tfaas_nb.features import FeatureSet, order_keys
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.network import Architecture
 from tfaas_nb.training import Epoch, Events, History, Settings
@@ -89,12 +90,14 @@ class Classifier:
         Raises
         ------
         TrainingError
-            If there are too few events of a class, or training was interrupted before the
-            first epoch ended.
+            If there are too few events of a class or their weights are unusable, or training
+            was interrupted before the first epoch ended.
         """
         _check_classes(data)
         settings = self.settings
         kept, held_out = data.split(settings.validation, settings.seed)
+        _check_weights(kept)
+        _check_weights(held_out)
         model = network.build(kept.features, kept.X, self.architecture, settings.seed)
         with _ProgressBar(settings.epochs, enabled=progress) as show:
             history = training.fit(
@@ -127,6 +130,8 @@ class Classifier:
     def predict(self, events: Dataset | npt.ArrayLike | Mapping[str, float]) -> Any:
         """Scores: the probability of signal.
 
+        A dataset's columns are put into the order of the training's by their names.
+
         Parameters
         ----------
         events : Dataset, array of shape (events, features) or (features,), or mapping
@@ -142,9 +147,10 @@ class Classifier:
         TrainingError
             If it was not fitted.
         FeatureError
-            If names or number of features differ from the training's.
+            If names or number of features differ from the training's, or a dataset's jets
+            are ordered or padded in another way.
         """
-        X, single = self.features.matrix(_values(events))
+        X, single = self.features.matrix(_values(events, self.features))
         scores = network.predict(self.model, X)[:, 0]
         return float(scores[0]) if single else scores
 
@@ -252,8 +258,14 @@ def _check_classes(data: Dataset) -> None:
             raise TrainingError(
                 f"there are {len(part)} {name} events: training needs at least {_FEWEST_EVENTS}"
             )
-        if not part.weight.sum() > 0:
-            raise TrainingError(f"the {name} events have no weight")
+
+
+def _check_weights(data: Dataset) -> None:
+    if not (np.isfinite(data.weight).all() and (data.weight >= 0).all()):
+        raise TrainingError("event weights must be finite and not negative")
+    for name, part in (("signal", data.signal), ("background", data.background)):
+        if not part.weight.any():
+            raise TrainingError(f"{len(part)} {name} events for training have no weight among them")
 
 
 def _both(
@@ -267,8 +279,21 @@ def _both(
     return call
 
 
-def _values(events: Any) -> Any:
-    return events.X if isinstance(events, Dataset) else events
+def _values(events: Any, features: FeatureSet) -> Any:
+    """What `FeatureSet.matrix` reads; a dataset's columns in the order of the features."""
+    if not isinstance(events, Dataset):
+        return events
+    given = events.features
+    if given.names == features.names:
+        columns = events.X
+    else:
+        columns = events.X[:, order_keys(features.names, given.names)]
+    if (given.order_by, given.padding) != (features.order_by, features.padding):
+        raise FeatureError(
+            f"the events' jets are ordered by {given.order_by!r} and padded with {given.padding}, "
+            f"the training's by {features.order_by!r} and with {features.padding}"
+        )
+    return columns
 
 
 class _ProgressBar:

@@ -83,14 +83,12 @@ def _add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def _demo(options: argparse.Namespace) -> int:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from tfaas_nb.demo import run
 
     return 0 if run(options.output, options.seed).agrees else _FAILED
 
 
 def _serve(options: argparse.Namespace) -> int:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from tfaas_nb.serving.server import Server
 
     token = False if options.no_token else options.token or os.environ.get(TOKEN_VARIABLE) or None

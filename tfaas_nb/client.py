@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +12,13 @@ import requests
 
 from tfaas_nb.bundle import CARD, LABELS, MODEL, PARAMS, Bundle
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.errors import FeatureError, ServerUnreachable, from_answer
+from tfaas_nb.errors import FeatureError, ServerError, ServerUnreachable, from_answer
 from tfaas_nb.table import Table
 from tfaas_nb.wire import tfaas
 
 _OURS = "tfaas_nb/"
-_MOST_EVENTS = 262_144
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_MOST_BYTES = 32 << 20
 _QUOTED = 300
 
 Events = Dataset | Mapping[str, float] | Sequence[Mapping[str, float]] | npt.ArrayLike
@@ -44,8 +45,11 @@ class Client:
     def __init__(self, url: str, token: str | None = None, timeout: float = 60.0) -> None:
         self.url = url.rstrip("/")
         self.timeout = timeout
-        self._token = token
         self._session = requests.Session()
+        # A proxy does not reach this machine, and ~/.netrc would take the token's place.
+        self._session.trust_env = urlsplit(self.url).hostname not in _LOOPBACK
+        if token:
+            self._session.auth = _Bearer(token)
         self._is_ours: bool | None = None
 
     def upload(self, bundle: Bundle, name: str | None = None) -> None:
@@ -80,7 +84,7 @@ class Client:
 
     def describe_models(self) -> list[dict[str, Any]]:
         """The ``params.json`` of every model."""
-        return self._ask("GET", "/models").json() or []
+        return _json(self._ask("GET", "/models")) or []
 
     def params(self, model: str) -> dict[str, Any]:
         """The ``params.json`` of a model; ours adds its features with typical ranges.
@@ -90,12 +94,12 @@ class Client:
         ModelNotFound
             If there is none of that name.
         """
-        answer: dict[str, Any] = self._ask("GET", f"/params/{quote(model, safe='')}").json()
+        answer: dict[str, Any] = _json(self._ask("GET", f"/params/{quote(model, safe='')}"))
         return answer
 
     def status(self) -> dict[str, Any]:
         """What the server says of itself."""
-        answer: dict[str, Any] = self._ask("GET", "/status").json()
+        answer: dict[str, Any] = _json(self._ask("GET", "/status"))
         return answer
 
     def predict(self, model: str, events: Events, keys: Sequence[str] | None = None) -> Any:
@@ -125,6 +129,7 @@ class Client:
             If there is none of that name.
         """
         names, values, single = self._table(model, events, keys)
+        tfaas.check_finite(names, values)
         if single:
             scores = self._one(model, names, values)
             return float(scores[0]) if len(scores) == 1 else scores
@@ -139,7 +144,8 @@ class Client:
         ModelNotFound
             If there is none of that name.
         """
-        self._ask("DELETE", f"/delete/{quote(model, safe='')}")
+        # In a form: the Go server takes few names as part of an address.
+        self._ask("DELETE", "/delete", files={"model": (None, model)})
 
     def _table(
         self, model: str, events: Any, keys: Sequence[str] | None
@@ -174,19 +180,21 @@ class Client:
 
     def _many(self, model: str, names: Sequence[str], values: Any) -> Any:
         if not self._speaks_ours():
-            return np.stack([self._one(model, names, event) for event in values])
+            rows = [self._one(model, names, event) for event in values]
+            return np.stack(rows) if rows else np.zeros((0, 1), np.float32)
         headers = {"Content-Type": tfaas.NPY}
+        step = max(_MOST_BYTES // (4 * max(len(names), 1)), 1)
         parts = [
             tfaas.decode_scores_npy(
                 self._ask(
                     "POST",
                     "/predict/npy",
                     params={"model": model},
-                    data=tfaas.encode_npy(names, values[start : start + _MOST_EVENTS]),
+                    data=tfaas.encode_npy(names, values[start : start + step]),
                     headers=headers,
                 ).content
             )
-            for start in range(0, max(len(values), 1), _MOST_EVENTS)
+            for start in range(0, max(len(values), 1), step)
         ]
         return np.concatenate(parts)
 
@@ -199,12 +207,9 @@ class Client:
     def _ask(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, **options: Any
     ) -> requests.Response:
-        sent = dict(headers or {})
-        if self._token:
-            sent["Authorization"] = f"Bearer {self._token}"
         try:
             answer = self._session.request(
-                method, self.url + path, headers=sent, timeout=self.timeout, **options
+                method, self.url + path, headers=headers, timeout=self.timeout, **options
             )
         except requests.RequestException as error:
             raise ServerUnreachable(
@@ -217,6 +222,15 @@ class Client:
 
     def __repr__(self) -> str:
         return f"Client({self.url})"
+
+
+class _Bearer(requests.auth.AuthBase):
+    def __init__(self, token: str) -> None:
+        self._value = f"Bearer {token}"
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._value
+        return request
 
 
 def _form(bundle: Bundle) -> dict[str, tuple[str | None, bytes]]:
@@ -234,7 +248,8 @@ def _form(bundle: Bundle) -> dict[str, tuple[str | None, bytes]]:
 
 def _floats(values: Any) -> npt.NDArray[np.float32]:
     try:
-        return np.asarray(values, dtype=np.float32)
+        with np.errstate(over="ignore"):
+            return np.asarray(values, dtype=np.float32)
     except (ValueError, TypeError) as error:
         raise FeatureError(f"events must be numbers: {error}") from error
 
@@ -246,6 +261,15 @@ def _records(events: Sequence[Mapping[str, float]]) -> tuple[tuple[str, ...], An
             differ = ", ".join(sorted(event.keys() ^ events[0].keys()))
             raise FeatureError(f"event {i} has not the keys of event 0: {differ}")
     return names, _floats([[event[name] for name in names] for event in events]), False
+
+
+def _json(answer: requests.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise ServerError(
+            f"{answer.url} answered {answer.text[:_QUOTED]!r} and no JSON: is it a TFaaS server?"
+        ) from error
 
 
 def _reported(answer: requests.Response) -> Exception:

@@ -64,12 +64,13 @@ def run(output: Path, seed: int = 1) -> Demo:
     classifier = Classifier(seed=seed).fit(train)
     evaluation = classifier.evaluate(test)
     bundle = classifier.bundle(MODEL, "tt̄ → all-hadronic against QCD multijet")
-    archive = bundle.save_archive(output)
+    archive, folder = bundle.save_archive(output), bundle.save(output)
     picture = output / "roc.png"
     picture.write_bytes(plots.png(lambda ax: plots.roc({MODEL: evaluation.roc}, ax), dpi=120))
     scores = _ask_every_way(classifier, bundle, output / "models")
     found = Demo(evaluation, scores)
-    _report(found, {"bundle": archive, "ROC curve": picture, "models": output / "models"})
+    files = {"bundle": archive, "bundle, unpacked": folder, "ROC curve": picture}
+    _report(found, files | {"server's models": output / "models"})
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -79,15 +80,16 @@ class Evaluation:
         return Table(("ε_S", "ε_B", "threshold", "1/ε_B", "background left", ""), rows)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers for a model card."""
+        """Plain numbers for a model card; None for an infinite rejection, which JSON lacks."""
+        points = {e: self.roc.working_point(e) for e in EFFICIENCIES}
         return {
             "events": len(self.y),
             "auc": self.auc,
             "auc_error": self.auc_error,
             "accuracy": self.accuracy,
             "rejection": {
-                str(efficiency): self.roc.working_point(efficiency).rejection
-                for efficiency in EFFICIENCIES
+                str(e): p.rejection if math.isfinite(p.rejection) else None
+                for e, p in points.items()
             },
         }
 

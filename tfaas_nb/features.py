@@ -7,6 +7,7 @@ request: the same names in the same order, raw physics values, absent jets padde
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -71,6 +72,12 @@ class FeatureSet:
     padding: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.jet and self.jets < 1:
+            raise FeatureError(
+                f"feature set {self.name!r} keeps {self.jets} jets: keep one or more"
+            )
+        if not math.isfinite(self.padding):
+            raise FeatureError(f"feature set {self.name!r} pads with {self.padding}, not a number")
         if len(set(self.names)) != len(self.names):
             twice = sorted({n for n in self.names if self.names.count(n) > 1})
             raise FeatureError(f"feature set {self.name!r} names {', '.join(twice)} more than once")
@@ -94,6 +101,18 @@ class FeatureSet:
     def __len__(self) -> int:
         return len(self.names)
 
+    def column(self, feature: str) -> int:
+        """The column of a feature.
+
+        Raises
+        ------
+        FeatureError
+            If there is no such feature.
+        """
+        if feature not in self.names:
+            raise FeatureError(_unknown(feature, self.names))
+        return self.names.index(feature)
+
     def variable(self, feature: str) -> Variable:
         """The variable that a feature such as ``jetPt_0`` is a slot of.
 
@@ -102,11 +121,10 @@ class FeatureSet:
         FeatureError
             If there is no such feature.
         """
-        by_feature = {v.name: v for v in self.event}
-        by_feature.update({f"{v.name}_{i}": v for v in self.jet for i in range(self.jets)})
-        if feature not in by_feature:
-            raise FeatureError(_unknown(feature, self.names))
-        return by_feature[feature]
+        column = self.column(feature)
+        if column < len(self.event):
+            return self.event[column]
+        return self.jet[(column - len(self.event)) // self.jets]
 
     def jet_columns(self, variable: str) -> slice:
         """The columns that hold a jet variable, leading jet first."""
@@ -124,16 +142,22 @@ class FeatureSet:
         Raises
         ------
         FeatureError
-            If names or number of features differ.
+            If names or number of features differ, or a value is not a number.
         """
         import numpy as np
 
-        if isinstance(events, Mapping):
+        by_name = isinstance(events, Mapping)
+        if by_name:
             positions = order_keys(self.names, tuple(events))
             values = list(events.values())
             events = [values[i] for i in positions]
-        X = np.ascontiguousarray(events, dtype=np.float32)
+        try:
+            X = np.ascontiguousarray(events, dtype=np.float32)
+        except (TypeError, ValueError) as error:
+            raise FeatureError(f"the values of events are not numbers: {error}") from error
         single = X.ndim == 1
+        if by_name and not single:
+            raise FeatureError("events by name come one at a time: one number for each feature")
         X = np.atleast_2d(X)
         if X.ndim != 2 or X.shape[1] != len(self):
             raise FeatureError(

@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tfaas_nb import backend
 from tfaas_nb.errors import GraphError
 from tfaas_nb.operations import ALLOWED
 from tfaas_nb.table import Table
@@ -26,6 +27,7 @@ INPUT_NODE = "input"
 OUTPUT_NODE = "output"
 
 _FEATURE_NAMES = "_feature_names"
+_VARIABLES = {"VarHandleOp", "VariableV2", "Variable", "ReadVariableOp"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -68,7 +70,7 @@ class FrozenGraph:
             If the model's input has another width, or it uses an operation that may not
             be served.
         """
-        import tensorflow as tf
+        tf = backend.tensorflow()
         from tensorflow.python.framework.convert_to_constants import (
             convert_variables_to_constants_v2,
         )
@@ -83,7 +85,8 @@ class FrozenGraph:
             input_signature=[spec],
             autograph=False,
         )
-        constants = convert_variables_to_constants_v2(function.get_concrete_function())
+        with backend.without_notes():
+            constants = convert_variables_to_constants_v2(function.get_concrete_function())
         graph_def = _portable(constants.graph)
         _node(graph_def, INPUT_NODE).attr[_FEATURE_NAMES].list.s.extend(
             name.encode() for name in features
@@ -139,7 +142,7 @@ class FrozenGraph:
         result = _output_name(graph_def, output_node)
         input_shape, output_shape = _shapes(graph_def, source, result)
         names = _node(graph_def, source).attr[_FEATURE_NAMES].list.s
-        features = tuple(name.decode() for name in names) or None
+        features = _decoded(names)
         if features and input_shape != (len(features),):
             raise GraphError(
                 f"the graph names {len(features)} features, but its input is {input_shape} wide"
@@ -198,11 +201,15 @@ def vet(graph_def: Any, allowed: Iterable[str] = ALLOWED) -> None:
     """
     allowed = frozenset(allowed)
     own_functions = {function.signature.name for function in graph_def.library.function}
-    for where, node in _all_nodes(graph_def):
-        if node.op in own_functions or node.op in allowed:
-            continue
+    refused = [
+        (where, node)
+        for where, node in _all_nodes(graph_def)
+        if node.op not in own_functions and node.op not in allowed
+    ]
+    # Variables before what initialises them: they are what the user has to change.
+    for where, node in sorted(refused, key=lambda found: found[1].op not in _VARIABLES):
         reason = "this operation may not be served"
-        if node.op in {"VarHandleOp", "VariableV2", "Variable", "ReadVariableOp"}:
+        if node.op in _VARIABLES:
             reason = "the graph has variables: freeze it first (FrozenGraph.freeze)"
         raise GraphError(f"node {node.name!r}{where} is a {node.op!r}: {reason}")
 
@@ -217,6 +224,8 @@ def _all_nodes(graph_def: Any) -> Iterator[tuple[str, Any]]:
 
 def _parse(serialized: bytes) -> Any:
     from google.protobuf.message import DecodeError
+
+    backend.tensorflow()
     from tensorflow.core.framework.graph_pb2 import GraphDef
 
     try:
@@ -230,7 +239,7 @@ def _parse(serialized: bytes) -> Any:
 
 def _portable(graph: Any) -> Any:
     """What an older TensorFlow also loads: ancestors of the output, no default attributes."""
-    import tensorflow as tf
+    tf = backend.tensorflow()
 
     with graph.as_default():
         exported = tf.compat.v1.train.export_meta_graph(strip_default_attrs=True)
@@ -286,10 +295,20 @@ def _existing(wanted: str, names: list[str], role: str) -> str:
     raise GraphError(f"the graph has no {role} node {wanted!r}; candidates are {near}")
 
 
+def _decoded(names: Iterable[bytes]) -> tuple[str, ...] | None:
+    try:
+        features = tuple(name.decode() for name in names)
+    except UnicodeDecodeError as error:
+        raise GraphError(f"the feature names in the graph are not UTF-8: {error}") from error
+    if len(set(features)) != len(features):
+        raise GraphError("the graph names a feature twice")
+    return features or None
+
+
 def _shapes(
     graph_def: Any, source: str, result: str
 ) -> tuple[tuple[int | None, ...], tuple[int | None, ...]]:
-    import tensorflow as tf
+    tf = backend.tensorflow()
 
     graph = tf.Graph()
     try:

@@ -50,10 +50,10 @@ class WorkingPoint:
 
     @property
     def rejection_error(self) -> float:
-        """Statistical error of the rejection: 1/ε_B over √(events left)."""
+        """Statistical error of the rejection, from the binomial error of ε_B."""
         if not self.background_left:
             return float("inf")
-        return self.rejection / float(np.sqrt(self.background_left))
+        return self.rejection * float(np.sqrt((1 - self.eps_b) / self.background_left))
 
     @property
     def is_uncertain(self) -> bool:
@@ -107,7 +107,7 @@ class Roc:
         Raises
         ------
         DataError
-            If the shapes differ, a class is missing, or a value is not finite.
+            If the shapes differ, a class is missing or has no weight, or a value is not finite.
         """
         from sklearn.metrics import roc_curve
 
@@ -164,7 +164,7 @@ class Roc:
 def _checked(
     y: npt.ArrayLike, scores: npt.ArrayLike, weight: npt.ArrayLike | None
 ) -> tuple[npt.NDArray[np.int64], Array, Array]:
-    truth = np.asarray(y).astype(np.int64)
+    truth = np.asarray(y)
     score = np.asarray(scores, dtype=np.float64)
     w = np.ones(len(truth)) if weight is None else np.asarray(weight, dtype=np.float64)
     if not truth.shape == score.shape == w.shape or truth.ndim != 1:
@@ -173,10 +173,12 @@ def _checked(
             "must be one number per event each"
         )
     if set(np.unique(truth)) != {0, 1}:
-        raise DataError("a ROC curve needs signal (1) and background (0) events")
+        raise DataError("a ROC curve needs signal (1) and background (0) events, and no others")
     if not (np.isfinite(score).all() and np.isfinite(w).all() and (w >= 0).all()):
         raise DataError("scores and weights must be finite, weights not negative")
-    return truth, score, w
+    if not all(w[truth == kind].sum() > 0 for kind in (0, 1)):
+        raise DataError("the signal or the background events have no weight")
+    return truth.astype(np.int64), score, w
 
 
 def _auc(signal: Array, ws: Array, background: Array, wb: Array) -> tuple[float, float]:

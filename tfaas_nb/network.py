@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb import backend
 from tfaas_nb.errors import TrainingError
 from tfaas_nb.features import FeatureSet, Variable
 
@@ -77,7 +78,7 @@ def build(features: FeatureSet, X: Floats, architecture: Architecture, seed: int
     TrainingError
         If the feature set has no variable at all.
     """
-    import keras
+    keras = backend.keras()
 
     if not len(features):
         raise TrainingError(f"feature set {features.name!r} has no variables to train on")
@@ -106,7 +107,7 @@ def predict(model: Any, X: Floats) -> Floats:
 
 
 def _dense(units: int, seed: int, activation: str = "relu") -> Any:
-    import keras
+    keras = backend.keras()
 
     return keras.layers.Dense(
         units, activation=activation, kernel_initializer=keras.initializers.GlorotUniform(seed)
@@ -122,8 +123,8 @@ def _jet_parts(
     source: Any, features: FeatureSet, X: Floats, architecture: Architecture, seed: int
 ) -> list[Any]:
     """Every jet's normalised quantities side by side, the mask, and the summed embedding."""
-    import keras
-    from keras import ops
+    keras = backend.keras()
+    ops = keras.ops
 
     quantities, mask = _derived(source, features)
     learned = keras.Model(source, [quantities, mask])
@@ -144,7 +145,7 @@ def _jet_parts(
 
 def _derived(source: Any, features: FeatureSet) -> tuple[Any, Any]:
     """Quantities of shape (events, jets, n) and the mask of real jets (events, jets, 1)."""
-    from keras import ops
+    ops = backend.keras().ops
 
     columns = {v.name: source[:, features.jet_columns(v.name)] for v in features.jet}
     mask = ops.cast(ops.not_equal(columns[features.order_by], features.padding), "float32")
@@ -158,7 +159,7 @@ def _derived(source: Any, features: FeatureSet) -> tuple[Any, Any]:
 
 
 def _transformed(column: Any, variable: Variable) -> list[Any]:
-    from keras import ops
+    ops = backend.keras().ops
 
     if variable.unit == "GeV":
         return [column, ops.log(ops.maximum(column, 1.0))]
@@ -171,7 +172,7 @@ def _transformed(column: Any, variable: Variable) -> list[Any]:
 
 def _normalisation(values: Floats) -> Any:
     """Shift by the mean, divide by the width; constant quantities (no width) are only shifted."""
-    import keras
+    keras = backend.keras()
 
     flat = values.reshape(-1, values.shape[-1]).astype(np.float64)
     count = values.shape[-1]

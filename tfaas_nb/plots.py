@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SIZE = (8.0, 6.5)
+_BINS = 40
 _LINES = ("-", "--", ":", "-.")
 _SIGNAL: dict[str, Any] = {"label": "Signal", "color": "#5790fc", "hatch": "//"}
 _BACKGROUND: dict[str, Any] = {"label": "Background", "color": "#e42536", "hatch": "\\\\"}
@@ -101,14 +102,14 @@ def scores(
     weight = np.ones(len(y)) if weight is None else weight
     with style():
         ax = _axes(ax)
-        _two_classes(ax, y, values, weight, np.linspace(0, 1, 41))
+        _two_classes(ax, y, values, weight, np.linspace(0, 1, _BINS + 1))
         if threshold is not None:
             ax.axvline(threshold, color="black", linestyle="--", label=f"Cut at {threshold:.3f}")
         ax.set_xlim(0, 1)
         ax.set_yscale("log")
         ax.set_xlabel("Classifier score")
         ax.set_ylabel("Events (normalised)")
-        ax.legend()
+        ax.legend(loc="upper center")  # classifiers pile up events at both ends
     return ax
 
 
@@ -130,18 +131,28 @@ def feature(data: Dataset, name: str, ax: Axes | None = None) -> Axes:
         If there is no such feature.
     """
     variable = data.features.variable(name)
-    values = data.X[:, data.features.names.index(name)]
     present = data.present(name)
-    low, high = np.quantile(values[present], [0.0, 0.995]) if present.any() else (0.0, 1.0)
+    values = data.X[present, data.features.column(name)]
     with style():
         ax = _axes(ax)
-        bins = np.linspace(low, max(high, low + 1e-6), 41)
-        _two_classes(ax, data.y[present], values[present], data.weight[present], bins)
-        title = variable.axis if name == variable.name else f"{variable.axis}, slot {name[-1]}"
-        ax.set_xlabel(title)
+        _two_classes(ax, data.y[present], values, data.weight[present], _bins(values))
+        slot = name.removeprefix(variable.name).removeprefix("_")
+        ax.set_xlabel(f"{variable.axis}, slot {slot}" if slot else variable.axis)
         ax.set_ylabel("Events (normalised)")
-        ax.legend()
+        if len(values):
+            ax.set_ylim(top=1.3 * ax.get_ylim()[1])  # room for the legend
+            ax.legend(loc="upper right")
     return ax
+
+
+def _bins(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Edges up to the 99.5 % quantile; around each number where the values are counts."""
+    if not len(values):
+        return np.linspace(0.0, 1.0, _BINS + 1)
+    low, high = map(float, np.quantile(values, [0.0, 0.995]))
+    if high - low < _BINS and not np.any(values % 1):
+        return np.arange(np.floor(low) - 0.5, np.ceil(high) + 1.0)
+    return np.linspace(low, high if high > low else low + 1.0, _BINS + 1)
 
 
 def _two_classes(
@@ -154,7 +165,8 @@ def _two_classes(
     for kind, look in ((1, _SIGNAL), (0, _BACKGROUND)):
         chosen = y == kind
         if chosen.any():
-            share = weight[chosen] / weight[chosen].sum()
+            # Matplotlib adds weights up in their own precision, too little in float32.
+            share = weight[chosen].astype(np.float64) / weight[chosen].sum(dtype=np.float64)
             ax.hist(values[chosen], list(bins), weights=share, histtype="step", linewidth=2, **look)
 
 
@@ -168,11 +180,15 @@ def history(epochs: Mapping[str, npt.ArrayLike], ax: Axes | None = None) -> Axes
     ax : matplotlib.axes.Axes, optional
         Where; a new figure by default.
     """
+    from matplotlib.ticker import MaxNLocator, NullLocator
+
     with style():
         ax = _axes(ax)
         for line, (label, values) in zip(_LINES * len(epochs), epochs.items(), strict=False):
             numbers = np.asarray(values)
-            ax.plot(np.arange(1, len(numbers) + 1), numbers, line, label=label)
+            ax.plot(np.arange(1, len(numbers) + 1), numbers, line, marker=".", label=label)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_minor_locator(NullLocator())
         ax.set_xlabel("Epoch")
         ax.set_ylabel("Binary cross-entropy")
         ax.legend()

@@ -205,7 +205,7 @@ class Repository:
             found = hashlib.sha256((stored.path / name).read_bytes()).hexdigest()
             if found != expected:
                 raise BundleError(
-                    f"{stored.path / name} has sha256 {found[:12]}…, expected {expected[:12]}…; "
+                    f"{stored.path / name} has sha256 {found[:12]}…, expected {expected!s:.12}…; "
                     "upload the model again"
                 )
 

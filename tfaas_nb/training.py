@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb import backend
 from tfaas_nb.errors import TrainingError
 from tfaas_nb.metrics import Roc
 from tfaas_nb.network import predict
@@ -53,7 +54,7 @@ class Settings:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "learning_rate", "decay_after", "patience"):
+        for name in ("epochs", "batch_size", "learning_rate", "decay", "decay_after", "patience"):
             if not getattr(self, name) > 0:
                 raise TrainingError(f"{name} must be positive, not {getattr(self, name)}")
         if not 0 < self.validation < 1:
@@ -155,7 +156,7 @@ class _Loop:
         settings: Settings,
         should_stop: Callable[[], bool],
     ) -> None:
-        import keras
+        keras = backend.keras()
 
         self.model, self.validation, self.settings = model, validation, settings
         self.should_stop = should_stop
@@ -194,7 +195,21 @@ class _Loop:
             if self.should_stop():
                 return None
             total += float(self.steps(batches))
-        loss = total / self.count
+        return self._finite(total / self.count)
+
+    def _validated(self, number: int, loss: float) -> Epoch:
+        v = self.validation
+        scores = predict(self.model, v.X)[:, 0]
+        val_loss = self._finite(_cross_entropy(v.y, scores, v.weight))
+        return Epoch(
+            number=number,
+            loss=loss,
+            val_loss=val_loss,
+            val_auc=Roc.of(v.y, scores, v.weight).auc,
+            learning_rate=float(self.optimizer.learning_rate),
+        )
+
+    def _finite(self, loss: float) -> float:
         if not math.isfinite(loss):
             raise TrainingError(
                 f"the loss became {loss} in epoch {len(self.done) + 1}: "
@@ -202,21 +217,10 @@ class _Loop:
             )
         return loss
 
-    def _validated(self, number: int, loss: float) -> Epoch:
-        v = self.validation
-        scores = predict(self.model, v.X)[:, 0]
-        return Epoch(
-            number=number,
-            loss=loss,
-            val_loss=_cross_entropy(v.y, scores, v.weight),
-            val_auc=Roc.of(v.y, scores, v.weight).auc,
-            learning_rate=float(self.optimizer.learning_rate),
-        )
-
     def _keep_if_best(self, epoch: Epoch) -> None:
         if self.best is None or epoch.val_loss < self.best.val_loss:
-            self.best = epoch
-            self.best_weights = self.model.get_weights()
+            # Both in one statement: an interrupt in between would mix two epochs.
+            self.best_weights, self.best = self.model.get_weights(), epoch
 
     def _stale(self, epoch: Epoch) -> int:
         return epoch.number - self.best.number if self.best else 0
@@ -244,8 +248,7 @@ def _compiled_steps(model: Any, optimizer: Any, events: Events) -> Callable[[Any
     It returns the sum of the events' weighted losses.  The arrays live in TensorFlow; weights
     are scaled to a mean of one so that the learning rate keeps its meaning.
     """
-    import keras
-    import tensorflow as tf
+    keras, tf = backend.keras(), backend.tensorflow()
 
     X = tf.constant(events.X)
     y = tf.constant(events.y.astype(np.float32)[:, np.newaxis])
@@ -269,10 +272,12 @@ def _compiled_steps(model: Any, optimizer: Any, events: Events) -> Callable[[Any
             parallel_iterations=1,
         )[1]
 
-    compiled: Callable[[Any], Any] = tf.function(
+    compiled = tf.function(
         steps, input_signature=[tf.TensorSpec((None, None), tf.int64)], autograph=False
     )
-    return compiled
+    # Traced here: calls that trace make TensorFlow warn of it from the third training on.
+    traced: Callable[[Any], Any] = compiled.get_concrete_function()
+    return traced
 
 
 def _cross_entropy(

@@ -155,8 +155,14 @@ class Dataset:
         return self[np.sort(first)], self[np.sort(second)]
 
     def present(self, feature: str) -> npt.NDArray[np.bool_]:
-        """Which events have a feature: for a jet's, those that have the jet; shape (events,)."""
-        features, column = self.features, self.features.names.index(feature)
+        """Which events have a feature: for a jet's, those that have the jet; shape (events,).
+
+        Raises
+        ------
+        FeatureError
+            If there is no such feature.
+        """
+        features, column = self.features, self.features.column(feature)
         if column < len(features.event):
             return np.ones(len(self), dtype=bool)
         slot = (column - len(features.event)) % features.jets

@@ -6,6 +6,7 @@ import difflib
 import glob
 import hashlib
 import os
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
 Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 _DEFAULT_TREE = "events"
+_TREES = ("TTree", "ROOT::RNTuple")
 _HASH_CHUNK = 1 << 20
 
 
@@ -40,7 +42,7 @@ def load(
         Which branches become columns; jets are ordered by ``features.order_by``, the
         leading ``features.jets`` are kept and absent ones padded.
     tree : str, optional
-        Tree to read; by default ``events``, or the only tree of a file.
+        Tree (TTree or RNTuple) to read; by default ``events``, or the only tree of a file.
 
     Returns
     -------
@@ -116,13 +118,14 @@ def _file(path: str, y: int, role: str, features: FeatureSet, tree: str | None) 
 
     try:
         with uproot.open(path) as file:
+            _check_complete(path, file.file.fEND)
             events = _tree(file, path, tree)
             X = _columns(events, path, features)
             name = events.name
     except DataError:
         raise
     except Exception as error:  # a damaged file can fail anywhere in the decoding
-        raise DataError(f"{path} cannot be read as a ROOT file: {_first_line(error)}") from error
+        raise DataError(f"{path} cannot be read as a ROOT file: {_one_line(error)}") from error
     n = len(X)
     return Dataset(
         X=X,
@@ -133,9 +136,17 @@ def _file(path: str, y: int, role: str, features: FeatureSet, tree: str | None) 
     )
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+def _check_complete(path: str, expected: int) -> None:
+    """A copy that broke off may still show some of its trees."""
+    if "://" in path:
+        return
+    size = Path(path).stat().st_size
+    if size < expected:
+        raise DataError(f"{path} is truncated: it has {size} of {expected} bytes; copy it again")
+
+
+def _one_line(error: Exception) -> str:
+    return textwrap.shorten(str(error), 200) or type(error).__name__
 
 
 def _sha256(path: str) -> str:
@@ -149,7 +160,7 @@ def _sha256(path: str) -> str:
 
 
 def _tree(file: Any, path: str, wanted: str | None) -> Any:
-    trees = sorted(name for name, kind in file.classnames(cycle=False).items() if kind == "TTree")
+    trees = sorted(name for name, kind in file.classnames(cycle=False).items() if kind in _TREES)
     if not trees:
         found = sorted(file.classnames(cycle=False)) or "nothing"
         raise DataError(f"{path} has no tree; it holds {found}")
@@ -191,9 +202,11 @@ def _flat(array: Any, branch: str, where: str) -> npt.NDArray[Any]:
     return _finite(ak.to_numpy(array), branch, where)
 
 
-def _finite(values: npt.NDArray[Any], branch: str, where: str) -> npt.NDArray[Any]:
-    if not np.issubdtype(values.dtype, np.number):
+def _finite(values: npt.NDArray[Any], branch: str, where: str) -> npt.NDArray[np.float32]:
+    if values.dtype.kind not in "biuf":
         raise DataError(f"branch {branch!r} of {where} holds {values.dtype}, not numbers")
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+        values = values.astype(np.float32, copy=False)
     bad = ~np.isfinite(values)
     if bad.any():
         raise DataError(

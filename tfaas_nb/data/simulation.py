@@ -123,6 +123,8 @@ def _check(process: str, events: int, seed: int, output: Path) -> None:
         raise DataError(f"cannot simulate {events} events: ask for at least one")
     if seed not in SEEDS:
         raise DataError(f"seed {seed} is outside Pythia's range {SEEDS.start} to {SEEDS.stop - 1}")
+    if output.is_dir():
+        raise DataError(f"{output} is a folder: name the ROOT file, for instance {process}.root")
     if not output.parent.is_dir():
         raise DataError(f"the folder {output.parent} of {output.name} does not exist: create it")
 

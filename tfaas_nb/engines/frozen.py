@@ -7,15 +7,18 @@ and uses the executor made for that.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb import backend
 from tfaas_nb.errors import GraphError
 from tfaas_nb.graph import FrozenGraph
 
 _EXECUTORS = ("SINGLE_THREADED_EXECUTOR", "")
+_MOST_INPUTS = 1 << 24
 
 
 class FrozenEngine:
@@ -34,7 +37,8 @@ class FrozenEngine:
 
     def __init__(self, graph: FrozenGraph) -> None:
         self._graph = graph
-        self._session, self._call = _first_that_answers(graph)
+        with backend.without_notes():
+            self._session, self._call = _first_that_answers(graph)
 
     def __call__(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Scores, float32 of shape (events, outputs).
@@ -44,7 +48,10 @@ class FrozenEngine:
         GraphError
             If the graph fails on these events.
         """
-        return _answer(self._call, X)
+        scores = _answer(self._call, X)
+        if len(scores) != len(X):
+            raise GraphError(f"the graph answers {len(X)} events with {len(scores)} rows")
+        return scores
 
     def close(self) -> None:
         """Close the session."""
@@ -56,11 +63,15 @@ class FrozenEngine:
 
 def _first_that_answers(graph: FrozenGraph) -> tuple[Any, Any]:
     """A session with the leanest executor that can run the graph (one refuses control flow)."""
-    probe = np.zeros((1, *(n or 1 for n in graph.input_shape)), np.float32)
+    shape = [n or 1 for n in graph.input_shape]
+    if math.prod(shape) > _MOST_INPUTS:
+        raise GraphError(f"the graph takes {math.prod(shape)} numbers per event: too many")
+    probe = np.zeros((1, *shape), np.float32)
     failure: GraphError | None = None
     for executor in _EXECUTORS:
-        session, call = _session(graph, executor)
+        session = _session(graph, executor)
         try:
+            call = _callable(session, graph)
             scores = _answer(call, probe)
         except GraphError as error:
             session.close()
@@ -73,30 +84,40 @@ def _first_that_answers(graph: FrozenGraph) -> tuple[Any, Any]:
     raise failure or GraphError("the graph cannot be run")
 
 
-def _session(graph: FrozenGraph, executor: str) -> tuple[Any, Any]:
-    import tensorflow as tf
+def _session(graph: FrozenGraph, executor: str) -> Any:
+    tf = backend.tensorflow()
     from tensorflow.core.protobuf import config_pb2
 
     config = config_pb2.ConfigProto(
         intra_op_parallelism_threads=1,
         inter_op_parallelism_threads=1,
         device_count={"GPU": 0},
+        allow_soft_placement=True,  # graphs frozen on a GPU name it
         experimental=config_pb2.ConfigProto.Experimental(executor_type=executor),
     )
     imported = tf.Graph()
     with imported.as_default():
         tf.graph_util.import_graph_def(graph.graph_def(), name="")
-    session = tf.compat.v1.Session(graph=imported, config=config)
+    return tf.compat.v1.Session(graph=imported, config=config)
+
+
+def _callable(session: Any, graph: FrozenGraph) -> Any:
+    tf = backend.tensorflow()
+    from tensorflow.core.protobuf import config_pb2
+
     options = config_pb2.CallableOptions(
         feed=[f"{graph.input_node}:0"], fetch=[f"{graph.output_node}:0"]
     )
     # What Session.make_callable builds on; called directly it skips the Python around it,
     # which is two thirds of the time of a call with one event.
-    return session, session._make_callable_from_options(options)
+    try:
+        return session._make_callable_from_options(options)
+    except tf.errors.OpError as error:
+        raise GraphError(f"the graph cannot be run: {_first_line(error)}") from error
 
 
 def _answer(call: Any, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    import tensorflow as tf
+    tf = backend.tensorflow()
 
     try:
         scores: npt.NDArray[np.float32] = call(X)[0]

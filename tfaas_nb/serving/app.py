@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs
 
 import orjson
 
@@ -43,6 +43,8 @@ SERVER = f"tfaas_nb/{version('tfaas-nb')}"
 #: Larger bodies are decoded and computed in a thread, so that single events are not held up.
 INLINE_BYTES = 32 * 1024
 
+_ARCHIVES = ("application/octet-stream", "application/gzip", "application/x-gzip")
+_GZIP = b"\x1f\x8b"
 _MOST_UPLOAD = 512 << 20
 _MOST_PREDICT = 128 << 20
 
@@ -64,10 +66,10 @@ class Request:
         """A header's value, empty if it was not sent."""
         return self.headers.get(name, b"").decode("latin-1")
 
-    def option(self, name: bytes) -> str | None:
+    def option(self, name: str) -> str | None:
         """An option from the address, as in ``?model=NAME``."""
-        values = parse_qs(self.query).get(name)
-        return values[0].decode("utf-8", "replace") if values else None
+        values = parse_qs(self.query.decode("utf-8", "replace")).get(name)
+        return values[0] if values else None
 
     def form(self) -> dict[str, bytes]:
         """Fields and files of a posted form."""
@@ -112,8 +114,8 @@ class App:
         self._threads = threads
         self._routes = self._route_table()
         self._patterns: tuple[tuple[str, re.Pattern[str], _Handler], ...] = (
-            ("GET", re.compile(r"/params/([^/]+)"), self._params),
-            ("DELETE", re.compile(r"/delete/([^/]+)"), self._delete_named),
+            ("GET", re.compile(r"/params/(.+)"), self._params),
+            ("DELETE", re.compile(r"/delete/(.+)"), self._delete_named),
         )
 
     def _route_table(self) -> dict[str, dict[str, _Handler]]:
@@ -172,7 +174,7 @@ class App:
             named = [(m, found, h) for m, p, h in self._patterns if (found := p.fullmatch(path))]
             for verb, found, handler in named:
                 if verb == method:
-                    return handler, unquote(found.group(1))
+                    return handler, found.group(1)
             methods = {m: h for m, _, h in named}
         if not methods:
             raise RouteNotFound(f"there is no address {path!r}; there are {sorted(self._routes)}")
@@ -204,7 +206,7 @@ class App:
         decode: Callable[[bytes], Query],
         encode: Callable[[Any, Query, Model], Response],
     ) -> Response:
-        asked = request.option(b"model") if request.query else None
+        asked = request.option("model") if request.query else None
 
         def answer() -> Response:
             query = decode(request.body)
@@ -228,8 +230,9 @@ class App:
 
     def _store(self, request: Request) -> None:
         kind = request.header(b"content-type").partition(";")[0].strip().lower()
-        if kind in ("application/octet-stream", "application/gzip", "application/x-gzip"):
-            bundle = Bundle.from_archive(request.body, request.option(b"name"))
+        # curl --data-binary calls whatever it sends a form.
+        if kind in _ARCHIVES or request.body.startswith(_GZIP):
+            bundle = Bundle.from_archive(request.body, request.option("name"))
         else:
             bundle = _form_bundle(request)
         self.service.upload(bundle)
@@ -344,7 +347,9 @@ async def _body(headers: Mapping[bytes, bytes], receive: Receive, most: int) -> 
 
 
 def _error(error: TfaasError) -> Response:
-    answer = {"error": str(error), "kind": type(error).__name__}
+    # A message may quote what a client sent, which need not be a string that UTF-8 can hold.
+    message = str(error).encode("utf-8", "backslashreplace").decode()
+    answer = {"error": message, "kind": type(error).__name__}
     return Response(orjson.dumps(answer), status=error.status)
 
 

@@ -32,11 +32,28 @@ def parse(content_type: str, body: bytes) -> dict[str, bytes]:
 
     kind, options = parse_options_header(content_type)
     if kind == b"application/x-www-form-urlencoded":
-        return {k.decode(): v for k, v in parse_qsl(body, keep_blank_values=True)}
+        return _url_encoded(body)
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
         raise RequestError(f"send a form (multipart/form-data), not {content_type or 'nothing'!r}")
     return _multipart(boundary, body)
+
+
+def _url_encoded(body: bytes) -> dict[str, bytes]:
+    # As Latin-1 every byte is a character, so whatever bytes were sent come out again.
+    try:
+        fields = parse_qsl(
+            body.decode("latin-1"),
+            keep_blank_values=True,
+            encoding="latin-1",
+            max_num_fields=_MOST_PARTS,
+        )
+    except ValueError as error:
+        raise RequestError(f"the form has more than {_MOST_PARTS} fields") from error
+    return {
+        key.encode("latin-1").decode("utf-8", "replace"): value.encode("latin-1")
+        for key, value in fields
+    }
 
 
 def decode_base64(content: bytes, name: str) -> bytes:

@@ -62,7 +62,7 @@ class Access:
                 "allow the name with allowed_hosts=[...] or --allow-host"
             )
         origin = headers.get(b"origin")
-        if origin is not None and urlsplit(origin.decode("latin-1")).netloc != host:
+        if origin is not None and origin.decode("latin-1").partition("://")[2] != host:
             raise Forbidden(f"pages of {origin.decode('latin-1')!r} may not ask this server")
         if self.token is not None and not self._shown(headers, query):
             raise Unauthorized(
@@ -75,7 +75,8 @@ class Access:
         if given[: len(_SCHEME)].lower() == _SCHEME:
             shown = given[len(_SCHEME) :].strip()
         else:
-            shown = parse_qs(query).get(b"token", [b""])[0]
+            values = parse_qs(query.decode("utf-8", "replace"))
+            shown = values.get("token", [""])[0].encode()
         return hmac.compare_digest(shown, self.token.encode())
 
 

@@ -67,7 +67,7 @@ class Server:
         self._wanted_token = token
         self._allowed_hosts = frozenset(allowed_hosts)
         self.service = Service(Repository(self.directory))
-        self.token: str | None = token if isinstance(token, str) else None
+        self.token: str | None = token if token and isinstance(token, str) else None
         self._run: _Run | None = None
         self._lock = threading.RLock()
 
@@ -86,7 +86,8 @@ class Server:
             if self.token is None and self._wanted_token is not False:
                 self.token = new_token()
             listening = _listen(self.host, self._wanted_port)
-            hosts = LOOPBACK | self._allowed_hosts | _names_of(self.host)
+            names = LOOPBACK | self._allowed_hosts | _names_of(self.host)
+            hosts = frozenset(name.lower() for name in names)
             self._run = _Run(self.service, Access(self.token, hosts), listening)
             self._run.start()
             with _running_lock:
@@ -248,15 +249,16 @@ def _uvicorn(app: App, ready: threading.Event) -> Any:
 
 def _listen(host: str, port: int | None) -> socket.socket:
     """A bound socket: the port asked for, or 8083, or else any free one."""
-    try:
-        return _bind(host, DEFAULT_PORT if port is None else port)
-    except OSError as error:
-        if port is None:
-            return _bind(host, 0)
-        raise ServerError(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another port, "
-            "or none to get a free one"
-        ) from error
+    wanted = (DEFAULT_PORT, 0) if port is None else (port,)
+    for choice in wanted:
+        try:
+            return _bind(host, choice)
+        except (OSError, OverflowError) as error:
+            failure = error
+    raise ServerError(
+        f"cannot listen on {host}:{wanted[-1]}: {getattr(failure, 'strerror', failure)}; "
+        "choose another port, or none to get a free one"
+    ) from failure
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -265,7 +267,9 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
-    except OSError:
+        # Two servers may bind the same port as long as neither listens.
+        bound.listen(_BACKLOG)
+    except (OSError, OverflowError):
         bound.close()
         raise
     return bound

@@ -50,7 +50,7 @@ class Dashboard(Panel):
                 self.serve,
                 self.upload,
                 self.ask,
-                ipywidgets.VBox([self.evaluate_button, self.evaluate]),
+                ipywidgets.VBox([ipywidgets.HBox([self.evaluate_button]), self.evaluate]),
             ],
             titles=_TITLES,
         )

@@ -30,6 +30,13 @@ def client_of(source: Source) -> Client:
     return source.client() if isinstance(source, Server) else source
 
 
+def offer(dropdown: ipywidgets.Dropdown, names: Sequence[str]) -> None:
+    """Offer these names; what was chosen stays chosen if it is among them, else the first."""
+    chosen = dropdown.value
+    dropdown.options = names
+    dropdown.value = chosen if chosen in names else next(iter(names), None)
+
+
 class Panel(ipywidgets.VBox):  # type: ignore[misc]
     """A column of controls with a message below.
 

@@ -13,11 +13,11 @@ from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.root import read
 from tfaas_nb.errors import DataError, FeatureError
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
-from tfaas_nb.widgets.panel import LABELS, WIDE, Panel, Source, client_of
+from tfaas_nb.widgets.panel import LABELS, WIDE, Panel, Source, client_of, offer
 from tfaas_nb.wire import examples
 
 _FIELD = ipywidgets.Layout(width="26em")
-_TEXT = ipywidgets.Layout(width="100%", height="9em")
+_TEXT = ipywidgets.Layout(width="98%", height="9em")
 
 
 class Query(Panel):
@@ -65,7 +65,7 @@ class Query(Panel):
                 ipywidgets.HBox([self.model, self.refresh_button]),
                 ipywidgets.HBox([self.file, self.load_button, self.event]),
                 self._groups,
-                self.ask_button,
+                ipywidgets.HBox([self.ask_button]),
                 self.answer,
                 self._texts,
             ]
@@ -91,19 +91,16 @@ class Query(Panel):
         )
         self.ask_button = ipywidgets.Button(description="Ask for the score", layout=WIDE)
         self.answer = ipywidgets.HTML()
-        self.curl_text = ipywidgets.Textarea(description="curl", disabled=True, layout=_TEXT)
-        self.python_text = ipywidgets.Textarea(description="Python", disabled=True, layout=_TEXT)
+        self.curl_text = ipywidgets.Textarea(description="curl", layout=_TEXT)
+        self.python_text = ipywidgets.Textarea(description="Python", layout=_TEXT)
         self._groups = ipywidgets.Tab()
         self._texts = ipywidgets.VBox([self.curl_text, self.python_text])
 
     def refresh(self) -> None:
         """Show the models that the server has now."""
         with self.errors_in_words():
-            chosen = self.model.value
             names = [m["name"] for m in client_of(self.source).describe_models()]
-            self.model.options = names
-            if chosen in names:
-                self.model.value = chosen
+            offer(self.model, names)
             self.show_fields()
 
     def show_fields(self) -> None:
@@ -121,6 +118,8 @@ class Query(Panel):
                     rows.setdefault(_group(feature["name"]), []).append(row)
         self._groups.children = [ipywidgets.VBox(group) for group in rows.values()]
         self._groups.titles = list(rows)
+        if self._data is not None:
+            self.pick(self.event.value)
 
     def load(self, path: str) -> None:
         """Read a ROOT file to pick events from."""
@@ -165,7 +164,7 @@ class Query(Panel):
             self.answer.value = f"<b>Score of {escape(model)}: {labels}</b>"
             self.curl_text.value = examples.curl(client.url, model, event)
             self.python_text.value = examples.python(client.url, model, event)
-            self.say("The same request as text is below; put in your server's token.")
+            self.say("To ask from elsewhere, put the server's token into the texts above.")
 
 
 def _group(name: str) -> str:

@@ -13,7 +13,7 @@ from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.metrics import WorkingPoint
 from tfaas_nb.table import Table
-from tfaas_nb.widgets.panel import LABELS, Panel
+from tfaas_nb.widgets.panel import LABELS, Panel, offer
 
 _FIRST_EFFICIENCY = 0.5
 
@@ -36,7 +36,7 @@ class RocView(Panel):
         The working point shown.
     numbers : ipywidgets.HTML
         ε_S, ε_B, threshold, 1/ε_B and S/√B.
-    picture : ipywidgets.Image
+    picture : ipywidgets.HTML
         The curves.
     """
 
@@ -54,9 +54,7 @@ class RocView(Panel):
             layout=ipywidgets.Layout(width="32em"),
         )
         self.numbers = ipywidgets.HTML()
-        self.picture = ipywidgets.Image(
-            format="png", alt="ROC curve", layout=ipywidgets.Layout(max_width="580px")
-        )
+        self.picture = ipywidgets.HTML()
         controls = ipywidgets.HBox([self.model, self.efficiency])
         super().__init__([controls, self.numbers, self.picture])
         self._evaluations: dict[str, Evaluation] = {}
@@ -81,7 +79,7 @@ class RocView(Panel):
         """Show other evaluations."""
         named = {"model": evaluations} if isinstance(evaluations, Evaluation) else evaluations
         self._evaluations = dict(named)
-        self.model.options = list(named)
+        offer(self.model, list(named))
         self.show()
 
     def show(self) -> None:
@@ -94,9 +92,8 @@ class RocView(Panel):
             point = self.point = roc.working_point(self.efficiency.value)
             curves = {name: evaluation.roc for name, evaluation in self._evaluations.items()}
             self.numbers.value = _table(point)._repr_html_()
-            self.picture.value = plots.png(
-                lambda ax: plots.roc(curves, ax, points={"Working point": point})
-            )
+            drawn = plots.png(lambda ax: plots.roc(curves, ax, points={"Working point": point}))
+            self.picture.value = plots.html_image(drawn, "ROC curves with the working point")
 
     def _changed(self, _: Any) -> None:
         self.show()

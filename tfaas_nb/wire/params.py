@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,6 +9,8 @@ from typing import Any
 import orjson
 
 from tfaas_nb.errors import BundleError
+
+_RANGE = {"low", "median", "high", "present"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Params:
             If it is no JSON object, or a value has the wrong type.
         """
         try:
-            found = json.loads(data)
+            found = orjson.loads(data)
         except ValueError as error:
             raise BundleError(f"params.json is not JSON: {error}") from error
         if not isinstance(found, dict):
@@ -77,7 +78,7 @@ class Params:
         return replace(
             defaults,
             **texts,
-            options=tuple(map(str, values.get("options") or ())),
+            options=_options(values.get("options") or ()),
             img_channels=_count(values, "img_channels"),
             features=_feature_list(values.get("features") or ()),
         )
@@ -108,6 +109,12 @@ def _count(values: Mapping[str, Any], key: str) -> int:
     return value
 
 
+def _options(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, (list, tuple)):
+        raise BundleError(f"params.json: 'options' must be a list, not {values!r}")
+    return tuple(map(str, values))
+
+
 def _feature_list(values: Any) -> tuple[Mapping[str, Any], ...]:
     if not isinstance(values, (list, tuple)):
         raise BundleError("params.json: 'features' must be a list")
@@ -115,4 +122,17 @@ def _feature_list(values: Any) -> tuple[Mapping[str, Any], ...]:
     for feature in features:
         if not isinstance(feature, Mapping) or not isinstance(feature.get("name"), str):
             raise BundleError(f"params.json: feature {feature!r} has no name")
+        _check_range(feature)
     return tuple(features)
+
+
+def _check_range(feature: Mapping[str, Any]) -> None:
+    """Pages and widgets show a feature's typical values, so they must be numbers."""
+    for key in _RANGE & feature.keys():
+        if isinstance(feature[key], bool) or not isinstance(feature[key], (int, float)):
+            raise BundleError(
+                f"params.json: {key!r} of feature {feature['name']!r} must be a number, "
+                f"not {feature[key]!r}"
+            )
+    if ("low" in feature) != ("high" in feature):
+        raise BundleError(f"params.json: feature {feature['name']!r} has half a typical range")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import orjson
+from numpy.lib import format as npy
 
 from tfaas_nb.errors import FeatureError, RequestError
 from tfaas_nb.wire import protobuf
@@ -28,6 +30,9 @@ PROTOBUF = "application/x-protobuf"
 NPY = "application/x-npy"
 
 _NUMBERS = {int, float}
+_LARGEST = float(np.finfo(np.float32).max)
+#: Of a .npy array's header, which holds the feature names.
+_MOST_HEADER = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,8 @@ def _model_name(request: Mapping[str, Any]) -> str | None:
     for field_name in ("model", "name", "key"):
         value = request.get(field_name)
         if value is not None and not isinstance(value, str):
-            raise RequestError(f"{field_name!r} must be the name of a model, not {value!r}")
+            shown = reprlib.repr(value)
+            raise RequestError(f"{field_name!r} must be the name of a model, not {shown}")
         if value:
             return value
     return None
@@ -122,7 +128,7 @@ def _keys(keys: Any) -> tuple[str, ...]:
         raise RequestError('the request has no list "keys" with the names of its values')
     for key in keys:
         if not isinstance(key, str):
-            raise RequestError(f'every one of "keys" must be a string, not {key!r}')
+            raise RequestError(f'every one of "keys" must be a string, not {reprlib.repr(key)}')
     return tuple(keys)
 
 
@@ -131,7 +137,8 @@ def _row(keys: tuple[str, ...], values: list[Any], event: str = "") -> Floats:
         raise FeatureError(f"{len(keys)} keys but {len(values)} values{event}")
     if not set(map(type, values)) <= _NUMBERS:
         at = next(i for i, value in enumerate(values) if type(value) not in _NUMBERS)
-        raise FeatureError(f"value of {keys[at]!r}{event} is {values[at]!r}, not a number")
+        shown = reprlib.repr(values[at])
+        raise FeatureError(f"value of {keys[at]!r}{event} is {shown}, not a number")
     return check_finite(keys, _float32(keys, values, event), event)
 
 
@@ -140,7 +147,7 @@ def _float32(keys: tuple[str, ...], values: list[Any], event: str) -> Floats:
         try:
             return np.array(values, dtype=np.float32)
         except OverflowError:  # an integer beyond any float
-            at = next(i for i, value in enumerate(values) if abs(value) > np.finfo("f4").max)
+            at = next(i for i, value in enumerate(values) if abs(value) > _LARGEST)
             raise FeatureError(f"value of {keys[at]!r}{event} is too large") from None
 
 
@@ -210,10 +217,11 @@ def decode_dataframe(body: bytes) -> Query:
     models = {row.model for row in rows} - {""}
     if len(models) > 1:
         raise RequestError(f"the rows of a DataFrame must ask one model, not {sorted(models)}")
-    first, values = None, []
+    first: tuple[str, ...] | None = None
+    values = []
     for i, row in enumerate(rows):
         keys, event = _row_values(row, f" of event {i}")
-        first = first or keys
+        first = keys if first is None else first
         if keys != first:
             raise FeatureError(f"event {i} has other keys than event 0, or in another order")
         values.append(event)
@@ -256,18 +264,23 @@ def decode_npy(body: bytes, model: str | None) -> Query:
     FeatureError
         If a value is not finite.
     """
-    try:
-        array = np.load(io.BytesIO(body), allow_pickle=False)
-    except (ValueError, OSError, EOFError, SyntaxError, MemoryError) as error:
-        raise RequestError(f"the body is not a .npy array: {error}") from error
-    names = array.dtype.names if isinstance(array, np.ndarray) else None
-    if names is None or array.ndim != 1 or array.dtype != named_floats(names):
+    array = _array(body, "body")
+    names = array.dtype.names
+    if not names or array.ndim != 1 or array.dtype != named_floats(names):
         raise RequestError(
             "the .npy array must have one dimension and one float32 field per feature, "
-            f"not {getattr(array, 'dtype', type(array))}"
+            f"not shape {array.shape} of {array.dtype}"
         )
     values = np.ascontiguousarray(array).view(np.float32).reshape(len(array), len(names))
     return Query(model, names, check_finite(names, values), single=False)
+
+
+def _array(body: bytes, what: str) -> npt.NDArray[Any]:
+    try:
+        # Not numpy.load: that would also open zip archives.
+        return npy.read_array(io.BytesIO(body), allow_pickle=False, max_header_size=_MOST_HEADER)
+    except Exception as error:  # the header is a Python literal: it fails in a dozen ways
+        raise RequestError(f"the {what} is not a .npy array: {error}") from error
 
 
 def named_floats(names: Sequence[str]) -> np.dtype[Any]:
@@ -279,7 +292,8 @@ def encode_npy(keys: Sequence[str], values: Floats) -> bytes:
     """A ``.npy`` request for events of shape (events, keys)."""
     stream = io.BytesIO()
     rows = np.ascontiguousarray(values, dtype="<f4").view(named_floats(keys))
-    np.save(stream, rows.reshape(-1), allow_pickle=False)
+    # The version whose header has room for many names and for any letter.
+    npy.write_array(stream, rows.reshape(-1), version=(3, 0), allow_pickle=False)
     return stream.getvalue()
 
 
@@ -343,9 +357,12 @@ def decode_scores_json(body: bytes) -> Floats:
         If the answer is not a list of numbers.
     """
     try:
-        return np.array(orjson.loads(body), dtype=np.float32)
-    except (ValueError, TypeError) as error:
+        scores = np.array(orjson.loads(body), dtype=np.float32)
+    except (ValueError, TypeError, OverflowError) as error:
         raise RequestError(f"the answer is not a list of scores: {body[:200]!r}") from error
+    if not scores.ndim:
+        raise RequestError(f"the answer is not a list of scores: {body[:200]!r}")
+    return scores
 
 
 def decode_predictions(body: bytes) -> list[tuple[str, float]]:
@@ -367,7 +384,10 @@ def decode_scores_npy(body: bytes) -> Floats:
     RequestError
         If the answer is no such array.
     """
-    try:
-        return np.asarray(np.load(io.BytesIO(body), allow_pickle=False), dtype=np.float32)
-    except (ValueError, OSError, EOFError) as error:
-        raise RequestError(f"the answer is not a .npy array: {error}") from error
+    scores = _array(body, "answer")
+    if scores.dtype != np.float32 or scores.ndim != 2:
+        raise RequestError(
+            f"the answer has shape {scores.shape} of {scores.dtype}: it should be a float32 "
+            "array of shape (events, outputs)"
+        )
+    return scores

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tfaas_nb.data.dataset import Dataset, Source, concatenate
+from tfaas_nb.errors import DataError, FeatureError
+from tfaas_nb.features import FeatureSet, Variable
+
+FEATURES = FeatureSet(
+    "tiny", (Variable("met", "GeV"),), (Variable("jetPt", "GeV"), Variable("jetEta")), jets=2
+)
+#: Every third event has one jet only, and that jet's eta is exactly the padding.
+X = np.array([[i, 300 + i, 0 if i % 3 == 0 else 200 + i, 0, 0.5] for i in range(30)], np.float32)
+Y = np.repeat([1, 0], [12, 18]).astype(np.int8)
+
+
+@pytest.fixture
+def data() -> Dataset:
+    weight = np.linspace(0.5, 1.5, 30, dtype=np.float32)
+    return Dataset(X, Y, weight, FEATURES, (Source("a.root", "signal", "events", 12, "ab"),))
+
+
+@pytest.mark.parametrize("lost", ["X", "y", "weight"])
+def test_arrays_of_different_lengths_are_refused(data: Dataset, lost: str) -> None:
+    with pytest.raises(DataError, match=r"needs X of shape \(\d+, 5\)"):
+        replace(data, **{lost: getattr(data, lost)[1:]})
+
+
+def test_another_number_of_columns_is_refused(data: Dataset) -> None:
+    with pytest.raises(DataError, match=r"\(30, 5\).*got \(30, 4\)"):
+        replace(data, X=X[:, 1:])
+
+
+@pytest.mark.parametrize(
+    "chosen", [slice(3, 7), np.array([3, 4, 5, 6]), (X[:, 0] >= 3) & (X[:, 0] < 7)]
+)
+def test_part_of_the_events_keeps_classes_and_weights_together(data: Dataset, chosen: Any) -> None:
+    part = data[chosen]
+    assert part.X[:, 0].tolist() == [3, 4, 5, 6]
+    assert part.weight.tolist() == data.weight[3:7].tolist()
+    assert part.y.tolist() == [1, 1, 1, 1]
+    assert part.sources == data.sources
+
+
+def test_signal_and_background_are_all_events(data: Dataset) -> None:
+    assert data.signal.X.tolist() == X[:12].tolist()
+    assert data.background.X.tolist() == X[12:].tolist()
+
+
+def test_an_event_by_name_is_a_row(data: Dataset) -> None:
+    event = {"met": 4.0, "jetPt_0": 304.0, "jetPt_1": 204.0, "jetEta_0": 0.0, "jetEta_1": 0.5}
+    assert data.event(4) == event
+    assert data.features.matrix(event)[0].tolist() == [X[4].tolist()]
+
+
+@pytest.mark.parametrize("position", [-1, 30])
+def test_an_event_that_is_not_there_is_said_so(data: Dataset, position: int) -> None:
+    with pytest.raises(DataError, match=f"no event {position}: the dataset has 30 events"):
+        data.event(position)
+
+
+def test_a_split_has_each_event_once_with_its_class_and_weight(data: Dataset) -> None:
+    parts = data.split(test=0.5, seed=3)
+    rows = np.concatenate([part.X[:, 0] for part in parts]).astype(int)
+    assert sorted(rows) == list(range(30))
+    for part in parts:
+        own = part.X[:, 0].astype(int)
+        assert part.y.tolist() == data.y[own].tolist()
+        assert part.weight.tolist() == data.weight[own].tolist()
+
+
+def test_a_split_keeps_the_mixture_of_classes(data: Dataset) -> None:
+    train, test = data.split(test=0.5)
+    assert (len(train.signal), len(train.background)) == (6, 9)
+    assert (len(test.signal), len(test.background)) == (6, 9)
+
+
+def test_a_split_depends_on_its_seed_only(data: Dataset) -> None:
+    first, again, other = (data.split(seed=seed)[0].X.tolist() for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+@pytest.mark.parametrize("test", [0.0, 1.0, -0.5, 0.01])
+def test_an_impossible_split_is_refused(data: Dataset, test: float) -> None:
+    with pytest.raises(DataError, match=f"cannot split 30 events with test={test}"):
+        data.split(test)
+
+
+def test_a_class_of_one_event_cannot_be_split(data: Dataset) -> None:
+    with pytest.raises(DataError, match="cannot split"):
+        data[11:].split()
+
+
+def test_presence_is_read_from_the_jets_momentum(data: Dataset) -> None:
+    has_second = X[:, 0] % 3 != 0
+    assert data.present("jetPt_1").tolist() == has_second.tolist()
+    assert data.present("jetEta_1").tolist() == has_second.tolist()
+    assert data.present("jetEta_0").all(), "an eta of zero is no absent jet"
+    assert data.present("met").all()
+
+
+def test_presence_of_an_unknown_feature_is_refused(data: Dataset) -> None:
+    with pytest.raises(FeatureError, match="did you mean 'jetEta_"):
+        data.present("jetEta_7")
+
+
+def test_summaries_leave_absent_jets_out(data: Dataset) -> None:
+    summary = dict(zip(FEATURES.names, data.summaries(), strict=True))["jetPt_1"]
+    kept = X[X[:, 2] > 0, 2]
+    assert (summary.name, summary.unit, summary.present) == ("jetPt_1", "GeV", 20 / 30)
+    assert summary.median == np.median(kept)
+    assert summary.low == pytest.approx(np.quantile(kept, 0.01))
+    assert summary.high == pytest.approx(np.quantile(kept, 0.99))
+    assert summary.to_dict()["median"] == summary.median
+
+
+def test_a_jet_that_no_event_has_is_summarised_as_zero(data: Dataset) -> None:
+    summary = data[::3].summaries()[2]
+    assert (summary.low, summary.median, summary.high, summary.present) == (0, 0, 0, 0)
+
+
+def test_no_events_are_summarised_without_complaint(data: Dataset) -> None:
+    assert [s.present for s in data[:0].summaries()] == [0.0] * 5
+
+
+def test_description_has_a_row_for_each_feature(data: Dataset) -> None:
+    table = data.describe()
+    assert [row[0] for row in table.rows] == list(FEATURES.names)
+    assert table.rows[2][-1] == "66.7%"
+
+
+def test_it_shows_its_counts_and_its_files(data: Dataset) -> None:
+    assert repr(data) == "Dataset(12 signal + 18 background events, 5 features)"
+    html = data._repr_html_()
+    assert "12 signal + 18 background" in html
+    assert "a.root" in html
+
+
+def test_concatenation_keeps_order_and_sources(data: Dataset) -> None:
+    joined = concatenate([data[20:], data[:20]])
+    assert joined.X[:, 0].tolist() == [*range(20, 30), *range(20)]
+    assert joined.weight.tolist() == np.roll(data.weight, 10).tolist()
+    assert joined.sources == data.sources * 2
+
+
+def test_nothing_cannot_be_concatenated() -> None:
+    with pytest.raises(DataError, match="no dataset to concatenate"):
+        concatenate([])
+
+
+def test_different_features_cannot_be_concatenated(data: Dataset) -> None:
+    other = replace(data, features=replace(FEATURES, name="other", padding=-1.0))
+    with pytest.raises(DataError, match=r"\['other', 'tiny'\]"):
+        concatenate([data, other])

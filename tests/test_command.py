@@ -1,0 +1,75 @@
+"""`tfaas-nb` itself: help, mistakes, and simulating from the command line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tfaas_nb as tn
+from tests.command import COMMAND
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def fastest(command: list[str]) -> float:
+    """Seconds of the fastest of five runs: what the command needs when nothing disturbs it."""
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def test_help_names_the_commands_at_once() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    assert all(word in done.stdout for word in ("demo", "serve", "simulate"))
+    assert fastest([*COMMAND, "--help"]) < 0.5
+
+
+def test_the_import_is_quick() -> None:
+    bare = fastest([sys.executable, "-c", "pass"])
+    assert fastest([sys.executable, "-c", "import tfaas_nb"]) - bare < 0.3
+
+
+@pytest.mark.parametrize("arguments", [(), ("fly",), ("simulate", "higgs", "-o", "a.root")])
+def test_a_mistake_is_a_usage_error(arguments: tuple[str, ...]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert "usage: tfaas-nb" in done.stderr
+
+
+def test_an_error_is_one_line() -> None:
+    done = run("simulate", "qcd", "--events", "0", "-o", "a.root")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("tfaas-nb: cannot simulate 0 events")
+
+
+@pytest.mark.slow
+def test_simulating_twice_gives_the_same_file_that_load_reads(tmp_path: Path) -> None:
+    import uproot
+
+    paths = [tmp_path / "a.root", tmp_path / "b.root"]
+    for path in paths:
+        done = run("simulate", "ttbar", "--events", "200", "--seed", "1", "-o", str(path))
+        assert done.returncode == 0, done.stderr
+        assert "200/200" in done.stderr
+    first, second = (uproot.open(path)["events"].arrays(library="np") for path in paths)
+    assert set(first) == set(second)
+    for name in first:
+        same = [np.array_equal(a, b) for a, b in zip(first[name], second[name], strict=True)]
+        assert all(same), name
+    data = tn.load(signal=paths[0], background=paths[1])
+    assert len(data) == 400
+    assert np.array_equal(data.signal.X, data.background.X)
+    assert np.isfinite(data.X).all()

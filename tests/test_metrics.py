@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, roc_auc_score
+from sklearn.metrics import auc as area
+
+from tfaas_nb.errors import DataError
+from tfaas_nb.metrics import FEW_EVENTS, Roc, WorkingPoint
+
+Array = npt.NDArray[np.float64]
+#: Classes, scores, weights.
+Events = tuple[Array, Array, Array]
+
+
+def scored(events: int = 2000, seed: int = 1, digits: int = 9) -> Events:
+    """Classes, scores (with ties when there are few digits) and weights."""
+    random = np.random.default_rng(seed)
+    y = (np.arange(events) % 3 == 0).astype(float)
+    scores = np.clip(random.normal(0.4 + 0.2 * y, 0.2), 0, 1).round(digits)
+    return y, scores, random.exponential(1.0, events)
+
+
+@st.composite
+def few_events(draw: st.DrawFn) -> Events:
+    """Events on a coarse grid: ties, equal weights and events without weight all occur."""
+    event = st.tuples(st.booleans(), st.integers(0, 8), st.integers(0, 3))
+    grid = st.integers(0, 8)
+    both = [(True, draw(grid), 1), (False, draw(grid), 2)]
+    y, scores, weight = np.array(both + draw(st.lists(event, max_size=40)), dtype=float).T
+    return y, scores / 8, weight
+
+
+@pytest.mark.parametrize("digits", [9, 1], ids=["smooth", "ties"])
+def test_auc_is_that_of_scikit_learn(digits: int) -> None:
+    y, scores, weight = scored(digits=digits)
+    assert Roc.of(y, scores).auc == pytest.approx(roc_auc_score(y, scores), abs=1e-12)
+    weighted = roc_auc_score(y, scores, sample_weight=weight)
+    assert Roc.of(y, scores, weight).auc == pytest.approx(weighted, abs=1e-12)
+
+
+@given(few_events())
+def test_auc_is_that_of_scikit_learn_for_any_events(events: Events) -> None:
+    y, scores, weight = events
+    expected = roc_auc_score(y, scores, sample_weight=weight)
+    assert Roc.of(y, scores, weight).auc == pytest.approx(expected, abs=1e-12)
+
+
+@given(few_events())
+def test_a_weight_is_as_many_events(events: Events) -> None:
+    y, scores, weight = events
+    copies = weight.astype(int)
+    weighted = Roc.of(y, scores, weight)
+    repeated = Roc.of(np.repeat(y, copies), np.repeat(scores, copies))
+    assert weighted.auc == pytest.approx(repeated.auc, abs=1e-12)
+    assert weighted.accuracy == pytest.approx(repeated.accuracy)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_error_of_auc_is_that_of_a_bootstrap(weighted: bool) -> None:
+    y, scores, weight = scored(events=600)
+    w = weight if weighted else np.ones_like(weight)
+    random = np.random.default_rng(2)
+    signal, background = np.flatnonzero(y == 1), np.flatnonzero(y == 0)
+    aucs = []
+    for _ in range(600):
+        drawn = np.r_[
+            random.choice(signal, len(signal)), random.choice(background, len(background))
+        ]
+        aucs.append(roc_auc_score(y[drawn], scores[drawn], sample_weight=w[drawn]))
+    assert Roc.of(y, scores, w).auc_error == pytest.approx(np.std(aucs), rel=0.15)
+
+
+def test_the_error_of_auc_does_not_depend_on_the_unit_of_weights() -> None:
+    y, scores, weight = scored()
+    assert Roc.of(y, scores, 100 * weight).auc_error == pytest.approx(
+        Roc.of(y, scores, weight).auc_error
+    )
+
+
+def test_the_error_of_auc_is_delongs() -> None:
+    """Counted pair by pair."""
+    y, scores, _ = scored(events=90, digits=1)
+    pairs = np.sign(scores[y == 1][:, None] - scores[y == 0][None, :]) / 2 + 0.5
+    m, n = pairs.shape
+    variance = pairs.mean(axis=1).var(ddof=1) / m + pairs.mean(axis=0).var(ddof=1) / n
+    assert Roc.of(y, scores).auc_error == pytest.approx(np.sqrt(variance), rel=1e-9)
+
+
+def test_perfect_and_useless_scores() -> None:
+    y = np.repeat([0, 1], 50)
+    assert Roc.of(y, y).auc == 1
+    assert Roc.of(y, y).auc_error == 0
+    assert Roc.of(y, 1 - y).auc == 0
+    assert Roc.of(y, np.full(100, 0.3)).auc == 0.5
+
+
+def test_accuracy_is_that_of_scikit_learn() -> None:
+    y, scores, weight = scored(digits=1)
+    expected = accuracy_score(y, scores >= 0.5, sample_weight=weight)
+    assert Roc.of(y, scores, weight).accuracy == pytest.approx(expected)
+
+
+def counted(y: Array, scores: Array, w: Array, cut: float) -> dict[str, float]:
+    """What passes a cut, by counting."""
+    passed, signal = scores >= cut, y == 1
+    s, b = w[passed & signal].sum(), w[passed & ~signal].sum()
+    return {
+        "eps_s": s / w[signal].sum(),
+        "eps_b": b / w[~signal].sum(),
+        "background_left": np.count_nonzero(passed & ~signal),
+        "significance": s / np.sqrt(b) if b else np.inf,
+    }
+
+
+def values(point: WorkingPoint) -> dict[str, float]:
+    return {key: value for key, value in vars(point).items() if key != "threshold"}
+
+
+@pytest.mark.parametrize("digits", [9, 1], ids=["smooth", "ties"])
+@pytest.mark.parametrize("eps_s", [0.01, 0.3, 0.5, 0.9, 1.0])
+def test_a_working_point_is_the_tightest_cut_that_keeps_enough(eps_s: float, digits: int) -> None:
+    y, scores, weight = scored(digits=digits)
+    point = Roc.of(y, scores, weight).working_point(eps_s)
+    cuts = np.unique(scores)
+    enough = [c for c in cuts if counted(y, scores, weight, c)["eps_s"] >= eps_s - 1e-12]
+    assert point.threshold == max(enough)
+    assert values(point) == pytest.approx(counted(y, scores, weight, point.threshold))
+
+
+@given(few_events(), st.floats(-0.5, 1.5))
+def test_a_cut_leaves_what_counting_says(events: Events, cut: float) -> None:
+    y, scores, weight = events
+    point = Roc.of(y, scores, weight).at_threshold(cut)
+    assert point.threshold == cut
+    assert values(point) == pytest.approx(counted(y, scores, weight, cut))
+
+
+@pytest.mark.parametrize("cut", [-1.0, 0.0, 0.5, 1.0, 2.0])
+def test_a_cut_on_a_score_keeps_that_score(cut: float) -> None:
+    y, scores, weight = scored(digits=1)
+    point = Roc.of(y, scores, weight).at_threshold(cut)
+    assert values(point) == pytest.approx(counted(y, scores, weight, cut))
+
+
+def test_a_cut_above_all_scores_leaves_nothing() -> None:
+    y, scores, _ = scored()
+    point = Roc.of(y, scores).at_threshold(1.1)
+    assert (point.eps_s, point.eps_b, point.background_left) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("eps_s", [0.0, -0.1, 1.0001, float("nan")])
+def test_an_impossible_efficiency_is_refused(eps_s: float) -> None:
+    y, scores, _ = scored()
+    with pytest.raises(DataError, match=r"lies in \(0, 1\]"):
+        Roc.of(y, scores).working_point(eps_s)
+
+
+def test_rejection_and_its_error() -> None:
+    point = WorkingPoint(0.5, eps_s=0.5, eps_b=0.01, background_left=100, significance=3.0)
+    assert point.rejection == pytest.approx(100)
+    assert point.rejection_error == pytest.approx(10 * np.sqrt(0.99))
+
+
+def test_the_error_of_a_rejection_is_that_of_repeated_experiments() -> None:
+    points = []
+    for seed in range(200):
+        y, scores, _ = scored(events=4000, seed=seed)
+        points.append(Roc.of(y, scores).at_threshold(0.75))
+    spread = np.std([point.rejection for point in points])
+    assert np.mean([point.rejection_error for point in points]) == pytest.approx(spread, rel=0.15)
+
+
+def test_rejection_is_infinite_when_no_background_passes() -> None:
+    point = Roc.of([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9]).working_point(1.0)
+    assert (point.rejection, point.rejection_error, point.significance) == (np.inf,) * 3
+
+
+@pytest.mark.parametrize(("left", "uncertain"), [(FEW_EVENTS - 1, True), (FEW_EVENTS, False)])
+def test_few_events_left_make_a_rejection_uncertain(left: int, uncertain: bool) -> None:
+    assert WorkingPoint(0.5, 0.5, 0.1, left, 1.0).is_uncertain is uncertain
+
+
+def test_the_curve_rises_from_nothing_to_everything() -> None:
+    y, scores, weight = scored()
+    roc = Roc.of(y, scores, weight)
+    assert (roc.eps_s[0], roc.eps_b[0], roc.eps_s[-1], roc.eps_b[-1]) == (0, 0, 1, 1)
+    assert (np.diff(roc.eps_s) >= 0).all()
+    assert (np.diff(roc.eps_b) >= 0).all()
+    assert (np.diff(roc.thresholds) < 0).all()
+    assert area(roc.eps_b, roc.eps_s) == pytest.approx(roc.auc)
+
+
+@pytest.mark.parametrize(
+    ("y", "scores", "weight", "message"),
+    [
+        ([0, 1, 1], [0.1, 0.2], None, r"classes \(3,\), scores \(2,\)"),
+        ([0, 1], [0.1, 0.2], [1.0], r"weights \(1,\)"),
+        ([[0, 1]], [[0.1, 0.2]], None, "one number per event"),
+        ([1, 1], [0.1, 0.2], None, "needs signal"),
+        ([0, 0], [0.1, 0.2], None, "needs signal"),
+        ([], [], None, "needs signal"),
+        ([-1, 1], [0.1, 0.2], None, "needs signal"),
+        ([0, 1, 0.6], [0.1, 0.2, 0.3], None, "needs signal"),
+        ([0, 1, 2], [0.1, 0.2, 0.3], None, "no others"),
+        ([0, 1], [0.1, np.nan], None, "finite"),
+        ([0, 1], [0.1, np.inf], None, "finite"),
+        ([0, 1], [0.1, 0.2], [1, np.nan], "finite"),
+        ([0, 1], [0.1, 0.2], [1, -1], "not negative"),
+        ([0, 1, 1], [0.1, 0.2, 0.3], [1, 0, 0], "have no weight"),
+        ([0, 1, 1], [0.1, 0.2, 0.3], [0, 1, 1], "have no weight"),
+    ],
+)
+def test_what_has_no_roc_curve_is_refused(y: Any, scores: Any, weight: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Roc.of(y, scores, weight)
+
+
+def test_classes_may_be_booleans() -> None:
+    y, scores, _ = scored()
+    assert Roc.of(y == 1, scores).auc == Roc.of(y, scores).auc
+
+
+def test_repr_tells_the_area_and_its_error() -> None:
+    assert repr(Roc.of([0, 1, 0, 1], [0.1, 0.9, 0.2, 0.8])) == "Roc(AUC 1.0000 ± 0.0000)"

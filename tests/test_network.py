@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tfaas_nb import backend, network
+from tfaas_nb.errors import TrainingError
+from tfaas_nb.features import FeatureSet, Variable
+from tfaas_nb.network import Architecture, Floats
+
+JETS = (
+    Variable("jetPt", "GeV"),
+    Variable("jetMass", "GeV"),
+    Variable("jetPhi", "rad"),
+    Variable("jetTau1"),
+    Variable("jetTau2"),
+)
+FEATURES = FeatureSet("tiny", (Variable("nJets"), Variable("met", "GeV")), JETS, jets=3)
+SMALL = Architecture(embedding=(6, 4), hidden=(8,), dropout=0.1)
+
+
+def events(count: int = 200, features: FeatureSet = FEATURES, seed: int = 1) -> Floats:
+    """Events with one jet up to as many as `FEATURES` has slots, however many are asked for."""
+    random = np.random.default_rng(seed)
+    jets = random.integers(1, FEATURES.jets + 1, count)
+    X = np.full((count, len(features)), features.padding, np.float32)
+    X[:, : len(features.event)] = random.uniform(0, 5, (count, len(features.event)))
+    ranges = {"jetPt": (200, 900), "jetMass": (5, 200), "jetPhi": (-3.1, 3.1)}
+    for variable in features.jet:
+        values = random.uniform(*ranges.get(variable.name, (0.1, 0.9)), (count, FEATURES.jets))
+        values[np.arange(FEATURES.jets) >= jets[:, None]] = features.padding
+        X[:, features.jet_columns(variable.name)][:, : FEATURES.jets] = values
+    return X
+
+
+def build(features: FeatureSet = FEATURES, X: Floats | None = None, **changes: Any) -> Any:
+    X = events(features=features) if X is None else X
+    return network.build(features, X, replace(SMALL, **changes), seed=1)
+
+
+def normalisations(model: Any) -> list[tuple[list[float], list[float]]]:
+    """Mean and variance of the event's quantities, then those of the jets', which are more."""
+    kind = backend.keras().layers.Normalization
+    layers = [layer for layer in model.layers if isinstance(layer, kind)]
+    found = [(np.ravel(layer.mean).tolist(), np.ravel(layer.variance).tolist()) for layer in layers]
+    return sorted(found, key=lambda pair: len(pair[0]))
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return build()
+
+
+def test_scores_are_probabilities_one_per_event(model: Any) -> None:
+    scores = network.predict(model, events())
+    assert (scores.shape, scores.dtype) == ((200, 1), np.float32)
+    assert ((scores > 0) & (scores < 1)).all()
+    assert len(np.unique(scores)) > 100
+
+
+def test_no_events_have_no_scores(model: Any) -> None:
+    assert network.predict(model, events()[:0]).shape == (0, 1)
+
+
+def test_many_events_are_scored_as_few_are(model: Any) -> None:
+    X = events(20_000)
+    scores = network.predict(model, X)
+    assert len(scores) == len(X)
+    assert scores[-100:] == pytest.approx(network.predict(model, X[-100:]), abs=1e-6)
+
+
+def test_normalisation_is_learned_on_real_jets_only() -> None:
+    X = events()
+    pt = X[:, FEATURES.jet_columns("jetPt")]
+    real = pt[pt != FEATURES.padding].astype(float)
+    mean, variance = normalisations(build())[1]
+    assert mean[:2] == pytest.approx([real.mean(), np.log(real).mean()], rel=1e-5)
+    assert variance[:2] == pytest.approx([real.var(), np.log(real).var()], rel=1e-4)
+
+
+def test_more_padding_does_not_change_the_normalisation(model: Any) -> None:
+    wider = replace(FEATURES, jets=7)
+    padded = normalisations(build(wider, events(features=wider)))
+    for (mean, variance), (own_mean, own_variance) in zip(
+        padded, normalisations(model), strict=True
+    ):
+        assert mean == pytest.approx(own_mean, rel=1e-5)
+        assert variance == pytest.approx(own_variance, rel=1e-5)
+
+
+@pytest.mark.parametrize("padding", [-1.0, -999.0, 0.1])
+def test_any_value_may_mean_padding(model: Any, padding: float) -> None:
+    features = replace(FEATURES, padding=padding)
+    X = events(features=features)
+    other = build(features, X)
+    assert network.predict(other, X) == pytest.approx(network.predict(model, events()), abs=1e-5)
+
+
+def test_what_stands_in_the_slot_of_an_absent_jet_does_not_matter(model: Any) -> None:
+    X, random = events(), np.random.default_rng(2)
+    absent = X[:, FEATURES.jet_columns("jetPt")] == FEATURES.padding
+    changed = X.copy()
+    for name in ("jetMass", "jetPhi", "jetTau1", "jetTau2"):
+        columns = changed[:, FEATURES.jet_columns(name)]
+        columns[absent] = random.normal(0, 1e3, absent.sum())
+    assert (changed != X).any()
+    assert network.predict(model, changed) == pytest.approx(network.predict(model, X), abs=1e-6)
+
+
+def test_turning_the_detector_does_not_change_a_score(model: Any) -> None:
+    X = events()
+    turned = X.copy()
+    phi = turned[:, FEATURES.jet_columns("jetPhi")]
+    phi[:] = np.mod(phi + 1.234 + np.pi, 2 * np.pi) - np.pi
+    assert network.predict(model, turned) == pytest.approx(network.predict(model, X), abs=1e-5)
+
+
+def test_turning_one_jet_alone_does(model: Any) -> None:
+    X = events()
+    turned = X.copy()
+    turned[:, FEATURES.column("jetPhi_0")] += 1.0
+    assert np.abs(network.predict(model, turned) - network.predict(model, X)).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", FEATURES.names)
+def test_every_feature_counts(model: Any, name: str) -> None:
+    X = events()
+    changed = X.copy()
+    changed[X[:, FEATURES.column("jetPt_2")] > 0, FEATURES.column(name)] *= 1.5
+    assert np.abs(network.predict(model, changed) - network.predict(model, X)).max() > 1e-4
+
+
+def test_a_quantity_that_never_varies_is_harmless() -> None:
+    X = events()
+    X[:, 1] = 91.1876
+    X[:, FEATURES.jet_columns("jetTau1")] = 0.3
+    built = build(X=X)
+    scores = network.predict(built, X)
+    assert np.isfinite(scores).all()
+    assert len(np.unique(scores)) > 100
+    X[:, 1] += 0.1
+    assert network.predict(built, X) == pytest.approx(scores, abs=0.1), "no division by no width"
+
+
+def test_no_jet_at_all_is_harmless() -> None:
+    X = events()
+    X[:, len(FEATURES.event) :] = FEATURES.padding
+    assert np.isfinite(network.predict(build(X=X), X)).all()
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        FeatureSet("no jets", FEATURES.event, ()),
+        FeatureSet("no event variables", (), JETS, jets=3),
+        FeatureSet("momenta only", (), JETS[:1], jets=3),
+        FeatureSet("one jet", FEATURES.event, JETS, jets=1),
+    ],
+    ids=lambda features: features.name,
+)
+def test_feature_sets_of_all_kinds_make_a_network(features: FeatureSet) -> None:
+    jets = [i for i, name in enumerate(FEATURES.names) if name in features.names]
+    X = events()[:, jets]
+    scores = network.predict(build(features, X), X)
+    assert np.isfinite(scores).all()
+    assert len(np.unique(scores)) > 50
+
+
+def test_a_feature_set_without_variables_makes_none() -> None:
+    with pytest.raises(TrainingError, match="'empty' has no variables"):
+        build(FeatureSet("empty", (), ()), np.zeros((5, 0), np.float32))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"embedding": ()}, {"hidden": ()}, {"dropout": 0.0}, {"hidden": (4, 4, 4)}]
+)
+def test_architectures_of_all_sizes_make_a_network(changes: dict[str, Any]) -> None:
+    scores = network.predict(build(**changes), events())
+    assert len(np.unique(scores)) > 100
+
+
+def test_dropout_is_off_when_predicting(model: Any) -> None:
+    first, again = (network.predict(model, events()) for _ in range(2))
+    assert first.tolist() == again.tolist()
+
+
+def test_initial_weights_depend_on_the_seed_and_nothing_global() -> None:
+    keras = backend.keras()
+    scores = []
+    for seed, global_seed in ((1, 1), (1, 2), (2, 2)):
+        keras.utils.set_random_seed(global_seed)
+        built = network.build(FEATURES, events(), SMALL, seed)
+        scores.append(network.predict(built, events()).tolist())
+    assert scores[0] == scores[1]
+    assert scores[1] != scores[2]
+
+
+def test_a_saved_network_needs_no_code_of_ours(model: Any, tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    model.save(path)
+    loaded = backend.keras().saving.load_model(path, safe_mode=True)
+    assert network.predict(loaded, events()).tolist() == network.predict(model, events()).tolist()
+    with zipfile.ZipFile(path) as archive:
+        config = archive.read("config.json").decode()
+    assert "tfaas_nb" not in config
+    assert "Lambda" not in config
+    assert json.loads(config)["class_name"] == "Functional"

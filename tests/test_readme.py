@@ -1,0 +1,54 @@
+"""The README shows what runs: its block of code, its addresses, its architecture."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.test_architecture import FLOORS
+from tfaas_nb.serving.app import App
+from tfaas_nb.serving.security import Access
+from tfaas_nb.serving.service import Service
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_block_of_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names: dict[str, object] = {}
+    exec(block, names)
+    expected = names["classifier"].predict(names["test"])  # type: ignore[attr-defined]
+    assert abs(names["scores"] - expected).max() < 1e-6  # type: ignore[operator]
+    assert not names["server"].is_running  # type: ignore[attr-defined]
+
+
+def test_the_addresses_are_all_there_are(tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from tfaas_nb.repository import Repository
+
+    with ThreadPoolExecutor(1) as threads:
+        app = App(Service(Repository(tmp_path)), Access(None), threads)
+        paths = set(app._route_table())
+    table = {path.partition("?")[0] for path in re.findall(r"[`\s](/[a-z/]*)[`?,]", README)}
+    assert paths == table & paths | {"/"}, paths - table
+
+
+def test_the_architecture_is_the_one_enforced() -> None:
+    rows = re.findall(r"^\| (\d) \| (.*?) \|", README, re.MULTILINE)
+    shown = {
+        name.rstrip("/"): int(floor)
+        for floor, names in rows
+        for name in re.findall(r"`(.*?)`", names)
+    }
+    assert shown == FLOORS
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
+        assert (ROOT / target).exists(), target

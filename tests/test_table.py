@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from tfaas_nb.table import Table
+
+
+def test_text_is_aligned_numbers_to_the_right() -> None:
+    table = Table(("name", "value"), (("a", 1.0), ("longer", 123.456)), caption="Two rows")
+    assert repr(table).splitlines() == [
+        "Two rows",
+        "name    value",
+        "a           1",
+        "longer  123.5",
+    ]
+
+
+def test_a_missing_value_is_a_dash_and_the_column_stays_numeric() -> None:
+    assert repr(Table(("n",), ((None,), (12,)))).splitlines() == [" n", " –", "12"]
+
+
+def test_a_table_without_rows_shows_its_columns() -> None:
+    table = Table(("epoch", "loss"), ())
+    assert repr(table) == "epoch  loss"
+    assert "<tbody></tbody>" in table._repr_html_()
+
+
+def test_html_escapes_what_it_shows() -> None:
+    html = Table(("<b>",), (("<script>",),), caption="a & b")._repr_html_()
+    assert "<script>" not in html
+    assert "<b>" not in html
+    assert "&lt;script&gt;" in html
+    assert "a &amp; b" in html
+
+
+def test_html_aligns_as_text_does() -> None:
+    html = Table(("name", "value"), (("a", 1.5),))._repr_html_()
+    assert html.count("text-align:left") == 2
+    assert html.count("text-align:right") == 2
+    assert ">1.5</td>" in html
+
+
+def test_html_has_a_caption_only_when_there_is_one() -> None:
+    assert "<caption" not in Table(("a",), ())._repr_html_()

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import shlex
+import shutil
+import subprocess
+
+import pytest
+
+from tfaas_nb.client import Client
+from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.serving.server import Server
+from tfaas_nb.wire import examples
+
+EVENT = {"nJets": 2.0, "jetPt_0": 431.5}
+
+
+def test_the_curl_line_is_as_people_type_it() -> None:
+    assert examples.curl("http://127.0.0.1:8083", "ttbar", EVENT) == (
+        "curl -H 'Content-Type: application/json' \\\n"
+        "  -H 'Authorization: Bearer TOKEN' \\\n"
+        '  -d \'{"keys": ["nJets", "jetPt_0"], "values": [2.0, 431.5], "model": "ttbar"}\' \\\n'
+        "  http://127.0.0.1:8083/json"
+    )
+
+
+def test_without_token_there_is_no_word_of_one() -> None:
+    for text in (examples.curl, examples.python):
+        assert "Authorization" not in text("http://h", "m", EVENT, token=False)
+
+
+def test_a_quote_in_a_name_does_not_end_the_shells_string() -> None:
+    words = shlex.split(examples.curl("http://h", "m", {"it's; rm -rf": 1.0}))
+    assert json.loads(words[words.index("-d") + 1])["keys"] == ["it's; rm -rf"]
+
+
+@pytest.fixture
+def event(events: Dataset) -> dict[str, float]:
+    return dict(zip(events.features.names, map(float, events.X[0]), strict=True))
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_curl_line_gets_the_score(serving: Server, event: dict[str, float]) -> None:
+    line = examples.curl(serving.url, "ttbar", event).replace("TOKEN", str(serving.token))
+    done = subprocess.run(["sh", "-c", line], capture_output=True, check=True, timeout=30)
+    expected = serving.client().predict("ttbar", event)
+    assert json.loads(done.stdout) == pytest.approx([expected], abs=1e-6)
+
+
+def test_the_python_lines_get_the_score(serving: Server, event: dict[str, float]) -> None:
+    lines = examples.python(serving.url, "ttbar", event).replace("TOKEN", str(serving.token))
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(lines, "example", "exec"), {})
+    expected = Client(serving.url, serving.token).predict("ttbar", event)
+    assert json.loads(printed.getvalue()) == pytest.approx([expected], abs=1e-6)
