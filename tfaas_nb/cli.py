@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -89,6 +91,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from tfaas_nb import backend
     from tfaas_nb.serving.server import Server
 
     token = False if options.no_token else options.token or os.environ.get(TOKEN_VARIABLE) or None
@@ -102,10 +105,14 @@ def _serve(options: argparse.Namespace) -> int:
     server = Server(options.models, options.host, options.port, token, options.allow_host)
     for name, error in server.service.load_all().items():
         print(f"tfaas-nb: {name} is not served: {error}", file=sys.stderr)
-    server.start()
-    secret = f"?token={server.token}" if server.token and not options.token else ""
-    print(f"{server!r}\nopen {server.url}/{secret} (Ctrl-C stops)", flush=True)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
+        server.start()
+        # The first upload need not wait for the import of TensorFlow.
+        threading.Thread(target=backend.tensorflow, daemon=True).start()
+        secret = f"?token={server.token}" if server.token and not options.token else ""
+        print(f"{server!r}\nopen {server.url}/{secret} (Ctrl-C stops)", flush=True)
         server.wait()
     except KeyboardInterrupt:
         print("stopping", flush=True)

@@ -23,7 +23,8 @@ def test_there_is_a_row_of_scores_per_event(
     graph: FrozenGraph, events: Dataset, count: int
 ) -> None:
     scores = FrozenEngine(graph)(events.X[:count])
-    assert (scores.shape, scores.dtype) == ((count, 1), np.float32)
+    assert scores.shape == (count, 1)
+    assert scores.dtype == np.float32
 
 
 def test_one_event_scores_as_it_does_among_many(graph: FrozenGraph, events: Dataset) -> None:
@@ -112,7 +113,7 @@ def test_a_graph_frozen_on_a_gpu_runs_here() -> None:
 def test_a_graph_placed_on_another_machine_is_refused() -> None:
     placed = graph_def(weighted_sum)
     placed.node[-1].device = "/job:elsewhere/task:3"
-    with pytest.raises(GraphError, match="the graph cannot be run: .*elsewhere"):
+    with pytest.raises(GraphError, match=r"the graph cannot be run: .*elsewhere"):
         FrozenEngine(FrozenGraph.from_bytes(placed.SerializeToString()))
 
 

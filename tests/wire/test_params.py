@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfaas_nb.errors import BundleError, TfaasError
@@ -149,7 +149,7 @@ def test_a_value_of_the_wrong_type_is_named(changes: dict[str, Any], message: st
     [b"", b"{", b"name: a", b'{"name": "a", "timestamp": NaN}', b"[" * 100_000, b"\xff\xfe{}"],
 )
 def test_what_is_not_json_is_refused(data: bytes) -> None:
-    with pytest.raises(BundleError, match="params.json is not JSON"):
+    with pytest.raises(BundleError, match=r"params\.json is not JSON"):
         Params.from_json(data)
 
 
@@ -171,6 +171,7 @@ json_values = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from(sorted(vars(PARAMS))), json_values))
 def test_whatever_is_read_can_be_written(values: dict[str, Any]) -> None:
     try:

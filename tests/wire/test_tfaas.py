@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import resource
@@ -89,7 +90,7 @@ def test_the_posters_row_is_read() -> None:
     body = json.dumps({"keys": list(event), "values": list(event.values())}).encode()
     found = tfaas.decode_json(body)
     assert (found.keys, found.single) == (tuple(event), True)
-    np.testing.assert_array_equal(found.values[0], np.float32(list(event.values())))
+    np.testing.assert_array_equal(found.values[0], np.array(list(event.values()), np.float32))
 
 
 def test_a_protobuf_row_is_the_bytes_of_protoc() -> None:
@@ -128,7 +129,7 @@ def test_one_answer_is_the_json_of_the_poster() -> None:
 
 @pytest.mark.parametrize("body", [b"[0.6046947]", b"[0.6046947]\n", b" [ 0.6046947 ] "])
 def test_a_json_answer_is_read(body: bytes) -> None:
-    np.testing.assert_array_equal(tfaas.decode_scores_json(body), np.float32([0.6046947]))
+    np.testing.assert_array_equal(tfaas.decode_scores_json(body), np.array([0.6046947], np.float32))
 
 
 def test_predictions_are_the_bytes_of_protoc() -> None:
@@ -364,7 +365,7 @@ def test_a_protobuf_value_that_is_not_finite_is_named(value: float) -> None:
 
 
 def test_a_row_with_too_few_values_is_refused() -> None:
-    with pytest.raises(FeatureError, match="2 keys but 1 values$"):
+    with pytest.raises(FeatureError, match=r"2 keys but 1 values$"):
         tfaas.decode_row(tfaas.encode_row(KEYS, [2]))
 
 
@@ -451,13 +452,13 @@ def test_an_archive_of_arrays_is_not_an_array() -> None:
     stream = io.BytesIO()
     np.savez(stream, a=np.ones(3, [("a", "<f4")]))
     for decode in (decode_npy, tfaas.decode_scores_npy):
-        with pytest.raises(RequestError, match="is not a .npy array"):
+        with pytest.raises(RequestError, match=r"is not a \.npy array"):
             decode(stream.getvalue())
 
 
 def test_a_header_that_claims_gigabytes_costs_nothing() -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(RequestError, match="is not a .npy array"):
+    with pytest.raises(RequestError, match=r"is not a \.npy array"):
         decode_npy(claims("(500000000,)"))  # 2 GB
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 100_000, "kilobytes"
@@ -504,12 +505,8 @@ decoders: list[Callable[[bytes], object]] = [
 
 
 def decode_or_refuse(decode: Callable[[bytes], object], body: bytes) -> None:
-    try:
-        found = decode(body)
-    except TfaasError as error:
-        assert str(error)
-    else:
-        assert found is not None
+    with contextlib.suppress(TfaasError):
+        assert decode(body) is not None
 
 
 @pytest.mark.parametrize("decode", decoders)

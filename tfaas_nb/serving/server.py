@@ -109,7 +109,7 @@ class Server:
     def wait(self) -> None:
         """Block until the server ends, as a command in the foreground does."""
         if self._run:
-            self._run.join()
+            self._run.wait()
 
     @property
     def is_running(self) -> bool:
@@ -187,6 +187,7 @@ class _Run:
         self._socket = listening
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tfaas_nb-work")
         self._ready = threading.Event()
+        self._ended = threading.Event()
         self._error: BaseException | None = None
         self._server = _uvicorn(App(service, access, self._threads), self._ready)
         self._thread = threading.Thread(target=self._main, name="tfaas_nb-server", daemon=True)
@@ -207,15 +208,17 @@ class _Run:
         finally:
             self._socket.close()
             self._ready.set()
+            self._ended.set()
 
     def stop(self) -> None:
         self._server.should_exit = True
-        self.join(_STOP_TIMEOUT)
+        self._thread.join(_STOP_TIMEOUT)
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._socket.close()
 
-    def join(self, timeout: float | None = None) -> None:
-        self._thread.join(timeout)
+    def wait(self) -> None:
+        # Not Thread.join: until Python 3.13 it takes a thread for ended when Ctrl-C interrupts it.
+        self._ended.wait()
 
     def is_alive(self) -> bool:
         return self._thread.is_alive()

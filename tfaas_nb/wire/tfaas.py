@@ -57,11 +57,55 @@ class Query:
     single: bool
 
 
+@dataclass(frozen=True)
+class Event:
+    """One event that somebody asks a model about, before its values are float32.
+
+    Attributes
+    ----------
+    model : str or None
+        Name of the model; None for the one uploaded last.
+    keys : tuple of str
+        What the values are, in the order sent.
+    values : list of float
+        As many numbers as there are keys; they may still be too large for float32.
+    """
+
+    model: str | None
+    keys: tuple[str, ...]
+    values: list[float]
+
+    def query(self) -> Query:
+        """The event as float32.
+
+        Raises
+        ------
+        FeatureError
+            If a value is not a finite float32, naming its key.
+        """
+        values = check_finite(self.keys, _float32(self.keys, self.values))
+        return Query(self.model, self.keys, values[np.newaxis], single=True)
+
+
 # --- requests ---------------------------------------------------------------------------
 
 
 def decode_json(body: bytes) -> Query:
-    """One event or many from JSON.
+    """One event or many from JSON; see `read_json`.
+
+    Raises
+    ------
+    RequestError
+        If it is not JSON of that form.
+    FeatureError
+        If a value is not a finite float32, naming its key.
+    """
+    found = read_json(body)
+    return found.query() if isinstance(found, Event) else found
+
+
+def read_json(body: bytes) -> Event | Query:
+    """One event as `Event`, or many, from JSON.
 
     Parameters
     ----------
@@ -75,7 +119,7 @@ def decode_json(body: bytes) -> Query:
     RequestError
         If it is not JSON of that form.
     FeatureError
-        If a value is not a finite float32, naming its key.
+        If a value is not a number (of many events: not a finite float32), naming its key.
     """
     request = _json_object(body)
     model = _model_name(request)
@@ -89,7 +133,7 @@ def decode_json(body: bytes) -> Query:
         )
     if values and isinstance(values[0], list):
         return Query(model, keys, _rows(keys, values), single=False)
-    return Query(model, keys, _row(keys, values)[np.newaxis], single=True)
+    return Event(model, keys, _numbers(keys, values))
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
@@ -126,23 +170,27 @@ def _model_name(request: Mapping[str, Any]) -> str | None:
 def _keys(keys: Any) -> tuple[str, ...]:
     if not isinstance(keys, list):
         raise RequestError('the request has no list "keys" with the names of its values')
-    for key in keys:
-        if not isinstance(key, str):
-            raise RequestError(f'every one of "keys" must be a string, not {reprlib.repr(key)}')
+    if not set(map(type, keys)) <= {str}:
+        odd = next(key for key in keys if type(key) is not str)
+        raise RequestError(f'every one of "keys" must be a string, not {reprlib.repr(odd)}')
     return tuple(keys)
 
 
-def _row(keys: tuple[str, ...], values: list[Any], event: str = "") -> Floats:
+def _numbers(keys: tuple[str, ...], values: list[Any], event: str = "") -> list[float]:
     if len(keys) != len(values):
         raise FeatureError(f"{len(keys)} keys but {len(values)} values{event}")
     if not set(map(type, values)) <= _NUMBERS:
         at = next(i for i, value in enumerate(values) if type(value) not in _NUMBERS)
         shown = reprlib.repr(values[at])
         raise FeatureError(f"value of {keys[at]!r}{event} is {shown}, not a number")
-    return check_finite(keys, _float32(keys, values, event), event)
+    return values
 
 
-def _float32(keys: tuple[str, ...], values: list[Any], event: str) -> Floats:
+def _row(keys: tuple[str, ...], values: list[Any], event: str) -> Floats:
+    return check_finite(keys, _float32(keys, _numbers(keys, values, event), event), event)
+
+
+def _float32(keys: tuple[str, ...], values: list[float], event: str = "") -> Floats:
     with np.errstate(over="ignore"):
         try:
             return np.array(values, dtype=np.float32)
@@ -187,7 +235,7 @@ def _records(records: Any) -> tuple[tuple[str, ...], Floats]:
 
 
 def decode_row(body: bytes) -> Query:
-    """One event from a protobuf ``Row``.
+    """One event from a protobuf ``Row``; see `read_row`.
 
     Raises
     ------
@@ -196,9 +244,24 @@ def decode_row(body: bytes) -> Query:
     FeatureError
         If keys and values differ in number or a value is not finite.
     """
+    return read_row(body).query()
+
+
+def read_row(body: bytes) -> Event:
+    """One event as `Event` from a protobuf ``Row``.
+
+    Raises
+    ------
+    RequestError
+        If the body is empty or no ``Row``.
+    FeatureError
+        If keys and values differ in number.
+    """
     row = _message(protobuf.Row, body)
-    keys, values = _row_values(row)
-    return Query(row.model or None, keys, values[np.newaxis], single=True)
+    keys, values = tuple(row.key), list(row.value)
+    if len(keys) != len(values):
+        raise FeatureError(f"{len(keys)} keys but {len(values)} values")
+    return Event(row.model or None, keys, values)
 
 
 def decode_dataframe(body: bytes) -> Query:
@@ -239,7 +302,7 @@ def _message(kind: Any, body: bytes) -> Any:
         raise RequestError(f"the body is not a protobuf {kind.DESCRIPTOR.name}") from error
 
 
-def _row_values(row: Any, event: str = "") -> tuple[tuple[str, ...], Floats]:
+def _row_values(row: Any, event: str) -> tuple[tuple[str, ...], Floats]:
     keys = tuple(row.key)
     values = np.array(row.value, dtype=np.float32)
     if len(keys) != len(values):

@@ -1,0 +1,560 @@
+"""The application called directly, as an ASGI server would: no port, no thread of a server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+
+from tfaas_nb.bundle import PARAMS, Bundle
+from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.engines.frozen import FrozenEngine
+from tfaas_nb.repository import Repository
+from tfaas_nb.serving import app as application
+from tfaas_nb.serving.app import INLINE_BYTES, SERVER, App
+from tfaas_nb.serving.security import Access
+from tfaas_nb.serving.service import Service
+from tfaas_nb.wire import tfaas
+
+Form = Mapping[str, tuple[str | None, bytes]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> str:
+        """The error's text, checked to be told as every error is."""
+        told = self.json
+        assert self.headers["content-type"] == "application/json"
+        assert self.status >= 400
+        assert set(told) == {"error", "kind"}
+        return f"{told['kind']}: {told['error']}"
+
+
+def ask(
+    app: App,
+    method: str,
+    target: str,
+    body: bytes | Sequence[bytes] = b"",
+    headers: Mapping[str, str] | None = None,
+    disconnect: bool = False,
+) -> Answer:
+    """What the application answers; a body in parts arrives in parts."""
+    path, _, query = target.partition("?")
+    chunks = [body] if isinstance(body, bytes) else list(body)
+    messages: list[dict[str, Any]] = [
+        {"type": "http.request", "body": chunk, "more_body": disconnect or i < len(chunks) - 1}
+        for i, chunk in enumerate(chunks)
+    ]
+    messages += [{"type": "http.disconnect"}]
+    sent: list[Mapping[str, Any]] = []
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "query_string": query.encode(),
+        "headers": [
+            (name.lower().encode(), value.encode())
+            for name, value in ({"host": "localhost"} | dict(headers or {})).items()
+        ],
+    }
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(app(scope, receive, send))
+    start, content = sent
+    found = {name.decode(): value.decode() for name, value in start["headers"]}
+    assert found["content-length"] == str(len(content["body"]))
+    assert found["server"] == SERVER
+    return Answer(start["status"], found, content["body"])
+
+
+def form(parts: Form) -> tuple[bytes, dict[str, str]]:
+    """Body and header of a multipart form."""
+    sent = requests.Request("POST", "http://localhost/", files=dict(parts)).prepare()
+    assert isinstance(sent.body, bytes)
+    return sent.body, {"content-type": sent.headers["Content-Type"]}
+
+
+def upload_form(bundle: Bundle, **changes: bytes) -> tuple[bytes, dict[str, str]]:
+    files = bundle.files()
+    parts: dict[str, tuple[str | None, bytes]] = {
+        "name": (None, b"ttbar"),
+        "params": ("params.json", files["params.json"]),
+        "model": ("model.pb", files["model.pb"]),
+        "labels": ("labels.txt", files["labels.txt"]),
+    }
+    return form(parts | {name: ("file", content) for name, content in changes.items()})
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., App]]:
+    threads = ThreadPoolExecutor(2)
+    yield lambda token=None, service=Service: App(
+        service(Repository(tmp_path / "models")), Access(token), threads
+    )
+    threads.shutdown()
+
+
+@pytest.fixture
+def app(make: Callable[..., App], bundle: Bundle) -> App:
+    """An application that has the model ttbar, for everybody."""
+    made = make()
+    made.service.upload(bundle)
+    return made
+
+
+@pytest.fixture(scope="module")
+def scores(bundle: Bundle, events: Dataset) -> Any:
+    return FrozenEngine(bundle.graph)(events.X)
+
+
+# --- predictions ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/json", "/predict/json"])
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "application/x-www-form-urlencoded", "text/plain"]
+)
+def test_json_is_answered_whatever_it_is_called(
+    app: App, events: Dataset, scores: Any, path: str, content_type: str
+) -> None:
+    body = tfaas.encode_json(events.features.names, events.X[0], "ttbar")
+    answer = ask(app, "POST", path, body, {"content-type": content_type})
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.json == [pytest.approx(float(scores[0, 0]), abs=1e-6)]
+
+
+@pytest.mark.parametrize("path", ["/proto", "/predict/proto"])
+def test_a_protobuf_row_is_answered(app: App, events: Dataset, scores: Any, path: str) -> None:
+    body = tfaas.encode_row(events.features.names, events.X[0].tolist(), "ttbar")
+    answer = ask(app, "POST", path, body, {"content-type": "application/x-www-form-urlencoded"})
+    assert (answer.status, answer.headers["content-type"]) == (200, tfaas.PROTOBUF)
+    ((label, probability),) = tfaas.decode_predictions(answer.body)
+    assert label == "signal"
+    assert probability == pytest.approx(float(scores[0, 0]), abs=1e-6)
+
+
+@pytest.mark.parametrize("path", ["/dataframe", "/predict/dataframe"])
+def test_a_protobuf_dataframe_is_answered(
+    app: App, events: Dataset, scores: Any, path: str
+) -> None:
+    body = tfaas.encode_dataframe(events.features.names, events.X[:3], "ttbar")
+    answer = ask(app, "POST", path, body)
+    labels, found = zip(*tfaas.decode_predictions(answer.body), strict=True)
+    assert labels == ("signal",) * 3
+    np.testing.assert_allclose(found, scores[:3, 0], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("path", ["/npy", "/predict/npy"])
+def test_an_npy_array_is_answered(app: App, events: Dataset, scores: Any, path: str) -> None:
+    body = tfaas.encode_npy(events.features.names, events.X)
+    answer = ask(app, "POST", f"{path}?model=ttbar", body)
+    assert (answer.status, answer.headers["content-type"]) == (200, tfaas.NPY)
+    np.testing.assert_array_equal(tfaas.decode_scores_npy(answer.body), scores)
+
+
+def test_a_large_request_scores_as_a_small_one(app: App, events: Dataset, scores: Any) -> None:
+    """Large bodies are worked on in a thread."""
+    body = tfaas.encode_json(events.features.names, events.X, "ttbar")
+    assert len(body) > INLINE_BYTES
+    answer = ask(app, "POST", "/json", body)
+    np.testing.assert_allclose(tfaas.decode_scores_json(answer.body), scores, rtol=0, atol=1e-6)
+
+
+def test_an_error_of_a_large_request_is_told_as_that_of_a_small_one(
+    app: App, events: Dataset
+) -> None:
+    names = ("wrong", *events.features.names[1:])
+    for count in (1, 4000):
+        body = tfaas.encode_npy(names, events.X[:count])
+        assert "FeatureError: the keys do not fit the model: unknown key 'wrong'" in (
+            ask(app, "POST", "/npy", body).error
+        )
+
+
+def test_the_model_may_stand_in_the_address(app: App, events: Dataset) -> None:
+    body = tfaas.encode_json(events.features.names, events.X[0])
+    assert ask(app, "POST", "/json?model=ttbar", body).status == 200
+    assert "there is no model 'other'" in ask(app, "POST", "/json?model=other", body).error
+    assert ask(app, "POST", "/json?model=\xff", body).status == 404
+
+
+def test_a_model_is_read_from_disk_when_first_asked(
+    app: App, make: Callable[..., App], events: Dataset, scores: Any
+) -> None:
+    body = tfaas.encode_json(events.features.names, events.X[0])
+    for again in (make(), make()):
+        answer = ask(again, "POST", "/json", body)
+        assert answer.json == [pytest.approx(float(scores[0, 0]), abs=1e-6)]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "message"),
+    [
+        ("/json", b"", 400, "RequestError: the body is empty"),
+        ("/json", b"{", 400, "RequestError: the body is not JSON"),
+        ("/json", b'{"keys": ["x"], "values": [1]}', 422, "FeatureError: .*unknown key 'x'"),
+        ("/json", b'{"keys": ["x"], "values": [NaN]}', 422, "FeatureError: value of 'x' is nan"),
+        (
+            "/json",
+            b'{"keys": ["x"], "values": [1], "model": "none"}',
+            404,
+            r"ModelNotFound: there is no model 'none'; there are \['ttbar'\]",
+        ),
+        ("/proto", b"", 400, "RequestError: the body is empty: send a protobuf Row"),
+        ("/dataframe", b"{", 400, "RequestError: the body is not a protobuf DataFrame"),
+        ("/npy", b"{", 400, "RequestError: the body is not a .npy array"),
+    ],
+)
+def test_a_bad_request_gets_the_right_status(
+    app: App, path: str, body: bytes, status: int, message: str
+) -> None:
+    answer = ask(app, "POST", path, body)
+    assert answer.status == status
+    assert re.match(message, answer.error)
+
+
+def test_half_letters_are_quoted_in_an_error(app: App) -> None:
+    r"""JSON can say \ud800, UTF-8 cannot."""
+    body = b'{"keys": ["\\ud800", "\\ud800"], "values": [1, 2]}'
+    answer = ask(app, "POST", "/json", body)
+    assert answer.status == 422
+    assert r"sent more than once: \ud800" in answer.error
+
+
+# --- models -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/upload", "/bundle"])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/octet-stream",
+        "Application/Octet-Stream; charset=binary",
+        "application/gzip",
+        "application/x-www-form-urlencoded",
+        "",
+    ],
+)
+def test_an_archive_is_stored(
+    make: Callable[..., App], bundle: Bundle, path: str, content_type: str
+) -> None:
+    app = make()
+    answer = ask(app, "POST", path, bundle.archive(), {"content-type": content_type})
+    assert (answer.status, answer.body) == (200, b"")
+    assert app.service.describe("ttbar")["sha256"] == bundle.graph.sha256
+
+
+def test_an_archive_may_be_given_a_name(make: Callable[..., App], bundle: Bundle) -> None:
+    app = make()
+    headers = {"content-type": "application/octet-stream"}
+    assert ask(app, "POST", "/upload?name=other", bundle.archive(), headers).status == 200
+    assert [m["name"] for m in app.service.models()] == ["other"]
+
+
+@pytest.mark.parametrize("path", ["/upload", "/bundle"])
+def test_a_form_is_stored(make: Callable[..., App], bundle: Bundle, path: str) -> None:
+    app = make()
+    body, headers = upload_form(bundle)
+    assert ask(app, "POST", path, body, headers).status == 200
+    assert app.service.describe("ttbar")["sha256"] == bundle.graph.sha256
+    assert app.service.model("ttbar").labels == ("signal",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "message"),
+    [
+        ({"model": b"\xff"}, 422, "GraphError: the file is not a TensorFlow GraphDef"),
+        ({"params": b"{"}, 422, "BundleError: params.json is not JSON"),
+        ({"name": b"../x"}, 422, "BundleError: '../x' cannot name a model"),
+        ({"labels": b"\xff"}, 422, "BundleError: labels.txt is not UTF-8"),
+    ],
+)
+def test_a_form_with_a_bad_part_changes_nothing(
+    app: App, bundle: Bundle, changes: dict[str, bytes], status: int, message: str
+) -> None:
+    body, headers = upload_form(bundle, **changes)
+    answer = ask(app, "POST", "/upload", body, headers)
+    assert (answer.status, answer.error[: len(message)]) == (status, message)
+    assert [(m["name"], m["version"]) for m in app.service.models()] == [("ttbar", 1)]
+
+
+def test_a_form_without_a_part_names_it(app: App, bundle: Bundle) -> None:
+    body, headers = form({"name": (None, b"x"), "params": ("p", bundle.params.to_json())})
+    error = ask(app, "POST", "/upload", body, headers).error
+    assert error.startswith("BundleError: the form has no part 'model'; it has ['name', 'params']")
+
+
+def test_uploads_of_no_known_kind_are_refused(app: App) -> None:
+    answer = ask(app, "POST", "/upload", b"x", {"content-type": "text/plain"})
+    assert answer.error == "RequestError: send a form (multipart/form-data), not 'text/plain'"
+
+
+def test_models_are_described(app: App, bundle: Bundle) -> None:
+    (found,) = ask(app, "GET", "/models").json
+    assert found["name"] == "ttbar"
+    assert found["version"] == 1
+    assert found["inputNode"] == found["input_node"] == "input"
+    assert ask(app, "GET", "/params/ttbar").json == found
+
+
+def test_an_empty_server_has_a_list_of_no_models(make: Callable[..., App]) -> None:
+    assert ask(make(), "GET", "/models").body == b"[]"
+
+
+def test_a_damaged_model_does_not_fail_the_list(app: App, bundle: Bundle) -> None:
+    damaged = app.service.upload(bundle.renamed("damaged"))
+    (damaged.path / PARAMS).write_bytes(b"{")
+    first, second = ask(app, "GET", "/models").json
+    assert "damaged on disk" in first["error"]
+    assert second["name"] == "ttbar"
+    assert ask(app, "GET", "/params/damaged").error.startswith("RepositoryError: ")
+    assert "damaged on disk" in ask(app, "GET", "/").body.decode()
+
+
+NAMED = [
+    form({"model": (None, b"ttbar")}),
+    form({"name": (None, b"ttbar")}),
+    (b"model=ttbar", {"content-type": "application/x-www-form-urlencoded"}),
+    (b'{"model": "ttbar"}', {"content-type": "application/json"}),
+    (b' {"name": "ttbar"}', {"content-type": "application/x-www-form-urlencoded"}),
+]
+
+
+@pytest.mark.parametrize(("body", "headers"), NAMED)
+def test_params_are_asked_for_by_a_posted_name(
+    app: App, body: bytes, headers: dict[str, str]
+) -> None:
+    assert ask(app, "POST", "/params", body, headers).json["name"] == "ttbar"
+
+
+@pytest.mark.parametrize(("body", "headers"), NAMED)
+def test_a_model_is_deleted_by_a_posted_name(
+    app: App, body: bytes, headers: dict[str, str]
+) -> None:
+    answer = ask(app, "DELETE", "/delete", body, headers)
+    assert (answer.status, answer.body) == (200, b"")
+    assert app.service.models() == []
+
+
+def test_a_model_is_deleted_by_its_address(app: App) -> None:
+    assert ask(app, "DELETE", "/delete/ttbar").status == 200
+    assert app.service.models() == []
+    assert ask(app, "DELETE", "/delete/ttbar").error.startswith("ModelNotFound: ")
+
+
+@pytest.mark.parametrize("name", ["none", "..", "../models", "a/b", "%2e%2e", "tt bar", "täg"])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/params"), ("DELETE", "/delete")])
+def test_a_name_that_is_not_there_is_not_found(app: App, method: str, path: str, name: str) -> None:
+    answer = ask(app, method, f"{path}/{name}")
+    assert answer.status == 404
+    assert answer.error.startswith(f"ModelNotFound: there is no model {name!r}; there are ['ttb")
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "message"),
+    [
+        (b"", {}, "send a form"),
+        (b"{", {}, "the body is not JSON"),
+        (b"{}", {}, "name the model in the field 'model'"),
+        (b'{"model": 5}', {}, "name the model in the field 'model'"),
+        (b"a=1", NAMED[2][1], "name the model in the field 'model'"),
+    ],
+)
+def test_a_name_that_is_not_posted_is_asked_for(
+    app: App, body: bytes, headers: dict[str, str], message: str
+) -> None:
+    answer = ask(app, "DELETE", "/delete", body, headers)
+    assert answer.status == 400
+    assert message in answer.error
+
+
+# --- the server -------------------------------------------------------------------------
+
+
+def test_the_page_shows_models_and_how_to_ask(app: App) -> None:
+    answer = ask(app, "GET", "/", headers={"host": "localhost:8083"})
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    page = answer.body.decode()
+    for text in ("ttbar (version 1)", "a test model", "jetPt_0", "http://localhost:8083/json"):
+        assert text in page
+    assert "No model yet" not in page
+
+
+def test_the_page_of_an_empty_server_says_so(make: Callable[..., App]) -> None:
+    assert "No model yet" in ask(make(), "GET", "/").body.decode()
+
+
+def test_the_page_escapes_what_an_uploader_wrote(app: App, bundle: Bundle) -> None:
+    params = json.loads(bundle.params.to_json())
+    params |= {"description": "<script>alert(1)</script>", "name": "evil"}
+    app.service.upload(Bundle.from_parts(json.dumps(params).encode(), bundle.graph.serialized))
+    page = ask(app, "GET", "/").body.decode()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_status_counts(app: App) -> None:
+    ask(app, "GET", "/models")
+    ask(app, "GET", "/nowhere")
+    found = ask(app, "GET", "/status").json
+    assert (found["requests"], found["errors"]) == (3, 1)
+    assert (found["server"], found["models"]) == (SERVER, ["ttbar"])
+    assert found["uptime"] >= 0
+
+
+def test_an_unknown_address_is_told_the_known_ones(app: App) -> None:
+    answer = ask(app, "GET", "/nowhere")
+    assert answer.status == 404
+    assert answer.error.startswith("RouteNotFound: there is no address '/nowhere'; there are ['/'")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "takes"),
+    [
+        ("GET", "/json", "POST"),
+        ("PUT", "/upload", "POST"),
+        ("POST", "/models", "GET"),
+        ("GET", "/delete", "DELETE"),
+        ("POST", "/delete/ttbar", "DELETE"),
+        ("DELETE", "/params/ttbar", "GET"),
+        ("OPTIONS", "/json", "POST"),
+        ("HEAD", "/", "GET"),
+    ],
+)
+def test_an_address_tells_its_method(app: App, method: str, path: str, takes: str) -> None:
+    answer = ask(app, method, path)
+    assert answer.status == 405
+    assert answer.error == f"MethodNotAllowed: {path} takes {takes}, not {method}"
+
+
+ROUTES = [
+    ("GET", "/"),
+    ("GET", "/models"),
+    ("GET", "/status"),
+    ("GET", "/params/ttbar"),
+    ("POST", "/params"),
+    ("POST", "/json"),
+    ("POST", "/predict/json"),
+    ("POST", "/proto"),
+    ("POST", "/predict/proto"),
+    ("POST", "/dataframe"),
+    ("POST", "/predict/dataframe"),
+    ("POST", "/npy"),
+    ("POST", "/predict/npy"),
+    ("POST", "/upload"),
+    ("POST", "/bundle"),
+    ("DELETE", "/delete"),
+    ("DELETE", "/delete/ttbar"),
+    ("GET", "/nowhere"),
+    ("GET", "/health/"),
+    ("GET", "//health"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_nothing_but_liveness_is_told_without_the_token(
+    make: Callable[..., App], method: str, path: str
+) -> None:
+    app = make("secret")
+    assert ask(app, method, path).error.startswith("Unauthorized: ")
+    assert ask(app, method, path, headers={"host": "evil.example"}).error.startswith("Forbidden: ")
+    assert ask(app, method, path, headers={"authorization": "Bearer secret"}).status != 401
+
+
+def test_liveness_is_told_to_anybody(make: Callable[..., App]) -> None:
+    answer = ask(make("secret"), "GET", "/health", headers={"host": "10.0.0.1"})
+    assert (answer.status, answer.json) == (200, {"status": "ok"})
+
+
+def test_every_route_stands_in_the_table_above(app: App) -> None:
+    tested = {path for _, path in ROUTES} | {"/health"}
+    assert set(app._routes) <= tested
+
+
+# --- bodies -----------------------------------------------------------------------------
+
+
+def test_a_body_may_arrive_in_parts(app: App, events: Dataset, scores: Any) -> None:
+    body = tfaas.encode_json(events.features.names, events.X[0], "ttbar")
+    parts = [body[i : i + 7] for i in range(0, len(body), 7)]
+    answer = ask(app, "POST", "/json", [*parts, b""])
+    assert answer.json == [pytest.approx(float(scores[0, 0]), abs=1e-6)]
+
+
+@pytest.mark.parametrize(
+    ("path", "most"), [("/json", "_MOST_PREDICT"), ("/upload", "_MOST_UPLOAD")]
+)
+def test_a_body_that_says_it_is_too_large_is_not_read(app: App, path: str, most: str) -> None:
+    size = getattr(application, most) + 1
+    answer = ask(app, "POST", path, [], {"content-length": str(size)})
+    assert answer.status == 413
+    assert answer.error.startswith(f"TooLarge: the body has {size} bytes, more than {size - 1}")
+
+
+@pytest.mark.parametrize("count", [11, 200])
+def test_a_body_that_grows_too_large_is_not_read_on(
+    app: App, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(application, "_MOST_PREDICT", 100)
+    answer = ask(app, "POST", "/json", [b"0123456789"] * count)
+    assert answer.error == "TooLarge: the body has more than 100 bytes"
+
+
+@pytest.mark.parametrize("parts", [[b"{"], [b"{", b'"keys"']])
+def test_a_client_that_goes_away_is_an_error_of_its_own(app: App, parts: list[bytes]) -> None:
+    answer = ask(app, "POST", "/json", parts, disconnect=True)
+    assert answer.error == "RequestError: the client went away before its request was whole"
+
+
+# --- what nobody expected ---------------------------------------------------------------
+
+
+class Failing(Service):
+    def models(self) -> list[dict[str, Any]]:
+        raise ZeroDivisionError("the secret is 42")
+
+
+def test_an_unexpected_error_is_logged_and_not_told(
+    make: Callable[..., App], caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make(service=Failing)
+    with caplog.at_level(logging.ERROR, "tfaas_nb"):
+        answer = ask(app, "GET", "/models")
+    assert answer.status == 500
+    assert answer.error == "ServerError: the server failed on this request; see its log"
+    assert "GET /models failed" in caplog.text
+    assert "the secret is 42" in caplog.text
+    assert ask(app, "GET", "/status").json["errors"] == 1
+
+
+@pytest.mark.parametrize("kind", ["lifespan", "websocket"])
+def test_what_is_not_http_is_left_alone(app: App, kind: str) -> None:
+    async def unused(*_: Any) -> Any:
+        raise AssertionError("nothing is to be received or sent")
+
+    asyncio.run(app({"type": kind}, unused, unused))
+    assert app.counters.requests == 0

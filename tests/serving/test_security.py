@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import pytest
+
+from tfaas_nb.errors import Forbidden, Unauthorized
+from tfaas_nb.serving.security import LOOPBACK, Access, host_name, new_token
+
+HERE = {b"host": b"127.0.0.1:8083"}
+OPEN = Access(None)
+CLOSED = Access("secret")
+
+
+def test_tokens_are_long_and_differ() -> None:
+    tokens = {new_token() for _ in range(100)}
+    assert len(tokens) == 100
+    assert min(map(len, tokens)) >= 32
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {b"authorization": b"Bearer secret"},
+        {b"authorization": b"bearer secret"},
+        {b"authorization": b"BEARER secret "},
+    ],
+)
+def test_the_token_is_taken_from_the_header(headers: dict[bytes, bytes]) -> None:
+    CLOSED.check(HERE | headers, b"")
+
+
+@pytest.mark.parametrize("query", [b"token=secret", b"model=ttbar&token=secret", b"token=s%65cret"])
+def test_the_token_is_taken_from_the_address(query: bytes) -> None:
+    """TFaaS's C++ client cannot send headers."""
+    CLOSED.check(HERE, query)
+
+
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [
+        ({}, b""),
+        ({}, b"token="),
+        ({}, b"token=secre"),
+        ({}, b"token=secrets"),
+        ({}, b"Token=secret"),
+        ({}, b"token=wrong&token=secret"),
+        ({}, b"token=\xff"),
+        ({b"authorization": b""}, b""),
+        ({b"authorization": b"secret"}, b""),
+        ({b"authorization": b"Basic secret"}, b""),
+        ({b"authorization": b"Bearer"}, b""),
+        ({b"authorization": b"Bearer wrong"}, b""),
+        ({b"authorization": b"Bearer \xff"}, b""),
+        ({b"authorization": b"Bearer wrong"}, b"token=secret"),
+    ],
+)
+def test_without_the_token_nobody_gets_in(headers: dict[bytes, bytes], query: bytes) -> None:
+    with pytest.raises(Unauthorized, match="the token is missing or wrong: send 'Authorization"):
+        CLOSED.check(HERE | headers, query)
+
+
+def test_the_refusal_does_not_tell_the_token() -> None:
+    with pytest.raises(Unauthorized) as caught:
+        CLOSED.check(HERE, b"token=wrong")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "LOCALHOST", "localhost."])
+@pytest.mark.parametrize("port", ["", ":8083"])
+def test_this_machine_may_ask_under_its_own_names(host: str, port: str) -> None:
+    OPEN.check({b"host": f"{host}{port}".encode()}, b"")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "evil.example",
+        "evil.example:8083",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "evil.example#localhost",
+        "evil.example?127.0.0.1",
+        "127.0.0.2",
+        "0.0.0.0",
+        "[::2]",
+        "[::1",
+        "\xff",
+    ],
+)
+def test_a_rebound_name_is_refused(host: str) -> None:
+    """A page of evil.example may let its name point here; its requests still carry the name."""
+    with pytest.raises(Forbidden, match=r"does not answer for host .*--allow-host"):
+        OPEN.check({b"host": host.encode("latin-1")}, b"")
+
+
+def test_a_request_without_host_is_refused() -> None:
+    with pytest.raises(Forbidden, match="for host ''"):
+        OPEN.check({}, b"")
+
+
+def test_a_name_that_was_allowed_is_answered() -> None:
+    Access(None, LOOPBACK | {"swan.cern.ch"}).check({b"host": b"swan.cern.ch:443"}, b"")
+
+
+def test_the_host_is_looked_at_before_the_token() -> None:
+    with pytest.raises(Forbidden):
+        CLOSED.check({b"host": b"evil.example", b"authorization": b"Bearer secret"}, b"")
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("127.0.0.1:8083", "http://127.0.0.1:8083"),
+        ("localhost", "http://localhost"),
+        ("[::1]:8083", "http://[::1]:8083"),
+        ("localhost:8083", "https://localhost:8083"),
+    ],
+)
+def test_a_page_of_the_server_itself_may_ask(host: str, origin: str) -> None:
+    OPEN.check({b"host": host.encode(), b"origin": origin.encode()}, b"")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://evil.example",
+        "http://127.0.0.1:8888",
+        "http://127.0.0.1",
+        "http://localhost:8083",
+        "null",
+        "",
+        "http://[",
+        "127.0.0.1:8083",
+        "http://127.0.0.1:8083.evil.example",
+        "http://evil.example/127.0.0.1:8083",
+    ],
+)
+def test_a_page_of_another_site_may_not_ask(origin: str) -> None:
+    with pytest.raises(Forbidden, match=r"pages of .* may not ask this server"):
+        CLOSED.check(HERE | {b"origin": origin.encode(), b"authorization": b"Bearer secret"}, b"")
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("Example.ORG:80", "example.org"),
+        ("[::1]:80", "::1"),
+        ("[::1]", "::1"),
+        ("localhost.", "localhost"),
+        ("", ""),
+        ("[", ""),
+    ],
+)
+def test_names_are_taken_out_of_hosts(host: str, name: str) -> None:
+    assert host_name(host) == name

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.command import COMMAND
+from tests.graphs import serialized, weighted_sum
+from tfaas_nb.bundle import Bundle
+from tfaas_nb.cli import TOKEN_VARIABLE, main
+from tfaas_nb.repository import Repository
+
+Start = Callable[..., "Serving"]
+
+
+class Serving:
+    """A running ``tfaas-nb serve``."""
+
+    def __init__(self, *options: str, environment: Mapping[str, str] | None = None) -> None:
+        self.process = subprocess.Popen(
+            [*COMMAND, "serve", "--port", "0", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {TOKEN_VARIABLE: ""} | dict(environment or {}),
+        )
+        assert self.process.stdout is not None
+        self.told = [self.process.stdout.readline(), self.process.stdout.readline()]
+        self.address = self.told[1].split()[1]
+        self.url, _, self.token = self.address.partition("/?token=")
+        self.url = self.url.rstrip("/")
+
+    def status(self, token: str = "") -> int:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return requests.get(f"{self.url}/models", headers=headers, timeout=5).status_code
+
+    def end(self, how: signal.Signals = signal.SIGINT) -> tuple[int, str, str]:
+        """Its code and what else it wrote."""
+        self.process.send_signal(how)
+        out, errors = self.process.communicate(timeout=20)
+        return self.process.returncode, out, errors
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Start]:
+    started: list[Serving] = []
+
+    def start(*options: str, **environment: str) -> Serving:
+        models = str(tmp_path / "models")
+        started.append(Serving("--models", models, *options, environment=environment))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+            one.process.communicate()
+
+
+# --- serving ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_it_well_and_frees_the_port(serve: Start, how: signal.Signals) -> None:
+    running = serve()
+    assert running.told[0] == f"Server({running.url}, 0 models)\n"
+    assert running.status(running.token) == 200
+    assert running.status() == 401
+    port = int(running.url.rpartition(":")[2])
+    assert running.end(how) == (0, "stopping\n", "")
+    with closing(socket.socket()) as again:
+        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        again.bind(("127.0.0.1", port))
+
+
+@pytest.mark.parametrize("repeat", range(3))
+def test_an_interrupt_at_once_ends_it_well(serve: Start, repeat: int) -> None:
+    assert serve().end() == (0, "stopping\n", "")
+
+
+def test_a_request_under_way_is_answered_before_the_end(serve: Start) -> None:
+    running = serve("--no-token")
+    port = int(running.url.rpartition(":")[2])
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=5)) as connection:
+        connection.sendall(
+            b"POST /json HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n"
+            b"Expect: 100-continue\r\n\r\n"
+        )
+        assert connection.recv(100).startswith(b"HTTP/1.1 100 "), "it waits for the body"
+        running.process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        connection.sendall(b"{")
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+    assert running.process.communicate(timeout=10) == ("stopping\n", "")
+    assert running.process.returncode == 0
+
+
+def test_the_token_may_come_from_the_environment(serve: Start) -> None:
+    running = serve(**{TOKEN_VARIABLE: "from-outside"})
+    assert running.status("from-outside") == 200
+    assert running.status() == 401
+
+
+def test_a_token_on_the_command_line_is_not_shown(serve: Start) -> None:
+    running = serve("--token", "given", **{TOKEN_VARIABLE: "from-outside"})
+    assert running.status("given") == 200
+    assert running.status("from-outside") == 401
+    assert "given" not in "".join(running.told) + "".join(running.end()[1:])
+
+
+def test_everybody_on_this_machine_may_be_let_in(serve: Start) -> None:
+    running = serve("--no-token", **{TOKEN_VARIABLE: "from-outside"})
+    assert "token" not in "".join(running.told)
+    assert running.status() == 200
+
+
+def test_a_further_name_may_be_allowed(serve: Start) -> None:
+    running = serve("--no-token", "--allow-host", "one.example", "--allow-host", "Two.example")
+    for host, status in (("one.example", 200), ("two.example", 200), ("three.example", 403)):
+        answer = requests.get(f"{running.url}/models", headers={"Host": host}, timeout=5)
+        assert answer.status_code == status
+
+
+@pytest.mark.slow
+def test_a_damaged_model_is_told_and_the_others_served(serve: Start, tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "models")
+    good = Bundle.from_parts(b'{"name": "good"}', serialized(weighted_sum))
+    repository.store(good)
+    bad = repository.store(good.renamed("bad"))
+    (bad.path / "model.pb").write_bytes(b"\xff")
+    running = serve("--no-token")
+    body = {"keys": ["a", "b", "c"], "values": [1, 1, 1], "model": "good"}
+    assert requests.post(f"{running.url}/json", json=body, timeout=20).json() == [6.0]
+    code, _, errors = running.end()
+    assert code == 0
+    assert errors.startswith("tfaas-nb: bad is not served: model 'bad' is damaged on disk: ")
+    assert errors.count("\n") == 1
+
+
+# --- refusals, in this process ----------------------------------------------------------
+
+
+def test_nobody_is_let_in_from_other_machines_without_a_token(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for host in ("0.0.0.0", "192.0.2.1", "example.org"):
+        assert main(["serve", "--no-token", "--host", host, "--models", str(tmp_path)]) == 2
+        assert capsys.readouterr().err.startswith(
+            f"tfaas-nb: anybody who reaches {host} could upload models: leave --no-token out"
+        )
+
+
+def test_a_taken_port_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        assert main(["serve", "--port", str(port), "--models", str(tmp_path)]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == (
+        f"tfaas-nb: cannot listen on 127.0.0.1:{port}: Address already in use; "
+        "choose another port, or none to get a free one\n"
+    )
+
+
+def test_an_impossible_port_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--port", "99999", "--models", str(tmp_path)]) == 1
+    assert "cannot listen on 127.0.0.1:99999: " in capsys.readouterr().err
+
+
+def test_a_file_in_place_of_the_directory_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "models").write_text("in the way")
+    assert main(["serve", "--port", "0", "--models", str(tmp_path / "models")]) == 1
+    assert "models cannot be read: Not a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: command"),
+        (["serv"], "invalid choice: 'serv'"),
+        (["serve", "--token", "a", "--no-token"], "not allowed with argument"),
+        (["serve", "--port", "http"], "invalid int value: 'http'"),
+        (["simulate", "ttbar"], "the following arguments are required: -o/--output"),
+        (["simulate", "higgs", "-o", "x"], "invalid choice: 'higgs'"),
+    ],
+)
+def test_a_wrong_command_is_told(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [[], ["serve"], ["demo"], ["simulate"]])
+def test_every_command_explains_itself(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--help"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith(" ".join(["usage: tfaas-nb", *command]))

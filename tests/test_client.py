@@ -1,0 +1,494 @@
+from __future__ import annotations
+
+import email
+import json
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.graphs import placeholder, serialized, weighted_sum
+from tfaas_nb.bundle import Bundle
+from tfaas_nb.classifier import Classifier
+from tfaas_nb.client import Client
+from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.errors import (
+    FeatureError,
+    Forbidden,
+    GraphError,
+    ModelNotFound,
+    RequestError,
+    RouteNotFound,
+    ServerError,
+    ServerUnreachable,
+    TfaasError,
+    Unauthorized,
+)
+from tfaas_nb.serving.server import Server
+
+
+@pytest.fixture(scope="module")
+def small() -> Bundle:
+    """The weighted sum of three unnamed inputs."""
+    return Bundle.from_parts(b'{"name": "sum"}', serialized(weighted_sum))
+
+
+@pytest.fixture(scope="module")
+def running(
+    tmp_path_factory: pytest.TempPathFactory, bundle: Bundle, small: Bundle
+) -> Iterator[Server]:
+    """A server with ttbar and sum, for tests that change nothing of it."""
+    with Server(tmp_path_factory.mktemp("models"), port=0) as server:
+        server.client().upload(bundle)
+        server.client().upload(small)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(running: Server) -> Client:
+    return running.client()
+
+
+@pytest.fixture(scope="module")
+def event(events: Dataset) -> dict[str, float]:
+    return dict(zip(events.features.names, map(float, events.X[0]), strict=True))
+
+
+# --- predictions ------------------------------------------------------------------------
+
+
+def test_a_dataset_is_scored_as_the_classifier_does(
+    client: Client, classifier: Classifier, events: Dataset
+) -> None:
+    scores = client.predict("ttbar", events)
+    assert (scores.shape, scores.dtype) == ((len(events),), np.float32)
+    np.testing.assert_allclose(scores, classifier.predict(events), rtol=0, atol=1e-6)
+
+
+def test_an_array_is_scored_as_the_dataset(client: Client, events: Dataset) -> None:
+    np.testing.assert_array_equal(
+        client.predict("ttbar", events.X), client.predict("ttbar", events)
+    )
+
+
+def test_one_event_is_a_float(client: Client, events: Dataset, event: dict[str, float]) -> None:
+    expected = float(client.predict("ttbar", events.X[:1])[0])
+    for one in (event, events.X[0], list(events.X[0]), dict(reversed(event.items()))):
+        score = client.predict("ttbar", one)
+        assert type(score) is float
+        assert score == pytest.approx(expected, abs=1e-6)
+
+
+def test_events_by_name_may_each_have_their_own_order(
+    client: Client, event: dict[str, float]
+) -> None:
+    scores = client.predict("ttbar", [event, dict(reversed(event.items()))])
+    assert scores.shape == (2,)
+    assert scores[0] == scores[1]
+
+
+def test_columns_may_be_named(client: Client, events: Dataset) -> None:
+    order = np.random.default_rng(1).permutation(42)
+    keys = [events.features.names[i] for i in order]
+    found = client.predict("ttbar", events.X[:20, order], keys=keys)
+    np.testing.assert_array_equal(found, client.predict("ttbar", events.X[:20]))
+
+
+def test_no_events_have_no_scores(client: Client) -> None:
+    assert client.predict("ttbar", np.zeros((0, 42))).shape == (0,)
+
+
+def test_many_events_are_sent_in_several_requests(
+    client: Client, events: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = client.predict("ttbar", events.X)
+    asked = client.status()["requests"]
+    monkeypatch.setattr("tfaas_nb.client._MOST_BYTES", 42 * 4 * 1500)
+    np.testing.assert_array_equal(client.predict("ttbar", events.X), whole)
+    # describing the model, three requests for 4 000 events, and this one
+    assert client.status()["requests"] == asked + 5
+
+
+def test_several_outputs_have_a_column_each(server: Server) -> None:
+    bundle = Bundle.from_parts(
+        b'{"name": "double"}', serialized(lambda tf: tf.multiply(placeholder(tf), 2.0, name="y"))
+    )
+    client = server.client()
+    client.upload(bundle)
+    one = client.predict("double", [1.0, 2.0, 3.0], keys="abc")
+    np.testing.assert_array_equal(one, np.array([2, 4, 6]))
+    many = client.predict("double", [[1.0, 2.0, 3.0]] * 2, keys="abc")
+    np.testing.assert_array_equal(many, np.array([[2, 4, 6]] * 2))
+
+
+def test_a_model_without_names_needs_keys(client: Client) -> None:
+    assert client.predict("sum", [1.0, 1.0, 1.0], keys=["a", "b", "c"]) == 6
+    with pytest.raises(FeatureError, match=r"model 'sum' does not tell .* give them as keys="):
+        client.predict("sum", [1.0, 1.0, 1.0])
+
+
+# --- errors of a request ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (np.zeros((3, 41)), r"events have shape \(3, 41\); model 'ttbar' takes \(events, 42\)"),
+        (np.zeros(43), r"events have shape \(43,\)"),
+        (np.zeros((1, 1, 42)), r"events have shape \(1, 1, 42\)"),
+        ([], r"events have shape \(0,\)"),
+        (5.0, r"events have shape \(\)"),
+        ({"nJets": 2}, "missing: nLeptons, jetEta_0"),
+        ({}, "missing: nJets"),
+        ([{"nJets": 2}, {"nLeptons": 2}], "event 1 has not the keys of event 0: nJets, nLeptons"),
+        ({"nJets": "two"}, "events must be numbers"),
+        ([["a"] * 42], "events must be numbers"),
+        ([[1.0], [1.0, 2.0]], "events must be numbers"),
+    ],
+)
+def test_events_that_do_not_fit_are_told(client: Client, asked: Any, message: str) -> None:
+    with pytest.raises(FeatureError, match=message):
+        client.predict("ttbar", asked)
+
+
+def test_an_unknown_key_is_told_with_the_nearest(client: Client, event: dict[str, float]) -> None:
+    wrong = dict(event)
+    wrong["jetPT_0"] = wrong.pop("jetPt_0")
+    for events in (wrong, [wrong]):
+        with pytest.raises(FeatureError, match=r"'jetPT_0' \(did you mean 'jetPt_0'\?\)"):
+            client.predict("ttbar", events)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e39, None])
+def test_a_value_that_is_not_finite_is_named(
+    client: Client, event: dict[str, float], value: Any
+) -> None:
+    wrong = event | {"jetPt_0": value}
+    with pytest.raises(FeatureError, match=r"value of 'jetPt_0' is (nan|inf), not a finite"):
+        client.predict("ttbar", wrong)
+    with pytest.raises(FeatureError, match=r"value of 'jetPt_0' of event 1 is (nan|inf)"):
+        client.predict("ttbar", [event, wrong])
+
+
+@pytest.mark.parametrize("name", ["none", "a/b", "", "täg", "a?b#c"])
+def test_a_model_that_is_not_there_is_not_found(client: Client, events: Dataset, name: str) -> None:
+    calls: list[Callable[[], object]] = [lambda: client.predict(name or "none", events)]
+    if name:
+        calls += [lambda: client.params(name), lambda: client.delete(name)]
+    for call in calls:
+        with pytest.raises(ModelNotFound, match=r"there is no model .*; there are \['sum', 'tt"):
+            call()
+
+
+# --- models -----------------------------------------------------------------------------
+
+
+def test_models_show_themselves(client: Client) -> None:
+    table = client.models()
+    assert table.columns == ("model", "version", "description", "error")
+    assert table.rows == (("sum", 1, "", ""), ("ttbar", 1, "a test model", ""))
+    assert table.caption == client.url
+
+
+def test_params_are_those_of_the_bundle(client: Client, bundle: Bundle) -> None:
+    found = client.params("ttbar")
+    assert found | {"version": 1, "uploaded": 0} == bundle.params.to_values() | {
+        "version": 1,
+        "uploaded": 0,
+    }
+    assert [m["name"] for m in client.describe_models()] == ["sum", "ttbar"]
+
+
+def test_status_tells_the_server(client: Client) -> None:
+    assert client.status()["server"].startswith("tfaas_nb/")
+
+
+def test_an_upload_may_have_another_name(server: Server, bundle: Bundle, small: Bundle) -> None:
+    client = server.client()
+    client.upload(small, name="other")
+    client.upload(small, name="with-dash.v2")
+    assert [m["name"] for m in client.describe_models()] == ["other", "with-dash.v2"]
+    client.delete("with-dash.v2")
+    assert [m["name"] for m in client.describe_models()] == ["other"]
+    assert small.name == "sum"
+
+
+def test_an_upload_brings_everything(serving: Server, bundle: Bundle) -> None:
+    stored = serving.service.repository.find("ttbar")
+    assert serving.service.repository.load(stored).files() == bundle.files()
+
+
+def test_a_refused_upload_raises_what_the_server_raised(client: Client) -> None:
+    broken = serialized(lambda tf: tf.reduce_sum(placeholder(tf), name="y"))
+    with pytest.raises(GraphError, match="the graph answers one event with shape"):
+        client.upload(Bundle.from_parts(b'{"name": "broken"}', broken))
+
+
+# --- errors of the connection -----------------------------------------------------------
+
+
+def test_a_wrong_token_is_told(running: Server, events: Dataset, small: Bundle) -> None:
+    for token in (None, "wrong"):
+        client = Client(running.url, token)
+        for call in (
+            client.models,
+            client.status,
+            lambda client=client: client.predict("ttbar", events),
+            lambda client=client: client.upload(small),
+        ):
+            with pytest.raises(Unauthorized, match="the token is missing or wrong"):
+                call()
+
+
+def test_a_name_that_is_not_allowed_is_told(running: Server) -> None:
+    with pytest.raises(Forbidden, match=r"does not answer for host '127\.1:"):
+        Client(f"http://127.1:{running.port}", running.token).models()
+
+
+def test_where_nothing_listens_is_told() -> None:
+    with closing(socket.socket()) as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        with pytest.raises(ServerUnreachable, match=f"no answer from {url}: .*is the server runn"):
+            Client(url).models()
+
+
+def test_a_server_that_does_not_answer_is_told() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        client = Client(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.1)
+        with pytest.raises(ServerUnreachable, match="ReadTimeout"):
+            client.models()
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8083", "ftp://127.0.0.1", "http://", "nonsense"])
+def test_an_address_that_is_none_is_told(url: str) -> None:
+    with pytest.raises(ServerUnreachable, match="no answer from"):
+        Client(url).models()
+
+
+def test_a_closed_server_is_told_and_a_new_one_found(server: Server, small: Bundle) -> None:
+    client = server.client()
+    client.upload(small)
+    port = server.port
+    server.stop()
+    with pytest.raises(ServerUnreachable):
+        client.models()
+    with Server(server.directory, port=port, token=server.token):
+        assert [m["name"] for m in client.describe_models()] == ["sum"]
+
+
+def test_a_proxy_is_not_asked_for_this_machine(
+    running: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert running.client().status()
+
+
+def test_a_password_file_does_not_replace_the_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """requests sends what ~/.netrc says in place of a header that was given."""
+    (tmp_path / "netrc").write_text("default login somebody password other\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    for host in ("127.0.0.1", "127.0.0.2"):
+        with Server(tmp_path / host, host=host, port=0) as server:
+            assert server.client().describe_models() == []
+
+
+def test_the_token_is_not_shown(running: Server) -> None:
+    client = Client(running.url + "/", running.token)
+    assert repr(client) == f"Client({running.url})"
+    assert client.describe_models()
+
+
+# --- the Go server ----------------------------------------------------------------------
+
+
+class GoServer(BaseHTTPRequestHandler):
+    """What the Go TFaaS answers, as strict as it is; its model sums the values.
+
+    It knows neither archives nor .npy, wants a file ``op``, calls JSON plain text, ends it
+    with a new line, and answers nearly every error with 500.
+    """
+
+    protocol_version = "HTTP/1.1"
+    models: dict[str, dict[str, Any]]
+
+    def do_GET(self) -> None:
+        named = re.fullmatch(r"/params/([a-zA-Z0-9_]+)", self.path)
+        if self.path == "/status":
+            self.answer_json({"NGo": 7, "getRequests": 1})
+        elif self.path == "/models":
+            self.answer_json(list(self.models.values()) or None)
+        elif named and named[1] in self.models:
+            self.answer_json(self.models[named[1]])
+        elif named:
+            self.fail("unable to find model " + named[1])
+        else:
+            self.answer(404, b"404 page not found\n")
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path in ("/json", "/predict/json"):
+            self.predict(body)
+        elif self.path == "/upload":
+            self.upload(body)
+        else:
+            self.answer(404, b"404 page not found\n")
+
+    def do_DELETE(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path != "/delete":
+            self.answer(404, b"404 page not found\n")
+            return
+        self.models.pop(self.parts(body)["model"][1].decode(), None)
+        self.answer(200, b"")
+
+    def predict(self, body: bytes) -> None:
+        row = json.loads(body)
+        if not all(isinstance(value, float) for value in row["values"]):
+            self.fail("unable to unmarshal Row")
+        elif row["model"] not in self.models:
+            self.fail("PredictHandler: unable to make predictions")
+        else:
+            self.answer_json([sum(row["values"])])
+
+    def upload(self, body: bytes) -> None:
+        if self.headers.get_content_type() != "multipart/form-data":
+            self.answer(500, b"unable to parse the form")
+            return
+        parts = self.parts(body)
+        for name in ("params", "model", "labels", "op"):
+            if not parts.get(name, ("", b""))[0]:
+                self.fail(f"request does not provide {name}")
+                return
+        params = json.loads(parts["params"][1])
+        if parts["name"][1].decode() != params["name"]:
+            self.fail("mismatch of mkey and TFParam.Name")
+            return
+        self.models[params["name"]] = params | {"size": len(parts["model"][1])}
+        self.answer(200, b"")
+
+    def parts(self, body: bytes) -> dict[str, tuple[str | None, bytes]]:
+        """Name → file name and content, read by the standard library."""
+        header = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
+        parts: Any = email.message_from_bytes(header + body).get_payload()
+        return {
+            part.get_param("name", header="content-disposition"): (
+                part.get_filename(),
+                part.get_payload(decode=True),
+            )
+            for part in parts
+        }
+
+    def fail(self, message: str) -> None:
+        self.answer_json({"error": message}, 500)
+
+    def answer_json(self, value: Any, status: int = 200) -> None:
+        self.answer(status, json.dumps(value).encode() + b"\n")
+
+    def answer(self, status: int, body: bytes) -> None:
+        self.send_response_only(status)
+        self.send_header("Content-Type", "text/plain; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Not to the error stream."""
+
+
+@pytest.fixture
+def go() -> Iterator[Client]:
+    handler = type("Handler", (GoServer,), {"models": {}})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield Client(f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+        thread.join()
+
+
+def test_a_go_server_without_models_has_an_empty_list(go: Client) -> None:
+    assert go.describe_models() == []
+    assert go.models().rows == ()
+    assert go.status()["NGo"] == 7
+
+
+def test_a_go_server_gets_the_form_it_wants(go: Client, bundle: Bundle) -> None:
+    go.upload(bundle)
+    (found,) = go.describe_models()
+    assert found["inputNode"] == found["input_node"] == "input"
+    assert found["size"] == len(bundle.graph.serialized)
+    assert go.models().rows == (("ttbar", None, "a test model", ""),)
+    go.upload(bundle, name="other")
+    assert go.params("other")["name"] == "other"
+
+
+def test_a_go_server_is_asked_event_by_event(go: Client, small: Bundle) -> None:
+    go.upload(small)
+    keys = ("a", "b", "c")
+    assert go.predict("sum", {"a": 1, "b": 2, "c": 3}) == 6
+    assert go.predict("sum", [1.0, 2.0, 3.0], keys=keys) == 6
+    np.testing.assert_array_equal(
+        go.predict("sum", [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], keys=keys), np.array([6, 15])
+    )
+    assert go.predict("sum", np.zeros((0, 3)), keys=keys).shape == (0,)
+
+
+@pytest.mark.parametrize("name", ["sum", "with-dash.v2"])
+def test_a_model_is_deleted_from_a_go_server(go: Client, small: Bundle, name: str) -> None:
+    go.upload(small, name=name)
+    go.delete(name)
+    assert go.describe_models() == []
+
+
+def test_errors_of_a_go_server_are_told(go: Client) -> None:
+    with pytest.raises(ServerError, match="unable to make predictions"):
+        go.predict("none", {"a": 1.0})
+    with pytest.raises(ServerError, match="unable to find model none"):
+        go.params("none")
+    with pytest.raises(ModelNotFound, match="404 page not found"):
+        go.params("with-dash")
+
+
+# --- what comes back --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "message"),
+    [
+        (500, b"plain text", ServerError, "plain text"),
+        (500, b"", ServerError, "Internal Server Error"),
+        (400, b'{"error": "why"}\n', RequestError, "why"),
+        (400, b'["error"]', RequestError, r'\["error"\]'),
+        (404, b'{"error": "gone", "kind": "RouteNotFound"}', RouteNotFound, "gone"),
+        (502, b"<html>" + b"x" * 5000, ServerError, "^<html>x{294}$"),
+        (200, b"<html>a login page</html>", ServerError, "/params/ttbar answered '<html>a login"),
+        (200, b"", ServerError, "answered '' and no JSON: is it a TFaaS server"),
+    ],
+)
+def test_whatever_comes_back_is_one_of_our_errors(
+    status: int, body: bytes, kind: type[TfaasError], message: str
+) -> None:
+    def answer(self: GoServer) -> None:
+        self.answer(status, body)
+
+    handler = type("Handler", (GoServer,), {"do_GET": answer})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            with pytest.raises(kind, match=message):
+                Client(f"http://127.0.0.1:{server.server_port}").params("ttbar")
+        finally:
+            server.shutdown()
+            thread.join()

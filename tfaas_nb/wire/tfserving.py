@@ -1,0 +1,355 @@
+"""TensorFlow Serving's REST dialect: predict, classify, regress, status and metadata.
+
+Source: TensorFlow Serving's ``api_rest.md`` and, for the exact JSON, its ``json_tensor_test.cc``
+(where that page has ``result``, server and examples have ``results``), ``get_model_status.proto``
+and the metadata that running servers were seen to answer.  Objects with one number for each
+feature, ``{feature: value}``, are what TensorFlow Serving makes of a model with one input per
+feature.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import orjson
+
+from tfaas_nb.errors import FeatureError, RequestError
+from tfaas_nb.wire.oip import json_object, matrix
+from tfaas_nb.wire.tfaas import Floats
+
+SIGNATURE = "serving_default"
+PREDICT = "tensorflow/serving/predict"
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Events that a predict request asks a model about.
+
+    Attributes
+    ----------
+    signature : str or None
+        Name of the signature; None for the default one.
+    input : str or None
+        Name of the only tensor, if the request names it: the model's input or, of a model
+        with one feature, that feature.
+    keys : tuple of str
+        What the columns of `values` are; empty: the features in the model's own order.
+    values : numpy.ndarray
+        float32 of shape (events, columns), every value finite.
+    row : bool
+        Whether the request was in row format (``instances``); the answer then is as well.
+    """
+
+    signature: str | None
+    input: str | None
+    keys: tuple[str, ...]
+    values: Floats
+    row: bool
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Events that a classify or regress request asks a model about.
+
+    Attributes
+    ----------
+    signature : str or None
+        Name of the signature; None for the default one.
+    keys : tuple of str
+        What the columns of `values` are.
+    values : numpy.ndarray
+        float32 of shape (examples, keys), every value finite.
+    """
+
+    signature: str | None
+    keys: tuple[str, ...]
+    values: Floats
+
+
+@dataclass(frozen=True)
+class Version:
+    """The state of one version of a model, in TensorFlow Serving's words."""
+
+    version: str
+    state: str = "AVAILABLE"
+    error_code: str = "OK"
+    error_message: str = ""
+
+
+# --- predict ----------------------------------------------------------------------------
+
+
+def decode_predict(body: bytes) -> Predict:
+    """Events from a predict request.
+
+    Parameters
+    ----------
+    body : bytes
+        JSON with either ``instances`` (row format) or ``inputs`` (columnar format), and
+        perhaps ``signature_name``.  ``instances`` is a list with, for each event, a list of
+        numbers, ``{input: [numbers]}`` or ``{feature: number, ...}``; ``inputs`` is such a list
+        of lists, ``{input: [[numbers], ...]}`` or ``{feature: [a number per event], ...}``.
+        In place of a number may stand a list of one; in place of a list of one, a number.
+
+    Raises
+    ------
+    RequestError
+        If it is not JSON of that form.
+    FeatureError
+        If events differ in their features, or a value is not a finite float32, naming its
+        feature (or column) and event.
+    """
+    request = json_object(body)
+    signature = _signature(request)
+    if ("instances" in request) == ("inputs" in request):
+        raise RequestError('send either "instances" (row format) or "inputs" (columnar format)')
+    if "instances" in request:
+        return Predict(signature, *_instances(request["instances"]), row=True)
+    return Predict(signature, *_inputs(request["inputs"]), row=False)
+
+
+def _signature(request: Mapping[str, Any]) -> str | None:
+    name = request.get("signature_name")
+    if name is not None and not isinstance(name, str):
+        raise RequestError(f"'signature_name' must be a string, not {reprlib.repr(name)}")
+    return name or None
+
+
+def _instances(instances: Any) -> tuple[str | None, tuple[str, ...], Floats]:
+    instances = _filled(instances, '"instances"')
+    if not isinstance(instances[0], dict):
+        return None, (), _rows(instances, '"instances"')
+    keys = _common_keys(instances, "instance")
+    if len(keys) == 1 and isinstance(instances[0][keys[0]], list):
+        rows = [instance[keys[0]] for instance in instances]
+        return keys[0], (), _rows(rows, f"input {reprlib.repr(keys[0])}")
+    return None, keys, _records(instances, keys)
+
+
+def _inputs(inputs: Any) -> tuple[str | None, tuple[str, ...], Floats]:
+    if not isinstance(inputs, dict):
+        return None, (), _rows(_filled(inputs, '"inputs"'), '"inputs"')
+    if not inputs:
+        raise RequestError('"inputs" is empty: send one tensor, or one for each feature')
+    for name, column in inputs.items():
+        _filled(column, f"input {reprlib.repr(name)}")
+    if len(inputs) == 1:
+        name, rows = next(iter(inputs.items()))
+        return name, (), _rows(rows, f"input {reprlib.repr(name)}")
+    return None, tuple(inputs), _columns(inputs)
+
+
+def _filled(values: Any, where: str) -> list[Any]:
+    if not isinstance(values, list):
+        raise RequestError(f"{where} must be a list, not {reprlib.repr(values)}")
+    if not values:
+        raise RequestError(f"{where} is empty: send at least one event")
+    return values
+
+
+def _rows(rows: list[Any], where: str) -> Floats:
+    """Events that are lists of numbers, or numbers where a model has one feature."""
+    if not isinstance(rows[0], list):
+        return matrix(rows, (len(rows), 1), ())
+    columns = len(rows[0])
+    if not columns:
+        raise RequestError(f"event 0 of {where} has no values")
+    for i, row in enumerate(rows):
+        if not isinstance(row, list):
+            raise RequestError(f"event {i} of {where} must be a list, not {reprlib.repr(row)}")
+        if len(row) != columns:
+            raise RequestError(
+                f"event {i} of {where} has {len(row)} values, but event 0 has {columns}"
+            )
+    return matrix(list(chain.from_iterable(rows)), (len(rows), columns), ())
+
+
+def _columns(inputs: Mapping[str, list[Any]]) -> Floats:
+    first, events = next((name, len(column)) for name, column in inputs.items())
+    for name, column in inputs.items():
+        if len(column) != events:
+            raise RequestError(
+                f"input {reprlib.repr(name)} has {len(column)} events, but input "
+                f"{reprlib.repr(first)} has {events}"
+            )
+    return np.hstack(
+        [
+            matrix(list(map(_number, column)), (events, 1), (name,))
+            for name, column in inputs.items()
+        ]
+    )
+
+
+def _common_keys(events: list[Any], noun: str) -> tuple[str, ...]:
+    """The keys that all events have."""
+    for i, event in enumerate(events):
+        if not isinstance(event, dict):
+            raise RequestError(f"{noun} {i} must be an object, not {reprlib.repr(event)}")
+        if event.keys() != events[0].keys():
+            differ = ", ".join(sorted(event.keys() ^ events[0].keys())[:8])
+            raise FeatureError(f"{noun} {i} has not the keys of {noun} 0: {differ}")
+    if not events[0]:
+        raise RequestError(f"{noun} 0 has no values")
+    return tuple(events[0])
+
+
+def _records(events: list[Any], keys: tuple[str, ...]) -> Floats:
+    numbers = [_number(event[key]) for event in events for key in keys]
+    return matrix(numbers, (len(events), len(keys)), keys)
+
+
+def _number(value: Any) -> Any:
+    """A scalar, which TensorFlow Serving also takes as a list of one."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+def encode_predictions(scores: Floats, row: bool) -> bytes:
+    """The answer to a predict request from a model with one output.
+
+    Parameters
+    ----------
+    scores : numpy.ndarray
+        float32 of shape (events, outputs).
+    row : bool
+        ``{"predictions": [[0.6], [0.7]]}`` for a request in row format, else
+        ``{"outputs": [[0.6], [0.7]]}``.
+    """
+    key = "predictions" if row else "outputs"
+    return orjson.dumps({key: np.ascontiguousarray(scores)}, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+# --- classify and regress ---------------------------------------------------------------
+
+
+def decode_examples(body: bytes) -> Examples:
+    """Events from a classify or regress request.
+
+    Parameters
+    ----------
+    body : bytes
+        JSON with a list ``examples`` of ``{feature: value}``, perhaps ``context``, an object of
+        features that all examples share, and ``signature_name``.  A value is a number or a list
+        of one.
+
+    Raises
+    ------
+    RequestError
+        If it is not JSON of that form, or an example has a feature of the context.
+    FeatureError
+        If examples differ in their features, or a value is not a finite float32, naming its
+        feature and event.
+    """
+    request = json_object(body)
+    signature = _signature(request)
+    examples = _filled(request.get("examples"), '"examples"')
+    whole = _with_context(examples, request.get("context"))
+    keys = _common_keys(whole, "example")
+    return Examples(signature, keys, _records(whole, keys))
+
+
+def _with_context(examples: list[Any], context: Any) -> list[Any]:
+    if context is None:
+        return examples
+    if not isinstance(context, dict):
+        raise RequestError(f"'context' must be an object, not {reprlib.repr(context)}")
+    for i, example in enumerate(examples):
+        if not isinstance(example, dict):
+            raise RequestError(f"example {i} must be an object, not {reprlib.repr(example)}")
+        if shared := sorted(example.keys() & context.keys()):
+            raise RequestError(
+                f"example {i} repeats features of the context: {', '.join(shared[:8])}"
+            )
+    return [context | example for example in examples]
+
+
+def encode_classification(scores: Floats, labels: Sequence[str]) -> bytes:
+    """``{"results": [[["ttbar", 0.6], ...], ...]}`` for scores of shape (events, outputs).
+
+    An output without a label has the empty one, as in TensorFlow Serving.
+    """
+    names = [labels[i] if i < len(labels) else "" for i in range(scores.shape[1])]
+    results = [[list(pair) for pair in zip(names, event, strict=True)] for event in scores]
+    return orjson.dumps({"results": results}, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def encode_regression(scores: Floats) -> bytes:
+    """``{"results": [0.6, 0.7]}`` for scores of shape (events, 1).
+
+    Raises
+    ------
+    RequestError
+        If the model has more outputs than the one that a regression has.
+    """
+    if scores.shape[1] != 1:
+        raise RequestError(
+            f"a regression has one number per example, but the model has {scores.shape[1]} "
+            "outputs: ask for :predict or :classify"
+        )
+    flat = np.ascontiguousarray(scores[:, 0])
+    return orjson.dumps({"results": flat}, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+# --- what the server says of a model ----------------------------------------------------
+
+
+def model_status(versions: Iterable[Version]) -> dict[str, Any]:
+    """The answer to ``GET /v1/models/NAME``."""
+    return {
+        "model_version_status": [
+            {
+                "version": version.version,
+                "state": version.state,
+                "status": {
+                    "error_code": version.error_code,
+                    "error_message": version.error_message,
+                },
+            }
+            for version in versions
+        ]
+    }
+
+
+def model_metadata(
+    name: str,
+    version: str,
+    inputs: Mapping[str, Sequence[int]],
+    outputs: Mapping[str, Sequence[int]],
+) -> dict[str, Any]:
+    """The answer to ``GET /v1/models/NAME/metadata``.
+
+    Parameters
+    ----------
+    name, version : str
+        The model; versions are numbers, which protobuf's JSON writes as strings.
+    inputs, outputs : mapping of str to sequence of int
+        Shape by name of tensor, -1 for a length that varies; all are float32.
+    """
+    signature = {
+        "inputs": _tensors(inputs),
+        "outputs": _tensors(outputs),
+        "method_name": PREDICT,
+    }
+    return {
+        "model_spec": {"name": name, "signature_name": "", "version": version},
+        # Twice, because the metadata named signature_def is a map with a field of that name.
+        "metadata": {"signature_def": {"signature_def": {SIGNATURE: signature}}},
+    }
+
+
+def _tensors(tensors: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+    return {
+        name: {
+            "dtype": "DT_FLOAT",
+            "tensor_shape": {
+                "dim": [{"size": str(length), "name": ""} for length in shape],
+                "unknown_rank": False,
+            },
+            "name": f"{name}:0",
+        }
+        for name, shape in tensors.items()
+    }
