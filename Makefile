@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test fast lint notebooks clean
+.PHONY: demo test fast lint notebooks bench clean
 
 demo: .venv/installed
 	$(BIN)/tfaas-nb demo --output demo
@@ -24,6 +24,11 @@ lint: .venv/tested
 notebooks: .venv/tested
 	$(BIN)/python -m pytest -p no:xdist --nbval --nbval-current-env \
 	    --nbval-sanitize-with notebooks/sanitize.cfg notebooks
+
+# Needs wrk besides; compares servers in one run, so only ratios are told.
+bench: .venv/tested
+	$(PIP) --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python -m tests.benchmarks.single_event
 
 clean:
 	rm -rf .venv demo build dist

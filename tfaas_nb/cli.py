@@ -136,3 +136,7 @@ def _simulate(options: argparse.Namespace) -> int:
         )
     print(path)
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

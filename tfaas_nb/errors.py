@@ -107,6 +107,18 @@ class TooLarge(RequestError):
     status = 413
 
 
+class HeadTooLarge(RequestError):
+    """Address and headers of a request are over the limit."""
+
+    status = 431
+
+
+class Overloaded(TfaasError):
+    """The server has as much to do as it takes on; ask again soon."""
+
+    status = 503
+
+
 class ServerError(TfaasError):
     """The server could not start, stop or answer."""
 

@@ -1,4 +1,4 @@
-"""The application called directly, as an ASGI server would: no port, no thread of a server."""
+"""The application called directly, as a connection does: no port, no thread of a server."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +19,11 @@ import requests
 from tfaas_nb.bundle import PARAMS, Bundle
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.engines.frozen import FrozenEngine
+from tfaas_nb.errors import TfaasError
 from tfaas_nb.repository import Repository
 from tfaas_nb.serving import app as application
 from tfaas_nb.serving.app import INLINE_BYTES, SERVER, App
+from tfaas_nb.serving.messages import Head, Request, Response
 from tfaas_nb.serving.security import Access
 from tfaas_nb.serving.service import Service
 from tfaas_nb.wire import tfaas
@@ -53,42 +55,27 @@ def ask(
     app: App,
     method: str,
     target: str,
-    body: bytes | Sequence[bytes] = b"",
+    body: bytes = b"",
     headers: Mapping[str, str] | None = None,
-    disconnect: bool = False,
 ) -> Answer:
-    """What the application answers; a body in parts arrives in parts."""
+    """What the application answers."""
     path, _, query = target.partition("?")
-    chunks = [body] if isinstance(body, bytes) else list(body)
-    messages: list[dict[str, Any]] = [
-        {"type": "http.request", "body": chunk, "more_body": disconnect or i < len(chunks) - 1}
-        for i, chunk in enumerate(chunks)
-    ]
-    messages += [{"type": "http.disconnect"}]
-    sent: list[Mapping[str, Any]] = []
-    scope = {
-        "type": "http",
-        "method": method,
-        "path": path,
-        "query_string": query.encode(),
-        "headers": [
-            (name.lower().encode(), value.encode())
-            for name, value in ({"host": "localhost"} | dict(headers or {})).items()
-        ],
-    }
+    sent = {"host": "localhost"} | dict(headers or {})
+    encoded = {name.lower().encode(): value.encode() for name, value in sent.items()}
+    head = Head(method, path, query.encode(), encoded)
 
-    async def receive() -> dict[str, Any]:
-        return messages.pop(0)
+    async def answered() -> Response:
+        try:
+            call = app.admit(head)
+        except TfaasError as error:
+            return app.refuse(error)
+        answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        call.answer(Request(head, body), answer.set_result)
+        return await answer
 
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    asyncio.run(app(scope, receive, send))
-    start, content = sent
-    found = {name.decode(): value.decode() for name, value in start["headers"]}
-    assert found["content-length"] == str(len(content["body"]))
-    assert found["server"] == SERVER
-    return Answer(start["status"], found, content["body"])
+    response = asyncio.run(answered())
+    told = dict(response.headers) | {"content-type": response.content_type}
+    return Answer(response.status, told, response.body)
 
 
 def form(parts: Form) -> tuple[bytes, dict[str, str]]:
@@ -442,7 +429,6 @@ def test_an_unknown_address_is_told_the_known_ones(app: App) -> None:
         ("POST", "/delete/ttbar", "DELETE"),
         ("DELETE", "/params/ttbar", "GET"),
         ("OPTIONS", "/json", "POST"),
-        ("HEAD", "/", "GET"),
     ],
 )
 def test_an_address_tells_its_method(app: App, method: str, path: str, takes: str) -> None:
@@ -498,36 +484,35 @@ def test_every_route_stands_in_the_table_above(app: App) -> None:
 # --- bodies -----------------------------------------------------------------------------
 
 
-def test_a_body_may_arrive_in_parts(app: App, events: Dataset, scores: Any) -> None:
-    body = tfaas.encode_json(events.features.names, events.X[0], "ttbar")
-    parts = [body[i : i + 7] for i in range(0, len(body), 7)]
-    answer = ask(app, "POST", "/json", [*parts, b""])
-    assert answer.json == [pytest.approx(float(scores[0, 0]), abs=1e-6)]
-
-
 @pytest.mark.parametrize(
     ("path", "most"), [("/json", "_MOST_PREDICT"), ("/upload", "_MOST_UPLOAD")]
 )
-def test_a_body_that_says_it_is_too_large_is_not_read(app: App, path: str, most: str) -> None:
-    size = getattr(application, most) + 1
-    answer = ask(app, "POST", path, [], {"content-length": str(size)})
-    assert answer.status == 413
-    assert answer.error.startswith(f"TooLarge: the body has {size} bytes, more than {size - 1}")
+def test_a_body_has_a_limit(app: App, path: str, most: str) -> None:
+    head = Head("POST", path, b"", {b"host": b"localhost"})
+    assert app.admit(head).most_bytes == getattr(application, most)
 
 
-@pytest.mark.parametrize("count", [11, 200])
-def test_a_body_that_grows_too_large_is_not_read_on(
-    app: App, count: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(application, "_MOST_PREDICT", 100)
-    answer = ask(app, "POST", "/json", [b"0123456789"] * count)
-    assert answer.error == "TooLarge: the body has more than 100 bytes"
+def test_events_that_come_together_share_a_call(app: App, events: Dataset, scores: Any) -> None:
+    """Their answers are their own: also with shuffled keys, and next to an event in error."""
+    names = events.features.names
+    bodies = [tfaas.encode_json(names, events.X[i], "ttbar") for i in range(50)]
+    bodies += [tfaas.encode_json(names[::-1], events.X[i][::-1], "ttbar") for i in range(50)]
+    bodies.append(tfaas.encode_json(("nJets", *names), np.append(2, events.X[0]), "ttbar"))
+    bodies.append(tfaas.encode_json(names, events.X[0], "ttbar").replace(b"0.0", b"1e39", 1))
 
+    async def answered() -> list[Response]:
+        call = app.admit(Head("POST", "/json", b"", {b"host": b"localhost"}))
+        waiting: list[asyncio.Future[Response]] = []
+        for body in bodies:
+            waiting.append(asyncio.get_running_loop().create_future())
+            call.answer(Request(Head("POST", "/json", b"", {}), body), waiting[-1].set_result)
+        return await asyncio.gather(*waiting)
 
-@pytest.mark.parametrize("parts", [[b"{"], [b"{", b'"keys"']])
-def test_a_client_that_goes_away_is_an_error_of_its_own(app: App, parts: list[bytes]) -> None:
-    answer = ask(app, "POST", "/json", parts, disconnect=True)
-    assert answer.error == "RequestError: the client went away before its request was whole"
+    *good, twice, large = asyncio.run(answered())
+    found = [json.loads(response.body)[0] for response in good]
+    assert found == pytest.approx([*scores[:50, 0], *scores[:50, 0]], abs=1e-6)
+    assert b"sent more than once: nJets" in twice.body
+    assert b"not a finite number" in large.body
 
 
 # --- what nobody expected ---------------------------------------------------------------
@@ -549,12 +534,3 @@ def test_an_unexpected_error_is_logged_and_not_told(
     assert "GET /models failed" in caplog.text
     assert "the secret is 42" in caplog.text
     assert ask(app, "GET", "/status").json["errors"] == 1
-
-
-@pytest.mark.parametrize("kind", ["lifespan", "websocket"])
-def test_what_is_not_http_is_left_alone(app: App, kind: str) -> None:
-    async def unused(*_: Any) -> Any:
-        raise AssertionError("nothing is to be received or sent")
-
-    asyncio.run(app({"type": kind}, unused, unused))
-    assert app.counters.requests == 0

@@ -1,4 +1,4 @@
-"""Requests → answers, as an ASGI application; no port and no thread of its own."""
+"""Requests → answers: the server's addresses; no port and no thread of its own."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import functools
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
-from urllib.parse import parse_qs
 
 import orjson
 
@@ -24,18 +22,15 @@ from tfaas_nb.errors import (
     RouteNotFound,
     ServerError,
     TfaasError,
-    TooLarge,
 )
 from tfaas_nb.serving import forms, page
+from tfaas_nb.serving.batching import Batcher
+from tfaas_nb.serving.http import Call
+from tfaas_nb.serving.messages import Done, Head, Request, Response
 from tfaas_nb.serving.security import Access
 from tfaas_nb.serving.service import Model, Service
 from tfaas_nb.wire import tfaas
-from tfaas_nb.wire.tfaas import JSON, NPY, PROTOBUF, Query
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+from tfaas_nb.wire.tfaas import NPY, PROTOBUF, Event, Query
 
 #: The answer's ``Server`` header; clients know by it that they may use our additions.
 SERVER = f"tfaas_nb/{version('tfaas-nb')}"
@@ -43,46 +38,13 @@ SERVER = f"tfaas_nb/{version('tfaas-nb')}"
 #: Larger bodies are decoded and computed in a thread, so that single events are not held up.
 INLINE_BYTES = 32 * 1024
 
-_ARCHIVES = ("application/octet-stream", "application/gzip", "application/x-gzip")
-_GZIP = b"\x1f\x8b"
 _MOST_UPLOAD = 512 << 20
 _MOST_PREDICT = 128 << 20
+_ARCHIVES = ("application/octet-stream", "application/gzip", "application/x-gzip")
+_GZIP = b"\x1f\x8b"
 
 _log = logging.getLogger("tfaas_nb")
 _log.addHandler(logging.NullHandler())
-
-
-@dataclass(frozen=True, eq=False)
-class Request:
-    """A whole request: headers lower-case, body read."""
-
-    method: str
-    path: str
-    query: bytes
-    headers: Mapping[bytes, bytes]
-    body: bytes
-
-    def header(self, name: bytes) -> str:
-        """A header's value, empty if it was not sent."""
-        return self.headers.get(name, b"").decode("latin-1")
-
-    def option(self, name: str) -> str | None:
-        """An option from the address, as in ``?model=NAME``."""
-        values = parse_qs(self.query.decode("utf-8", "replace")).get(name)
-        return values[0] if values else None
-
-    def form(self) -> dict[str, bytes]:
-        """Fields and files of a posted form."""
-        return forms.parse(self.header(b"content-type"), self.body)
-
-
-@dataclass(frozen=True, eq=False)
-class Response:
-    """Status, content type and body."""
-
-    body: bytes
-    content_type: str = JSON
-    status: int = 200
 
 
 class Counters:
@@ -112,115 +74,177 @@ class App:
         self.access = access
         self.counters = Counters()
         self._threads = threads
+        self._batches = Batcher(threads)
+        self._tasks: set[asyncio.Task[None]] = set()
         self._routes = self._route_table()
         self._patterns: tuple[tuple[str, re.Pattern[str], _Handler], ...] = (
             ("GET", re.compile(r"/params/(.+)"), self._params),
             ("DELETE", re.compile(r"/delete/(.+)"), self._delete_named),
         )
 
-    def _route_table(self) -> dict[str, dict[str, _Handler]]:
-        """Path → method → handler; TFaaS's old names are second names."""
-        predict = {
-            ("/json", "/predict/json"): self._predict_json,
-            ("/proto", "/predict/proto"): self._predict_row,
-            ("/dataframe", "/predict/dataframe"): self._predict_dataframe,
-            ("/npy", "/predict/npy"): self._predict_npy,
+    def _route_table(self) -> dict[str, dict[str, Call]]:
+        """Path → method → what answers; TFaaS's old names are second names."""
+        table = {
+            path: {"POST": Call(_MOST_PREDICT, answer)}
+            for paths, answer in self._predictions().items()
+            for path in paths
         }
-        table: dict[str, dict[str, _Handler]] = {
-            path: {"POST": handler} for paths, handler in predict.items() for path in paths
+        upload = Call(_MOST_UPLOAD, self._later(self._upload))
+        table |= {path: {"POST": upload} for path in ("/upload", "/bundle")}
+        others: dict[str, tuple[str, _Handler]] = {
+            "/": ("GET", self._page),
+            "/health": ("GET", self._health),
+            "/models": ("GET", self._models),
+            "/params": ("POST", self._params_posted),
+            "/delete": ("DELETE", self._delete_posted),
+            "/status": ("GET", self._status),
         }
-        table |= {path: {"POST": self._upload} for path in ("/upload", "/bundle")}
         return table | {
-            "/": {"GET": self._page},
-            "/health": {"GET": self._health},
-            "/models": {"GET": self._models},
-            "/params": {"POST": self._params_posted},
-            "/delete": {"DELETE": self._delete_posted},
-            "/status": {"GET": self._status},
+            path: {method: Call(_MOST_PREDICT, self._later(handler))}
+            for path, (method, handler) in others.items()
         }
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request (ASGI 3)."""
-        if scope["type"] != "http":
-            return
+    def _predictions(self) -> dict[tuple[str, str], Callable[[Request, Done], None]]:
+        read_npy = functools.partial(tfaas.decode_npy, model=None)
+        row = functools.partial(self._predict, tfaas.read_row, _predictions)
+        frame = functools.partial(self._predict, tfaas.decode_dataframe, _predictions)
+        return {
+            ("/json", "/predict/json"): functools.partial(
+                self._predict, tfaas.read_json, _json_scores
+            ),
+            ("/proto", "/predict/proto"): row,
+            ("/dataframe", "/predict/dataframe"): frame,
+            ("/npy", "/predict/npy"): functools.partial(self._predict, read_npy, _npy_scores),
+        }
+
+    # --- what a connection asks -----------------------------------------------------
+
+    def admit(self, head: Head) -> Call:
+        """What will answer a request.
+
+        Raises
+        ------
+        RequestError
+            If the client may not ask, or there is no such address or method.
+        """
         self.counters.requests += 1
-        try:
-            response = await self._answer(scope, receive)
-        except TfaasError as error:
-            response = _error(error)
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            _log.exception("%s %s failed", scope["method"], scope["path"])
-            response = _error(ServerError("the server failed on this request; see its log"))
-        if response.status >= 400:
-            self.counters.errors += 1
-        await _send(send, response)
-
-    async def _answer(self, scope: Scope, receive: Receive) -> Response:
-        headers = dict(scope["headers"])
-        path = scope["path"]
-        if path != "/health":
-            self.access.check(headers, scope["query_string"])
-        handler, name = self._find(scope["method"], path)
-        most = _MOST_UPLOAD if path in ("/upload", "/bundle") else _MOST_PREDICT
-        body = await _body(headers, receive, most)
-        request = Request(scope["method"], path, scope["query_string"], headers, body)
-        return await (handler(request, name) if name is not None else handler(request))
-
-    def _find(self, method: str, path: str) -> tuple[_Handler, str | None]:
-        methods = self._routes.get(path)
-        if methods is None:
-            named = [(m, found, h) for m, p, h in self._patterns if (found := p.fullmatch(path))]
-            for verb, found, handler in named:
-                if verb == method:
-                    return handler, found.group(1)
-            methods = {m: h for m, _, h in named}
+        if head.path != "/health":
+            self.access.check(head.headers, head.query)
+        methods = self._routes.get(head.path) or self._named(head.path)
         if not methods:
-            raise RouteNotFound(f"there is no address {path!r}; there are {sorted(self._routes)}")
-        if method not in methods:
-            raise MethodNotAllowed(f"{path} takes {', '.join(methods)}, not {method}")
-        return methods[method], None
+            raise RouteNotFound(
+                f"there is no address {head.path!r}; there are {sorted(self._routes)}"
+            )
+        call = methods.get("GET" if head.method == "HEAD" else head.method)
+        if call is None:
+            raise MethodNotAllowed(f"{head.path} takes {', '.join(methods)}, not {head.method}")
+        return call
+
+    def refuse(self, error: TfaasError) -> Response:
+        """The answer that tells an error."""
+        self.counters.errors += 1
+        # A message may quote what a client sent, which need not be a string that UTF-8 can hold.
+        message = str(error).encode("utf-8", "backslashreplace").decode()
+        answer = {"error": message, "kind": type(error).__name__}
+        return Response(orjson.dumps(answer), status=error.status)
+
+    def _named(self, path: str) -> dict[str, Call]:
+        """Method → what answers, for addresses that end in a name."""
+        return {
+            method: Call(
+                _MOST_PREDICT, self._later(functools.partial(handler, name=found.group(1)))
+            )
+            for method, pattern, handler in self._patterns
+            if (found := pattern.fullmatch(path))
+        }
+
+    def _later(self, handler: _Handler) -> Callable[[Request, Done], None]:
+        """Answer by a coroutine."""
+
+        def answer(request: Request, done: Done) -> None:
+            task = asyncio.get_running_loop().create_task(self._finish(handler, request, done))
+            self._tasks.add(task)  # the loop itself holds tasks only weakly
+            task.add_done_callback(self._tasks.discard)
+
+        return answer
+
+    async def _finish(self, handler: _Handler, request: Request, done: Done) -> None:
+        try:
+            response = await handler(request)
+        except TfaasError as error:
+            response = self.refuse(error)
+        except Exception as error:
+            response = self.refuse(self._unexpected(request, error))
+        done(response)
+
+    def _unexpected(self, request: Request, error: Exception) -> ServerError:
+        _log.error("%s %s failed", request.head.method, request.head.path, exc_info=error)
+        return ServerError("the server failed on this request; see its log")
 
     async def _in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
 
     # --- predictions ----------------------------------------------------------------
 
-    async def _predict_json(self, request: Request) -> Response:
-        return await self._predict(request, tfaas.decode_json, _json_scores)
-
-    async def _predict_row(self, request: Request) -> Response:
-        return await self._predict(request, tfaas.decode_row, _predictions)
-
-    async def _predict_dataframe(self, request: Request) -> Response:
-        return await self._predict(request, tfaas.decode_dataframe, _predictions)
-
-    async def _predict_npy(self, request: Request) -> Response:
-        decode = functools.partial(tfaas.decode_npy, model=None)
-        return await self._predict(request, decode, _npy_scores)
-
-    async def _predict(
+    def _predict(
         self,
+        read: Callable[[bytes], Event | Query],
+        encode: Callable[[Any, bool, Model], Response],
         request: Request,
-        decode: Callable[[bytes], Query],
-        encode: Callable[[Any, Query, Model], Response],
-    ) -> Response:
-        asked = request.option("model") if request.query else None
-
-        def answer() -> Response:
-            query = decode(request.body)
-            model = self.service.model(query.model or asked)
-            return encode(model.score(query), query, model)
-
+        done: Done,
+    ) -> None:
+        """A lone event joins the next batch; what may take longer is worked on in a thread."""
         if len(request.body) > INLINE_BYTES:
-            response: Response = await self._in_thread(answer)
-            return response
-        query = decode(request.body)
-        model = self.service.loaded(query.model or asked)
-        if model is None:
-            model = await self._in_thread(self.service.model, query.model or asked)
-        return encode(model.score(query), query, model)
+            self._later(lambda request: self._predict_in_thread(read, encode, request))(
+                request, done
+            )
+            return
+        try:
+            found = read(request.body)
+            model = self.service.loaded(found.model or _asked(request))
+            if model is None or not isinstance(found, Event):
+                self._later(lambda _: self._score_in_thread(found, encode, request))(request, done)
+                return
+            self._batches.add(model, found, functools.partial(self._deliver, encode, model, done))
+        except TfaasError as error:
+            done(self.refuse(error))
+        except Exception as error:
+            done(self.refuse(self._unexpected(request, error)))
+
+    def _deliver(
+        self,
+        encode: Callable[[Any, bool, Model], Response],
+        model: Model,
+        done: Done,
+        result: Any,
+    ) -> None:
+        if isinstance(result, TfaasError):
+            done(self.refuse(result))
+        else:
+            done(encode(result[None], True, model))
+
+    async def _predict_in_thread(
+        self,
+        read: Callable[[bytes], Event | Query],
+        encode: Callable[[Any, bool, Model], Response],
+        request: Request,
+    ) -> Response:
+        found = await self._in_thread(read, request.body)
+        return await self._score_in_thread(found, encode, request)
+
+    async def _score_in_thread(
+        self,
+        found: Event | Query,
+        encode: Callable[[Any, bool, Model], Response],
+        request: Request,
+    ) -> Response:
+        def answer() -> Response:
+            query = found.query() if isinstance(found, Event) else found
+            model = self.service.model(query.model or _asked(request))
+            return encode(model.score(query), query.single, model)
+
+        response: Response = await self._in_thread(answer)
+        return response
 
     # --- models ---------------------------------------------------------------------
 
@@ -229,10 +253,10 @@ class App:
         return Response(b"", "text/plain")
 
     def _store(self, request: Request) -> None:
-        kind = request.header(b"content-type").partition(";")[0].strip().lower()
+        kind = request.head.header(b"content-type").partition(";")[0].strip().lower()
         # curl --data-binary calls whatever it sends a form.
         if kind in _ARCHIVES or request.body.startswith(_GZIP):
-            bundle = Bundle.from_archive(request.body, request.option("name"))
+            bundle = Bundle.from_archive(request.body, request.head.option("name"))
         else:
             bundle = _form_bundle(request)
         self.service.upload(bundle)
@@ -274,22 +298,27 @@ class App:
 
     async def _page(self, request: Request) -> Response:
         models = await self._in_thread(self.service.models)
-        host = request.header(b"host") or "localhost"
+        host = request.head.header(b"host") or "localhost"
         return Response(page.home(models, f"http://{host}").encode(), "text/html; charset=utf-8")
 
 
 _Handler = Callable[..., Awaitable[Response]]
 
 
-def _json_scores(scores: Any, query: Query, model: Model) -> Response:
-    return Response(tfaas.encode_scores_json(scores, query.single))
+def _asked(request: Request) -> str | None:
+    """The model that the address names."""
+    return request.head.option("model") if request.head.query else None
 
 
-def _predictions(scores: Any, query: Query, model: Model) -> Response:
+def _json_scores(scores: Any, single: bool, model: Model) -> Response:
+    return Response(tfaas.encode_scores_json(scores, single))
+
+
+def _predictions(scores: Any, single: bool, model: Model) -> Response:
     return Response(tfaas.encode_predictions(scores, model.labels), PROTOBUF)
 
 
-def _npy_scores(scores: Any, query: Query, model: Model) -> Response:
+def _npy_scores(scores: Any, single: bool, model: Model) -> Response:
     return Response(tfaas.encode_scores_npy(scores), NPY)
 
 
@@ -303,7 +332,7 @@ def _form_bundle(request: Request) -> Bundle:
                 "model and labels"
             )
     model = parts["model"]
-    if request.header(b"content-encoding").strip().lower() == "base64":
+    if request.head.header(b"content-encoding").strip().lower() == "base64":
         model = forms.decode_base64(model, "model")
     name = parts.get("name", b"").decode("utf-8", "replace").strip()
     return Bundle.from_parts(
@@ -325,40 +354,3 @@ def _posted_name(request: Request) -> str:
         if isinstance(fields.get(key), str) and fields[key]:
             return str(fields[key])
     raise RequestError("name the model in the field 'model'")
-
-
-async def _body(headers: Mapping[bytes, bytes], receive: Receive, most: int) -> bytes:
-    length = headers.get(b"content-length", b"0")
-    if length.isdigit() and int(length) > most:
-        raise TooLarge(f"the body has {int(length)} bytes, more than {most}")
-    message = await receive()
-    if not message.get("more_body"):
-        return bytes(message.get("body", b""))
-    chunks, size = [message["body"]], len(message["body"])
-    while message.get("more_body"):
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise RequestError("the client went away before its request was whole")
-        size += len(message.get("body", b""))
-        if size > most:
-            raise TooLarge(f"the body has more than {most} bytes")
-        chunks.append(message.get("body", b""))
-    return b"".join(chunks)
-
-
-def _error(error: TfaasError) -> Response:
-    # A message may quote what a client sent, which need not be a string that UTF-8 can hold.
-    message = str(error).encode("utf-8", "backslashreplace").decode()
-    answer = {"error": message, "kind": type(error).__name__}
-    return Response(orjson.dumps(answer), status=error.status)
-
-
-async def _send(send: Send, response: Response) -> None:
-    headers = [
-        (b"content-type", response.content_type.encode()),
-        (b"content-length", str(len(response.body)).encode()),
-        (b"server", SERVER.encode()),
-        (b"x-content-type-options", b"nosniff"),
-    ]
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})

@@ -6,8 +6,10 @@ another site, nor under a foreign host name (DNS rebinding).
 
 from __future__ import annotations
 
+import functools
 import hmac
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
@@ -38,12 +40,12 @@ class Access:
     token: str | None
     hosts: frozenset[str] = LOOPBACK
 
-    def check(self, headers: dict[bytes, bytes], query: bytes) -> None:
+    def check(self, headers: Mapping[bytes, bytes], query: bytes) -> None:
         """Let a request pass.
 
         Parameters
         ----------
-        headers : dict
+        headers : mapping
             Lower-case names to values.
         query : bytes
             The address's query string.
@@ -69,7 +71,7 @@ class Access:
                 "the token is missing or wrong: send 'Authorization: Bearer TOKEN' or ?token=TOKEN"
             )
 
-    def _shown(self, headers: dict[bytes, bytes], query: bytes) -> bool:
+    def _shown(self, headers: Mapping[bytes, bytes], query: bytes) -> bool:
         assert self.token is not None
         given = headers.get(b"authorization", b"")
         if given[: len(_SCHEME)].lower() == _SCHEME:
@@ -80,6 +82,7 @@ class Access:
         return hmac.compare_digest(shown, self.token.encode())
 
 
+@functools.lru_cache(maxsize=256)
 def host_name(host: str) -> str:
     """The name in a ``Host`` header, without port and brackets."""
     try:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import socket
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from tfaas_nb.client import Client
 from tfaas_nb.errors import ServerError
 from tfaas_nb.repository import Repository
-from tfaas_nb.serving.app import App
+from tfaas_nb.serving import http
+from tfaas_nb.serving.app import SERVER, App
 from tfaas_nb.serving.security import LOOPBACK, Access, new_token
 from tfaas_nb.serving.service import Service
 from tfaas_nb.table import Table
@@ -22,8 +24,6 @@ DEFAULT_PORT = 8083
 
 _READY_TIMEOUT = 30.0
 _STOP_TIMEOUT = 10.0
-_GRACE = 3
-_BACKLOG = 2048
 _THREADS = 4
 
 #: Directory → the server that runs for it in this process.
@@ -186,10 +186,12 @@ class _Run:
         self.port: int = listening.getsockname()[1]
         self._socket = listening
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tfaas_nb-work")
+        self._app = App(service, access, self._threads)
         self._ready = threading.Event()
         self._ended = threading.Event()
         self._error: BaseException | None = None
-        self._server = _uvicorn(App(service, access, self._threads), self._ready)
+        self._loop = _new_loop()
+        self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._main, name="tfaas_nb-server", daemon=True)
 
     def start(self) -> None:
@@ -202,16 +204,20 @@ class _Run:
 
     def _main(self) -> None:
         try:
-            self._server.run(sockets=[self._socket])
+            self._loop.run_until_complete(
+                http.serve(self._app, self._socket, self._stop, self._ready.set, SERVER)
+            )
         except BaseException as error:  # whatever ended the thread is told to the caller
             self._error = error
         finally:
+            self._loop.close()
             self._socket.close()
             self._ready.set()
             self._ended.set()
 
     def stop(self) -> None:
-        self._server.should_exit = True
+        with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+            self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(_STOP_TIMEOUT)
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._socket.close()
@@ -224,30 +230,14 @@ class _Run:
         return self._thread.is_alive()
 
 
-def _uvicorn(app: App, ready: threading.Event) -> Any:
-    import uvicorn
-
-    class Announcing(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets=sockets)
-            ready.set()
-
-    return Announcing(
-        uvicorn.Config(
-            app,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            backlog=_BACKLOG,
-            timeout_graceful_shutdown=_GRACE,
-        )
-    )
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """An event loop: uvloop's where there is one, it doubles the requests per second."""
+    try:
+        import uvloop
+    except ImportError:  # Windows
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
 
 
 def _listen(host: str, port: int | None) -> socket.socket:
@@ -271,7 +261,7 @@ def _bind(host: str, port: int) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
         # Two servers may bind the same port as long as neither listens.
-        bound.listen(_BACKLOG)
+        bound.listen(http.BACKLOG)
     except (OSError, OverflowError):
         bound.close()
         raise

@@ -1,0 +1,351 @@
+"""What HTTP/1.1 demands of a server, over real sockets, with an application that echoes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tfaas_nb.errors import RouteNotFound, TfaasError
+from tfaas_nb.serving import http
+from tfaas_nb.serving.http import Call, Limits
+from tfaas_nb.serving.messages import Done, Head, Request, Response
+
+MOST = 1000
+
+
+class Echo:
+    """Answers with method, path, query and body; `/later/N` after N tenths of a second."""
+
+    def admit(self, head: Head) -> Call:
+        if head.path == "/nowhere":
+            raise RouteNotFound("nothing here")
+        if head.path == "/broken":
+            raise ZeroDivisionError
+        return Call(MOST, self.answer)
+
+    def answer(self, request: Request, done: Done) -> None:
+        head = request.head
+        said = f"{head.method} {head.path} {head.query.decode()} {request.body.decode()}"
+        response = Response(said.encode(), "text/plain", headers=(("x-more", "yes"),))
+        if head.path.startswith("/later/"):
+            delay = int(head.path.rpartition("/")[2]) / 10
+            asyncio.get_running_loop().call_later(delay, done, response)
+        elif head.path == "/large":
+            done(Response(b"x" * 8_000_000, "text/plain"))
+        else:
+            done(response)
+
+    def refuse(self, error: TfaasError) -> Response:
+        return Response(str(error).encode(), "text/plain", error.status)
+
+
+@dataclass
+class Running:
+    port: int
+    stop: threading.Event
+    thread: threading.Thread
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+
+    def ask(self, raw: bytes) -> bytes:
+        """All that comes back until the server closes."""
+        with self.connect() as client:
+            client.sendall(raw)
+            return received(client)
+
+
+def received(client: socket.socket) -> bytes:
+    parts = []
+    while part := client.recv(65_536):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def get(path: str, *headers: str, method: str = "GET", body: str = "") -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", *headers]
+    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+
+
+def statuses(answer: bytes) -> list[int]:
+    return [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]]
+
+
+@contextlib.contextmanager
+def running(limits: Limits, grace: float = 1.0) -> Iterator[Running]:
+    listening = socket.create_server(("127.0.0.1", 0))
+    ready, stop = threading.Event(), threading.Event()
+
+    async def main() -> None:
+        ends = asyncio.Event()
+        asyncio.get_running_loop().run_in_executor(None, lambda: (stop.wait(), loop_end(ends)))
+        await http.serve(Echo(), listening, ends, ready.set, "echo", limits, grace)
+
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    def loop_end(ends: asyncio.Event) -> None:
+        loops[0].call_soon_threadsafe(ends.set)
+
+    def run() -> None:
+        async def whole() -> None:
+            loops.append(asyncio.get_running_loop())
+            await main()
+
+        asyncio.run(whole())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert ready.wait(5)
+    try:
+        yield Running(listening.getsockname()[1], stop, thread)
+    finally:
+        stop.set()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def echo() -> Iterator[Running]:
+    with running(Limits(head_bytes=2000)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def strict() -> Iterator[Running]:
+    limits = Limits(
+        head_seconds=0.5, body_bytes_per_second=1e9, idle_seconds=0.5, pipelined=2, connections=3
+    )
+    with running(limits) as server:
+        yield server
+
+
+def test_an_answer_has_what_the_application_gave(echo: Running) -> None:
+    answer = echo.ask(get("/a%20b?x=1", "Connection: close", "Content-Length: 2", body="hi"))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert body == b"GET /a b x=1 hi"
+    lines = head.decode().split("\r\n")
+    assert lines[0] == "HTTP/1.1 200 OK"
+    assert set(lines[1:]) == {
+        "server: echo",
+        "x-content-type-options: nosniff",
+        "content-type: text/plain",
+        f"content-length: {len(body)}",
+        "x-more: yes",
+        "connection: close",
+    }
+
+
+def test_a_connection_is_kept_for_the_next_request(echo: Running) -> None:
+    with echo.connect() as client:
+        for path in ("/1", "/2", "/3"):
+            client.sendall(get(path))
+            assert client.recv(1000).endswith(f"GET {path}  ".encode())
+
+
+@pytest.mark.parametrize("old", [b"GET / HTTP/1.0\r\n\r\n", get("/", "Connection: close")])
+def test_a_connection_ends_when_the_client_says_so(echo: Running, old: bytes) -> None:
+    answer = echo.ask(old + get("/never"))
+    assert statuses(answer) == [200]
+    assert b"connection: close" in answer
+
+
+def test_answers_keep_the_order_of_pipelined_requests(echo: Running) -> None:
+    start = time.monotonic()
+    answer = echo.ask(get("/later/4") + get("/later/1") + get("/now", "Connection: close"))
+    assert [part.split(b" ")[-3] for part in answer.split(b"HTTP/1.1 ")[1:]] == [
+        b"/later/4",
+        b"/later/1",
+        b"/now",
+    ]
+    assert time.monotonic() - start < 5
+
+
+def test_more_pipelined_requests_than_allowed_wait(strict: Running) -> None:
+    paths = [f"/later/{i % 2}" for i in range(9)]
+    with strict.connect() as client:
+        for path in paths:
+            client.sendall(get(path))
+            time.sleep(0.01)
+        client.sendall(get("/last", "Connection: close"))
+        assert statuses(received(client)) == [200] * 10
+
+
+def test_a_request_may_come_byte_by_byte(echo: Running) -> None:
+    with echo.connect() as client:
+        for byte in get("/slow", "Content-Length: 3", "Connection: close", body="abc"):
+            client.sendall(bytes([byte]))
+        assert received(client).endswith(b"GET /slow  abc")
+
+
+def test_a_body_may_come_in_chunks(echo: Running) -> None:
+    chunks = "3\r\nabc\r\n2;ext=1\r\nde\r\n0\r\nTrailer: x\r\n\r\n"
+    raw = get("/", "Transfer-Encoding: chunked", "Connection: close", method="POST", body=chunks)
+    assert echo.ask(raw).endswith(b"POST /  abcde")
+
+
+def test_who_waits_for_100_continue_gets_it(echo: Running) -> None:
+    with echo.connect() as client:
+        client.sendall(get("/", "Content-Length: 2", "Expect: 100-Continue", "Connection: close"))
+        assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(b"ok")
+        assert received(client).endswith(b"ok")
+
+
+@pytest.mark.parametrize(("path", "length", "status"), [("/nowhere", 1, 404), ("/", MOST + 1, 413)])
+def test_who_waits_for_100_continue_may_be_refused_instead(
+    echo: Running, path: str, length: int, status: int
+) -> None:
+    answer = echo.ask(get(path, f"Content-Length: {length}", "Expect: 100-continue"))
+    assert statuses(answer) == [status]
+
+
+def test_a_refused_request_leaves_the_connection_usable(echo: Running) -> None:
+    raw = get("/nowhere", "Content-Length: 3", body="abc") + get("/", "Connection: close")
+    assert statuses(echo.ask(raw)) == [404, 200]
+
+
+def test_a_refused_upload_is_answered_though_the_client_goes_on_sending(echo: Running) -> None:
+    with echo.connect() as client:
+        client.sendall(get("/nowhere", "Content-Length: 10000000"))
+        with contextlib.suppress(ConnectionError):
+            for _ in range(20):
+                client.sendall(b"x" * 50_000)
+        assert statuses(received(client)) == [404]
+
+
+def test_a_body_that_announces_too_much_is_refused(echo: Running) -> None:
+    answer = echo.ask(
+        get("/", f"Content-Length: {MOST + 1}", "Connection: close") + b"x" * (MOST + 1)
+    )
+    assert statuses(answer) == [413]
+    assert f"more than {MOST}".encode() in answer
+
+
+def test_a_body_that_grows_too_large_is_refused(echo: Running) -> None:
+    chunk = f"{MOST:x}\r\n{'x' * MOST}\r\n"
+    answer = echo.ask(get("/", "Transfer-Encoding: chunked", method="POST", body=chunk * 2))
+    assert statuses(answer) == [413]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [get("/" + "x" * 3000), get("/", *(f"X-{i}: {'y' * 50}" for i in range(50)))],
+    ids=["address", "headers"],
+)
+def test_a_long_head_is_refused(echo: Running, raw: bytes) -> None:
+    assert statuses(echo.ask(raw)) == [431]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
+        b"hello\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nBad Header: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+    ids=["TLS", "words", "two hosts", "name", "two lengths", "smuggling", "negative", "chunk"],
+)
+def test_what_is_not_http_is_refused(echo: Running, raw: bytes) -> None:
+    assert statuses(echo.ask(raw)) == [400]
+
+
+def test_an_answer_to_head_has_no_body(echo: Running) -> None:
+    answer = echo.ask(get("/", method="HEAD") + get("/", "Connection: close"))
+    first, second = answer.split(b"HTTP/1.1 ")[1:]
+    assert first.endswith(b"\r\n\r\n")
+    assert b"content-length: 8" in first
+    assert second.endswith(b"GET /  ")
+
+
+def test_an_upgrade_is_answered_as_a_request(echo: Running) -> None:
+    raw = get("/", "Connection: Upgrade", "Upgrade: websocket") + b"\x81\x05hello"
+    assert statuses(echo.ask(raw)) == [200]
+
+
+def test_an_unexpected_error_is_told_without_details(echo: Running) -> None:
+    answer = echo.ask(get("/broken"))
+    assert statuses(answer) == [500]
+    assert b"ZeroDivision" not in answer
+
+
+def test_a_client_that_goes_away_does_no_harm(echo: Running) -> None:
+    for raw in (get("/later/1"), get("/", "Content-Length: 9"), b"GET", get("/large")):
+        with echo.connect() as client:
+            client.sendall(raw)
+    time.sleep(0.2)
+    assert statuses(echo.ask(get("/", "Connection: close"))) == [200]
+
+
+def test_a_client_that_has_said_all_is_still_answered(echo: Running) -> None:
+    with echo.connect() as client:
+        client.sendall(get("/later/2"))
+        client.shutdown(socket.SHUT_WR)
+        assert statuses(received(client)) == [200]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"GET / HT", get("/", "Content-Length: 5", body="ab"), get("/")],
+    ids=["silence", "head", "body", "idle"],
+)
+def test_a_client_that_dawdles_is_let_go(strict: Running, raw: bytes) -> None:
+    start = time.monotonic()
+    with strict.connect() as client, contextlib.suppress(ConnectionResetError):
+        client.sendall(raw)
+        received(client)
+    assert 0.3 < time.monotonic() - start < 5
+
+
+def test_a_client_that_waits_for_us_is_not_let_go(strict: Running) -> None:
+    assert statuses(strict.ask(get("/later/20", "Connection: close"))) == [200]
+
+
+def test_a_client_that_takes_no_answers_is_let_go(strict: Running) -> None:
+    with strict.connect() as client:
+        client.sendall(get("/large") * 20)
+        time.sleep(3)
+        with contextlib.suppress(ConnectionResetError):
+            assert len(received(client)) < 20 * 8_000_000
+
+
+def test_too_many_connections_are_told_so(strict: Running) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            client = stack.enter_context(strict.connect())
+            client.sendall(get("/"))
+            assert statuses(client.recv(1000)) == [200]
+        assert statuses(strict.ask(b"")) == [503]
+    time.sleep(0.1)
+    assert statuses(strict.ask(get("/", "Connection: close"))) == [200]
+
+
+def test_stopping_lets_requests_under_way_end() -> None:
+    with running(Limits(), grace=3.0) as server, server.connect() as client:
+        client.sendall(get("/later/5"))
+        time.sleep(0.1)
+        server.stop.set()
+        assert statuses(received(client)) == [200]
+
+
+def test_stopping_does_not_wait_for_ever() -> None:
+    with running(Limits(), grace=0.2) as server, server.connect() as client:
+        client.sendall(get("/later/100"))
+        time.sleep(0.1)
+        start = time.monotonic()
+        server.stop.set()
+        server.thread.join(5)
+        assert time.monotonic() - start < 2
+        with contextlib.suppress(ConnectionResetError):
+            assert received(client) == b""
