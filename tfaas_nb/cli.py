@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -91,7 +92,6 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from tfaas_nb import backend
     from tfaas_nb.serving.server import Server
 
     token = False if options.no_token else options.token or os.environ.get(TOKEN_VARIABLE) or None
@@ -109,8 +109,7 @@ def _serve(options: argparse.Namespace) -> int:
         signal.signal(number, signal.default_int_handler)
     try:
         server.start()
-        # The first upload need not wait for the import of TensorFlow.
-        threading.Thread(target=backend.tensorflow, daemon=True).start()
+        threading.Thread(target=_warm_up, daemon=True).start()
         secret = f"?token={server.token}" if server.token and not options.token else ""
         print(f"{server!r}\nopen {server.url}/{secret} (Ctrl-C stops)", flush=True)
         server.wait()
@@ -119,6 +118,19 @@ def _serve(options: argparse.Namespace) -> int:
     finally:
         server.stop()
     return 0
+
+
+def _warm_up() -> None:
+    """Import TensorFlow before the first upload asks for it.
+
+    Its million objects then stay for good: a garbage collection that went through them
+    would hold up every client for a tenth of a second.
+    """
+    from tfaas_nb import backend
+
+    backend.tensorflow()
+    gc.collect()
+    gc.freeze()
 
 
 def _simulate(options: argparse.Namespace) -> int:

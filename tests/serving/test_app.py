@@ -445,6 +445,8 @@ ROUTES = [
     ("POST", "/params"),
     ("POST", "/json"),
     ("POST", "/predict/json"),
+    ("POST", "/arrow"),
+    ("POST", "/predict/arrow"),
     ("POST", "/proto"),
     ("POST", "/predict/proto"),
     ("POST", "/dataframe"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
@@ -27,9 +26,12 @@ from tfaas_nb.serving import forms, page
 from tfaas_nb.serving.batching import Batcher
 from tfaas_nb.serving.http import Call
 from tfaas_nb.serving.messages import Done, Head, Request, Response
+from tfaas_nb.serving.oip import LIVE, OpenInference
+from tfaas_nb.serving.routes import Route
 from tfaas_nb.serving.security import Access
 from tfaas_nb.serving.service import Model, Service
-from tfaas_nb.wire import tfaas
+from tfaas_nb.serving.tfserving import TensorFlowServing
+from tfaas_nb.wire import arrow, tfaas
 from tfaas_nb.wire.tfaas import NPY, PROTOBUF, Event, Query
 
 #: The answer's ``Server`` header; clients know by it that they may use our additions.
@@ -42,6 +44,11 @@ _MOST_UPLOAD = 512 << 20
 _MOST_PREDICT = 128 << 20
 _ARCHIVES = ("application/octet-stream", "application/gzip", "application/x-gzip")
 _GZIP = b"\x1f\x8b"
+
+#: Content type of an Arrow IPC stream.
+ARROW = "application/vnd.apache.arrow.stream"
+
+_OPEN = ("/health", LIVE)
 
 _log = logging.getLogger("tfaas_nb")
 _log.addHandler(logging.NullHandler())
@@ -77,9 +84,11 @@ class App:
         self._batches = Batcher(threads)
         self._tasks: set[asyncio.Task[None]] = set()
         self._routes = self._route_table()
-        self._patterns: tuple[tuple[str, re.Pattern[str], _Handler], ...] = (
-            ("GET", re.compile(r"/params/(.+)"), self._params),
-            ("DELETE", re.compile(r"/delete/(.+)"), self._delete_named),
+        self._named_routes = (
+            Route.of("GET", r"/params/(?P<name>.+)", self._params),
+            Route.of("DELETE", r"/delete/(?P<name>.+)", self._delete),
+            *OpenInference(service, SERVER.partition("/")[2]).routes(),
+            *TensorFlowServing(service).routes(),
         )
 
     def _route_table(self) -> dict[str, dict[str, Call]]:
@@ -115,6 +124,9 @@ class App:
             ("/proto", "/predict/proto"): row,
             ("/dataframe", "/predict/dataframe"): frame,
             ("/npy", "/predict/npy"): functools.partial(self._predict, read_npy, _npy_scores),
+            ("/arrow", "/predict/arrow"): functools.partial(
+                self._predict, _read_arrow, _arrow_scores
+            ),
         }
 
     # --- what a connection asks -----------------------------------------------------
@@ -128,7 +140,7 @@ class App:
             If the client may not ask, or there is no such address or method.
         """
         self.counters.requests += 1
-        if head.path != "/health":
+        if head.path not in _OPEN:
             self.access.check(head.headers, head.query)
         methods = self._routes.get(head.path) or self._named(head.path)
         if not methods:
@@ -151,12 +163,20 @@ class App:
     def _named(self, path: str) -> dict[str, Call]:
         """Method → what answers, for addresses that end in a name."""
         return {
-            method: Call(
-                _MOST_PREDICT, self._later(functools.partial(handler, name=found.group(1)))
+            route.method: Call(
+                _MOST_PREDICT,
+                self._later(functools.partial(self._routed, route, found.groupdict())),
             )
-            for method, pattern, handler in self._patterns
-            if (found := pattern.fullmatch(path))
+            for route in self._named_routes
+            if (found := route.pattern.fullmatch(path))
         }
+
+    async def _routed(
+        self, route: Route, names: Mapping[str, str | None], request: Request
+    ) -> Response:
+        answer = functools.partial(route.answer, request, **names)
+        response: Response = await self._in_thread(answer)
+        return response
 
     def _later(self, handler: _Handler) -> Callable[[Request, Done], None]:
         """Answer by a coroutine."""
@@ -264,18 +284,20 @@ class App:
     async def _models(self, request: Request) -> Response:
         return Response(orjson.dumps(await self._in_thread(self.service.models)))
 
-    async def _params(self, request: Request, name: str) -> Response:
-        return Response(orjson.dumps(await self._in_thread(self.service.describe, name)))
+    def _params(self, request: Request, name: str) -> Response:
+        return Response(orjson.dumps(self.service.describe(name)))
 
     async def _params_posted(self, request: Request) -> Response:
-        return await self._params(request, _posted_name(request))
+        answer: Response = await self._in_thread(self._params, request, _posted_name(request))
+        return answer
 
-    async def _delete_named(self, request: Request, name: str) -> Response:
-        await self._in_thread(self.service.delete, name)
+    def _delete(self, request: Request, name: str) -> Response:
+        self.service.delete(name)
         return Response(b"", "text/plain")
 
     async def _delete_posted(self, request: Request) -> Response:
-        return await self._delete_named(request, _posted_name(request))
+        answer: Response = await self._in_thread(self._delete, request, _posted_name(request))
+        return answer
 
     # --- the server -----------------------------------------------------------------
 
@@ -316,6 +338,14 @@ def _json_scores(scores: Any, single: bool, model: Model) -> Response:
 
 def _predictions(scores: Any, single: bool, model: Model) -> Response:
     return Response(tfaas.encode_predictions(scores, model.labels), PROTOBUF)
+
+
+def _read_arrow(body: bytes) -> Query:
+    return Query(None, *arrow.decode(body), single=False)
+
+
+def _arrow_scores(scores: Any, single: bool, model: Model) -> Response:
+    return Response(arrow.encode_scores(scores, model.labels), ARROW)
 
 
 def _npy_scores(scores: Any, single: bool, model: Model) -> Response:

@@ -1,17 +1,20 @@
-"""A request and an answer, as the HTTP connection and the application hand them over."""
+"""A request and an answer, as the HTTP connection and the application hand them over.
+
+Named tuples, not frozen dataclasses: three are made for every single event, and a frozen
+dataclass takes three times as long to make.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from tfaas_nb.serving import forms
 from tfaas_nb.wire.tfaas import JSON
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Head:
+class Head(NamedTuple):
     """What a request says before its body: path decoded, header names lower-case."""
 
     method: str
@@ -29,8 +32,7 @@ class Head:
         return values[0] if values else None
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Request:
+class Request(NamedTuple):
     """A whole request."""
 
     head: Head
@@ -47,14 +49,13 @@ class Request:
         return forms.parse(self.head.header(b"content-type"), self.body)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Response:
+class Response(NamedTuple):
     """Status, content type, body, and further headers."""
 
     body: bytes
     content_type: str = JSON
     status: int = 200
-    headers: tuple[tuple[str, str], ...] = field(default=())
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 #: Takes the answer to a request, from the event loop's thread.

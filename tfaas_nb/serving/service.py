@@ -53,7 +53,8 @@ class Model:
         """Scores of a query's events, float32 of shape (events, outputs).
 
         Values are put in the model's order by their keys.  A model that does not know its
-        feature names (a foreign graph) takes them in the order sent.
+        feature names (a foreign graph), or is asked by a protocol without names, takes them in
+        the order sent.
 
         Raises
         ------
@@ -62,6 +63,9 @@ class Model:
         GraphError
             If the graph fails.
         """
+        if not query.keys and query.values.shape[1]:
+            _check_width(self.bundle, query.values.shape[1])
+            return self.engine(query.values)
         order = self._orders.get(query.keys, False)
         if order is False:
             order = self._order(query.keys)

@@ -1,7 +1,7 @@
 """Arrow IPC streams: a table with one column per feature in, one column per output out.
 
-Source: the Arrow columnar format's "IPC streaming format" and its ``Message.fbs``.  The format
-has no field for a model: its name comes with the address.
+Source: the Arrow columnar format's "IPC streaming format", its ``Message.fbs`` and
+``Schema.fbs``.  The format has no field for a model: its name comes with the address.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from tfaas_nb.wire.tfaas import Floats, check_finite
 
 ARROW = "application/vnd.apache.arrow.stream"
 
-#: Positions of fields in the tables of Message.fbs.
+#: Positions of fields in the tables of Message.fbs and Schema.fbs.
 _HEADER_OF_MESSAGE = 2
+_ENDIANNESS_OF_SCHEMA = 0
 _COMPRESSION_OF_BATCH = 3
 
 
@@ -30,9 +31,9 @@ def decode(body: bytes) -> tuple[tuple[str, ...], Floats]:
     Parameters
     ----------
     body : bytes
-        Schema, then any number of record batches, not compressed; columns of any width of
-        float or integer, without nulls.  They are viewed in place and copied once, into the
-        rows that a model takes.
+        Schema, then any number of record batches, little-endian and not compressed; columns
+        of any width of float or integer, without nulls.  They are viewed in place and copied
+        once, into the rows that a model takes.
 
     Returns
     -------
@@ -79,9 +80,8 @@ def _read(pa: Any, body: bytes) -> Any:
     source = pa.BufferReader(body)
     reader = pa.ipc.open_stream(source)
     _check_fields(pa, reader.schema)
-    if _is_compressed(pa, body):
-        # Nothing bounds what a compressed buffer of a few bytes grows to.
-        raise RequestError("the Arrow stream is compressed: write it without compression")
+    for message in pa.ipc.MessageReader.open_stream(pa.py_buffer(body)):
+        _check_in_place(message.type, message.metadata.to_pybytes())
     table = reader.read_all()
     table.validate(full=True)
     if source.tell() != len(body):
@@ -113,18 +113,19 @@ def _check_nulls(pa: Any, table: Any) -> None:
             raise FeatureError(f"value of {name!r} of event {event} is null")
 
 
-def _is_compressed(pa: Any, body: bytes) -> bool:
-    return any(
-        _has_compression(message.metadata.to_pybytes())
-        for message in pa.ipc.MessageReader.open_stream(pa.py_buffer(body))
-        if message.type == "record batch"
-    )
+def _check_in_place(kind: str, message: bytes) -> None:
+    """Refuse what could not be viewed in place, before pyarrow unpacks or swaps it.
 
-
-def _has_compression(message: bytes) -> bool:
-    """Whether the metadata of a record batch say so: pyarrow tells after decompressing."""
-    header = _field(message, _offset(message, 0), _HEADER_OF_MESSAGE)
-    return bool(_field(message, header + _offset(message, header), _COMPRESSION_OF_BATCH))
+    Nothing bounds what a compressed buffer of a few bytes grows to, or how many columns share
+    a buffer of which each would get a swapped copy.
+    """
+    at = _field(message, _offset(message, 0), _HEADER_OF_MESSAGE)
+    header = at + _offset(message, at)
+    if kind == "record batch" and _field(message, header, _COMPRESSION_OF_BATCH):
+        raise RequestError("the Arrow stream is compressed: write it without compression")
+    endianness = _field(message, header, _ENDIANNESS_OF_SCHEMA)
+    if kind == "schema" and endianness and message[endianness]:
+        raise RequestError("the Arrow stream is big-endian: write it little-endian")
 
 
 def _field(message: bytes, table: int, field: int) -> int:

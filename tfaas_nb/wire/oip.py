@@ -8,7 +8,6 @@ columns of a tensor, is our own addition.
 
 from __future__ import annotations
 
-import json
 import math
 import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +20,7 @@ import numpy.typing as npt
 import orjson
 
 from tfaas_nb.errors import FeatureError, RequestError
+from tfaas_nb.wire.json_body import json_object
 from tfaas_nb.wire.tfaas import Floats, check_finite
 
 JSON = "application/json"
@@ -177,33 +177,6 @@ def _split(body: bytes, json_length: int | None) -> tuple[dict[str, Any], memory
     if not 0 <= length <= len(body):
         raise RequestError(f"{JSON_LENGTH} is {length}, but the body has {len(body)} bytes")
     return json_object(body[:length]), memoryview(body)[length:]
-
-
-def json_object(body: bytes) -> dict[str, Any]:
-    """The JSON object that a body is.
-
-    Raises
-    ------
-    RequestError
-        If it is empty, not JSON, or another JSON value.
-    """
-    if not body.strip():
-        raise RequestError("the body is empty: send a JSON object")
-    try:
-        found = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        found = _with_non_finite(body, error)
-    if not isinstance(found, dict):
-        raise RequestError(f"the body must be a JSON object, not a {type(found).__name__}")
-    return found
-
-
-def _with_non_finite(body: bytes, error: Exception) -> Any:
-    """NaN and Infinity are not JSON, but say which value they are rather than where."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        raise RequestError(f"the body is not JSON: {error}") from error
 
 
 def _parameters(holder: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -377,8 +350,8 @@ def _binary_size(part: Mapping[str, Any], where: str) -> int | None:
             f"not {reprlib.repr(size)}"
         )
     if ("data" in part) == (size is not None):
-        both = "both" if size is not None else "neither"
-        raise RequestError(f"{where} has {both} \"data\" and parameter 'binary_data_size'")
+        found = 'neither "data" nor' if size is None else 'both "data" and'
+        raise RequestError(f"{where} has {found} parameter 'binary_data_size'")
     return size
 
 

@@ -9,7 +9,6 @@ float32 field per feature.
 from __future__ import annotations
 
 import io
-import json
 import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +17,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import orjson
+from google.protobuf.message import DecodeError
 from numpy.lib import format as npy
 
 from tfaas_nb.errors import FeatureError, RequestError
 from tfaas_nb.wire import protobuf
+from tfaas_nb.wire.json_body import json_object
 
 Floats = npt.NDArray[np.float32]
 
@@ -30,6 +31,7 @@ PROTOBUF = "application/x-protobuf"
 NPY = "application/x-npy"
 
 _NUMBERS = {int, float}
+_EXAMPLE = '{"keys": [...], "values": [...]}'
 _LARGEST = float(np.finfo(np.float32).max)
 #: Of a .npy array's header, which holds the feature names.
 _MOST_HEADER = 256 * 1024
@@ -121,39 +123,17 @@ def read_json(body: bytes) -> Event | Query:
     FeatureError
         If a value is not a number (of many events: not a finite float32), naming its key.
     """
-    request = _json_object(body)
+    request = json_object(body, _EXAMPLE)
     model = _model_name(request)
     if "records" in request:
         return Query(model, *_records(request["records"]), single=False)
     keys = _keys(request.get("keys"))
     values = request.get("values")
     if not isinstance(values, list):
-        raise RequestError(
-            'the request has no list "values": send {"keys": [...], "values": [...]}'
-        )
+        raise RequestError(f'the request has no list "values": send {_EXAMPLE}')
     if values and isinstance(values[0], list):
         return Query(model, keys, _rows(keys, values), single=False)
     return Event(model, keys, _numbers(keys, values))
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
-    if not body.strip():
-        raise RequestError('the body is empty: send {"keys": [...], "values": [...]}')
-    try:
-        request = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        request = _with_non_finite(body, error)
-    if not isinstance(request, dict):
-        raise RequestError(f"the body must be a JSON object, not a {type(request).__name__}")
-    return request
-
-
-def _with_non_finite(body: bytes, error: Exception) -> Any:
-    """NaN and Infinity are not JSON, but say which value they are rather than where."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        raise RequestError(f"the body is not JSON: {error}") from error
 
 
 def _model_name(request: Mapping[str, Any]) -> str | None:
@@ -258,7 +238,7 @@ def read_row(body: bytes) -> Event:
         If keys and values differ in number.
     """
     row = _message(protobuf.Row, body)
-    keys, values = tuple(row.key), list(row.value)
+    keys, values = tuple(row.key[:]), row.value[:]
     if len(keys) != len(values):
         raise FeatureError(f"{len(keys)} keys but {len(values)} values")
     return Event(row.model or None, keys, values)
@@ -292,8 +272,6 @@ def decode_dataframe(body: bytes) -> Query:
 
 
 def _message(kind: Any, body: bytes) -> Any:
-    from google.protobuf.message import DecodeError
-
     if not body:
         raise RequestError(f"the body is empty: send a protobuf {kind.DESCRIPTOR.name}")
     try:
@@ -394,13 +372,11 @@ def encode_scores_json(scores: Floats, single: bool) -> bytes:
 def encode_predictions(scores: Floats, labels: Sequence[str]) -> bytes:
     """A protobuf ``Predictions``: one ``Class`` per output and event, events in order."""
     names = [labels[i] if i < len(labels) else "" for i in range(scores.shape[1])]
-    data: bytes = protobuf.Predictions(
-        prediction=[
-            protobuf.Class(label=label, probability=probability)
-            for event in scores.tolist()
-            for label, probability in zip(names, event, strict=True)
-        ]
-    ).SerializeToString()
+    message = protobuf.Predictions()
+    for event in scores.tolist():
+        for label, probability in zip(names, event, strict=True):
+            message.prediction.add(label=label, probability=probability)
+    data: bytes = message.SerializeToString()
     return data
 
 

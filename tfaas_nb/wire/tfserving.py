@@ -19,7 +19,8 @@ import numpy as np
 import orjson
 
 from tfaas_nb.errors import FeatureError, RequestError
-from tfaas_nb.wire.oip import json_object, matrix
+from tfaas_nb.wire.json_body import json_object
+from tfaas_nb.wire.oip import matrix
 from tfaas_nb.wire.tfaas import Floats
 
 SIGNATURE = "serving_default"

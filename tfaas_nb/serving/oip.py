@@ -1,0 +1,117 @@
+"""The addresses of the Open Inference Protocol v2, as KServe's and Triton's clients ask them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from tfaas_nb.errors import FeatureError, RequestError
+from tfaas_nb.serving.messages import Request, Response
+from tfaas_nb.serving.routes import Route, served
+from tfaas_nb.serving.service import Model, Service
+from tfaas_nb.wire import oip
+from tfaas_nb.wire.tfaas import Query
+
+#: Liveness is the one thing that is told without a token.
+LIVE = "/v2/health/live"
+
+_PLATFORM = "tensorflow_graphdef"
+_MODEL = r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?"
+
+
+class OpenInference:
+    """Open Inference Protocol over a service.
+
+    Parameters
+    ----------
+    service : Service
+        What answers.
+    version : str
+        The server's version.
+    """
+
+    def __init__(self, service: Service, version: str) -> None:
+        self._service, self._version = service, version
+
+    def routes(self) -> tuple[Route, ...]:
+        """All addresses of the protocol that a server with one engine per model has."""
+        return (
+            Route.of("GET", r"/v2", self._server),
+            Route.of("GET", LIVE, self._live),
+            Route.of("GET", r"/v2/health/ready", self._ready),
+            Route.of("GET", _MODEL, self._model),
+            Route.of("GET", _MODEL + "/ready", self._model_ready),
+            Route.of("POST", _MODEL + "/infer", self._infer),
+            Route.of("POST", r"/v2/repository/index", self._index),
+        )
+
+    def _server(self, request: Request) -> Response:
+        return _json(oip.server_metadata(self._version, extensions=("binary_tensor_data",)))
+
+    def _live(self, request: Request) -> Response:
+        return _json({"live": True})
+
+    def _ready(self, request: Request) -> Response:
+        return _json({"ready": True})
+
+    def _model(self, request: Request, name: str, version: str | None) -> Response:
+        model = served(self._service, name, version)
+        inputs, outputs = shapes(model)
+        versions = [str(model.stored.version)]
+        return _json(oip.model_metadata(name, versions, _PLATFORM, inputs, outputs))
+
+    def _model_ready(self, request: Request, name: str, version: str | None) -> Response:
+        served(self._service, name, version)
+        return _json({"name": name, "ready": True})
+
+    def _index(self, request: Request) -> Response:
+        entries = [
+            oip.Entry(
+                model["name"],
+                str(model["version"]),
+                "UNAVAILABLE" if "error" in model else "READY",
+                model.get("error", ""),
+            )
+            for model in self._service.models()
+        ]
+        return _json(oip.index(entries))
+
+    def _infer(self, request: Request, name: str, version: str | None) -> Response:
+        asked = oip.decode_infer(request.body, _json_length(request))
+        model = served(self._service, name, version)
+        own = model.bundle.graph.input_node
+        if not asked.keys and asked.inputs != (own,):
+            raise FeatureError(
+                f"model {name!r} has no input {asked.inputs[0]!r}: send one tensor {own!r}, "
+                "or one tensor per feature"
+            )
+        scores = model.score(Query(name, asked.keys, asked.values, single=False))
+        output = model.bundle.graph.output_node
+        body, length = oip.encode_answer(asked, name, str(model.stored.version), output, scores)
+        if length is None:
+            return Response(body)
+        return Response(body, oip.BINARY, headers=((oip.JSON_LENGTH, str(length)),))
+
+
+def shapes(model: Model) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
+    """Shapes of a model's input and output by name, -1 where a length varies."""
+    graph = model.bundle.graph
+    return (
+        {graph.input_node: [-1, *(n or -1 for n in graph.input_shape)]},
+        {graph.output_node: [-1, *(n or -1 for n in graph.output_shape)]},
+    )
+
+
+def _json(answer: Mapping[str, Any] | list[Any]) -> Response:
+    return Response(orjson.dumps(answer))
+
+
+def _json_length(request: Request) -> int | None:
+    given = request.head.header(oip.JSON_LENGTH.lower().encode())
+    if not given:
+        return None
+    if not given.isdecimal():
+        raise RequestError(f"the header {oip.JSON_LENGTH} must be a number, not {given!r}")
+    return int(given)

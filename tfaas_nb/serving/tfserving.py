@@ -1,0 +1,78 @@
+"""The addresses of TensorFlow Serving's REST API."""
+
+from __future__ import annotations
+
+import orjson
+
+from tfaas_nb.errors import FeatureError, RequestError
+from tfaas_nb.serving.messages import Request, Response
+from tfaas_nb.serving.oip import shapes
+from tfaas_nb.serving.routes import Route, served
+from tfaas_nb.serving.service import Model, Service
+from tfaas_nb.wire import tfserving
+from tfaas_nb.wire.tfaas import Floats, Query
+
+_MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>[^/:]+))?"
+
+
+class TensorFlowServing:
+    """TensorFlow Serving's REST API over a service.
+
+    Parameters
+    ----------
+    service : Service
+        What answers.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def routes(self) -> tuple[Route, ...]:
+        """All addresses of the API."""
+        return (
+            Route.of("GET", _MODEL, self._status),
+            Route.of("GET", _MODEL + "/metadata", self._metadata),
+            Route.of("POST", _MODEL + ":predict", self._predict),
+            Route.of("POST", _MODEL + ":classify", self._classify),
+            Route.of("POST", _MODEL + ":regress", self._regress),
+        )
+
+    def _status(self, request: Request, name: str, version: str | None) -> Response:
+        model = served(self._service, name, version)
+        found = tfserving.Version(str(model.stored.version))
+        return Response(orjson.dumps(tfserving.model_status([found])))
+
+    def _metadata(self, request: Request, name: str, version: str | None) -> Response:
+        model = served(self._service, name, version)
+        told = tfserving.model_metadata(name, str(model.stored.version), *shapes(model))
+        return Response(orjson.dumps(told))
+
+    def _predict(self, request: Request, name: str, version: str | None) -> Response:
+        asked = tfserving.decode_predict(request.body)
+        model = _signed(served(self._service, name, version), asked.signature)
+        own = model.bundle.graph.input_node
+        if not asked.keys and asked.input not in (None, own):
+            raise FeatureError(f"model {name!r} has no input {asked.input!r}: it has {own!r}")
+        scores = model.score(Query(name, asked.keys, asked.values, single=False))
+        return Response(tfserving.encode_predictions(scores, asked.row))
+
+    def _classify(self, request: Request, name: str, version: str | None) -> Response:
+        model, scores = self._examples(request, name, version)
+        return Response(tfserving.encode_classification(scores, model.labels))
+
+    def _regress(self, request: Request, name: str, version: str | None) -> Response:
+        return Response(tfserving.encode_regression(self._examples(request, name, version)[1]))
+
+    def _examples(self, request: Request, name: str, version: str | None) -> tuple[Model, Floats]:
+        asked = tfserving.decode_examples(request.body)
+        model = _signed(served(self._service, name, version), asked.signature)
+        return model, model.score(Query(name, asked.keys, asked.values, single=False))
+
+
+def _signed(model: Model, signature: str | None) -> Model:
+    if signature not in (None, tfserving.SIGNATURE):
+        raise RequestError(
+            f"model {model.stored.name!r} has no signature {signature!r}: "
+            f"it has {tfserving.SIGNATURE!r}"
+        )
+    return model
