@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -131,6 +133,18 @@ def test_a_deleted_model_is_gone_with_all_its_versions(
     assert [stored.name for stored in repository.models()] == ["other"]
     assert not (repository.directory / "sum").exists()
     assert repository.store(small).version == 1
+
+
+def test_what_killed_uploads_left_is_removed_later(repository: Repository, bundle: Bundle) -> None:
+    old, recent = (repository.directory / ".incoming" / name for name in ("old", "recent"))
+    for left in (old, recent):
+        left.mkdir(parents=True)
+        (left / "model.pb").write_bytes(b"half")
+    two_hours_ago = time.time() - 7200
+    os.utime(old, (two_hours_ago, two_hours_ago))
+    repository.store(bundle)
+    assert not old.exists()
+    assert recent.exists()
 
 
 @pytest.mark.parametrize("name", ["none", "", "..", "../models", "a/b", ".incoming", "/etc"])

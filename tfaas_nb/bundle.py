@@ -34,7 +34,7 @@ CARD = "model_card.json"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _GZIP = b"\x1f\x8b"
 _MOST_MEMBERS = 64
-_MOST_BYTES = 1 << 30
+_MOST_BYTES = 512 << 20
 
 
 def check_name(name: str) -> str:

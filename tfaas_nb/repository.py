@@ -12,6 +12,7 @@ copied here is served too, as version 0.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -31,6 +32,7 @@ MANIFEST = "manifest.json"
 _VERSIONS = "versions"
 _INCOMING = ".incoming"
 _MOST_TRIES = 100
+_ABANDONED_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, order=True)
@@ -111,6 +113,7 @@ class Repository:
         RepositoryError
             If the directory cannot be written; nothing is changed then.
         """
+        self._sweep()
         versions = self.directory / bundle.name / _VERSIONS
         incoming = self.directory / _INCOMING / uuid.uuid4().hex
         try:
@@ -173,6 +176,14 @@ class Repository:
         except OSError as error:
             raise RepositoryError(f"{name!r} could not be deleted: {error.strerror}") from error
         shutil.rmtree(trash, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Remove what uploads left that were killed; the age spares those still being written."""
+        incoming = self.directory / _INCOMING
+        for left in incoming.iterdir() if incoming.is_dir() else ():
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+                    shutil.rmtree(left)
 
     def _latest(self, name: str) -> Stored | None:
         home = self.directory / name

@@ -391,6 +391,17 @@ def test_the_page_shows_models_and_how_to_ask(app: App) -> None:
     assert "No model yet" not in page
 
 
+def test_the_page_asks_for_a_token_only_if_the_server_does(
+    app: App, make: Callable[..., App], bundle: Bundle
+) -> None:
+    assert "Bearer" not in ask(app, "GET", "/").body.decode()
+    guarded = make("secret")
+    guarded.service.upload(bundle)
+    page = ask(guarded, "GET", "/?token=secret").body.decode()
+    assert "Bearer TOKEN" in page
+    assert "secret" not in page
+
+
 def test_the_page_of_an_empty_server_says_so(make: Callable[..., App]) -> None:
     assert "No model yet" in ask(make(), "GET", "/").body.decode()
 

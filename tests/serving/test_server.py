@@ -299,10 +299,10 @@ def test_a_foreign_host_name_is_refused(server: Server) -> None:
     assert (answer.status_code, answer.json()["kind"]) == (403, Forbidden.__name__)
 
 
-@pytest.mark.parametrize("name", ["proxy.example", "Proxy.Example"])
-def test_further_host_names_may_be_allowed(tmp_path: Path, name: str) -> None:
-    with Server(tmp_path, port=0, token=False, allowed_hosts=[name]) as server:
-        for host in (name, name.lower(), f"{name}:443"):
+@pytest.mark.parametrize("allowed", [["proxy.example"], ["Proxy.Example"], "proxy.example"])
+def test_further_host_names_may_be_allowed(tmp_path: Path, allowed: Any) -> None:
+    with Server(tmp_path, port=0, token=False, allowed_hosts=allowed) as server:
+        for host in ("proxy.example", "Proxy.Example", "proxy.example:443"):
             headers = {"Host": host}
             answer = requests.get(f"{server.url}/models", headers=headers, timeout=5)
             assert answer.status_code == 200

@@ -321,7 +321,8 @@ class App:
     async def _page(self, request: Request) -> Response:
         models = await self._in_thread(self.service.models)
         host = request.head.header(b"host") or "localhost"
-        return Response(page.home(models, f"http://{host}").encode(), "text/html; charset=utf-8")
+        shown = page.home(models, f"http://{host}", token=self.access.token is not None)
+        return Response(shown.encode(), "text/html; charset=utf-8")
 
 
 _Handler = Callable[..., Awaitable[Response]]

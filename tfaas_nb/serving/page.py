@@ -15,7 +15,7 @@ table{border-collapse:collapse}td,th{text-align:left;padding:.2rem .8rem;border:
 """
 
 
-def home(models: Sequence[Mapping[str, Any]], address: str) -> str:
+def home(models: Sequence[Mapping[str, Any]], address: str, token: bool) -> str:
     """HTML for ``GET /``.
 
     Parameters
@@ -24,8 +24,10 @@ def home(models: Sequence[Mapping[str, Any]], address: str) -> str:
         Descriptions as ``GET /models`` gives them.
     address : str
         Where the server was asked, for the example requests.
+    token : bool
+        Whether the server asks for one.
     """
-    parts = "".join(_model(model, address) for model in models)
+    parts = "".join(_model(model, address, token) for model in models)
     empty = "<p>No model yet: upload one with <code>POST /upload</code>.</p>"
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>tfaas_nb</title>'
@@ -33,7 +35,7 @@ def home(models: Sequence[Mapping[str, Any]], address: str) -> str:
     )
 
 
-def _model(model: Mapping[str, Any], address: str) -> str:
+def _model(model: Mapping[str, Any], address: str, token: bool) -> str:
     title = f"<h2>{escape(model['name'])} (version {model.get('version', 0)})</h2>"
     if "error" in model:
         return f"{title}<p>{escape(model['error'])}</p>"
@@ -45,7 +47,7 @@ def _model(model: Mapping[str, Any], address: str) -> str:
     )
     return (
         f"{title}<p>{escape(model['description'])}</p>"
-        f"<pre>{escape(examples.curl(address, model['name'], event))}</pre>"
+        f"<pre>{escape(examples.curl(address, model['name'], event, token))}</pre>"
         f"<table><tr><th>input</th><th>unit</th><th>typical range</th></tr>{rows}</table>"
     )
 

@@ -44,7 +44,7 @@ class Server:
         Port; by default 8083, or any free one when that is taken.  0 means any.
     token : str or False, optional
         What clients must show; by default a random one, False for none.
-    allowed_hosts : iterable of str
+    allowed_hosts : str or iterable of str
         Further host names under which it may be asked, for instance behind a proxy.
 
     Notes
@@ -65,7 +65,8 @@ class Server:
         self.host = host
         self._wanted_port = port
         self._wanted_token = token
-        self._allowed_hosts = frozenset(allowed_hosts)
+        names = [allowed_hosts] if isinstance(allowed_hosts, str) else allowed_hosts
+        self._allowed_hosts = frozenset(names)
         self.service = Service(Repository(self.directory))
         self.token: str | None = token if token and isinstance(token, str) else None
         self._run: _Run | None = None
