@@ -93,7 +93,7 @@ def test_pyarrow_reads_the_scores() -> None:
     ids=str,
 )
 def test_every_width_of_number_is_read(kind: Any) -> None:
-    sent = pa.array(np.array([1, 100, 0], kind.to_pandas_dtype()), kind)
+    sent = pa.array([1.0, 100.0, 0.0]).cast(kind)
     keys, values = arrow.decode(stream(columns(a=sent, b=sent)))
     assert (keys, values.dtype) == (("a", "b"), np.float32)
     np.testing.assert_array_equal(values, [[1, 1], [100, 100], [0, 0]])
