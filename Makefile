@@ -29,6 +29,7 @@ notebooks: .venv/tested
 bench: .venv/tested
 	$(PIP) --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m tests.benchmarks.single_event
+	$(BIN)/python -m tests.benchmarks.bulk
 
 clean:
 	rm -rf .venv demo build dist
