@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -60,7 +61,7 @@ class Batcher:
     def __init__(self, threads: Executor) -> None:
         self._threads = threads
         self._groups: dict[tuple[Model, tuple[str, ...]], _Group] = {}
-        self._slow_calls: dict[Model, int] = {}
+        self._slow_calls: WeakKeyDictionary[Model, int] = WeakKeyDictionary()
         self._busy: set[Model] = set()
         self._scheduled = False
 
@@ -76,10 +77,6 @@ class Batcher:
         group.events.append(event)
         group.waiting.append(deliver)
         self._schedule()
-
-    def forget(self, model: Model) -> None:
-        """A model is no longer served."""
-        self._slow_calls.pop(model, None)
 
     def _schedule(self) -> None:
         if not self._scheduled:

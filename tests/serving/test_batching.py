@@ -1,0 +1,146 @@
+"""Micro-batches with a real model, and with models that are slow or fail."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tfaas_nb.bundle import Bundle
+from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.engines.frozen import FrozenEngine
+from tfaas_nb.errors import FeatureError, GraphError
+from tfaas_nb.repository import Stored
+from tfaas_nb.serving.batching import Batcher
+from tfaas_nb.serving.service import Model
+from tfaas_nb.wire.tfaas import Event
+
+
+class Counting:
+    """An engine that counts its calls and how many events each had."""
+
+    def __init__(self, engine: FrozenEngine, seconds: float = 0.0) -> None:
+        self._engine, self._seconds = engine, seconds
+        self.calls: list[int] = []
+        self.fails_at: float | None = None
+
+    def __call__(self, X: Any) -> Any:
+        self.calls.append(len(X))
+        time.sleep(self._seconds)
+        if self.fails_at is not None and (np.float32(self.fails_at) == X).any():
+            raise GraphError("the graph failed")
+        return self._engine(X)
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+@pytest.fixture(scope="module")
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(2) as pool:
+        yield pool
+
+
+def model_of(bundle: Bundle, engine: Counting) -> Model:
+    return Model(Stored(0, "ttbar", 1, Path("nowhere")), bundle, engine)
+
+
+def event(values: Any, names: tuple[str, ...]) -> Event:
+    return Event("ttbar", names, values.tolist())
+
+
+def ask(
+    threads: ThreadPoolExecutor, model: Model, turns: list[list[Event]], pause: float = 0.0
+) -> list[Any]:
+    """The result of every event; the events of a turn are added at once."""
+
+    async def whole() -> list[Any]:
+        batcher = Batcher(threads)
+        waiting: list[asyncio.Future[Any]] = []
+        for turn in turns:
+            for asked in turn:
+                waiting.append(asyncio.get_running_loop().create_future())
+                batcher.add(model, asked, waiting[-1].set_result)
+            await asyncio.sleep(pause)
+        return await asyncio.gather(*waiting)
+
+    return asyncio.run(whole())
+
+
+def test_events_of_a_turn_share_a_call(
+    threads: ThreadPoolExecutor, bundle: Bundle, events: Dataset
+) -> None:
+    engine = Counting(FrozenEngine(bundle.graph))
+    names = events.features.names
+    turns = [[event(events.X[i], names) for i in range(30)], [event(events.X[30], names)]]
+    found = ask(threads, model_of(bundle, engine), turns)
+    assert engine.calls == [30, 1]
+    expected = FrozenEngine(bundle.graph)(events.X[:31])
+    np.testing.assert_allclose(np.stack(found), expected, atol=1e-6)
+
+
+def test_a_call_has_a_largest_size(
+    threads: ThreadPoolExecutor, bundle: Bundle, events: Dataset
+) -> None:
+    engine = Counting(FrozenEngine(bundle.graph))
+    turn = [event(events.X[i], events.features.names) for i in range(600)]
+    assert len(ask(threads, model_of(bundle, engine), [turn])) == 600
+    assert engine.calls == [256, 256, 88]
+
+
+def test_one_event_in_error_does_not_spoil_the_others(
+    threads: ThreadPoolExecutor, bundle: Bundle, events: Dataset
+) -> None:
+    engine = Counting(FrozenEngine(bundle.graph))
+    engine.fails_at = 13.0
+    names = events.features.names
+    turn = [event(events.X[i], names) for i in range(4)]
+    turn[1].values[2] = 1e39
+    turn[2].values[2] = 13.0
+    good, large, failed, last = ask(threads, model_of(bundle, engine), [turn])
+    assert isinstance(large, FeatureError)
+    assert isinstance(failed, GraphError)
+    expected = FrozenEngine(bundle.graph)(events.X[[0, 3]])
+    np.testing.assert_allclose(np.stack([good, last]), expected, atol=1e-6)
+
+
+def test_a_slow_model_leaves_the_loop_free(
+    threads: ThreadPoolExecutor, bundle: Bundle, events: Dataset
+) -> None:
+    """After three slow calls in the loop, what arrives during a call makes up the next one."""
+    engine = Counting(FrozenEngine(bundle.graph), seconds=0.05)
+    one = [event(events.X[0], events.features.names)]
+    found = ask(threads, model_of(bundle, engine), [one] * 3 + [one] * 20, pause=0.001)
+    assert len(found) == 23
+    assert engine.calls[:3] == [1, 1, 1]
+    assert len(engine.calls) < 10
+    assert sum(engine.calls) == 23
+
+
+def test_a_model_no_longer_served_is_let_go(
+    threads: ThreadPoolExecutor, bundle: Bundle, events: Dataset
+) -> None:
+    model = model_of(bundle, Counting(FrozenEngine(bundle.graph), seconds=0.005))
+    one = [event(events.X[0], events.features.names)]
+
+    async def left() -> Any:
+        nonlocal model
+        batcher = Batcher(threads)
+        answered = asyncio.get_running_loop().create_future()
+        batcher.add(model, one[0], answered.set_result)
+        await answered
+        seen = weakref.ref(model)
+        del model
+        await asyncio.sleep(0)
+        gc.collect()
+        return seen()
+
+    assert asyncio.run(left()) is None
