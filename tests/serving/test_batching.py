@@ -17,7 +17,7 @@ import pytest
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.engines.frozen import FrozenEngine
-from tfaas_nb.errors import FeatureError, GraphError
+from tfaas_nb.errors import FeatureError, GraphError, ServerError
 from tfaas_nb.repository import Stored
 from tfaas_nb.serving.batching import Batcher
 from tfaas_nb.serving.service import Model
@@ -31,10 +31,13 @@ class Counting:
         self._engine, self._seconds = engine, seconds
         self.calls: list[int] = []
         self.fails_at: float | None = None
+        self.breaks_at: float | None = None
 
     def __call__(self, X: Any) -> Any:
         self.calls.append(len(X))
         time.sleep(self._seconds)
+        if self.breaks_at is not None and (np.float32(self.breaks_at) == X).any():
+            raise ZeroDivisionError
         if self.fails_at is not None and (np.float32(self.fails_at) == X).any():
             raise GraphError("the graph failed")
         return self._engine(X)
@@ -110,6 +113,21 @@ def test_one_event_in_error_does_not_spoil_the_others(
     assert isinstance(failed, GraphError)
     expected = FrozenEngine(bundle.graph)(events.X[[0, 3]])
     np.testing.assert_allclose(np.stack([good, last]), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.005], ids=["in the loop", "in a thread"])
+def test_whoever_waits_is_answered_whatever_goes_wrong(
+    threads: ThreadPoolExecutor, bundle: Bundle, events: Dataset, seconds: float
+) -> None:
+    engine = Counting(FrozenEngine(bundle.graph), seconds)
+    engine.breaks_at = 13.0
+    names = events.features.names
+    good, bad = ([event(events.X[i], names)] * 2 for i in range(2))
+    bad[0].values[2] = 13.0
+    found = ask(threads, model_of(bundle, engine), [good, good, good, bad, good], pause=0.02)
+    assert [isinstance(result, ServerError) for result in found] == [False] * 6 + [True] * 2 + [
+        False
+    ] * 2
 
 
 def test_a_slow_model_leaves_the_loop_free(

@@ -31,6 +31,17 @@ models = st.none() | st.text(st.characters(codec="utf-8"), min_size=1)
 finite = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
 
+def decode_json(body: bytes) -> tfaas.Query:
+    """What the server makes of a JSON body, values as float32."""
+    found = tfaas.read_json(body)
+    return found.query() if isinstance(found, tfaas.Event) else found
+
+
+def decode_row(body: bytes) -> tfaas.Query:
+    """What the server makes of a ``Row``, values as float32."""
+    return tfaas.read_row(body).query()
+
+
 @st.composite
 def tables(draw: st.DrawFn, columns: st.SearchStrategy[list[str]]) -> tuple[list[str], Floats]:
     """Keys, and float32 values of events."""
@@ -60,48 +71,48 @@ def decode_npy(body: bytes) -> Query:
 def test_one_event_is_the_json_of_the_poster() -> None:
     body = b'{"keys":["nJets","jetPt_0"],"values":[2.0,431.5],"model":"ttbar"}'
     assert tfaas.encode_json(KEYS, np.array([2, 431.5], np.float32), "ttbar") == body
-    assert query(tfaas.decode_json(body)) == ("ttbar", KEYS, [[2.0, 431.5]], True)
+    assert query(decode_json(body)) == ("ttbar", KEYS, [[2.0, 431.5]], True)
 
 
 def test_many_events_are_a_list_of_lists() -> None:
     body = b'{"keys":["nJets","jetPt_0"],"values":[[2.0,431.5],[3.0,-0.25]]}'
     assert tfaas.encode_json(KEYS, np.array([[2, 431.5], [3, -0.25]], np.float32)) == body
-    assert query(tfaas.decode_json(body)) == (None, KEYS, [[2.0, 431.5], [3.0, -0.25]], False)
+    assert query(decode_json(body)) == (None, KEYS, [[2.0, 431.5], [3.0, -0.25]], False)
 
 
 def test_records_may_change_the_order_of_their_keys() -> None:
     body = b'{"records":[{"nJets":2,"jetPt_0":431.5},{"jetPt_0":-0.25,"nJets":3}]}'
-    assert query(tfaas.decode_json(body)) == (None, KEYS, [[2.0, 431.5], [3.0, -0.25]], False)
+    assert query(decode_json(body)) == (None, KEYS, [[2.0, 431.5], [3.0, -0.25]], False)
 
 
 @pytest.mark.parametrize("field", ["model", "name", "key"])
 def test_older_names_of_the_model_field_are_read(field: str) -> None:
     body = json.dumps({"keys": ["a"], "values": [1], field: "ttbar"}).encode()
-    assert tfaas.decode_json(body).model == "ttbar"
+    assert decode_json(body).model == "ttbar"
 
 
 def test_an_empty_model_means_the_last_uploaded() -> None:
-    assert tfaas.decode_json(b'{"keys": ["a"], "values": [1], "model": ""}').model is None
-    assert tfaas.decode_json(b'{"keys": ["a"], "values": [1], "model": null}').model is None
+    assert decode_json(b'{"keys": ["a"], "values": [1], "model": ""}').model is None
+    assert decode_json(b'{"keys": ["a"], "values": [1], "model": null}').model is None
 
 
 def test_the_posters_row_is_read() -> None:
     event = poster_event()
     body = json.dumps({"keys": list(event), "values": list(event.values())}).encode()
-    found = tfaas.decode_json(body)
+    found = decode_json(body)
     assert (found.keys, found.single) == (tuple(event), True)
     np.testing.assert_array_equal(found.values[0], np.array(list(event.values()), np.float32))
 
 
 def test_a_protobuf_row_is_the_bytes_of_protoc() -> None:
     assert tfaas.encode_row(KEYS, [2, 431.5], "ttbar").hex() == ROW
-    assert query(tfaas.decode_row(bytes.fromhex(ROW))) == ("ttbar", KEYS, [[2.0, 431.5]], True)
+    assert query(decode_row(bytes.fromhex(ROW))) == ("ttbar", KEYS, [[2.0, 431.5]], True)
 
 
 def test_a_row_whose_values_are_not_packed_is_read() -> None:
     """Proto2 writers send every value with a tag of its own; made with protoc [packed=false]."""
     unpacked = "0a056e4a6574730a076a657450745f3015000000401500c0d7431a057474626172"
-    assert query(tfaas.decode_row(bytes.fromhex(unpacked))) == ("ttbar", KEYS, [[2, 431.5]], True)
+    assert query(decode_row(bytes.fromhex(unpacked))) == ("ttbar", KEYS, [[2, 431.5]], True)
 
 
 def test_a_protobuf_dataframe_is_the_bytes_of_protoc() -> None:
@@ -151,9 +162,9 @@ def test_without_labels_predictions_are_those_of_the_go_server() -> None:
 @given(tables(names), models)
 def test_json_brings_events_back(table: tuple[list[str], Floats], model: str | None) -> None:
     keys, values = table
-    found = tfaas.decode_json(tfaas.encode_json(keys, values, model))
+    found = decode_json(tfaas.encode_json(keys, values, model))
     assert query(found) == (model, tuple(keys), values.tolist(), False)
-    one = tfaas.decode_json(tfaas.encode_json(keys, values[0], model))
+    one = decode_json(tfaas.encode_json(keys, values[0], model))
     assert query(one) == (model, tuple(keys), values[:1].tolist(), True)
 
 
@@ -162,7 +173,7 @@ def test_protobuf_brings_events_back(table: tuple[list[str], Floats], model: str
     keys, values = table
     found = tfaas.decode_dataframe(tfaas.encode_dataframe(keys, values, model))
     assert query(found) == (model, tuple(keys), values.tolist(), False)
-    one = tfaas.decode_row(tfaas.encode_row(keys, values[0].tolist(), model))
+    one = decode_row(tfaas.encode_row(keys, values[0].tolist(), model))
     assert query(one) == (model, tuple(keys), values[:1].tolist(), True)
 
 
@@ -195,7 +206,7 @@ def test_shuffled_keys_keep_their_values(table: tuple[list[str], Floats], random
     random.shuffle(order)
     shuffled = [keys[i] for i in order]
     for found in (
-        tfaas.decode_json(tfaas.encode_json(shuffled, values[:, order])),
+        decode_json(tfaas.encode_json(shuffled, values[:, order])),
         tfaas.decode_dataframe(tfaas.encode_dataframe(shuffled, values[:, order])),
     ):
         sent = [dict(zip(found.keys, row, strict=True)) for row in found.values.tolist()]
@@ -255,7 +266,7 @@ def test_every_answer_brings_the_scores_back(sent: Floats) -> None:
 )
 def test_json_of_the_wrong_form_is_told_what_is_wrong(body: bytes, message: str) -> None:
     with pytest.raises(RequestError, match=message):
-        tfaas.decode_json(body)
+        decode_json(body)
 
 
 @pytest.mark.parametrize(
@@ -279,15 +290,13 @@ def test_json_of_the_wrong_form_is_told_what_is_wrong(body: bytes, message: str)
 def test_a_value_that_is_no_finite_number_is_named(values: str, message: str) -> None:
     row = '{"keys": ["nJets", "jetPt_0"], "values": '
     with pytest.raises(FeatureError, match=message):
-        tfaas.decode_json(f"{row}[2, {values}]}}".encode())
+        decode_json(f"{row}[2, {values}]}}".encode())
     if not values.startswith("["):
         in_event = message.replace("'jetPt_0'", "'jetPt_0' of event 1")
         with pytest.raises(FeatureError, match=in_event):
-            tfaas.decode_json(f"{row}[[2, 1], [2, {values}]]}}".encode())
+            decode_json(f"{row}[[2, 1], [2, {values}]]}}".encode())
         with pytest.raises(FeatureError, match=in_event):
-            tfaas.decode_json(
-                f'{{"records": [{{"jetPt_0": 1}}, {{"jetPt_0": {values}}}]}}'.encode()
-            )
+            decode_json(f'{{"records": [{{"jetPt_0": 1}}, {{"jetPt_0": {values}}}]}}'.encode())
 
 
 @pytest.mark.parametrize(
@@ -303,12 +312,12 @@ def test_a_value_that_is_no_finite_number_is_named(values: str, message: str) ->
 def test_as_many_values_as_keys_are_wanted(values: list[Any], message: str) -> None:
     body = json.dumps({"keys": [f"f{i}" for i in range(42)], "values": values}).encode()
     with pytest.raises(FeatureError, match=message):
-        tfaas.decode_json(body)
+        decode_json(body)
 
 
 def test_records_with_other_keys_are_named() -> None:
     with pytest.raises(FeatureError, match="event 1 has not the keys of event 0: a, b"):
-        tfaas.decode_json(b'{"records": [{"a": 1, "c": 2}, {"b": 1, "c": 2}]}')
+        decode_json(b'{"records": [{"a": 1, "c": 2}, {"b": 1, "c": 2}]}')
 
 
 @pytest.mark.parametrize("depth", [900, 1000, 1020, 5000])
@@ -316,14 +325,14 @@ def test_records_with_other_keys_are_named() -> None:
 def test_deep_nesting_is_an_error_of_a_line(depth: int, place: str) -> None:
     body = "{" + place % ("[" * depth + "]" * depth) + "}"
     with pytest.raises(TfaasError) as caught:
-        tfaas.decode_json(body.replace('"values"', '"keys": ["a"], "values"').encode())
+        decode_json(body.replace('"values"', '"keys": ["a"], "values"').encode())
     assert len(str(caught.value)) < 300
 
 
 def test_a_long_value_is_quoted_short() -> None:
     body = json.dumps({"keys": ["a"], "values": ["x" * 1_000_000]}).encode()
     with pytest.raises(FeatureError, match="value of 'a' is 'xxx") as caught:
-        tfaas.decode_json(body)
+        decode_json(body)
     assert len(str(caught.value)) < 300
 
 
@@ -333,7 +342,7 @@ def test_a_long_value_is_quoted_short() -> None:
 @pytest.mark.parametrize(
     ("decode", "name"),
     [
-        (tfaas.decode_row, "Row"),
+        (decode_row, "Row"),
         (tfaas.decode_dataframe, "DataFrame"),
         (tfaas.decode_predictions, "Predictions"),
     ],
@@ -350,7 +359,7 @@ def test_bytes_that_are_no_message_are_refused(
 
 
 def test_json_posted_as_protobuf_is_refused() -> None:
-    for decode in (tfaas.decode_row, tfaas.decode_dataframe):
+    for decode in (decode_row, tfaas.decode_dataframe):
         with pytest.raises(RequestError, match="is not a protobuf"):
             decode(b'{"keys": ["a"], "values": [1]}')
 
@@ -358,7 +367,7 @@ def test_json_posted_as_protobuf_is_refused() -> None:
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_protobuf_value_that_is_not_finite_is_named(value: float) -> None:
     with pytest.raises(FeatureError, match=rf"value of 'jetPt_0' is {value}, not a finite"):
-        tfaas.decode_row(tfaas.encode_row(KEYS, [2, value]))
+        decode_row(tfaas.encode_row(KEYS, [2, value]))
     values = np.array([[2, 1], [2, value]], np.float32)
     with pytest.raises(FeatureError, match=rf"value of 'jetPt_0' of event 1 is {value}"):
         tfaas.decode_dataframe(tfaas.encode_dataframe(KEYS, values))
@@ -366,7 +375,7 @@ def test_a_protobuf_value_that_is_not_finite_is_named(value: float) -> None:
 
 def test_a_row_with_too_few_values_is_refused() -> None:
     with pytest.raises(FeatureError, match=r"2 keys but 1 values$"):
-        tfaas.decode_row(tfaas.encode_row(KEYS, [2]))
+        decode_row(tfaas.encode_row(KEYS, [2]))
 
 
 def dataframe(*rows: dict[str, Any]) -> bytes:
@@ -494,8 +503,8 @@ def test_an_npy_answer_of_another_kind_is_refused(body: bytes) -> None:
 
 
 decoders: list[Callable[[bytes], object]] = [
-    tfaas.decode_json,
-    tfaas.decode_row,
+    decode_json,
+    decode_row,
     tfaas.decode_dataframe,
     decode_npy,
     tfaas.decode_predictions,
@@ -518,8 +527,8 @@ def test_no_bytes_get_past_the_error_tree(decode: Callable[[bytes], object], bod
 @pytest.mark.parametrize(
     ("decode", "body"),
     [
-        (tfaas.decode_json, tfaas.encode_json(KEYS, np.ones((2, 2), np.float32), "ttbar")),
-        (tfaas.decode_row, bytes.fromhex(ROW)),
+        (decode_json, tfaas.encode_json(KEYS, np.ones((2, 2), np.float32), "ttbar")),
+        (decode_row, bytes.fromhex(ROW)),
         (tfaas.decode_dataframe, bytes.fromhex(DATAFRAME)),
         (decode_npy, tfaas.encode_npy(KEYS, np.ones((2, 2), np.float32))),
         (tfaas.decode_scores_npy, tfaas.encode_scores_npy(np.ones((2, 2), np.float32))),
@@ -552,4 +561,4 @@ json_values = st.recursive(
     )
 )
 def test_no_json_gets_past_the_error_tree(request: dict[str, Any]) -> None:
-    decode_or_refuse(tfaas.decode_json, json.dumps(request).encode())
+    decode_or_refuse(decode_json, json.dumps(request).encode())

@@ -225,7 +225,8 @@ class App:
             if model is None or not isinstance(found, Event):
                 self._later(lambda _: self._score_in_thread(found, encode, request))(request, done)
                 return
-            self._batches.add(model, found, functools.partial(self._deliver, encode, model, done))
+            deliver = functools.partial(self._deliver, encode, model, request, done)
+            self._batches.add(model, found, deliver)
         except TfaasError as error:
             done(self.refuse(error))
         except Exception as error:
@@ -235,13 +236,18 @@ class App:
         self,
         encode: Callable[[Any, bool, Model], Response],
         model: Model,
+        request: Request,
         done: Done,
         result: Any,
     ) -> None:
         if isinstance(result, TfaasError):
-            done(self.refuse(result))
+            response = self.refuse(result)
         else:
-            done(encode(result[None], True, model))
+            try:
+                response = encode(result[None], True, model)
+            except Exception as error:  # it must not cost the others of the batch their answers
+                response = self.refuse(self._unexpected(request, error))
+        done(response)
 
     async def _predict_in_thread(
         self,

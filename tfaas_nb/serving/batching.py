@@ -9,6 +9,7 @@ thread; what arrives meanwhile makes up its next batch.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -19,7 +20,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from tfaas_nb.errors import TfaasError
+from tfaas_nb.errors import ServerError, TfaasError
 from tfaas_nb.serving.service import Model
 from tfaas_nb.wire.tfaas import Event, Query
 
@@ -34,6 +35,8 @@ _SLOW_CALLS = 3
 
 #: Most events in one call.
 _MOST_EVENTS = 256
+
+_log = logging.getLogger("tfaas_nb")
 
 
 @dataclass(eq=False)
@@ -122,8 +125,15 @@ class Batcher:
 
 
 def _timed(group: _Group) -> tuple[list[Floats | TfaasError], float]:
+    """Results and seconds taken; whatever goes wrong, everybody who waits gets an answer."""
     start = time.perf_counter()
-    results = _scores(group)
+    results: list[Floats | TfaasError]
+    try:
+        results = _scores(group)
+    except Exception:
+        _log.exception("model %s failed", group.model.stored.name)
+        failure = ServerError("the server failed on this request; see its log")
+        results = [failure] * len(group.events)
     return results, time.perf_counter() - start
 
 

@@ -1,8 +1,8 @@
 """HTTP/1.1 connections: bytes ↔ requests and answers, over httptools' parser.
 
 A protocol of our own rather than an ASGI server's, because a single event costs a few
-microseconds: with a hundred clients the same application answers 1.7 times as many requests a
-second as under uvicorn (``tests/benchmarks/single_event.py``).  What HTTP demands of a server
+microseconds: with a hundred clients the same application answers over 1.7 times as many requests
+a second as under uvicorn (``tests/benchmarks/single_event.py``).  What HTTP demands of a server
 is held by ``tests/serving/test_http.py``: keep-alive, pipelining, chunked bodies, ``Expect``,
 limits, slow clients, malformed requests.
 """

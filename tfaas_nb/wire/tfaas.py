@@ -92,20 +92,6 @@ class Event:
 # --- requests ---------------------------------------------------------------------------
 
 
-def decode_json(body: bytes) -> Query:
-    """One event or many from JSON; see `read_json`.
-
-    Raises
-    ------
-    RequestError
-        If it is not JSON of that form.
-    FeatureError
-        If a value is not a finite float32, naming its key.
-    """
-    found = read_json(body)
-    return found.query() if isinstance(found, Event) else found
-
-
 def read_json(body: bytes) -> Event | Query:
     """One event as `Event`, or many, from JSON.
 
@@ -212,19 +198,6 @@ def _records(records: Any) -> tuple[tuple[str, ...], Floats]:
             differ = ", ".join(sorted(record.keys() ^ records[0].keys()))
             raise FeatureError(f"event {i} has not the keys of event 0: {differ}")
     return keys, _rows(keys, [[record[key] for key in keys] for record in records])
-
-
-def decode_row(body: bytes) -> Query:
-    """One event from a protobuf ``Row``; see `read_row`.
-
-    Raises
-    ------
-    RequestError
-        If the body is empty or no ``Row``.
-    FeatureError
-        If keys and values differ in number or a value is not finite.
-    """
-    return read_row(body).query()
 
 
 def read_row(body: bytes) -> Event:
