@@ -31,6 +31,7 @@ def parse(content_type: str, body: bytes) -> dict[str, bytes]:
     from python_multipart.multipart import parse_options_header
 
     kind, options = parse_options_header(content_type)
+    kind = kind.lower()  # python-multipart does so itself only in newer versions
     if kind == b"application/x-www-form-urlencoded":
         return _url_encoded(body)
     boundary = options.get(b"boundary")
