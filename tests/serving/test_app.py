@@ -21,9 +21,11 @@ from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.engines.frozen import FrozenEngine
 from tfaas_nb.errors import TfaasError
 from tfaas_nb.repository import Repository
-from tfaas_nb.serving import app as application
-from tfaas_nb.serving.app import INLINE_BYTES, SERVER, App
+from tfaas_nb.serving.app import SERVER, App
 from tfaas_nb.serving.messages import Head, Request, Response
+from tfaas_nb.serving.models import MOST_UPLOAD
+from tfaas_nb.serving.predictions import INLINE_BYTES
+from tfaas_nb.serving.routes import MOST_BYTES
 from tfaas_nb.serving.security import Access
 from tfaas_nb.serving.service import Service
 from tfaas_nb.wire import tfaas
@@ -469,6 +471,9 @@ ROUTES = [
     ("DELETE", "/delete"),
     ("DELETE", "/delete/ttbar"),
     ("GET", "/nowhere"),
+    ("GET", "/v2"),
+    ("GET", "/v2/health/ready"),
+    ("POST", "/v2/repository/index"),
     ("GET", "/health/"),
     ("GET", "//health"),
 ]
@@ -490,19 +495,17 @@ def test_liveness_is_told_to_anybody(make: Callable[..., App]) -> None:
 
 
 def test_every_route_stands_in_the_table_above(app: App) -> None:
-    tested = {path for _, path in ROUTES} | {"/health"}
-    assert set(app._routes) <= tested
+    tested = {path for _, path in ROUTES} | {"/health", "/v2/health/live"}
+    assert set(app.addresses) <= tested
 
 
 # --- bodies -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("path", "most"), [("/json", "_MOST_PREDICT"), ("/upload", "_MOST_UPLOAD")]
-)
-def test_a_body_has_a_limit(app: App, path: str, most: str) -> None:
+@pytest.mark.parametrize(("path", "most"), [("/json", MOST_BYTES), ("/upload", MOST_UPLOAD)])
+def test_a_body_has_a_limit(app: App, path: str, most: int) -> None:
     head = Head("POST", path, b"", {b"host": b"localhost"})
-    assert app.admit(head).most_bytes == getattr(application, most)
+    assert app.admit(head).most_bytes == most
 
 
 def test_events_that_come_together_share_a_call(app: App, events: Dataset, scores: Any) -> None:

@@ -38,13 +38,13 @@ class OpenInference:
     def routes(self) -> tuple[Route, ...]:
         """All addresses of the protocol that a server with one engine per model has."""
         return (
-            Route.of("GET", r"/v2", self._server),
-            Route.of("GET", LIVE, self._live),
-            Route.of("GET", r"/v2/health/ready", self._ready),
-            Route.of("GET", _MODEL, self._model),
-            Route.of("GET", _MODEL + "/ready", self._model_ready),
-            Route.of("POST", _MODEL + "/infer", self._infer),
-            Route.of("POST", r"/v2/repository/index", self._index),
+            Route("GET", r"/v2", self._server),
+            Route("GET", LIVE, self._live),
+            Route("GET", r"/v2/health/ready", self._ready),
+            Route("GET", _MODEL, self._model),
+            Route("GET", _MODEL + "/ready", self._model_ready),
+            Route("POST", _MODEL + "/infer", self._infer),
+            Route("POST", r"/v2/repository/index", self._index),
         )
 
     def _server(self, request: Request) -> Response:

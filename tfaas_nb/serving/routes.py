@@ -1,4 +1,4 @@
-"""Addresses with names in them, and what answers there."""
+"""Addresses, and what answers there."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from tfaas_nb.errors import ModelNotFound
 from tfaas_nb.serving.messages import Response
 from tfaas_nb.serving.service import Model, Service
 
+#: Largest body, unless a route says otherwise.
+MOST_BYTES = 128 << 20
+
 
 @dataclass(frozen=True)
 class Route:
@@ -19,20 +22,29 @@ class Route:
     ----------
     method : str
         HTTP method.
-    pattern : re.Pattern
-        What the whole path must match; its named groups are handed to `answer`.
+    pattern : str
+        Regular expression that the whole path must match; its named groups are handed to
+        `answer`.
     answer : callable
         Takes the request and the named groups; called in a thread, so it may take its time.
+    most_bytes : int
+        Largest body.
     """
 
     method: str
-    pattern: re.Pattern[str]
+    pattern: str
     answer: Callable[..., Response]
+    most_bytes: int = MOST_BYTES
 
-    @classmethod
-    def of(cls, method: str, path: str, answer: Callable[..., Response]) -> Route:
-        """A route whose path is a regular expression."""
-        return cls(method, re.compile(path), answer)
+    @property
+    def is_plain(self) -> bool:
+        """Whether the pattern is one path and no more."""
+        return re.escape(self.pattern) == self.pattern
+
+    def names(self, path: str) -> dict[str, str | None] | None:
+        """What the path's named groups are; None if it is another route's path."""
+        found = re.fullmatch(self.pattern, path)
+        return found.groupdict() if found else None
 
 
 def served(service: Service, name: str, version: str | None) -> Model:

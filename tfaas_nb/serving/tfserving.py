@@ -30,11 +30,11 @@ class TensorFlowServing:
     def routes(self) -> tuple[Route, ...]:
         """All addresses of the API."""
         return (
-            Route.of("GET", _MODEL, self._status),
-            Route.of("GET", _MODEL + "/metadata", self._metadata),
-            Route.of("POST", _MODEL + ":predict", self._predict),
-            Route.of("POST", _MODEL + ":classify", self._classify),
-            Route.of("POST", _MODEL + ":regress", self._regress),
+            Route("GET", _MODEL, self._status),
+            Route("GET", _MODEL + "/metadata", self._metadata),
+            Route("POST", _MODEL + ":predict", self._predict),
+            Route("POST", _MODEL + ":classify", self._classify),
+            Route("POST", _MODEL + ":regress", self._regress),
         )
 
     def _status(self, request: Request, name: str, version: str | None) -> Response:

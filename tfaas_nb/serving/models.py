@@ -1,0 +1,106 @@
+"""The addresses that look after models in TFaaS's dialect: upload, list, describe, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from tfaas_nb.bundle import Bundle
+from tfaas_nb.errors import BundleError, RequestError
+from tfaas_nb.serving import forms
+from tfaas_nb.serving.messages import Request, Response
+from tfaas_nb.serving.routes import Route
+from tfaas_nb.serving.service import Service
+
+MOST_UPLOAD = 512 << 20
+
+_ARCHIVES = ("application/octet-stream", "application/gzip", "application/x-gzip")
+_GZIP = b"\x1f\x8b"
+_NOTHING = Response(b"", "text/plain")
+
+
+class Models:
+    """Models in and out.
+
+    Parameters
+    ----------
+    service : Service
+        What keeps them.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def routes(self) -> tuple[Route, ...]:
+        """All addresses; ``/bundle`` is an older name of the upload."""
+        return (
+            Route("POST", "/upload", self._upload, MOST_UPLOAD),
+            Route("POST", "/bundle", self._upload, MOST_UPLOAD),
+            Route("GET", "/models", self._models),
+            Route("POST", "/params", self._params_posted),
+            Route("GET", "/params/(?P<name>.+)", self._params),
+            Route("DELETE", "/delete", self._delete_posted),
+            Route("DELETE", "/delete/(?P<name>.+)", self._delete),
+        )
+
+    def _upload(self, request: Request) -> Response:
+        kind = request.head.header(b"content-type").partition(";")[0].strip().lower()
+        # curl --data-binary calls whatever it sends a form.
+        if kind in _ARCHIVES or request.body.startswith(_GZIP):
+            bundle = Bundle.from_archive(request.body, request.head.option("name"))
+        else:
+            bundle = _form_bundle(request)
+        self._service.upload(bundle)
+        return _NOTHING
+
+    def _models(self, request: Request) -> Response:
+        return Response(orjson.dumps(self._service.models()))
+
+    def _params(self, request: Request, name: str) -> Response:
+        return Response(orjson.dumps(self._service.describe(name)))
+
+    def _params_posted(self, request: Request) -> Response:
+        return self._params(request, _posted_name(request))
+
+    def _delete(self, request: Request, name: str) -> Response:
+        self._service.delete(name)
+        return _NOTHING
+
+    def _delete_posted(self, request: Request) -> Response:
+        return self._delete(request, _posted_name(request))
+
+
+def _form_bundle(request: Request) -> Bundle:
+    """The bundle in an upload form: fields ``name``, ``params``, ``model``, ``labels``."""
+    parts = request.form()
+    for needed in ("params", "model"):
+        if needed not in parts:
+            raise BundleError(
+                f"the form has no part {needed!r}; it has {sorted(parts)}: send name, params, "
+                "model and labels"
+            )
+    model = parts["model"]
+    if request.head.header(b"content-encoding").strip().lower() == "base64":
+        model = forms.decode_base64(model, "model")
+    name = parts.get("name", b"").decode("utf-8", "replace").strip()
+    return Bundle.from_parts(
+        parts["params"], model, parts.get("labels", b""), parts.get("card", b""), name or None
+    )
+
+
+def _posted_name(request: Request) -> str:
+    """The model that a form or a JSON object names."""
+    fields: Mapping[str, Any]
+    if request.body.lstrip()[:1] == b"{":
+        try:
+            fields = orjson.loads(request.body)
+        except ValueError as error:
+            raise RequestError(f"the body is not JSON: {error}") from error
+    else:
+        fields = {k: v.decode("utf-8", "replace") for k, v in request.form().items()}
+    for key in ("model", "name"):
+        if isinstance(fields.get(key), str) and fields[key]:
+            return str(fields[key])
+    raise RequestError("name the model in the field 'model'")

@@ -1,0 +1,67 @@
+"""Getting requests answered, whatever goes wrong: at once, or in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+import orjson
+
+from tfaas_nb.errors import ServerError, TfaasError
+from tfaas_nb.serving.counts import Counts
+from tfaas_nb.serving.messages import Done, Request, Response
+
+_log = logging.getLogger("tfaas_nb")
+_log.addHandler(logging.NullHandler())
+
+
+class Work:
+    """Calls what answers requests and turns its errors into answers.
+
+    Parameters
+    ----------
+    threads : concurrent.futures.Executor
+        Where work is done that would hold up the event loop.
+    counts : Counts
+        Where errors are counted.
+    """
+
+    def __init__(self, threads: Executor, counts: Counts) -> None:
+        self.threads = threads
+        self._counts = counts
+
+    def refuse(self, error: TfaasError) -> Response:
+        """The answer that tells an error."""
+        self._counts.error(type(error).__name__)
+        # A message may quote what a client sent, which need not be a string that UTF-8 can hold.
+        message = str(error).encode("utf-8", "backslashreplace").decode()
+        answer = {"error": message, "kind": type(error).__name__}
+        return Response(orjson.dumps(answer), status=error.status)
+
+    def failed(self, request: Request, error: Exception) -> Response:
+        """The answer to a request whose handler raised `error`."""
+        if isinstance(error, TfaasError):
+            return self.refuse(error)
+        _log.error("%s %s failed", request.head.method, request.head.path, exc_info=error)
+        return self.refuse(ServerError("the server failed on this request; see its log"))
+
+    def in_thread(
+        self, answer: Callable[[Request], Response], request: Request, done: Done
+    ) -> None:
+        """Answer from a thread; `done` is called from the event loop."""
+        future = asyncio.get_running_loop().run_in_executor(self.threads, answer, request)
+        future.add_done_callback(functools.partial(self._finish, request, done))
+
+    def _finish(self, request: Request, done: Done, future: asyncio.Future[Response]) -> None:
+        if future.cancelled():  # the server stops
+            return
+        error = future.exception()
+        if error is None:
+            done(future.result())
+        elif isinstance(error, Exception):
+            done(self.failed(request, error))
+        else:
+            raise error
