@@ -57,7 +57,20 @@ def model_of(bundle: Bundle, engine: Counting) -> Model:
 
 
 def event(values: Any, names: tuple[str, ...]) -> Event:
-    return Event("ttbar", names, values.tolist())
+    return Event("ttbar", names, np.asarray(values, "<f4").tobytes())
+
+
+def changed(asked: Event, at: int, value: float) -> Event:
+    """The event with another value."""
+    values = np.frombuffer(asked.values, "<f4").copy()
+    with np.errstate(over="ignore"):
+        values[at] = value
+    return asked._replace(values=values.tobytes())
+
+
+def each(scores: Any, model: Model) -> list[Any]:
+    """Answers that are the scores themselves."""
+    return list(scores)
 
 
 def ask(
@@ -71,7 +84,7 @@ def ask(
         for turn in turns:
             for asked in turn:
                 waiting.append(asyncio.get_running_loop().create_future())
-                batcher.add(model, asked, waiting[-1].set_result)
+                batcher.add(model, asked, each, waiting[-1].set_result)
             await asyncio.sleep(pause)
         return await asyncio.gather(*waiting)
 
@@ -85,9 +98,19 @@ def test_events_of_a_turn_share_a_call(
     names = events.features.names
     turns = [[event(events.X[i], names) for i in range(30)], [event(events.X[30], names)]]
     found = ask(threads, model_of(bundle, engine), turns)
-    assert engine.calls == [30, 1]
+    assert engine.calls == [1, 29, 1]  # the first after a quiet turn does not wait for others
     expected = FrozenEngine(bundle.graph)(events.X[:31])
     np.testing.assert_allclose(np.stack(found), expected, atol=1e-6)
+
+
+def test_a_crowd_shares_its_calls_turn_after_turn(
+    threads: ThreadPoolExecutor, bundle: Bundle, events: Dataset
+) -> None:
+    engine = Counting(FrozenEngine(bundle.graph))
+    turn = [event(events.X[i], events.features.names) for i in range(20)]
+    one = turn[:1]
+    ask(threads, model_of(bundle, engine), [turn, turn, turn, one, one, turn])
+    assert engine.calls == [1, 19, 20, 20, 1, 1, 1, 19]
 
 
 def test_a_call_has_a_largest_size(
@@ -96,7 +119,7 @@ def test_a_call_has_a_largest_size(
     engine = Counting(FrozenEngine(bundle.graph))
     turn = [event(events.X[i], events.features.names) for i in range(600)]
     assert len(ask(threads, model_of(bundle, engine), [turn])) == 600
-    assert engine.calls == [256, 256, 88]
+    assert engine.calls == [1, 256, 256, 87]
 
 
 def test_one_event_in_error_does_not_spoil_the_others(
@@ -106,8 +129,8 @@ def test_one_event_in_error_does_not_spoil_the_others(
     engine.fails_at = 13.0
     names = events.features.names
     turn = [event(events.X[i], names) for i in range(4)]
-    turn[1].values[2] = 1e39
-    turn[2].values[2] = 13.0
+    turn[1] = changed(turn[1], 2, 1e39)
+    turn[2] = changed(turn[2], 2, 13.0)
     good, large, failed, last = ask(threads, model_of(bundle, engine), [turn])
     assert isinstance(large, FeatureError)
     assert isinstance(failed, GraphError)
@@ -123,7 +146,7 @@ def test_whoever_waits_is_answered_whatever_goes_wrong(
     engine.breaks_at = 13.0
     names = events.features.names
     good, bad = ([event(events.X[i], names)] * 2 for i in range(2))
-    bad[0].values[2] = 13.0
+    bad = [changed(bad[0], 2, 13.0)] * 2
     found = ask(threads, model_of(bundle, engine), [good, good, good, bad, good], pause=0.02)
     assert [isinstance(result, ServerError) for result in found] == [False] * 6 + [True] * 2 + [
         False
@@ -153,7 +176,7 @@ def test_a_model_no_longer_served_is_let_go(
         nonlocal model
         batcher = Batcher(threads)
         answered = asyncio.get_running_loop().create_future()
-        batcher.add(model, one[0], answered.set_result)
+        batcher.add(model, one[0], each, answered.set_result)
         await answered
         seen = weakref.ref(model)
         del model

@@ -167,6 +167,56 @@ def test_answers_keep_the_order_of_pipelined_requests(echo: Running) -> None:
     assert time.monotonic() - start < 5
 
 
+REPEATED = [
+    get("/a?x=1", "Content-Length: 2", method="POST", body="hi"),
+    get("/a?x=1", "Content-Length: 2", method="POST", body="\r\n"),
+    get("/b"),
+    get("/a?x=1", "Content-Length: 2", method="POST", body="ho"),
+    get("/nowhere"),
+    get("/later/1"),
+    get("/c", "Transfer-Encoding: chunked", method="POST", body="2\r\nhi\r\n0\r\n\r\n"),
+    get("/b", method="HEAD"),
+    get("/d", "Content-Length: 8", method="POST", body="\r\n\r\nGET "),
+    get("/b"),
+    b"GET /old HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+    get("/last", "Connection: close"),
+]
+
+
+@pytest.mark.parametrize("size", [3, 29, 61, 100, 10_000])
+def test_a_repeated_request_is_answered_as_the_first_time(echo: Running, size: int) -> None:
+    """A head is parsed once and then known by its bytes, however the stream is cut."""
+    stream = b"".join(REPEATED)
+    answers = set()
+    for _ in range(3):
+        with echo.connect() as client:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for at in range(0, len(stream), size):
+                client.sendall(stream[at : at + size])
+                time.sleep(0.0005)
+            answers.add(received(client))
+    assert len(answers) == 1
+    (answer,) = answers
+    assert statuses(answer) == [200, 200, 200, 200, 404] + [200] * 7
+    assert b"POST /d  \r\n\r\nGET HTTP/1.1 200" in answer
+
+
+def test_a_head_with_bare_line_feeds_is_never_taken_for_another(echo: Running) -> None:
+    """What a parser may allow within a head must not move the end of one that is known."""
+    odd = b"POST /odd HTTP/1.1\nHost: localhost\nContent-Length: 6\n\nab\r\n\r\n"
+    for _ in range(2):
+        answer = echo.ask(odd + get("/next", "Connection: close"))
+        assert statuses(answer) in ([400], [200, 200])
+        if len(statuses(answer)) == 2:
+            assert b"POST /odd  ab\r\n\r\n" in answer
+
+
+def test_who_was_not_admitted_is_asked_again_each_time(echo: Running) -> None:
+    for _ in range(2):
+        answer = echo.ask(get("/nowhere") + get("/nowhere", "Connection: close"))
+        assert statuses(answer) == [404, 404]
+
+
 def test_more_pipelined_requests_than_allowed_wait(strict: Running) -> None:
     paths = [f"/later/{i % 2}" for i in range(9)]
     with strict.connect() as client:

@@ -11,7 +11,7 @@ from tfaas_nb.wire import protobuf
 ROW = "0a056e4a6574730a076a657450745f3012080000004000c0d7431a057474626172"
 SECOND_ROW = "0a056e4a6574730a076a657450745f30120800004040000080be1a057474626172"
 DATAFRAME = f"0a21{ROW}0a21{SECOND_ROW}"
-PREDICTIONS = "0a0d0a067369676e616c1546cd1a3f0a050a03716364"
+PREDICTIONS = "0a0d0a067369676e616c1546cd1a3f0a0a0a03716364150000003f"
 
 GOLDEN = {
     "Row": (
@@ -36,7 +36,7 @@ GOLDEN = {
         protobuf.Predictions(
             prediction=[
                 protobuf.Class(label="signal", probability=0.6046947),
-                protobuf.Class(label="qcd", probability=0.0),
+                protobuf.Class(label="qcd", probability=0.5),
             ]
         ),
     ),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 import resource
 from collections.abc import Callable
@@ -144,16 +145,92 @@ def test_a_json_answer_is_read(body: bytes) -> None:
 
 
 def test_predictions_are_the_bytes_of_protoc() -> None:
-    scores = np.array([[0.6046947, 0.0]], np.float32)
+    scores = np.array([[0.6046947, 0.5]], np.float32)
     assert tfaas.encode_predictions(scores, ["signal", "qcd"]).hex() == PREDICTIONS
     found = tfaas.decode_predictions(bytes.fromhex(PREDICTIONS))
-    assert found == [("signal", float(np.float32(0.6046947))), ("qcd", 0.0)]
+    assert found == [("signal", float(np.float32(0.6046947))), ("qcd", 0.5)]
 
 
 def test_without_labels_predictions_are_those_of_the_go_server() -> None:
     """It leaves the label empty; the bytes are protoc's."""
     scores = np.array([[0.6046947]], np.float32)
     assert tfaas.encode_predictions(scores, []).hex() == "0a051546cd1a3f"
+
+
+# --- what is remembered of earlier requests ---------------------------------------------
+
+AS_BEFORE = [
+    b'{"keys": ["a", "b"], "values": [1, 2]}',
+    b'{"keys": ["a", "b"], "values": [3, 4.5e0]}',
+    b'{"keys": ["a", "b"], "values": [3, 4], "model": "m"}',
+    b'{"model": "n", "keys": ["a", "b"], "values": [3, 4]}',
+    b'{"model": "n", "keys": ["a", "b"], "values": [3, 4], "model": "m"}',
+    b'{"keys": ["a", "b"], "values": [3, 4], "keys": ["b", "a"]}',
+    b'{"keys": ["a", "b"], "values": [[3, 4], [5, 6]]}',
+    b'{"keys": ["a", "b"], "values": [3, 4], "values": [5, 6]}',
+    b'{"values": [3, 4], "keys": ["a", "b"]}',
+    b'{"keys": ["\\"values\\"", "values"], "values": [3, 4]}',
+    b'{"keys": ["values", "b"], "values": [3, 4]}',
+    b'{"\\"values": 1, "keys": ["a"], "values": [3]}',
+    b'{"x": {"values": [1]}, "keys": ["a"], "values": [3]}',
+    b'{"records": [{"a": 1}], "values": [3]}',
+    b'{"keys": ["a"], "values": [3], "records": [{"a": 1}]}',
+    b'{"keys": ["a", 1], "values": [3, 4]}',
+    b'{"keys": ["a", "b"], "values": [3]}',
+    b'{"keys": ["a", "b"], "values": [3, true]}',
+    b'{"keys": ["a", "b"], "values": [3, null]}',
+    b'{"keys": ["a", "b"], "values": [3, NaN]}',
+    b'{"keys": ["a", "b"], "values": [3, "4"]}',
+    b'{"keys": ["a", "b"], "values": 3}',
+    b'{"keys": ["a", "b"], "values": [3, 4]',
+    b'{"keys": ["a", "b"], "values": [3, 4]} x',
+    b'{"keys": ["a", "b"], "values"',
+    b'{"keys": ["a", "b"], "model": 5, "values": [3, 4]}',
+]
+
+
+def told(read: Callable[[bytes], Any], body: bytes) -> Any:
+    try:
+        found = read(body)
+        return query(found.query() if isinstance(found, tfaas.Event) else found)
+    except TfaasError as error:
+        return type(error), str(error)
+
+
+@pytest.mark.parametrize("body", AS_BEFORE)
+def test_json_is_read_as_if_nothing_was_remembered(
+    body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [told(tfaas.read_json, body) for _ in range(2)]
+    monkeypatch.setattr(tfaas, "_read_known", lambda body: None)
+    assert found == [told(tfaas.read_json, body)] * 2
+
+
+def test_events_with_equal_keys_have_the_same_keys() -> None:
+    first, second = (tfaas.read_json(body) for body in (AS_BEFORE[0], AS_BEFORE[8]))
+    third = tfaas.read_row(protobuf.Row(key=["a", "b"], value=[1, 2]).SerializeToString())
+    assert first.keys is second.keys is third.keys  # type: ignore[union-attr]
+
+
+@given(tables(names), models, st.binary(max_size=3))
+def test_a_row_is_read_as_if_nothing_was_remembered(
+    sent: tuple[list[str], Floats], model: str | None, more: bytes
+) -> None:
+    keys, values = sent
+    reader = tfaas.RowReader()
+    bodies = [tfaas.encode_row(keys, event.tolist(), model) for event in values]
+    bodies += [body + more for body in bodies] + [body[:-1] for body in bodies]
+    for body in [*bodies, *bodies]:
+        assert told(reader, body) == told(tfaas.read_row, body)
+
+
+def test_a_row_with_its_parts_in_another_order_is_read() -> None:
+    parts = [protobuf.Row(key=["a", "b"]), protobuf.Row(value=[1, 2]), protobuf.Row(model="m")]
+    reader = tfaas.RowReader()
+    for order in itertools.permutations(part.SerializeToString() for part in parts):
+        for _ in range(2):
+            assert reader(b"".join(order)) == tfaas.read_row(b"".join(order))
+            assert reader(b"".join(order)).model == "m"
 
 
 # --- round trips ------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,12 +22,15 @@ import numpy.typing as npt
 
 from tfaas_nb.errors import ServerError, TfaasError
 from tfaas_nb.serving.service import Model
-from tfaas_nb.wire.tfaas import Event, Query
+from tfaas_nb.wire.tfaas import Event, Query, all_finite
 
 Floats = npt.NDArray[np.float32]
 
-#: Takes the scores of one event, shape (outputs,), or the error that it met.
-Deliver = Callable[[Floats | TfaasError], None]
+#: The answers to events, one each, from their scores of shape (events, outputs).
+Encode = Callable[[Floats, Model], Sequence[Any]]
+
+#: Takes the answer to one event, or the error that it met.
+Deliver = Callable[[Any], None]
 
 #: A model whose calls take longer than this, several times running, is called in a thread.
 _SLOW_SECONDS = 2e-3
@@ -41,9 +44,10 @@ _log = logging.getLogger("tfaas_nb")
 
 @dataclass(eq=False)
 class _Group:
-    """Events for one model under one order of keys, and who waits for them."""
+    """Events for one model under one order of keys, and who waits for them in which dialect."""
 
     model: Model
+    encode: Encode
     events: list[Event] = field(default_factory=list)
     waiting: list[Deliver] = field(default_factory=list)
 
@@ -63,23 +67,36 @@ class Batcher:
 
     def __init__(self, threads: Executor) -> None:
         self._threads = threads
-        self._groups: dict[tuple[Model, tuple[str, ...]], _Group] = {}
+        self._groups: dict[tuple[Model, int, Encode], _Group] = {}
         self._slow_calls: WeakKeyDictionary[Model, int] = WeakKeyDictionary()
         self._busy: set[Model] = set()
         self._scheduled = False
+        self._crowded = False  # whether events waited for each other in the last turn
 
-    def add(self, model: Model, event: Event, deliver: Deliver) -> None:
-        """Have an event scored; `deliver` is called once, soon."""
-        key = (model, event.keys)
+    def add(self, model: Model, event: Event, encode: Encode, deliver: Deliver) -> None:
+        """Have an event scored; `deliver` is called once, soon, with its answer or its error."""
+        # Not the keys themselves: to hash and compare dozens of strings costs as much as to
+        # score them.  The events of the group keep the tuple alive, so its id is its own.
+        key = (model, id(event.keys), encode)
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = _Group(model)
+            group = self._groups[key] = _Group(model, encode)
         elif len(group.events) >= _MOST_EVENTS:
             self._compute(group)
-            group = self._groups[key] = _Group(model)
+            group = self._groups[key] = _Group(model, encode)
         group.events.append(event)
         group.waiting.append(deliver)
+        if self._is_alone(model):
+            self._compute(self._groups.pop(key))
         self._schedule()
+
+    def _is_alone(self, model: Model) -> bool:
+        """Whether to compute an event at once: the first of a turn that follows a quiet one.
+
+        It costs a crowd no more than one small call a turn, and spares a lone client the way
+        round the loop.
+        """
+        return not (self._scheduled or self._crowded or self._is_slow(model))
 
     def _schedule(self) -> None:
         if not self._scheduled:
@@ -89,11 +106,16 @@ class Batcher:
     def _run(self) -> None:
         self._scheduled = False
         ready = [key for key in self._groups if key[0] not in self._busy]
-        for key in ready:
-            self._compute(self._groups.pop(key))
+        groups = [self._groups.pop(key) for key in ready]
+        self._crowded = sum(len(group.events) for group in groups) > 1
+        for group in groups:
+            self._compute(group)
+
+    def _is_slow(self, model: Model) -> bool:
+        return self._slow_calls.get(model, 0) >= _SLOW_CALLS
 
     def _compute(self, group: _Group) -> None:
-        if self._slow_calls.get(group.model, 0) >= _SLOW_CALLS:
+        if self._is_slow(group.model):
             self._run_in_thread(group)
         else:
             results, seconds = _timed(group)
@@ -124,12 +146,12 @@ class Batcher:
         future.add_done_callback(finished)
 
 
-def _timed(group: _Group) -> tuple[list[Floats | TfaasError], float]:
-    """Results and seconds taken; whatever goes wrong, everybody who waits gets an answer."""
+def _timed(group: _Group) -> tuple[Sequence[Any], float]:
+    """Answers and seconds taken; whatever goes wrong, everybody who waits gets an answer."""
     start = time.perf_counter()
-    results: list[Floats | TfaasError]
+    results: Sequence[Any]
     try:
-        results = _scores(group)
+        results = _answers(group)
     except Exception:
         _log.exception("model %s failed", group.model.stored.name)
         failure = ServerError("the server failed on this request; see its log")
@@ -137,37 +159,34 @@ def _timed(group: _Group) -> tuple[list[Floats | TfaasError], float]:
     return results, time.perf_counter() - start
 
 
-def _scores(group: _Group) -> list[Floats | TfaasError]:
-    """The result of each event; when not all can be computed together, each by itself."""
+def _answers(group: _Group) -> Sequence[Any]:
+    """The answer to each event; when not all can be computed together, each by itself."""
     model, events = group.model, group.events
     values = together(events)
     if values is not None:
         try:
-            return list(model.score(Query(None, events[0].keys, values, single=False)))
+            scores = model.score(Query(None, events[0].keys, values, single=False))
+            return group.encode(scores, model)
         except TfaasError as error:
             if len(events) == 1:
                 return [error]
-    return [_alone(model, event) for event in events]
+    return [_alone(group, event) for event in events]
 
 
 def together(events: list[Event]) -> Floats | None:
     """Values of events with the same keys, float32 (events, keys); None if any is not finite."""
-    with np.errstate(over="ignore"):
-        try:
-            values = np.array([event.values for event in events], dtype=np.float32)
-        except OverflowError:
-            return None
-    return values if np.isfinite(values).all() else None
+    joined = b"".join([event.values for event in events])
+    values: Floats = np.frombuffer(joined, "<f4").reshape(len(events), -1)
+    return values if all_finite(values) else None
 
 
-def _alone(model: Model, event: Event) -> Floats | TfaasError:
+def _alone(group: _Group, event: Event) -> Any:
     try:
-        scores: Floats = model.score(event.query())[0]
+        return group.encode(group.model.score(event.query()), group.model)[0]
     except TfaasError as error:
         return error
-    return scores
 
 
-def _deliver(group: _Group, results: list[Floats | TfaasError]) -> None:
+def _deliver(group: _Group, results: Sequence[Any]) -> None:
     for deliver, result in zip(group.waiting, results, strict=True):
         deliver(result)

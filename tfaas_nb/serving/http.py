@@ -16,7 +16,7 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote
 
 import httptools
@@ -32,6 +32,7 @@ from tfaas_nb.errors import (
 from tfaas_nb.serving.messages import Done, Head, Request, Response
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_CLOSE = b"connection: close\r\n"
 _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in http.HTTPStatus}
 
 #: Connections that may wait to be accepted.
@@ -41,6 +42,13 @@ BACKLOG = 2048
 _MOST_REFUSED = 64 * 1024
 _LINGER = 2.0
 _SWEEP = 1.0
+
+#: Heads that are remembered, their length, and that of the bodies that follow.
+_MOST_KNOWN = 1024
+_MOST_KNOWN_HEAD = 4096
+_MOST_KNOWN_BODY = 64 * 1024
+#: Headers that ask more of the connection than an answer, or are of one request only.
+_PASSING = {b"expect", b"transfer-encoding", b"upgrade", b"x-request-id"}
 
 _log = logging.getLogger("tfaas_nb")
 
@@ -131,9 +139,10 @@ async def serve(
     """
     limits = limits or Limits()
     open_now: set[Connection] = set()
+    known, heads = KnownHeads(), ResponseHeads(server)
     loop = asyncio.get_running_loop()
     accepting = await loop.create_server(
-        lambda: Connection(application, limits, open_now, server),
+        lambda: Connection(application, limits, open_now, known, heads),
         sock=listening,
         backlog=BACKLOG,
     )
@@ -165,15 +174,22 @@ class Connection(asyncio.Protocol):
         What the client may take.
     open_now : set of Connection
         All that are open; this one enters and leaves by itself.
-    server : str
-        Value of the ``Server`` header.
+    known : KnownHeads
+        Heads of requests that the application admitted before.
+    heads : ResponseHeads
+        Makes the heads of answers.
     """
 
     def __init__(
-        self, application: Application, limits: Limits, open_now: set[Connection], server: str
+        self,
+        application: Application,
+        limits: Limits,
+        open_now: set[Connection],
+        known: KnownHeads,
+        heads: ResponseHeads,
     ) -> None:
         self._application, self._limits, self._open_now = application, limits, open_now
-        self._fixed = f"server: {server}\r\nx-content-type-options: nosniff\r\n".encode()
+        self._known, self._heads = known, heads
         self._parser = httptools.HttpRequestParser(self)
         self._loop = asyncio.get_running_loop()
         self._transport: Any = None
@@ -190,6 +206,8 @@ class Connection(asyncio.Protocol):
         """Be ready for the next request."""
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
+        self._header_lines = 0
+        self._raw = b""  # the head as it was sent, if it came in one piece
         self._size = 0
         self._body: list[bytes] = []
         self._head: Head | None = None
@@ -215,6 +233,11 @@ class Connection(asyncio.Protocol):
         """Parse what came; complete requests are answered from within."""
         if self._deaf:
             return
+        if not self._asking:
+            data = self._answer_known(data)
+            if not data:
+                return
+            self._raw = head_of(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -224,6 +247,23 @@ class Connection(asyncio.Protocol):
             self._give_up(_told(error.__context__ or error.__cause__))
         except httptools.HttpParserError as error:
             self._give_up(RequestError(f"the request is not HTTP/1.1: {error}"))
+
+    def _answer_known(self, data: bytes) -> bytes:
+        """Answer whole requests whose heads are known; returns what is left to parse."""
+        while data:
+            head = head_of(data)
+            found = self._known.get(head)
+            size = len(head) + found.length if found else 0
+            if found is None or len(data) < size or self._last:
+                break
+            self._deadline = self._loop.time() + self._limits.idle_seconds
+            answer = _Answer(self, True, found.with_body)
+            self._answers.append(answer)
+            found.call.answer(Request(found.head, data[len(head) : size]), answer.done)
+            data = data[size:]
+        if len(self._answers) >= self._limits.pipelined:
+            self._read_or_pause()
+        return data
 
     def eof_received(self) -> bool:
         """Keep a half-open connection until what was asked is answered."""
@@ -276,6 +316,7 @@ class Connection(asyncio.Protocol):
         if name == b"host" and name in self._headers:
             raise RequestError("the request has two Host headers")
         self._headers[name] = value
+        self._header_lines += 1
         self._count(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
@@ -288,11 +329,21 @@ class Connection(asyncio.Protocol):
             _check_length(self._headers, self._call.most_bytes)
         except TfaasError as error:
             self._refusal = error
+        else:
+            self._remember(self._head, self._call)
         waits = self._headers.get(b"expect", b"").lower() == b"100-continue"
         if waits and self._refusal:
             raise self._refusal
         if waits:
             self._transport.write(_CONTINUE)
+
+    def _remember(self, head: Head, call: Call) -> None:
+        length = self._headers.get(b"content-length", b"0")
+        plain = not self._headers.keys() & _PASSING and self._parser.should_keep_alive()
+        # What the parser took for the head is what stands before the first empty line.
+        is_whole = self._raw.count(b"\n") == self._raw.count(b"\r\n") == self._header_lines + 2
+        if plain and is_whole and length.isdigit() and int(length) <= _MOST_KNOWN_BODY:
+            self._known.add(self._raw, KnownHead(head, call, int(length), head.method != "HEAD"))
 
     def on_body(self, part: bytes) -> None:
         """Take a part of the body."""
@@ -342,22 +393,8 @@ class Connection(asyncio.Protocol):
             self._read_or_pause()
 
     def _bytes(self, answer: _Answer, response: Response) -> bytes:
-        body = response.body
-        extra = b"".join(f"{name}: {value}\r\n".encode() for name, value in response.headers)
-        return b"".join(
-            (
-                _STATUS_LINES[response.status],
-                self._fixed,
-                b"content-type: ",
-                response.content_type.encode(),
-                b"\r\ncontent-length: ",
-                str(len(body)).encode(),
-                b"\r\n",
-                extra,
-                b"\r\n" if answer.keep else b"connection: close\r\n\r\n",
-                body if answer.with_body else b"",
-            )
-        )
+        head = self._heads.of(response, answer.keep)
+        return head + response.body if answer.with_body else head
 
     def _give_up(self, error: TfaasError) -> None:
         """Tell the error after what was asked before it, and close.
@@ -406,6 +443,67 @@ class _Answer:
     def done(self, response: Response) -> None:
         self.response = response
         self._connection.flush()
+
+
+class KnownHead(NamedTuple):
+    """A request's head that was parsed and admitted, and the length of its body."""
+
+    head: Head
+    call: Call
+    length: int
+    with_body: bool
+
+
+class KnownHeads:
+    """Heads of admitted requests by their bytes.
+
+    A client's requests all have the same few heads, and what a head means, and who may ask
+    with it, depends on nothing but its bytes.  So it is parsed and checked once.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[bytes, KnownHead] = {}
+        self.get = self._found.get
+
+    def add(self, raw: bytes, known: KnownHead) -> None:
+        """Remember a head; when there are too many, all are forgotten."""
+        if len(self._found) >= _MOST_KNOWN:
+            self._found.clear()
+        self._found[raw] = known
+
+
+def head_of(data: bytes) -> bytes:
+    """Up to and with the first empty line; empty if there is none or it is far."""
+    end = data.find(b"\r\n\r\n", 0, _MOST_KNOWN_HEAD)
+    return data[: end + 4] if end > 0 else b""
+
+
+class ResponseHeads:
+    """Status line and headers of answers.
+
+    Parameters
+    ----------
+    server : str
+        Value of the ``Server`` header.
+    """
+
+    def __init__(self, server: str) -> None:
+        self._fixed = f"server: {server}\r\nx-content-type-options: nosniff\r\n".encode()
+        self._made: dict[tuple[int, str, bool], bytes] = {}
+
+    def of(self, response: Response, keep: bool) -> bytes:
+        """The head of an answer, with the empty line that ends it."""
+        key = (response.status, response.content_type, keep)
+        begin = self._made.get(key)
+        if begin is None:
+            begin = self._made[key] = self._begin(*key)
+        for name, value in response.headers:
+            begin += f"{name}: {value}\r\n".encode()
+        return b"%bcontent-length: %d\r\n\r\n" % (begin, len(response.body))
+
+    def _begin(self, status: int, content_type: str, keep: bool) -> bytes:
+        kind = f"content-type: {content_type}\r\n".encode()
+        return _STATUS_LINES[status] + self._fixed + kind + (b"" if keep else _CLOSE)
 
 
 def _head(method: bytes, url: bytes, headers: dict[bytes, bytes]) -> Head:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from tfaas_nb.errors import TfaasError
-from tfaas_nb.serving.batching import Batcher
+from tfaas_nb.serving.batching import Batcher, Encode
 from tfaas_nb.serving.http import Call
 from tfaas_nb.serving.messages import Done, Request, Response
 from tfaas_nb.serving.routes import MOST_BYTES
@@ -22,8 +22,25 @@ INLINE_BYTES = 32 * 1024
 #: Content type of an Arrow IPC stream.
 ARROW = "application/vnd.apache.arrow.stream"
 
-_Read = Callable[[bytes], Event | Query]
-_Encode = Callable[[Any, bool, Model], Response]
+
+class Dialect(NamedTuple):
+    """How requests are read and answers written.
+
+    Attributes
+    ----------
+    read : callable
+        The event or events in a body.
+    write : callable
+        One answer from scores of shape (events, outputs), whether they are those of an event
+        that was sent as such, and the model.
+    write_each : callable
+        The answers to single events from their scores of shape (events, outputs) and the model;
+        None where events are never sent alone.
+    """
+
+    read: Callable[[bytes], Event | Query]
+    write: Callable[[Any, bool, Model], Response]
+    write_each: Encode | None = None
 
 
 class Predictions:
@@ -44,61 +61,39 @@ class Predictions:
 
     def calls(self) -> dict[str, Call]:
         """Path → what answers its POSTs; TFaaS's longer paths are second names."""
-        dialects: dict[str, tuple[_Read, _Encode]] = {
-            "json": (tfaas.read_json, _json_scores),
-            "proto": (tfaas.read_row, _predictions),
-            "dataframe": (tfaas.decode_dataframe, _predictions),
-            "npy": (functools.partial(tfaas.decode_npy, model=None), _npy_scores),
-            "arrow": (_read_arrow, _arrow_scores),
-        }
         return {
-            path: Call(MOST_BYTES, functools.partial(self._predict, read, encode))
-            for name, (read, encode) in dialects.items()
+            path: Call(MOST_BYTES, functools.partial(self._predict, dialect))
+            for name, dialect in _dialects().items()
             for path in (f"/{name}", f"/predict/{name}")
         }
 
-    def _predict(self, read: _Read, encode: _Encode, request: Request, done: Done) -> None:
+    def _predict(self, dialect: Dialect, request: Request, done: Done) -> None:
         """A lone event joins the next batch; what may take longer is worked on in a thread."""
         if len(request.body) > INLINE_BYTES:
-            self._work.in_thread(
-                functools.partial(self._read_and_score, read, encode), request, done
-            )
+            answer = functools.partial(self._read_and_score, dialect)
+            self._work.in_thread(answer, request, done)
             return
         try:
-            found = read(request.body)
+            found = dialect.read(request.body)
             model = self._service.loaded(found.model or _asked(request))
-            if model is None or not isinstance(found, Event):
-                self._work.in_thread(functools.partial(self._score, found, encode), request, done)
-                return
-            deliver = functools.partial(self._deliver, encode, model, request, done)
-            self._batches.add(model, found, deliver)
+            if model is None or dialect.write_each is None or not isinstance(found, Event):
+                self._work.in_thread(functools.partial(self._score, dialect, found), request, done)
+            else:
+                finish = functools.partial(self._finish, done)
+                self._batches.add(model, found, dialect.write_each, finish)
         except Exception as error:
             done(self._work.failed(request, error))
 
-    def _deliver(
-        self,
-        encode: _Encode,
-        model: Model,
-        request: Request,
-        done: Done,
-        result: Any,
-    ) -> None:
-        if isinstance(result, TfaasError):
-            response = self._work.refuse(result)
-        else:
-            try:
-                response = encode(result[None], True, model)
-            except Exception as error:  # it must not cost the others of the batch their answers
-                response = self._work.failed(request, error)
-        done(response)
+    def _finish(self, done: Done, result: Response | TfaasError) -> None:
+        done(self._work.refuse(result) if isinstance(result, TfaasError) else result)
 
-    def _read_and_score(self, read: _Read, encode: _Encode, request: Request) -> Response:
-        return self._score(read(request.body), encode, request)
+    def _read_and_score(self, dialect: Dialect, request: Request) -> Response:
+        return self._score(dialect, dialect.read(request.body), request)
 
-    def _score(self, found: Event | Query, encode: _Encode, request: Request) -> Response:
+    def _score(self, dialect: Dialect, found: Event | Query, request: Request) -> Response:
         query = found.query() if isinstance(found, Event) else found
         model = self._service.model(query.model or _asked(request))
-        return encode(model.score(query), query.single, model)
+        return dialect.write(model.score(query), query.single, model)
 
 
 def _asked(request: Request) -> str | None:
@@ -106,12 +101,32 @@ def _asked(request: Request) -> str | None:
     return request.head.option("model") if request.head.query else None
 
 
+def _dialects() -> dict[str, Dialect]:
+    read_npy = functools.partial(tfaas.decode_npy, model=None)
+    return {
+        "json": Dialect(tfaas.read_json, _json_scores, _each_json),
+        "proto": Dialect(tfaas.RowReader(), _predictions, _each_predictions),
+        "dataframe": Dialect(tfaas.decode_dataframe, _predictions),
+        "npy": Dialect(read_npy, _npy_scores),
+        "arrow": Dialect(_read_arrow, _arrow_scores),
+    }
+
+
 def _json_scores(scores: Any, single: bool, model: Model) -> Response:
     return Response(tfaas.encode_scores_json(scores, single))
 
 
+def _each_json(scores: Any, model: Model) -> list[Response]:
+    return [Response(answer) for answer in tfaas.encode_each_json(scores)]
+
+
 def _predictions(scores: Any, single: bool, model: Model) -> Response:
     return Response(tfaas.encode_predictions(scores, model.labels), PROTOBUF)
+
+
+def _each_predictions(scores: Any, model: Model) -> list[Response]:
+    answers = tfaas.encode_each_predictions(scores, model.labels)
+    return [Response(answer, PROTOBUF) for answer in answers]
 
 
 def _read_arrow(body: bytes) -> Query:
