@@ -23,12 +23,15 @@ MOST = 1000
 class Echo:
     """Answers with method, path, query and body; `/later/N` after N tenths of a second."""
 
+    def __init__(self, most: int) -> None:
+        self.most = most
+
     def admit(self, head: Head) -> Call:
         if head.path == "/nowhere":
             raise RouteNotFound("nothing here")
         if head.path == "/broken":
             raise ZeroDivisionError
-        return Call(MOST, self.answer)
+        return Call(self.most, self.answer)
 
     def answer(self, request: Request, done: Done) -> None:
         head = request.head
@@ -79,14 +82,14 @@ def statuses(answer: bytes) -> list[int]:
 
 
 @contextlib.contextmanager
-def running(limits: Limits, grace: float = 1.0) -> Iterator[Running]:
+def running(limits: Limits, grace: float = 1.0, most: int = MOST) -> Iterator[Running]:
     listening = socket.create_server(("127.0.0.1", 0))
     ready, stop = threading.Event(), threading.Event()
 
     async def main() -> None:
         ends = asyncio.Event()
         asyncio.get_running_loop().run_in_executor(None, lambda: (stop.wait(), loop_end(ends)))
-        await http.serve(Echo(), listening, ends, ready.set, "echo", limits, grace)
+        await http.serve(Echo(most), listening, ends, ready.set, "echo", limits, grace)
 
     loops: list[asyncio.AbstractEventLoop] = []
 
@@ -215,6 +218,49 @@ def test_who_was_not_admitted_is_asked_again_each_time(echo: Running) -> None:
     for _ in range(2):
         answer = echo.ask(get("/nowhere") + get("/nowhere", "Connection: close"))
         assert statuses(answer) == [404, 404]
+
+
+LARGE = 3_000_000
+
+
+@pytest.fixture(scope="module")
+def wide() -> Iterator[Running]:
+    with running(Limits(head_seconds=1.0), most=LARGE) as server:
+        yield server
+
+
+def test_a_large_body_is_received_whole(wide: Running) -> None:
+    """It bypasses the parser; what follows on the connection does not."""
+    body = "".join(map(str, range(400_000)))
+    large = get("/large-body", f"Content-Length: {len(body)}", method="POST", body=body)
+    answer = wide.ask(get("/1") + large + get("/2") + large + get("/3", "Connection: close"))
+    assert statuses(answer) == [200] * 5
+    assert answer.count(b"POST /large-body  " + body.encode()) == 2
+    assert answer.endswith(b"GET /3  ")
+
+
+def test_the_last_request_may_have_a_large_body(wide: Running) -> None:
+    body = "x" * LARGE
+    headers = (f"Content-Length: {len(body)}", "Connection: close", "Expect: 100-continue")
+    answer = wide.ask(get("/last", *headers, method="POST", body=body))
+    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b"POST /last  " + body.encode())
+
+
+def test_a_large_body_that_is_not_sent_is_not_waited_for(wide: Running) -> None:
+    part = "x" * 1000
+    start = time.monotonic()
+    assert wide.ask(get("/", f"Content-Length: {LARGE}", method="POST", body=part)) == b""
+    assert time.monotonic() - start < 8
+    with wide.connect() as client:
+        client.sendall(get("/", f"Content-Length: {LARGE}", method="POST", body=part))
+        client.shutdown(socket.SHUT_WR)
+        assert received(client) == b""
+
+
+def test_a_large_body_over_the_limit_is_refused(wide: Running) -> None:
+    answer = wide.ask(get("/", f"Content-Length: {LARGE + 1}", "Connection: close", method="POST"))
+    assert b"has 3000001 bytes, more than 3000000" in answer or answer == b""
 
 
 def test_more_pipelined_requests_than_allowed_wait(strict: Running) -> None:

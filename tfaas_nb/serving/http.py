@@ -29,6 +29,7 @@ from tfaas_nb.errors import (
     TfaasError,
     TooLarge,
 )
+from tfaas_nb.serving.large_body import LargeBody
 from tfaas_nb.serving.messages import Done, Head, Request, Response
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -47,6 +48,8 @@ _SWEEP = 1.0
 _MOST_KNOWN = 1024
 _MOST_KNOWN_HEAD = 4096
 _MOST_KNOWN_BODY = 64 * 1024
+#: A body of which more than this is to come is received without the parser.
+_LARGE_BODY = 256 * 1024
 #: Headers that ask more of the connection than an answer, or are of one request only.
 _PASSING = {b"expect", b"transfer-encoding", b"upgrade", b"x-request-id"}
 
@@ -240,6 +243,8 @@ class Connection(asyncio.Protocol):
             self._raw = head_of(data)
         try:
             self._parser.feed_data(data)
+            if self._call and not self._refusal:
+                self._receive_if_large(self._call)
         except httptools.HttpParserUpgrade:
             self._deaf = True  # what follows would not be HTTP
             self.flush()
@@ -358,11 +363,15 @@ class Connection(asyncio.Protocol):
         self._body.append(part)
 
     def on_message_complete(self) -> None:
-        """Hand the request over; answers are written in the order of their requests."""
+        """Hand the request over."""
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._complete(body, self._parser.should_keep_alive())
+
+    def _complete(self, body: bytes, keep: bool) -> None:
+        """Have a request answered; answers are written in the order of their requests."""
         head, call, refusal = self._head, self._call, self._refusal
         assert head is not None
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        keep = self._parser.should_keep_alive() and not self._last
+        keep = keep and not self._last
         answer = _Answer(self, keep, with_body=head.method != "HEAD")
         self._answers.append(answer)
         self._deaf, self._asking = not keep, False
@@ -373,6 +382,31 @@ class Connection(asyncio.Protocol):
         else:
             call.answer(Request(head, body), answer.done)
         self._read_or_pause()
+
+    def _receive_if_large(self, call: Call) -> None:
+        """Have the rest of a large body of known length received straight into its place."""
+        length = self._headers.get(b"content-length", b"")
+        if not length.isdigit() or int(length) - self._size < _LARGE_BODY:
+            return
+        keep = self._parser.should_keep_alive()
+        self._parser = httptools.HttpRequestParser(self)  # the other one waits for the body
+
+        def received(size: int) -> None:
+            self._deadline += size / self._limits.body_bytes_per_second
+
+        def whole(body: bytes) -> None:
+            self._read_by(self)
+            self._complete(body, keep)
+
+        begun = b"".join(self._body)
+        self._read_by(LargeBody(self, begun, int(length), received, whole))
+
+    def _read_by(self, protocol: asyncio.BaseProtocol) -> None:
+        if self._reading:  # how to read is settled when reading starts
+            self._transport.pause_reading()
+        self._transport.set_protocol(protocol)
+        if self._reading:
+            self._transport.resume_reading()
 
     # --- answers --------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ import orjson
 
 from tfaas_nb.errors import FeatureError, RequestError
 from tfaas_nb.wire.json_body import json_object
-from tfaas_nb.wire.tfaas import Floats, check_finite
+from tfaas_nb.wire.tfaas import Floats, all_finite, check_finite
 
 JSON = "application/json"
 BINARY = "application/octet-stream"
@@ -317,7 +317,7 @@ def matrix(numbers: list[Any], shape: tuple[int, int], keys: tuple[str, ...]) ->
 
 
 def _finite(values: Floats, keys: tuple[str, ...]) -> Floats:
-    if np.isfinite(values).all():
+    if all_finite(values):
         return values
     return check_finite(keys or [f"column {i}" for i in range(values.shape[1])], values)
 

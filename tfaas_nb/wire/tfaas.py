@@ -408,11 +408,33 @@ def decode_npy(body: bytes, model: str | None) -> Query:
 
 
 def _array(body: bytes, what: str) -> npt.NDArray[Any]:
+    """The array in a ``.npy`` file, a view of its bytes.
+
+    `numpy.lib.format.read_array` would copy it in pieces, field by field.
+    """
+    stream = io.BytesIO(body)
     try:
-        # Not numpy.load: that would also open zip archives.
-        return npy.read_array(io.BytesIO(body), allow_pickle=False, max_header_size=_MOST_HEADER)
+        shape, fortran_order, dtype = _array_header(stream)
+        if min(shape, default=0) < 0:
+            raise ValueError(f"its shape is {shape}")
+        array = np.frombuffer(body, dtype, math.prod(shape), stream.tell())
     except Exception as error:  # the header is a Python literal: it fails in a dozen ways
         raise RequestError(f"the {what} is not a .npy array: {error}") from error
+    left = len(body) - stream.tell() - array.nbytes
+    if left:
+        raise RequestError(f"{left} bytes are left after the .npy array")
+    return array.reshape(shape, order="F" if fortran_order else "C")
+
+
+def _array_header(stream: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = npy.read_magic(stream)
+    if version == (1, 0):
+        return npy.read_array_header_1_0(stream, max_header_size=_MOST_HEADER)
+    found = npy.read_array_header_2_0(stream, max_header_size=_MOST_HEADER)
+    shape, fortran_order, dtype = found
+    if version == (3, 0) and dtype.names:  # 2.0 in UTF-8; NumPy has no public reader for it
+        dtype.names = tuple(name.encode("latin-1").decode() for name in dtype.names)
+    return shape, fortran_order, dtype
 
 
 def named_floats(names: Sequence[str]) -> np.dtype[Any]:
