@@ -444,11 +444,15 @@ def named_floats(names: Sequence[str]) -> np.dtype[Any]:
 
 def encode_npy(keys: Sequence[str], values: Floats) -> bytes:
     """A ``.npy`` request for events of shape (events, keys)."""
-    stream = io.BytesIO()
-    rows = np.ascontiguousarray(values, dtype="<f4").view(named_floats(keys))
-    # The version whose header has room for many names and for any letter.
-    npy.write_array(stream, rows.reshape(-1), version=(3, 0), allow_pickle=False)
-    return stream.getvalue()
+    rows = np.ascontiguousarray(values, dtype="<f4").view(named_floats(keys)).reshape(-1)
+    header = io.BytesIO()
+    # Versions whose header has room for many names; the last also for any letter.
+    try:
+        npy.write_array_header_2_0(header, npy.header_data_from_array_1_0(rows))
+    except UnicodeEncodeError:
+        npy.write_array(header, rows, version=(3, 0), allow_pickle=False)
+        return header.getvalue()
+    return b"".join((header.getvalue(), rows.view(np.uint8).data))
 
 
 def encode_json(keys: Sequence[str], values: Floats, model: str | None = None) -> bytes:
