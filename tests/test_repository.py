@@ -131,8 +131,10 @@ def test_a_deleted_model_is_gone_with_all_its_versions(
     repository.store(small.renamed("other"))
     repository.delete("sum")
     assert [stored.name for stored in repository.models()] == ["other"]
-    assert not (repository.directory / "sum").exists()
-    assert repository.store(small).version == 1
+    left = [path.name for path in (repository.directory / "sum").rglob("*") if path.is_file()]
+    assert left, "the numbers given must be remembered"
+    assert all(name.startswith(".deleted") for name in left)
+    assert repository.store(small).version == 3, "a number is never given again"
 
 
 def test_what_killed_uploads_left_is_removed_later(repository: Repository, bundle: Bundle) -> None:

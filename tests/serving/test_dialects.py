@@ -105,7 +105,9 @@ def test_triton_is_told_what_is_wrong(client: Any, X: Any) -> None:
     narrow.set_data_from_numpy(np.ascontiguousarray(X[:, :41]))
     with pytest.raises(InferenceServerException, match="takes 42 values, 41 were sent"):
         client.infer("ttbar", [narrow])
-    with pytest.raises(InferenceServerException, match="version 9 of 'ttbar' is not served"):
+    with pytest.raises(
+        InferenceServerException, match=r"there is no version 9 of 'ttbar'; there are \[1\]"
+    ):
         client.get_model_metadata("ttbar", "9")
 
 
