@@ -129,7 +129,7 @@ class Service:
         self._named: dict[str, Model] = {}
         self._former: dict[str, Model] = {}
         self._stamp: object = None
-        self._changes = 0
+        self._changes = self._swept = 0
         self._uses = itertools.count(1)
         self._lock = threading.RLock()
 
@@ -345,6 +345,7 @@ class Service:
     # --- references ---------------------------------------------------------------------
 
     def _find(self, text: str) -> Model:
+        self._sweep()
         for last in range(_MOST_TRIES, 0, -1):
             changes = self._changes
             stored = self._served(text)
@@ -382,6 +383,20 @@ class Service:
             self._keep_referenced()
         return model
 
+    def _sweep(self) -> None:
+        """Let go what was deleted or unloaded by another process, once after a change."""
+        with self._lock:
+            if self._swept == self._changes:
+                return
+            self._swept = self._changes
+            models = set(self._former.values())
+        for model in models:
+            name = model.stored.name
+            if not self.repository.is_stored(model.stored) or self.repository.is_unloaded(name):
+                self._forget(model)
+        with self._lock:
+            self._keep_referenced()
+
     def _load(self, text: str, stored: Stored) -> Model:
         from tfaas_nb.engines.frozen import FrozenEngine
 
@@ -411,7 +426,7 @@ class Service:
             self._keep_referenced()
 
     def _forget(self, model: Model) -> None:
-        """A model leaves memory for others."""
+        """No reference means a model any more."""
         with self._lock:
             for references in (self._named, self._former):
                 for text in [text for text, named in references.items() if named is model]:
