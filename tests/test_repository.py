@@ -43,37 +43,45 @@ for kill in range(int(times)):
     os.waitpid(child, 0)
 """
 
-#: A process that stores, labels and deletes versions at random, and tells what it was told.
+#: A process whose children store, label and delete versions at random and say what they did.
 CHANGE = """
-import random, sys
+import os, random, sys
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.errors import BundleError, ModelNotFound
 from tfaas_nb.repository import Repository
-archive, directory, seed = sys.argv[1:]
+archive, directory, children = sys.argv[1:]
 bundle = Bundle.load(archive)
+bundle.files()
 repository = Repository(directory)
-choose = random.Random(int(seed))
-def tell(*words):
-    print(*words, flush=True)
-for _ in range(60):
+
+def change(own, choose):
     try:
-        versions = [stored.version for stored in repository.versions("sum")]
+        versions = [stored.version for stored in repository.versions("sum")][-3:]
     except ModelNotFound:
         versions = []
     act = choose.choice(["store", "label", "label", "delete", "delete"]) if versions else "store"
-    version = choose.choice(versions[-3:]) if versions else 0
+    version = choose.choice(versions) if versions else 0
     try:
         if act == "store":
-            tell("stored", repository.store(bundle).version)
-        elif act == "label":
-            tell("labelled", repository.label("sum", "of-" + seed, version).version)
-        else:
-            repository.delete(f"sum/versions/{version}")
-            tell("deleted", version)
+            return "stored", repository.store(bundle).version
+        if act == "label":
+            return "labelled", repository.label("sum", own, version).version
+        repository.delete(f"sum/versions/{version}")
+        return "deleted", version
     except ModelNotFound:
-        tell("gone", version)
+        return "gone", version
     except BundleError:
-        tell("refused", version)
+        return "refused", version
+
+for child in range(int(children)):
+    if not os.fork():
+        own, choose = f"of-{child}", random.Random(child)
+        for _ in range(30):
+            act, version = change(own, choose)
+            os.write(1, f"{own} {act} {version}\\n".encode())
+        os._exit(0)
+for child in range(int(children)):
+    assert os.wait()[1] == 0
 """
 
 
@@ -615,13 +623,14 @@ def test_processes_that_change_one_model_agree_in_the_end(
     repository: Repository, small: Bundle
 ) -> None:
     """Numbers are given once; what is labelled is there, what was deleted is not."""
-    processes = {f"of-{i}": start(CHANGE, small, repository.directory, i) for i in range(1, 5)}
-    told = {label: process.communicate(timeout=120) for label, process in processes.items()}
-    assert not any(errors for _, errors in told.values()), told
-    acts = {
-        label: [(act, int(version)) for act, version in map(str.split, printed.splitlines())]
-        for label, (printed, _) in told.items()
-    }
+    process = start(CHANGE, small, repository.directory, 4)
+    printed, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    acts: dict[str, list[tuple[str, int]]] = {}
+    for line in printed.splitlines():
+        own, act, version = line.split()
+        acts.setdefault(own, []).append((act, int(version)))
+    assert {len(done) for done in acts.values()} == {30}
     every = [act for done in acts.values() for act in done]
     stored = [version for act, version in every if act == "stored"]
     deleted = {version for act, version in every if act == "deleted"}
@@ -635,8 +644,8 @@ def test_processes_that_change_one_model_agree_in_the_end(
         last = [(act, version) for act, version in done if act in ("labelled", "gone")][-1:]
         if last and last[0][0] == "labelled":
             assert found[label] == last[0][1]
-    for version in repository.versions("sum"):
-        assert repository.load(version).files() == small.files()
+    for kept in repository.versions("sum"):
+        assert repository.load(kept).files() == small.files()
     assert not list((repository.directory / ".incoming").iterdir())
 
 

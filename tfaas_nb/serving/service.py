@@ -157,11 +157,12 @@ class Service:
         if stamp == self._stamp:
             return
         with self._lock:
-            # Taken before the references are looked up again, so that no change is missed.
-            self._stamp = stamp
             self._changes += 1
             self._former.update(self._named)
             self._named = {}
+            # Read before the references are looked up again, so that no change is missed; set
+            # last, so that nobody takes for looked at what is not forgotten yet.
+            self._stamp = stamp
 
     def loaded(self, reference: str | None) -> Model | None:
         """A model that is in memory (by default the last uploaded one), else None.
@@ -346,15 +347,15 @@ class Service:
 
     def _find(self, text: str) -> Model:
         self._sweep()
-        for last in range(_MOST_TRIES, 0, -1):
+        tries = itertools.count(1)
+        while True:
             changes = self._changes
             stored = self._served(text)
             try:
                 return self._name(text, stored, changes)
             except RepositoryError:
-                if last == 1 or self.repository.is_stored(stored):
+                if self.repository.is_stored(stored) or next(tries) == _MOST_TRIES:
                     raise
-        raise AssertionError("not reached")
 
     def _served(self, text: str) -> Stored:
         """What a reference means on disk now."""
