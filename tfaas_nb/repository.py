@@ -88,6 +88,7 @@ class Repository:
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.directory = Path(directory)
+        self._changed = self.directory / _CHANGED
 
     # --- what is there ------------------------------------------------------------------
 
@@ -181,7 +182,7 @@ class Repository:
         One `os.stat`.  On a network file system, changes made by other machines are seen as
         late as this machine's cache of file attributes allows.
         """
-        return _stamp_of(self.directory / _CHANGED)
+        return _stamp_of(self._changed)
 
     # --- reading ------------------------------------------------------------------------
 
@@ -523,7 +524,7 @@ class Repository:
         written = incoming / uuid.uuid4().hex
         written.write_bytes(b"." * secrets.randbelow(_STAMP_BYTES))
         os.utime(written, ns=(now, now))
-        written.replace(self.directory / _CHANGED)
+        written.replace(self._changed)
 
     def _sweep(self) -> None:
         """Remove what uploads left that were killed; the age spares those still being written."""
