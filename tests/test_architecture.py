@@ -18,6 +18,8 @@ FLOORS = {
     "errors": 0,
     "table": 0,
     "operations": 0,
+    "reference": 0,
+    "durable": 0,
     "backend": 1,
     "features": 1,
     "wire": 2,

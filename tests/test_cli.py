@@ -15,8 +15,9 @@ import requests
 from tests.command import COMMAND
 from tests.graphs import serialized, weighted_sum
 from tfaas_nb.bundle import Bundle
-from tfaas_nb.cli import TOKEN_VARIABLE, main
+from tfaas_nb.cli import TOKEN_VARIABLE, _parser, main
 from tfaas_nb.repository import Repository
+from tfaas_nb.serving.service import DEFAULT_MEMORY
 
 Start = Callable[..., "Serving"]
 
@@ -211,3 +212,22 @@ def test_every_command_explains_itself(
         main([*command, "--help"])
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith(" ".join(["usage: tfaas-nb", *command]))
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("500", 500), ("1KB", 1024), ("1.5 mb", 3 << 19), ("2G", 2 << 30), ("1TiB", 1 << 40)],
+)
+def test_a_size_is_read(text: str, size: int) -> None:
+    assert _parser().parse_args(["serve", "--memory", text]).memory == size
+
+
+@pytest.mark.parametrize("text", ["", "much", "-1GB", "0", "1XB", "1e9", "GB"])
+def test_what_is_no_size_is_told(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["serve", f"--memory={text}"])
+    assert "is no size: write for instance 500MB or 2GB" in capsys.readouterr().err
+
+
+def test_a_gigabyte_is_kept_in_memory() -> None:
+    assert _parser().parse_args(["serve"]).memory == DEFAULT_MEMORY

@@ -20,6 +20,7 @@ from tfaas_nb.classifier import Classifier
 from tfaas_nb.client import Client
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import (
+    BundleError,
     FeatureError,
     Forbidden,
     GraphError,
@@ -199,10 +200,9 @@ def test_models_show_themselves(client: Client) -> None:
 
 def test_params_are_those_of_the_bundle(client: Client, bundle: Bundle) -> None:
     found = client.params("ttbar")
-    assert found | {"version": 1, "uploaded": 0} == bundle.params.to_values() | {
-        "version": 1,
-        "uploaded": 0,
-    }
+    assert found.pop("uploaded")
+    told = {"version": 1, "versions": [1], "version_labels": {}}
+    assert found == bundle.params.to_values() | told
     assert [m["name"] for m in client.describe_models()] == ["sum", "ttbar"]
 
 
@@ -229,6 +229,58 @@ def test_a_refused_upload_raises_what_the_server_raised(client: Client) -> None:
     broken = serialized(lambda tf: tf.reduce_sum(placeholder(tf), name="y"))
     with pytest.raises(GraphError, match="the graph answers one event with shape"):
         client.upload(Bundle.from_parts(b'{"name": "broken"}', broken))
+
+
+# --- versions and labels ----------------------------------------------------------------
+
+
+def test_versions_are_uploaded_labelled_and_deleted(
+    server: Server, bundle: Bundle, other_bundle: Bundle, events: Dataset
+) -> None:
+    client = server.client()
+    assert [client.upload(b) for b in (bundle, other_bundle)] == [1, 2]
+    assert client.label("ttbar", "production", 1) == 1
+    assert client.label("ttbar", "newest") == 2
+    table = client.versions("ttbar")
+    assert table.columns == ("version", "uploaded", "labels", "sha256")
+    assert [(row[0], row[2], row[3]) for row in table.rows] == [
+        (1, "production", bundle.graph.sha256),
+        (2, "newest", other_bundle.graph.sha256),
+    ]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00:00", table.rows[0][1])
+    by_version = [client.predict(f"ttbar/versions/{version}", events.X[:20]) for version in (1, 2)]
+    assert not np.array_equal(*by_version)
+    for reference, version in (("ttbar/labels/production", 1), ("ttbar", 2)):
+        assert client.params(reference)["version"] == version
+        scores = client.predict(reference, events[:20])
+        np.testing.assert_array_equal(scores, by_version[version - 1])
+        assert client.predict(reference, events.X[0]) == pytest.approx(scores[0], abs=1e-6)
+    with pytest.raises(BundleError, match="carries the label 'production'"):
+        client.delete("ttbar/versions/1")
+    client.unlabel("ttbar", "production")
+    client.delete("ttbar/versions/1")
+    assert client.params("ttbar")["versions"] == [2]
+
+
+def test_what_is_not_there_cannot_be_labelled(client: Client) -> None:
+    for call in (
+        lambda: client.label("none", "production"),
+        lambda: client.label("sum", "production", 7),
+        lambda: client.unlabel("sum", "production"),
+        lambda: client.versions("none"),
+        lambda: client.params("sum/versions/7"),
+        lambda: client.params("sum/labels/production"),
+    ):
+        with pytest.raises(ModelNotFound):
+            call()
+    for label in ("7", "a b", "versions", "ä"):
+        with pytest.raises(BundleError, match="cannot name a label"):
+            client.label("sum", label)
+
+
+def test_a_copied_model_has_no_time_of_upload(server: Server, small: Bundle) -> None:
+    small.save(server.directory)
+    assert server.client().versions("sum").rows == ((0, "", "", small.graph.sha256),)
 
 
 # --- errors of the connection -----------------------------------------------------------
@@ -424,7 +476,7 @@ def test_a_go_server_without_models_has_an_empty_list(go: Client) -> None:
 
 
 def test_a_go_server_gets_the_form_it_wants(go: Client, bundle: Bundle) -> None:
-    go.upload(bundle)
+    assert go.upload(bundle) is None, "it has no versions"
     (found,) = go.describe_models()
     assert found["inputNode"] == found["input_node"] == "input"
     assert found["size"] == len(bundle.graph.serialized)

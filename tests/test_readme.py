@@ -17,11 +17,11 @@ README = (ROOT / "README.md").read_text()
 
 
 @pytest.mark.slow
-def test_the_block_of_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_blocks_of_code_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names: dict[str, object] = {}
-    exec(block, names)
+    for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+        exec(block, names)
     expected = names["classifier"].predict(names["test"])  # type: ignore[attr-defined]
     assert abs(names["scores"] - expected).max() < 1e-6  # type: ignore[operator]
     assert not names["server"].is_running  # type: ignore[attr-defined]

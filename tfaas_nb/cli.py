@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import re
 import signal
 import sys
 import threading
@@ -71,7 +72,22 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="NAME",
         help="a further host name under which the server may be asked",
     )
+    serve.add_argument(
+        "--memory",
+        type=_bytes,
+        default="1GB",
+        metavar="SIZE",
+        help="models kept in memory, such as 500MB or 2GB; the least recently used leave",
+    )
     serve.set_defaults(run=_serve)
+
+
+def _bytes(text: str) -> int:
+    """A size such as ``500MB``, in bytes; the units are powers of 1024."""
+    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?)\s*([KMGT]?)I?B?", text.strip().upper())
+    if not found or not float(found[1]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: write for instance 500MB or 2GB")
+    return int(float(found[1]) * 1024 ** " KMGT".index(found[2] or " "))
 
 
 def _add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -102,7 +118,14 @@ def _serve(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return _USAGE
-    server = Server(options.models, options.host, options.port, token, options.allow_host)
+    server = Server(
+        options.models,
+        options.host,
+        options.port,
+        token,
+        options.allow_host,
+        memory=options.memory,
+    )
     for name, error in server.service.load_all().items():
         print(f"tfaas-nb: {name} is not served: {error}", file=sys.stderr)
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -13,10 +14,13 @@ import requests
 from tfaas_nb.bundle import CARD, LABELS, MODEL, PARAMS, Bundle
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import FeatureError, ServerError, ServerUnreachable, from_answer
+from tfaas_nb.reference import Reference
 from tfaas_nb.table import Table
 from tfaas_nb.wire import tfaas
 
 _OURS = "tfaas_nb/"
+#: Header of an upload's answer.
+_VERSION = "X-Model-Version"
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _MOST_BYTES = 32 << 20
 _QUOTED = 300
@@ -52,7 +56,7 @@ class Client:
             self._session.auth = _Bearer(token)
         self._is_ours: bool | None = None
 
-    def upload(self, bundle: Bundle, name: str | None = None) -> None:
+    def upload(self, bundle: Bundle, name: str | None = None) -> int | None:
         """Put a model on the server; from now on it serves this version of it.
 
         Parameters
@@ -62,6 +66,11 @@ class Client:
         name : str, optional
             Name under which it is served, instead of the bundle's own.
 
+        Returns
+        -------
+        int or None
+            The number of this version; None from servers that do not tell.
+
         Raises
         ------
         BundleError, GraphError
@@ -70,9 +79,11 @@ class Client:
         bundle = bundle.renamed(name) if name else bundle
         if self._speaks_ours():
             headers = {"Content-Type": "application/octet-stream"}
-            self._ask("POST", "/upload", data=bundle.archive(), headers=headers)
+            answer = self._ask("POST", "/upload", data=bundle.archive(), headers=headers)
         else:
-            self._ask("POST", "/upload", files=_form(bundle))
+            answer = self._ask("POST", "/upload", files=_form(bundle))
+        version = answer.headers.get(_VERSION, "")
+        return int(version) if version.isdecimal() else None
 
     def models(self) -> Table:
         """The models on the server, as a table that shows itself."""
@@ -89,13 +100,71 @@ class Client:
     def params(self, model: str) -> dict[str, Any]:
         """The ``params.json`` of a model; ours adds its features with typical ranges.
 
+        Parameters
+        ----------
+        model : str
+            ``NAME``, or on our server ``NAME/versions/3`` or ``NAME/labels/LABEL``.
+
         Raises
         ------
         ModelNotFound
             If there is none of that name.
         """
-        answer: dict[str, Any] = _json(self._ask("GET", f"/params/{quote(model, safe='')}"))
+        answer: dict[str, Any] = _json(self._ask("GET", f"/params/{_quoted(model)}"))
         return answer
+
+    def versions(self, model: str) -> Table:
+        """The versions of a model on our server, the latest last.
+
+        Raises
+        ------
+        ModelNotFound
+            If there is none of that name.
+        """
+        path = f"/models/{quote(model, safe='')}/versions"
+        rows = tuple(
+            (v["version"], _time(v["uploaded"]), ", ".join(v["labels"]), v["sha256"])
+            for v in _json(self._ask("GET", path))
+        )
+        columns = ("version", "uploaded", "labels", "sha256")
+        return Table(columns, rows, caption=f"{model} on {self.url}")
+
+    def label(self, model: str, label: str, version: int | None = None) -> int:
+        """Put a label on a version of a model on our server, or move it there.
+
+        Parameters
+        ----------
+        model, label : str
+            The model's name, and for instance ``production``; ``NAME/labels/production`` is
+            then that version, until the label is moved.
+        version : int, optional
+            By default the latest.
+
+        Returns
+        -------
+        int
+            The version that the label is on.
+
+        Raises
+        ------
+        ModelNotFound
+            If there is no such model or version.
+        BundleError
+            If a label cannot be called so.
+        """
+        body = None if version is None else {"version": version}
+        answer = _json(self._ask("PUT", _label_path(model, label), json=body))
+        return int(answer["version"])
+
+    def unlabel(self, model: str, label: str) -> None:
+        """Remove a label from a model on our server; the version stays.
+
+        Raises
+        ------
+        ModelNotFound
+            If there is no such model or label.
+        """
+        self._ask("DELETE", _label_path(model, label))
 
     def status(self) -> dict[str, Any]:
         """What the server says of itself."""
@@ -108,7 +177,8 @@ class Client:
         Parameters
         ----------
         model : str
-            Name of the model.
+            Name of the model: its latest version; or on our server ``NAME/versions/3``, or
+            ``NAME/labels/LABEL``.
         events : Dataset, mapping, sequence of mappings, or array
             Raw physics values: a `Dataset`; one event or several as ``{feature: value}``; or
             an array of shape (events, features) or (features,).
@@ -137,12 +207,14 @@ class Client:
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
     def delete(self, model: str) -> None:
-        """Remove a model.
+        """Remove a model; on our server also one version of it, ``NAME/versions/3``.
 
         Raises
         ------
         ModelNotFound
             If there is none of that name.
+        BundleError
+            If the version carries a label.
         """
         # In a form: the Go server takes few names as part of an address.
         self._ask("DELETE", "/delete", files={"model": (None, model)})
@@ -231,6 +303,22 @@ class _Bearer(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = self._value
         return request
+
+
+def _quoted(model: str) -> str:
+    """A reference to a model as part of an address."""
+    return "/".join(quote(part, safe="") for part in Reference.parse(model).parts)
+
+
+def _label_path(model: str, label: str) -> str:
+    return f"/models/{quote(model, safe='')}/labels/{quote(label, safe='')}"
+
+
+def _time(nanoseconds: int) -> str:
+    """UTC, for people; empty for a model that was copied, not uploaded."""
+    if not nanoseconds:
+        return ""
+    return datetime.fromtimestamp(nanoseconds // 10**9, timezone.utc).isoformat(sep=" ")
 
 
 def _form(bundle: Bundle) -> dict[str, tuple[str | None, bytes]]:

@@ -1,13 +1,23 @@
-"""Bundles on disk: names, versions, and never half of one.
+"""Bundles on disk: names, versions, labels, and never half of one.
 
 Layout, below the repository's directory::
 
-    NAME/versions/3/    params.json model.pb labels.txt model_card.json … manifest.json
-    .incoming/          uploads that are being written; nothing reads it
+    NAME/versions/3/        params.json model.pb labels.txt model_card.json … manifest.json
+    NAME/labels/production  the number of the version that the label is on
+    NAME/.unloaded          there while the model is not to be served
+    NAME/.deleted           all versions up to this number are deleted
+    .incoming/              what is being written or removed; nothing reads it
+    .changed                another file after every change, so that processes notice it
 
 A version is written beside the others, flushed to the disk, and renamed into place; the
-highest number is served.  A plain TFaaS model directory ``NAME/params.json`` that somebody
-copied here is served too, as version 0.
+highest number is the latest.  A deleted version leaves an empty directory with a file
+``.deleted-…``, so that its number is never given again.  A label on a deleted version is no
+label.  A plain TFaaS model directory ``NAME/params.json`` that somebody copied here is served
+too, as version 0.
+
+Several processes, on several machines, may use the directory.  Nothing is locked (network
+file systems cannot be trusted with that): every change is one creation or rename, and where
+two changes may contradict each other, each is made first and then looks for the other.
 """
 
 from __future__ import annotations
@@ -16,23 +26,33 @@ import contextlib
 import hashlib
 import json
 import os
+import re
+import secrets
 import shutil
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfaas_nb.bundle import PARAMS, Bundle, check_name
+from tfaas_nb import durable
+from tfaas_nb.bundle import PARAMS, TEXT, Bundle, check_name
 from tfaas_nb.errors import BundleError, GraphError, ModelNotFound, RepositoryError
+from tfaas_nb.reference import Reference
 from tfaas_nb.wire.params import Params
 
 MANIFEST = "manifest.json"
 
-_VERSIONS = "versions"
-_INCOMING = ".incoming"
+_VERSIONS, _LABELS = "versions", "labels"
+_INCOMING, _CHANGED = ".incoming", ".changed"
+_DELETED, _UNLOADED = ".deleted", ".unloaded"
+_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 _MOST_TRIES = 100
 _ABANDONED_SECONDS = 3600.0
+_STAMP_BYTES = 4096
+
+#: A label called so would make an address ambiguous to people.
+_NO_LABELS = (_VERSIONS, _LABELS)
 
 
 @dataclass(frozen=True, order=True)
@@ -68,6 +88,9 @@ class Repository:
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.directory = Path(directory)
+        self._changed = self.directory / _CHANGED
+
+    # --- what is there ------------------------------------------------------------------
 
     def models(self) -> tuple[Stored, ...]:
         """The latest version of every model, by name.
@@ -86,49 +109,82 @@ class Repository:
         found = (self._latest(name) for name in names)
         return tuple(stored for stored in found if stored)
 
-    def find(self, name: str) -> Stored:
-        """The latest version of a model.
+    def find(self, reference: str | Reference) -> Stored:
+        """The version that a reference means, for a plain name the latest.
+
+        Raises
+        ------
+        ModelNotFound
+            If there is no such model, version or label; the message names those there are.
+        """
+        wanted = Reference.parse(reference) if isinstance(reference, str) else reference
+        # Checked first: a name is part of a path.
+        latest = self._latest(wanted.name) if _is_name(wanted.name) else None
+        if latest is None:
+            names = [model.name for model in self.models()]
+            raise ModelNotFound(
+                f"there is no model {wanted.name!r}; there are {names or 'none yet'}"
+            )
+        version = wanted.version
+        if wanted.label is not None:
+            version = self._labelled(wanted.name, wanted.label)
+        return latest if version is None else self._numbered(wanted.name, version)
+
+    def versions(self, name: str) -> tuple[Stored, ...]:
+        """All versions of a model, the latest last.
 
         Raises
         ------
         ModelNotFound
             If there is none of that name.
         """
-        # Checked first: a name is part of a path.
-        stored = self._latest(name) if _is_name(name) else None
-        if stored is None:
-            names = [model.name for model in self.models()]
-            raise ModelNotFound(f"there is no model {name!r}; there are {names or 'none yet'}")
-        return stored
+        self.find(Reference(name))
+        return tuple(self._stored(name, version) for version in sorted(self._live(name)))
 
-    def last_uploaded(self) -> Stored | None:
-        """The model whose latest version came last; None in an empty repository."""
-        return max(self.models(), default=None)
-
-    def store(self, bundle: Bundle) -> Stored:
-        """Write a new version; when this returns, it survives a crash of the machine.
+    def labels(self, name: str) -> dict[str, int]:
+        """Label → version, by label.
 
         Raises
         ------
-        RepositoryError
-            If the directory cannot be written; nothing is changed then.
+        ModelNotFound
+            If there is no model of that name.
         """
-        self._sweep()
-        versions = self.directory / bundle.name / _VERSIONS
-        incoming = self.directory / _INCOMING / uuid.uuid4().hex
-        try:
-            incoming.mkdir(parents=True)
-            versions.mkdir(parents=True, exist_ok=True)
-            uploaded = self._write(bundle.files(), incoming)
-            version, path = _rename_to_next(incoming, versions)
-            for directory in (versions, versions.parent, self.directory):
-                _flush(directory)
-        except OSError as error:
-            shutil.rmtree(incoming, ignore_errors=True)
-            raise RepositoryError(
-                f"{bundle.name!r} could not be stored in {self.directory}: {error.strerror}"
-            ) from error
-        return Stored(uploaded, bundle.name, version, path)
+        self.find(Reference(name))
+        return self._labels(name)
+
+    def last_uploaded(self) -> Stored | None:
+        """The model whose latest version came last, of those that are not unloaded."""
+        loaded = (stored for stored in self.models() if not self.is_unloaded(stored.name))
+        return max(loaded, default=None)
+
+    def is_unloaded(self, name: str) -> bool:
+        """Whether a model is not to be served."""
+        return (self.directory / name / _UNLOADED).exists()
+
+    def is_stored(self, stored: Stored) -> bool:
+        """Whether a version is still there, and has not been deleted."""
+        if not stored.version:
+            return (stored.path / PARAMS).is_file()
+        return stored.version > self._deleted_up_to(stored.name) and not _is_deleted(stored.path)
+
+    def identity(self, stored: Stored) -> tuple[object, ...]:
+        """What differs when a version's files are not those they were.
+
+        Versions never change; but a directory that somebody copied here may be copied again.
+        """
+        if stored.version:
+            return (stored,)
+        return (stored, *sorted((path.name, _stamp_of(path)) for path in self._copied(stored.name)))
+
+    def stamp(self) -> object:
+        """What differs after every change that a repository made, also in another process.
+
+        One `os.stat`.  On a network file system, changes made by other machines are seen as
+        late as this machine's cache of file attributes allows.
+        """
+        return _stamp_of(self._changed)
+
+    # --- reading ------------------------------------------------------------------------
 
     def load(self, stored: Stored) -> Bundle:
         """Read a version, every file checked against its hash.
@@ -142,7 +198,21 @@ class Repository:
             self._check_hashes(stored)
             return Bundle.load(stored.path).renamed(stored.name)
         except (OSError, BundleError, GraphError) as error:
-            raise RepositoryError(f"model {stored.name!r} is damaged on disk: {error}") from error
+            raise _damaged(stored, error) from error
+
+    def check(self, stored: Stored) -> None:
+        """Compare every file of a version with its hash.
+
+        Raises
+        ------
+        RepositoryError
+            If a file is missing or damaged.
+        """
+        try:
+            self._check_hashes(stored)
+            Params.from_json((stored.path / PARAMS).read_bytes(), stored.name)
+        except (OSError, BundleError) as error:
+            raise _damaged(stored, error) from error
 
     def params(self, stored: Stored) -> Params:
         """What ``params.json`` says of a version, without loading its graph.
@@ -155,10 +225,130 @@ class Repository:
         try:
             return Params.from_json((stored.path / PARAMS).read_bytes(), stored.name)
         except (OSError, BundleError) as error:
-            raise RepositoryError(f"model {stored.name!r} is damaged on disk: {error}") from error
+            raise _damaged(stored, error) from error
 
-    def delete(self, name: str) -> None:
-        """Remove a model with all its versions; it is gone at once or not at all.
+    def size(self, stored: Stored) -> int:
+        """Bytes of the files that are read when a version is loaded; 0 when it is gone."""
+        top = self._copied(stored.name) if not stored.version else _entries(stored.path)
+        files = (file for path in top for file in (path.rglob("*") if path.is_dir() else (path,)))
+        total = 0
+        for file in files:
+            with contextlib.suppress(OSError):
+                total += file.stat().st_size if file.name != TEXT else 0
+        return total
+
+    # --- changes ------------------------------------------------------------------------
+
+    def store(self, bundle: Bundle) -> Stored:
+        """Write a new version; when this returns, it survives a crash of the machine.
+
+        An unloaded model is served again.
+
+        Raises
+        ------
+        RepositoryError
+            If the directory cannot be written.
+        """
+        self._sweep()
+        home = self.directory / bundle.name
+        incoming = self.directory / _INCOMING / uuid.uuid4().hex
+        try:
+            incoming.mkdir(parents=True)
+            uploaded = self._write(bundle.files(), incoming)
+            version = self._rename_to_next(incoming, bundle.name)
+            (home / _UNLOADED).unlink(missing_ok=True)
+            for directory in (home / _VERSIONS, home, self.directory):
+                durable.flush(directory)
+            self._tell_change()
+        except OSError as error:
+            shutil.rmtree(incoming, ignore_errors=True)
+            raise RepositoryError(
+                f"{bundle.name!r} could not be stored in {self.directory}: {error.strerror}"
+            ) from error
+        return Stored(uploaded, bundle.name, version, home / _VERSIONS / str(version))
+
+    def delete(self, reference: str | Reference) -> None:
+        """Remove a model with all its versions and labels, or one version.
+
+        It is gone at once or not at all.  With its last version a model is gone.
+
+        Raises
+        ------
+        ModelNotFound
+            If there is no such model or version.
+        RepositoryError
+            If the directory cannot be written.
+        BundleError
+            If the version carries a label.
+        """
+        wanted = Reference.parse(reference) if isinstance(reference, str) else reference
+        stored = self.find(wanted)
+        try:
+            (self.directory / _INCOMING).mkdir(exist_ok=True)
+            if wanted == Reference(wanted.name):
+                self._delete_model(wanted.name)
+            else:
+                self._delete_version(stored)
+            self._tell_change()
+        except OSError as error:
+            raise RepositoryError(
+                f"{str(wanted)!r} could not be deleted: {error.strerror}"
+            ) from error
+
+    def label(self, name: str, label: str, version: int | None = None) -> Stored:
+        """Put a label on a version (by default the latest), or move it there.
+
+        Raises
+        ------
+        BundleError
+            If a label cannot be called so.
+        ModelNotFound
+            If there is no such model or version; the label then stays where it was.
+        RepositoryError
+            If the directory cannot be written.
+        """
+        _check_label(label)
+        stored = self.find(Reference(name, version))
+        labels = self.directory / name / _LABELS
+        former = self._labels(name).get(label)
+        try:
+            (self.directory / _INCOMING).mkdir(exist_ok=True)
+            labels.mkdir(exist_ok=True)
+            durable.flush(labels.parent)
+            self._write_label(labels / label, stored.version)
+            if not self.is_stored(stored):  # another process deleted it, and saw no label
+                if self._read_label(labels / label) == stored.version:
+                    self._write_label(labels / label, former)
+                raise ModelNotFound(f"version {stored.version} of {name!r} is being deleted")
+            self._tell_change()
+        except OSError as error:
+            raise RepositoryError(
+                f"the label {label!r} could not be written: {error.strerror}"
+            ) from error
+        return stored
+
+    def unlabel(self, name: str, label: str) -> None:
+        """Remove a label; the version that it was on stays.
+
+        Raises
+        ------
+        ModelNotFound
+            If there is no such model or label.
+        RepositoryError
+            If the directory cannot be written.
+        """
+        self.find(Reference(name, label=label))
+        try:
+            (self.directory / name / _LABELS / label).unlink(missing_ok=True)
+            durable.flush(self.directory / name / _LABELS)
+            self._tell_change()
+        except OSError as error:
+            raise RepositoryError(
+                f"the label {label!r} could not be removed: {error.strerror}"
+            ) from error
+
+    def set_unloaded(self, name: str, unloaded: bool) -> None:
+        """Say that a model is not to be served by any process, or that it is again.
 
         Raises
         ------
@@ -167,46 +357,192 @@ class Repository:
         RepositoryError
             If the directory cannot be written.
         """
-        self.find(name)
-        trash = self.directory / _INCOMING / uuid.uuid4().hex
+        self.find(Reference(name))
+        if unloaded == self.is_unloaded(name):
+            return
+        marker = self.directory / name / _UNLOADED
         try:
-            trash.parent.mkdir(exist_ok=True)
-            (self.directory / name).rename(trash)
-            _flush(self.directory)
+            if unloaded:
+                marker.touch()
+            else:
+                marker.unlink(missing_ok=True)
+            durable.flush(marker.parent)
+            self._tell_change()
         except OSError as error:
-            raise RepositoryError(f"{name!r} could not be deleted: {error.strerror}") from error
+            what = "unloaded" if unloaded else "loaded"
+            raise RepositoryError(f"{name!r} could not be {what}: {error.strerror}") from error
+
+    # --- numbers ------------------------------------------------------------------------
+
+    def _latest(self, name: str) -> Stored | None:
+        version = next(self._live(name), None)
+        return None if version is None else self._stored(name, version)
+
+    def _live(self, name: str) -> Iterator[int]:
+        """Numbers of the versions that are not deleted, the latest first."""
+        home = self.directory / name
+        # In this order: a number that is missing because it was deleted is known as deleted.
+        numbers = sorted(_numbers(home / _VERSIONS), reverse=True)
+        deleted = self._deleted_up_to(name)
+        for number in numbers:
+            if number > deleted and not _is_deleted(home / _VERSIONS / str(number)):
+                yield number
+        if (home / PARAMS).is_file():
+            yield 0
+
+    def _deleted_up_to(self, name: str) -> int:
+        return _read_number(self.directory / name / _DELETED) or 0
+
+    def _stored(self, name: str, version: int) -> Stored:
+        home = self.directory / name
+        if not version:
+            return Stored(0, name, 0, home)
+        path = home / _VERSIONS / str(version)
+        return Stored(_uploaded(path), name, version, path)
+
+    def _numbered(self, name: str, version: int) -> Stored:
+        stored = self._stored(name, version)
+        if not self.is_stored(stored):
+            raise ModelNotFound(
+                f"there is no version {version} of {name!r}; "
+                f"there are {sorted(self._live(name)) or 'none'}"
+            )
+        return stored
+
+    def _rename_to_next(self, incoming: Path, name: str) -> int:
+        """Rename to the next free number; another process may take one at the same time."""
+        versions = self.directory / name / _VERSIONS
+        for _ in range(_MOST_TRIES):
+            versions.mkdir(parents=True, exist_ok=True)
+            given = max(_numbers(versions), default=0)
+            version = max(given, self._deleted_up_to(name)) + 1
+            try:
+                incoming.rename(versions / str(version))
+            except OSError:
+                if versions.exists() and not (versions / str(version)).exists():
+                    raise
+                continue
+            return version
+        raise OSError(0, "no free version number", str(versions))
+
+    # --- labels -------------------------------------------------------------------------
+
+    def _labels(self, name: str) -> dict[str, int]:
+        home = self.directory / name / _LABELS
+        found = {path.name: self._read_label(path) for path in _entries(home)}
+        return {
+            label: version
+            for label, version in sorted(found.items())
+            if version is not None and self.is_stored(self._stored(name, version))
+        }
+
+    def _labelled(self, name: str, label: str) -> int:
+        labels = self._labels(name)
+        if label not in labels:
+            raise ModelNotFound(
+                f"model {name!r} has no label {label!r}; it has {list(labels) or 'none'}"
+            )
+        return labels[label]
+
+    def _read_label(self, path: Path) -> int | None:
+        return _read_number(path) if _is_name(path.name) else None
+
+    def _write_label(self, path: Path, version: int | None) -> None:
+        if version is None:
+            path.unlink(missing_ok=True)
+        else:
+            durable.replace(path, b"%d\n" % version, self.directory / _INCOMING)
+
+    # --- deletion -----------------------------------------------------------------------
+
+    def _delete_model(self, name: str) -> None:
+        home = self.directory / name
+        self._remove_copied(name)
+        highest = max(_numbers(home / _VERSIONS), default=0)
+        if highest > self._deleted_up_to(name):
+            durable.replace(home / _DELETED, b"%d\n" % highest, self.directory / _INCOMING)
+        for number in sorted(_numbers(home / _VERSIONS)):
+            if number <= highest:
+                path = home / _VERSIONS / str(number)
+                _mark_deleted(path)
+                _empty(path)
+        (home / _UNLOADED).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it goes unless it has to remember numbers
+            home.rmdir()
+
+    def _delete_version(self, stored: Stored) -> None:
+        self._refuse_labelled(stored)
+        if not stored.version:
+            self._remove_copied(stored.name)
+            return
+        marker = _mark_deleted(stored.path)
+        try:
+            # Again: who puts a label on it now sees the mark.
+            self._refuse_labelled(stored, marked=True)
+        except BundleError:
+            marker.unlink()
+            raise
+        durable.flush(stored.path)
+        _empty(stored.path)
+
+    def _refuse_labelled(self, stored: Stored, marked: bool = False) -> None:
+        home = self.directory / stored.name / _LABELS
+        labels = [p.name for p in _entries(home) if self._read_label(p) == stored.version]
+        if labels:
+            raise BundleError(
+                f"version {stored.version} of {stored.name!r} is not deleted, as it carries the "
+                f"label {sorted(labels)[0]!r}: move or remove the label first"
+            )
+
+    def _remove_copied(self, name: str) -> None:
+        """Remove version 0; without ``params.json``, which goes first, the rest is no model."""
+        trash = self.directory / _INCOMING / uuid.uuid4().hex
+        trash.mkdir()
+        for path in sorted(self._copied(name), key=lambda path: path.name != PARAMS):
+            path.rename(trash / path.name)
+        durable.flush(self.directory / name)
         shutil.rmtree(trash, ignore_errors=True)
+
+    def _copied(self, name: str) -> list[Path]:
+        """The files and folders of version 0, which lie beside those that are ours."""
+        return [
+            path
+            for path in _entries(self.directory / name)
+            if path.name not in (_VERSIONS, _DELETED, _UNLOADED)
+            and not (path.name == _LABELS and path.is_dir())
+        ]
+
+    # --- files --------------------------------------------------------------------------
+
+    def _tell_change(self) -> None:
+        """Rename a file into place that differs from the last one.
+
+        Clocks may be coarse, and inodes are used again: time and size are set to differ.
+        """
+        incoming, now = self.directory / _INCOMING, time.time_ns()
+        incoming.mkdir(exist_ok=True)
+        written = incoming / uuid.uuid4().hex
+        written.write_bytes(b"." * secrets.randbelow(_STAMP_BYTES))
+        os.utime(written, ns=(now, now))
+        written.replace(self._changed)
 
     def _sweep(self) -> None:
         """Remove what uploads left that were killed; the age spares those still being written."""
-        incoming = self.directory / _INCOMING
-        for left in incoming.iterdir() if incoming.is_dir() else ():
+        for left in _entries(self.directory / _INCOMING):
             with contextlib.suppress(OSError):
                 if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
-                    shutil.rmtree(left)
-
-    def _latest(self, name: str) -> Stored | None:
-        home = self.directory / name
-        try:
-            numbers = [int(p.name) for p in (home / _VERSIONS).iterdir() if p.name.isdecimal()]
-        except OSError:
-            numbers = []
-        if numbers:
-            version = max(numbers)
-            path = home / _VERSIONS / str(version)
-            return Stored(_uploaded(path), name, version, path)
-        return Stored(0, name, 0, home) if (home / PARAMS).is_file() else None
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
 
     def _write(self, files: Mapping[str, bytes], directory: Path) -> int:
         uploaded = time.time_ns()
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         manifest = json.dumps({"uploaded": uploaded, "sha256": hashes}, indent=2).encode()
         for name, content in (*files.items(), (MANIFEST, manifest)):
-            with (directory / name).open("wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-        _flush(directory)
+            path = directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            durable.write(path, content)
+        for folder in (*(path for path in directory.rglob("*") if path.is_dir()), directory):
+            durable.flush(folder)
         return uploaded
 
     def _check_hashes(self, stored: Stored) -> None:
@@ -231,19 +567,68 @@ def _is_name(name: str) -> bool:
         return False
 
 
-def _rename_to_next(incoming: Path, versions: Path) -> tuple[int, Path]:
-    """Rename to the next free number; another process may take one at the same time."""
-    for _ in range(_MOST_TRIES):
-        numbers = [int(p.name) for p in versions.iterdir() if p.name.isdecimal()]
-        version = max(numbers, default=0) + 1
-        try:
-            incoming.rename(versions / str(version))
-        except OSError:
-            if not (versions / str(version)).exists():
-                raise
-            continue
-        return version, versions / str(version)
-    raise OSError(0, "no free version number", str(versions))
+def _check_label(label: str) -> None:
+    if not _is_name(label) or label.isdecimal() or label in _NO_LABELS:
+        raise BundleError(
+            f"{label!r} cannot name a label: use up to 100 letters, digits, '_', '-' or '.', the "
+            f"first a letter, digit or '_', not digits only, and not {' or '.join(_NO_LABELS)}"
+        )
+
+
+def _entries(directory: Path) -> list[Path]:
+    """What is in a directory; nothing if it is none."""
+    try:
+        return list(directory.iterdir())
+    except OSError:
+        return []
+
+
+def _numbers(versions: Path) -> list[int]:
+    """All numbers that were given, also those of deleted versions."""
+    return [int(p.name) for p in _entries(versions) if _NUMBER.fullmatch(p.name)]
+
+
+def _read_number(path: Path) -> int | None:
+    try:
+        return int(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _is_deleted(version: Path) -> bool:
+    try:
+        return any(name.startswith(_DELETED) for name in os.listdir(version))
+    except OSError:
+        return not version.exists()
+
+
+def _mark_deleted(version: Path) -> Path:
+    """Every deleter makes a mark of its own, so that it takes back none but its own."""
+    marker = version / f"{_DELETED}-{uuid.uuid4().hex}"
+    marker.touch()
+    return marker
+
+
+def _empty(version: Path) -> None:
+    """Remove a deleted version's files; the directory stays, and with it the number."""
+    for path in _entries(version):
+        if not path.name.startswith(_DELETED):
+            with contextlib.suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _stamp_of(path: Path) -> tuple[int, int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
+
+
+def _damaged(stored: Stored, error: Exception) -> RepositoryError:
+    return RepositoryError(
+        f"model {stored.name!r} is damaged on disk: {error} (version {stored.version})"
+    )
 
 
 def _manifest(path: Path) -> dict[str, dict[str, str]]:
@@ -260,14 +645,3 @@ def _uploaded(path: Path) -> int:
         return int(json.loads((path / MANIFEST).read_bytes())["uploaded"])
     except (OSError, ValueError, KeyError, TypeError):
         return 0
-
-
-def _flush(directory: Path) -> None:
-    """Make renames within a directory durable; Windows has no such call."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

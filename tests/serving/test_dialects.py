@@ -14,6 +14,7 @@ from tritonclient.utils import InferenceServerException
 
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.errors import ModelNotFound
 from tfaas_nb.serving.server import Server
 from tfaas_nb.wire import arrow, tfaas
 
@@ -105,7 +106,9 @@ def test_triton_is_told_what_is_wrong(client: Any, X: Any) -> None:
     narrow.set_data_from_numpy(np.ascontiguousarray(X[:, :41]))
     with pytest.raises(InferenceServerException, match="takes 42 values, 41 were sent"):
         client.infer("ttbar", [narrow])
-    with pytest.raises(InferenceServerException, match="version 9 of 'ttbar' is not served"):
+    with pytest.raises(
+        InferenceServerException, match=r"there is no version 9 of 'ttbar'; there are \[1\]"
+    ):
         client.get_model_metadata("ttbar", "9")
 
 
@@ -113,6 +116,129 @@ def test_liveness_is_told_without_a_token(server: Server) -> None:
     assert requests.get(f"{server.url}/v2/health/live", timeout=10).json() == {"live": True}
     for path in ("/v2", "/v2/health/ready", "/v2/models/ttbar", "/v1/models/ttbar"):
         assert requests.get(server.url + path, timeout=10).status_code == 401
+
+
+# --- versions, in the protocols' words ---------------------------------------------------
+
+
+@pytest.fixture
+def versioned(serving: Server, other_bundle: Bundle) -> Server:
+    """A server that has two versions of ttbar, production being the first."""
+    serving.client().upload(other_bundle)
+    serving.client().label("ttbar", "production", 1)
+    return serving
+
+
+@pytest.fixture
+def asking(versioned: Server) -> Iterator[tuple[Any, dict[str, str]]]:
+    """Triton's client, and the headers that let it in."""
+    connection = triton.InferenceServerClient(versioned.url.removeprefix("http://"))
+    yield connection, {"Authorization": f"Bearer {versioned.token}"}
+    connection.close()
+
+
+def test_triton_asks_for_any_version(
+    versioned: Server, asking: tuple[Any, dict[str, str]], X: Any
+) -> None:
+    client, headers = asking
+    tensor = triton.InferInput("input", list(X.shape), "FP32")
+    tensor.set_data_from_numpy(X)
+    for version in ("1", "2", ""):
+        latest = version or "2"
+        assert client.is_model_ready("ttbar", version, headers=headers)
+        metadata = client.get_model_metadata("ttbar", version, headers=headers)
+        assert metadata["versions"] == ["1", "2"]
+        result = client.infer("ttbar", [tensor], version, headers=headers)
+        assert result.get_response()["model_version"] == latest
+        expected = versioned.client().predict(f"ttbar/versions/{latest}", X)
+        np.testing.assert_allclose(result.as_numpy("output")[:, 0], expected, atol=1e-6)
+    assert not client.is_model_ready("ttbar", "3", headers=headers)
+
+
+def states(client: Any, headers: dict[str, str]) -> list[tuple[str, str, str, str]]:
+    index = client.get_model_repository_index(headers=headers)
+    return [(m["name"], m["version"], m["state"], m["reason"]) for m in index]
+
+
+def test_triton_unloads_and_loads(
+    versioned: Server, asking: tuple[Any, dict[str, str]], X: Any
+) -> None:
+    client, headers = asking
+    assert "model_repository" in client.get_server_metadata(headers=headers)["extensions"]
+    ready = [("ttbar", version, "READY", "") for version in ("1", "2")]
+    assert states(client, headers) == ready
+    client.unload_model("ttbar", headers=headers)
+    gone = [("ttbar", version, "UNAVAILABLE", "unloaded") for version in ("1", "2")]
+    assert states(client, headers) == gone
+    assert not client.is_model_ready("ttbar", headers=headers)
+    with pytest.raises(ModelNotFound, match="model 'ttbar' is unloaded: POST /v2/repository/m"):
+        versioned.client().predict("ttbar", X)
+    client.load_model("ttbar", headers=headers)
+    assert states(client, headers) == ready
+    assert client.is_model_ready("ttbar", headers=headers)
+    assert len(versioned.client().predict("ttbar", X)) == EVENTS
+    for act in (client.load_model, client.unload_model):
+        with pytest.raises(InferenceServerException, match="there is no model 'none'"):
+            act("none", headers=headers)
+    with pytest.raises(InferenceServerException, match="parameter 'config' of load is not known"):
+        client.load_model("ttbar", headers=headers, config="{}")
+
+
+def test_the_index_may_be_of_ready_models_only(versioned: Server, bundle: Bundle) -> None:
+    versioned.client().upload(bundle, "other")
+    damaged = versioned.service.repository.find("ttbar")
+    (damaged.path / "params.json").write_bytes(b"{")
+    versioned.service.unload("other")
+    session = requests.Session()
+    session.headers["Authorization"] = f"Bearer {versioned.token}"
+    url = f"{versioned.url}/v2/repository/index"
+    for whole in (session.post(url, timeout=10), session.post(url, json={}, timeout=10)):
+        assert [entry["state"] for entry in whole.json()] == ["UNAVAILABLE", "READY", "UNAVAILABLE"]
+    assert "damaged on disk" in whole.json()[2]["reason"]
+    for ready in (
+        session.post(url, json={"ready": True}, timeout=10),
+        session.post(url + "?ready=true", timeout=10),
+    ):
+        assert [(e["name"], e["version"]) for e in ready.json()] == [("ttbar", "1")]
+    assert session.post(url, json={"ready": 1}, timeout=10).status_code == 400
+    assert session.post(url, data=b"[", timeout=10).status_code == 400
+
+
+def test_serving_asks_for_versions_and_labels(versioned: Server, X: Any) -> None:
+    session = requests.Session()
+    session.headers["Authorization"] = f"Bearer {versioned.token}"
+    url = f"{versioned.url}/v1/models/ttbar"
+    for path, version in (("", 2), ("/versions/1", 1), ("/labels/production", 1)):
+        metadata = session.get(f"{url}{path}/metadata", timeout=10).json()
+        assert metadata["model_spec"]["version"] == str(version)
+        answer = session.post(f"{url}{path}:predict", json={"instances": X.tolist()}, timeout=10)
+        expected = versioned.client().predict(f"ttbar/versions/{version}", X)
+        np.testing.assert_allclose(
+            np.array(answer.json()["predictions"])[:, 0], expected, atol=1e-6
+        )
+    for path in ("/versions/3", "/labels/none"):
+        assert session.get(url + path, timeout=10).status_code == 404
+        body = {"instances": X.tolist()}
+        assert session.post(f"{url}{path}:predict", json=body, timeout=10).status_code == 404
+
+
+def test_serving_tells_the_state_of_every_version(versioned: Server) -> None:
+    session = requests.Session()
+    session.headers["Authorization"] = f"Bearer {versioned.token}"
+    url = f"{versioned.url}/v1/models/ttbar"
+
+    def told(path: str = "") -> list[tuple[str, str, str]]:
+        status = session.get(url + path, timeout=10).json()["model_version_status"]
+        return [(v["version"], v["state"], v["status"]["error_code"]) for v in status]
+
+    assert told() == [("2", "AVAILABLE", "OK"), ("1", "AVAILABLE", "OK")]
+    assert told("/labels/production") == told("/versions/1") == [("1", "AVAILABLE", "OK")]
+    versioned.service.close()
+    (versioned.service.repository.find("ttbar").path / "model.pb").write_bytes(b"\xff")
+    assert told() == [("2", "END", "DATA_LOSS"), ("1", "AVAILABLE", "OK")]
+    versioned.service.unload("ttbar")
+    assert told() == [("2", "END", "OK"), ("1", "END", "OK")]
+    assert session.get(f"{versioned.url}/v1/models/none", timeout=10).status_code == 404
 
 
 # --- TensorFlow Serving's documentation, adapted in names -------------------------------

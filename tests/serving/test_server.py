@@ -573,3 +573,14 @@ def test_a_client_of_a_stopped_server_is_told(server: Server) -> None:
     server.stop()
     with pytest.raises(ServerUnreachable, match=r"no answer from http://127\.0\.0\.1:"):
         client.describe_models()
+
+
+def test_a_server_with_little_memory_serves_all_its_models(tmp_path: Path, small: Bundle) -> None:
+    with Server(tmp_path / "models", port=0, memory=1) as server:
+        client = server.client()
+        for name in ("first", "second"):
+            client.upload(small, name)
+        for name in ("first", "second", "first"):
+            assert client.predict(name, {"a": 1, "b": 1, "c": 1}) == 6
+        assert server.service.evictions
+        assert server.service.memory_used == server.service.model("first").size

@@ -195,6 +195,25 @@ def test_the_index_lists_models_with_their_state() -> None:
     ]
 
 
+@pytest.mark.parametrize("body", [b"", b" ", b"{}"])
+def test_a_request_to_the_repository_may_be_empty(body: bytes) -> None:
+    request = oip.decode_repository(body)
+    assert request == {}
+    assert not oip.wants_ready(request)
+    oip.check_load(request)
+
+
+def test_the_index_may_be_asked_for_ready_models() -> None:
+    assert oip.wants_ready(oip.decode_repository(b'{"ready": true}'))
+    with pytest.raises(RequestError, match="'ready' of the request must be true or false, not 1"):
+        oip.wants_ready({"ready": 1})
+
+
+def test_a_load_brings_no_model() -> None:
+    with pytest.raises(RequestError, match="parameter 'config' of load is not known here"):
+        oip.check_load({"parameters": {"config": "{}"}})
+
+
 # --- forms of a request -----------------------------------------------------------------
 
 

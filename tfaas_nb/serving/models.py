@@ -16,9 +16,14 @@ from tfaas_nb.serving.service import Service
 
 MOST_UPLOAD = 512 << 20
 
+#: The header that tells an uploader which version was stored; TFaaS's answer is empty.
+VERSION = "X-Model-Version"
+
 _ARCHIVES = ("application/octet-stream", "application/gzip", "application/x-gzip")
 _GZIP = b"\x1f\x8b"
 _NOTHING = Response(b"", "text/plain")
+_LABEL = "/models/(?P<name>[^/]+)/labels/(?P<label>[^/]+)"
+_MOST_LABEL = 64 << 10
 
 
 class Models:
@@ -43,6 +48,9 @@ class Models:
             Route("GET", "/params/(?P<name>.+)", self._params),
             Route("DELETE", "/delete", self._delete_posted),
             Route("DELETE", "/delete/(?P<name>.+)", self._delete),
+            Route("GET", "/models/(?P<name>[^/]+)/versions", self._versions),
+            Route("PUT", _LABEL, self._label, _MOST_LABEL),
+            Route("DELETE", _LABEL, self._unlabel),
         )
 
     def _upload(self, request: Request) -> Response:
@@ -52,8 +60,8 @@ class Models:
             bundle = Bundle.from_archive(request.body, request.head.option("name"))
         else:
             bundle = _form_bundle(request)
-        self._service.upload(bundle)
-        return _NOTHING
+        stored = self._service.upload(bundle)
+        return _NOTHING._replace(headers=((VERSION, str(stored.version)),))
 
     def _models(self, request: Request) -> Response:
         return Response(orjson.dumps(self._service.models()))
@@ -70,6 +78,17 @@ class Models:
 
     def _delete_posted(self, request: Request) -> Response:
         return self._delete(request, _posted_name(request))
+
+    def _versions(self, request: Request, name: str) -> Response:
+        return Response(orjson.dumps(self._service.versions(name)))
+
+    def _label(self, request: Request, name: str, label: str) -> Response:
+        stored = self._service.label(name, label, _posted_version(request))
+        return Response(orjson.dumps({"version": stored.version}))
+
+    def _unlabel(self, request: Request, name: str, label: str) -> Response:
+        self._service.unlabel(name, label)
+        return _NOTHING
 
 
 def _form_bundle(request: Request) -> Bundle:
@@ -104,3 +123,17 @@ def _posted_name(request: Request) -> str:
         if isinstance(fields.get(key), str) and fields[key]:
             return str(fields[key])
     raise RequestError("name the model in the field 'model'")
+
+
+def _posted_version(request: Request) -> int | None:
+    """The version in ``{"version": 3}``; None, for the latest, if there is no body."""
+    if not request.body.strip():
+        return None
+    try:
+        fields = orjson.loads(request.body)
+    except ValueError as error:
+        raise RequestError(f"the body is not JSON: {error}") from error
+    version = fields.get("version") if isinstance(fields, dict) else None
+    if type(version) is not int or version < 0:
+        raise RequestError('send {"version": 3}, or no body for the latest version')
+    return version

@@ -19,6 +19,7 @@ LIVE = "/v2/health/live"
 
 _PLATFORM = "tensorflow_graphdef"
 _MODEL = r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?"
+_STORED = r"/v2/repository/models/(?P<name>[^/]+)"
 
 
 class OpenInference:
@@ -36,7 +37,7 @@ class OpenInference:
         self._service, self._version = service, version
 
     def routes(self) -> tuple[Route, ...]:
-        """All addresses of the protocol that a server with one engine per model has."""
+        """All addresses of the protocol and of its model repository extension."""
         return (
             Route("GET", r"/v2", self._server),
             Route("GET", LIVE, self._live),
@@ -45,10 +46,12 @@ class OpenInference:
             Route("GET", _MODEL + "/ready", self._model_ready),
             Route("POST", _MODEL + "/infer", self._infer),
             Route("POST", r"/v2/repository/index", self._index),
+            Route("POST", _STORED + "/load", self._load),
+            Route("POST", _STORED + "/unload", self._unload),
         )
 
     def _server(self, request: Request) -> Response:
-        return _json(oip.server_metadata(self._version, extensions=("binary_tensor_data",)))
+        return _json(oip.server_metadata(self._version))
 
     def _live(self, request: Request) -> Response:
         return _json({"live": True})
@@ -59,7 +62,7 @@ class OpenInference:
     def _model(self, request: Request, name: str, version: str | None) -> Response:
         model = served(self._service, name, version)
         inputs, outputs = shapes(model)
-        versions = [str(model.stored.version)]
+        versions = [str(stored.version) for stored in self._service.repository.versions(name)]
         return _json(oip.model_metadata(name, versions, _PLATFORM, inputs, outputs))
 
     def _model_ready(self, request: Request, name: str, version: str | None) -> Response:
@@ -67,16 +70,30 @@ class OpenInference:
         return _json({"name": name, "ready": True})
 
     def _index(self, request: Request) -> Response:
-        entries = [
-            oip.Entry(
-                model["name"],
-                str(model["version"]),
-                "UNAVAILABLE" if "error" in model else "READY",
-                model.get("error", ""),
-            )
-            for model in self._service.models()
-        ]
-        return _json(oip.index(entries))
+        asked = oip.decode_repository(request.body)
+        entries = [entry for model in self._service.models() for entry in self._entries(model)]
+        ready = oip.wants_ready(asked) or request.head.option("ready") == "true"
+        return _json(oip.index(e for e in entries if e.state == oip.READY or not ready))
+
+    def _entries(self, model: Mapping[str, Any]) -> list[oip.Entry]:
+        """Every version of a model, the latest last."""
+        name, reason = model["name"], "unloaded" if "unloaded" in model else ""
+        found = []
+        for version in self._service.versions(name):
+            error = reason or version.get("error", "")
+            state = oip.UNAVAILABLE if error else oip.READY
+            found.append(oip.Entry(name, str(version["version"]), state, error))
+        return found
+
+    def _load(self, request: Request, name: str) -> Response:
+        oip.check_load(oip.decode_repository(request.body))
+        self._service.load(name)
+        return _json({})
+
+    def _unload(self, request: Request, name: str) -> Response:
+        oip.decode_repository(request.body)
+        self._service.unload(name)
+        return _json({})
 
     def _infer(self, request: Request, name: str, version: str | None) -> Response:
         asked = oip.decode_infer(request.body, _json_length(request))

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tfaas_nb.errors import ModelNotFound
 from tfaas_nb.serving.messages import Response
 from tfaas_nb.serving.service import Model, Service
 
@@ -47,17 +46,21 @@ class Route:
         return found.groupdict() if found else None
 
 
-def served(service: Service, name: str, version: str | None) -> Model:
-    """A model, if it is served in that version (by default in any).
+def served(
+    service: Service, name: str, version: str | None = None, label: str | None = None
+) -> Model:
+    """A model by the parts of an address, in the latest version unless it names another.
 
     Raises
     ------
     ModelNotFound
-        If there is none of that name, or another version of it is served.
+        If there is no model of that name, or it has no such version or label.
     """
-    model = service.model(name)
-    if version is not None and version != str(model.stored.version):
-        raise ModelNotFound(
-            f"version {version} of {name!r} is not served; version {model.stored.version} is"
-        )
-    return model
+    return service.model(reference(name, version, label))
+
+
+def reference(name: str, version: str | None = None, label: str | None = None) -> str:
+    """What the parts of an address name."""
+    if version is not None:
+        return f"{name}/versions/{version}"
+    return name if label is None else f"{name}/labels/{label}"

@@ -17,7 +17,7 @@ from tfaas_nb.repository import Repository
 from tfaas_nb.serving import http
 from tfaas_nb.serving.app import SERVER, App
 from tfaas_nb.serving.security import LOOPBACK, Access, new_token
-from tfaas_nb.serving.service import Service
+from tfaas_nb.serving.service import DEFAULT_MEMORY, Service
 from tfaas_nb.table import Table
 
 DEFAULT_PORT = 8083
@@ -46,6 +46,8 @@ class Server:
         What clients must show; by default a random one, False for none.
     allowed_hosts : str or iterable of str
         Further host names under which it may be asked, for instance behind a proxy.
+    memory : int
+        Bytes of models kept in memory; the least recently used leave when there are more.
 
     Notes
     -----
@@ -60,6 +62,7 @@ class Server:
         port: int | None = None,
         token: str | bool | None = None,
         allowed_hosts: Iterable[str] = (),
+        memory: int = DEFAULT_MEMORY,
     ) -> None:
         self.directory = Path(models)
         self.host = host
@@ -67,7 +70,7 @@ class Server:
         self._wanted_token = token
         names = [allowed_hosts] if isinstance(allowed_hosts, str) else allowed_hosts
         self._allowed_hosts = frozenset(names)
-        self.service = Service(Repository(self.directory))
+        self.service = Service(Repository(self.directory), memory)
         self.token: str | None = token if token and isinstance(token, str) else None
         self._run: _Run | None = None
         self._lock = threading.RLock()

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import orjson
 
-from tfaas_nb.errors import FeatureError, RequestError
+from tfaas_nb.errors import FeatureError, RepositoryError, RequestError
+from tfaas_nb.repository import Stored
 from tfaas_nb.serving.messages import Request, Response
 from tfaas_nb.serving.oip import shapes
-from tfaas_nb.serving.routes import Route, served
+from tfaas_nb.serving.routes import Route, reference, served
 from tfaas_nb.serving.service import Model, Service
 from tfaas_nb.wire import tfserving
 from tfaas_nb.wire.tfaas import Floats, Query
 
-_MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>[^/:]+))?"
+_MODEL = (
+    r"/v1/models/(?P<name>[^/:]+)"
+    r"(?:/versions/(?P<version>[^/:]+)|/labels/(?P<label>[^/:]+))?"
+)
 
 
 class TensorFlowServing:
@@ -37,35 +41,63 @@ class TensorFlowServing:
             Route("POST", _MODEL + ":regress", self._regress),
         )
 
-    def _status(self, request: Request, name: str, version: str | None) -> Response:
-        model = served(self._service, name, version)
-        found = tfserving.Version(str(model.stored.version))
-        return Response(orjson.dumps(tfserving.model_status([found])))
+    def _status(
+        self, request: Request, name: str, version: str | None, label: str | None
+    ) -> Response:
+        repository = self._service.repository
+        if version is None and label is None:
+            asked = reversed(repository.versions(name))
+        else:
+            asked = iter([repository.find(reference(name, version, label))])
+        states = [self._state(stored) for stored in asked]
+        return Response(orjson.dumps(tfserving.model_status(states)))
 
-    def _metadata(self, request: Request, name: str, version: str | None) -> Response:
-        model = served(self._service, name, version)
+    def _state(self, stored: Stored) -> tfserving.Version:
+        """Whether a version can be served; those not in memory are compared with their hashes."""
+        version, service = str(stored.version), self._service
+        if service.repository.is_unloaded(stored.name):
+            return tfserving.Version(version, "END")
+        try:
+            service.check(stored)
+        except RepositoryError as error:
+            return tfserving.Version(version, "END", "DATA_LOSS", str(error))
+        return tfserving.Version(version)
+
+    def _metadata(
+        self, request: Request, name: str, version: str | None, label: str | None
+    ) -> Response:
+        model = served(self._service, name, version, label)
         told = tfserving.model_metadata(name, str(model.stored.version), *shapes(model))
         return Response(orjson.dumps(told))
 
-    def _predict(self, request: Request, name: str, version: str | None) -> Response:
+    def _predict(
+        self, request: Request, name: str, version: str | None, label: str | None
+    ) -> Response:
         asked = tfserving.decode_predict(request.body)
-        model = _signed(served(self._service, name, version), asked.signature)
+        model = _signed(served(self._service, name, version, label), asked.signature)
         own = model.bundle.graph.input_node
         if not asked.keys and asked.input not in (None, own):
             raise FeatureError(f"model {name!r} has no input {asked.input!r}: it has {own!r}")
         scores = model.score(Query(name, asked.keys, asked.values, single=False))
         return Response(tfserving.encode_predictions(scores, asked.row))
 
-    def _classify(self, request: Request, name: str, version: str | None) -> Response:
-        model, scores = self._examples(request, name, version)
+    def _classify(
+        self, request: Request, name: str, version: str | None, label: str | None
+    ) -> Response:
+        model, scores = self._examples(request, name, version, label)
         return Response(tfserving.encode_classification(scores, model.labels))
 
-    def _regress(self, request: Request, name: str, version: str | None) -> Response:
-        return Response(tfserving.encode_regression(self._examples(request, name, version)[1]))
+    def _regress(
+        self, request: Request, name: str, version: str | None, label: str | None
+    ) -> Response:
+        _, scores = self._examples(request, name, version, label)
+        return Response(tfserving.encode_regression(scores))
 
-    def _examples(self, request: Request, name: str, version: str | None) -> tuple[Model, Floats]:
+    def _examples(
+        self, request: Request, name: str, version: str | None, label: str | None
+    ) -> tuple[Model, Floats]:
         asked = tfserving.decode_examples(request.body)
-        model = _signed(served(self._service, name, version), asked.signature)
+        model = _signed(served(self._service, name, version, label), asked.signature)
         return model, model.score(Query(name, asked.keys, asked.values, single=False))
 
 

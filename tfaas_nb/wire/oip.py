@@ -28,6 +28,8 @@ BINARY = "application/octet-stream"
 #: The header that says how many bytes of a body are JSON; raw tensors follow them.
 JSON_LENGTH = "Inference-Header-Content-Length"
 EXTENSIONS = ("binary_tensor_data", "model_repository")
+#: States of a model in the repository's index.
+READY, UNAVAILABLE = "READY", "UNAVAILABLE"
 
 _DATATYPES = {
     "FP16": "<f2",
@@ -107,7 +109,7 @@ class Entry:
 
     name: str
     version: str = "1"
-    state: str = "READY"
+    state: str = READY
     reason: str = ""
 
 
@@ -601,3 +603,39 @@ def _tensor_metadata(tensors: Mapping[str, Sequence[int]]) -> list[dict[str, Any
 def index(entries: Iterable[Entry]) -> list[dict[str, str]]:
     """The answer to ``POST /v2/repository/index``."""
     return [vars(entry).copy() for entry in entries]
+
+
+def decode_repository(body: bytes) -> dict[str, Any]:
+    """What a request to the model repository asks for; it may have no body.
+
+    Raises
+    ------
+    RequestError
+        If the body is no JSON object.
+    """
+    return json_object(body) if body.strip() else {}
+
+
+def wants_ready(request: Mapping[str, Any]) -> bool:
+    """Whether a request for the index is for those models only that can be asked.
+
+    Raises
+    ------
+    RequestError
+        If ``ready`` is neither true nor false.
+    """
+    return _flag(request, "ready", False, "the request")
+
+
+def check_load(request: Mapping[str, Any]) -> None:
+    """Refuse a request that would have a model made anew; models come in by an upload.
+
+    Raises
+    ------
+    RequestError
+        If it has parameters, such as a model's configuration or files.
+    """
+    for key in _parameters(request, "the request"):
+        raise RequestError(
+            f"parameter {key[:100]!r} of load is not known here: POST /upload brings a model"
+        )

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tfaas_nb import durable
+
+
+def test_a_file_is_replaced_and_nothing_is_left_beside(tmp_path: Path) -> None:
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    for content in (b"one", b"two"):
+        durable.replace(tmp_path / "file", content, beside)
+        assert (tmp_path / "file").read_bytes() == content
+    assert not list(beside.iterdir())
+
+
+def test_a_replacement_that_fails_changes_nothing(tmp_path: Path) -> None:
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    (tmp_path / "folder" / "full").mkdir(parents=True)
+    with pytest.raises(OSError, match="folder"):
+        durable.replace(tmp_path / "folder", b"content", beside)
+    assert not list(beside.iterdir())
+    assert (tmp_path / "folder" / "full").is_dir()

@@ -1,0 +1,48 @@
+"""Files that are there whole or not at all, and stay when they are told to be written."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file through to the disk; its directory must be flushed, too."""
+    with path.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def replace(path: Path, content: bytes, beside: Path) -> None:
+    """Write a file beside, then rename it into place over what was there.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its directory must exist.
+    content : bytes
+        What it shall hold.
+    beside : Path
+        Directory on the same disk for the file while it is written.
+    """
+    written = beside / uuid.uuid4().hex
+    try:
+        write(written, content)
+        written.replace(path)
+    except OSError:
+        written.unlink(missing_ok=True)
+        raise
+    flush(path.parent)
+
+
+def flush(directory: Path) -> None:
+    """Make creations and renames within a directory durable; Windows has no such call."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
