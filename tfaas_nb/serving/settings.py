@@ -1,0 +1,45 @@
+"""What a server's process must know, as it travels to another process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tfaas_nb.serving.security import Access
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is served, and to whom.
+
+    Attributes
+    ----------
+    directory : str
+        The models' directory, absolute: the current directory may change.
+    token : str or None
+        What clients must show; None lets everybody in.
+    hosts : tuple of str
+        Host names under which the server may be asked.
+    preload : bool
+        Whether models are loaded before the first request.
+    """
+
+    directory: str
+    token: str | None = field(repr=False)
+    hosts: tuple[str, ...]
+    preload: bool = False
+
+    @property
+    def access(self) -> Access:
+        """What a request must show."""
+        return Access(self.token, frozenset(self.hosts))
+
+    def to_values(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return asdict(self)
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Settings:
+        """What `to_values` gave, read from JSON."""
+        return cls(**{**values, "hosts": tuple(values["hosts"])})
