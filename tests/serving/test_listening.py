@@ -37,6 +37,8 @@ def accepted(listening: socket.socket) -> int:
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_connections_are_dealt_out(stack: ExitStack, host: str) -> None:
     sockets = group(stack, host, 3)
+    for one in sockets[1:]:
+        one.listen()
     address = sockets[0].getsockname()
     assert {one.getsockname() for one in sockets} == {address}
     for _ in range(90):
@@ -46,8 +48,16 @@ def test_connections_are_dealt_out(stack: ExitStack, host: str) -> None:
     assert min(counts) > 5
 
 
+def test_nobody_waits_for_a_process_that_starts(stack: ExitStack) -> None:
+    first, _ = group(stack, "127.0.0.1", 2)
+    for _ in range(20):
+        stack.enter_context(socket.create_connection(first.getsockname()))
+    assert accepted(first) == 20
+
+
 def test_nobody_else_gets_a_port_that_is_shared(stack: ExitStack) -> None:
     first, second = group(stack, "127.0.0.1", 2)
+    second.listen()
     port = first.getsockname()[1]
     for closed in (None, first):
         if closed:

@@ -38,7 +38,8 @@ def beside(listening: socket.socket) -> socket.socket:
     its own.  Processes that accept from one socket share badly: whoever wakes first takes all
     that wait.  Of eight keep-alive connections made at once one of two processes got all or all
     but one, with a socket each three to five; the rate of requests over a hundred differed by a
-    third (two cores, uvloop).
+    third (two cores, uvloop).  It does not listen yet: nobody should wait for a process that is
+    still starting.
     """
     if sys.platform == "linux":
         # Only now, since two servers that both set it could take the same port unawares: the
@@ -64,8 +65,8 @@ def _bind(
         if shared:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         bound.bind(address)
-        # Two servers may bind the same port as long as neither listens.
-        bound.listen(http.BACKLOG)
+        if not shared:  # two servers may bind the same port as long as neither listens
+            bound.listen(http.BACKLOG)
     except (OSError, OverflowError):
         bound.close()
         raise

@@ -131,14 +131,14 @@ class _Port:
             self._sockets[number] = beside(listening)
 
     def socket(self, number: int) -> socket.socket:
-        """A worker's socket; it stays the same from one process to the next."""
+        """A worker's socket; that of an only worker stays the same, so that its clients wait."""
         with self._lock:
             if number not in self._sockets:
                 self._sockets[number] = beside(next(iter(self._sockets.values())))
             return self._sockets[number]
 
     def leave_to_others(self, number: int) -> None:
-        """Let no connection wait for a worker that is not replaced at once, if there are others."""
+        """Let no new connection wait until a worker is replaced, if there are others."""
         with self._lock:
             if len(self._sockets) > 1 and number in self._sockets:
                 self._sockets.pop(number).close()
@@ -206,16 +206,16 @@ class _Worker:
             if not self._ready:  # the caller of start() still waits, and is told
                 self._failure = self._failure or ended
                 break
+            self._port.leave_to_others(self._number)
             failures = 0 if time.monotonic() - began > _HEALTHY_SECONDS else failures + 1
             delay = _delay(failures)
-            if delay:
-                self._port.leave_to_others(self._number)
             when = f" in {delay:g} s" if delay else ""
-            _log.warning("%s; another takes its place%s", ended, when)
+            _log.warning("%s; another takes its place%s", self._failure or ended, when)
         self._settled.set()
 
     def _one_life(self) -> str | None:
         """How a process ended; None when none was started."""
+        self._failure = None
         with tempfile.TemporaryFile() as errors:
             try:
                 with self._spawning:
