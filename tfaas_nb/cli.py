@@ -71,6 +71,9 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="NAME",
         help="a further host name under which the server may be asked",
     )
+    serve.add_argument(
+        "--access-log", metavar="PATH", help="append a line of JSON per answer; - is standard error"
+    )
     serve.set_defaults(run=_serve)
 
 
@@ -102,7 +105,14 @@ def _serve(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return _USAGE
-    server = Server(options.models, options.host, options.port, token, options.allow_host)
+    server = Server(
+        options.models,
+        options.host,
+        options.port,
+        token,
+        options.allow_host,
+        access_log=options.access_log,
+    )
     for name, error in server.service.load_all().items():
         print(f"tfaas-nb: {name} is not served: {error}", file=sys.stderr)
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -15,6 +15,7 @@ from tfaas_nb.client import Client
 from tfaas_nb.errors import ServerError
 from tfaas_nb.repository import Repository
 from tfaas_nb.serving import http
+from tfaas_nb.serving.access_log import AccessLog
 from tfaas_nb.serving.app import SERVER, App
 from tfaas_nb.serving.security import LOOPBACK, Access, new_token
 from tfaas_nb.serving.service import Service
@@ -46,6 +47,8 @@ class Server:
         What clients must show; by default a random one, False for none.
     allowed_hosts : str or iterable of str
         Further host names under which it may be asked, for instance behind a proxy.
+    access_log : path, optional
+        File to which a line of JSON is appended for every answer; ``-`` is standard error.
 
     Notes
     -----
@@ -60,6 +63,8 @@ class Server:
         port: int | None = None,
         token: str | bool | None = None,
         allowed_hosts: Iterable[str] = (),
+        *,
+        access_log: str | os.PathLike[str] | None = None,
     ) -> None:
         self.directory = Path(models)
         self.host = host
@@ -67,6 +72,7 @@ class Server:
         self._wanted_token = token
         names = [allowed_hosts] if isinstance(allowed_hosts, str) else allowed_hosts
         self._allowed_hosts = frozenset(names)
+        self._access_log = access_log
         self.service = Service(Repository(self.directory))
         self.token: str | None = token if token and isinstance(token, str) else None
         self._run: _Run | None = None
@@ -89,7 +95,8 @@ class Server:
             listening = _listen(self.host, self._wanted_port)
             names = LOOPBACK | self._allowed_hosts | _names_of(self.host)
             hosts = frozenset(name.lower() for name in names)
-            self._run = _Run(self.service, Access(self.token, hosts), listening)
+            log = AccessLog(self._access_log) if self._access_log else None
+            self._run = _Run(self.service, Access(self.token, hosts), listening, log)
             self._run.start()
             with _running_lock:
                 _running[self.directory.resolve()] = self
@@ -183,11 +190,17 @@ class Server:
 class _Run:
     """One life of the listening thread."""
 
-    def __init__(self, service: Service, access: Access, listening: socket.socket) -> None:
+    def __init__(
+        self,
+        service: Service,
+        access: Access,
+        listening: socket.socket,
+        access_log: AccessLog | None,
+    ) -> None:
         self.port: int = listening.getsockname()[1]
         self._socket = listening
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tfaas_nb-work")
-        self._app = App(service, access, self._threads)
+        self._app = App(service, access, self._threads, access_log=access_log)
         self._ready = threading.Event()
         self._ended = threading.Event()
         self._error: BaseException | None = None
@@ -196,6 +209,11 @@ class _Run:
         self._thread = threading.Thread(target=self._main, name="tfaas_nb-server", daemon=True)
 
     def start(self) -> None:
+        try:
+            self._app.start()
+        except ServerError:
+            self._socket.close()
+            raise
         self._thread.start()
         if not self._ready.wait(_READY_TIMEOUT):
             self.stop()
@@ -221,6 +239,7 @@ class _Run:
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(_STOP_TIMEOUT)
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._app.stop()
         self._socket.close()
 
     def wait(self) -> None:
