@@ -154,9 +154,10 @@ class Netron:
 
 
 def _index() -> Response:
-    """Netron's page without its version and date, by which it reports usage and grows old."""
+    """Netron's page as an unpublished version, which reports no usage, and without its date."""
     page = _content(_INDEX)
-    page = re.sub(rb'<meta name="(?:version|date)"[^>]*>', b"", page)
+    page = re.sub(rb'<meta name="version"[^>]*>', b'<meta name="version" content="0.0.0">', page)
+    page = re.sub(rb'<meta name="date"[^>]*>', b"", page)
     quiet = f'<script src="{_QUIET_FILE}"></script>'.encode()
     page = page.replace(b"<script", quiet + b"<script", 1)
     return Response(page, _TYPES[".html"], headers=(*_GUARDED, _NOT_KEPT))

@@ -124,5 +124,6 @@ class Overview:
 def _outputs(stored: Stored) -> list[str]:
     """Names of a model's outputs as its uploader gave them."""
     with contextlib.suppress(OSError, UnicodeDecodeError):
-        return (stored.path / LABELS).read_text("utf-8").split()
+        lines = (stored.path / LABELS).read_text("utf-8").splitlines()
+        return [line.strip() for line in lines if line.strip()]
     return []
