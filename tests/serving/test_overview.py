@@ -17,6 +17,7 @@ import requests
 
 from tests.graphs import serialized, weighted_sum
 from tfaas_nb.bundle import LABELS, Bundle
+from tfaas_nb.serving import page
 from tfaas_nb.serving.app import SERVER
 from tfaas_nb.serving.machine import Machine
 from tfaas_nb.serving.server import Server
@@ -163,6 +164,14 @@ def test_inputs_without_names_are_said_to_have_none(tmp_path: Path) -> None:
         assert "GET /v2/models/sum" in page
         assert "Ask with curl" not in page
         assert requests.get(f"{server.url}/v2/models/sum", timeout=5).status_code == 200
+
+
+def test_labels_of_versions_are_shown() -> None:
+    model = {"name": "m", "description": "", "features": [], "version": 3, "model": "model.onnx"}
+    shown = page.home([model | {"version_labels": {"production": 2}}], "http://h", token=False)
+    assert "Labels: production → 2" in shown
+    assert "Format: ONNX" in shown
+    assert "Labels" not in page.home([model], "http://h", token=False)
 
 
 EVIL = "<script>alert(1)</script>\"'><img src=x>"

@@ -143,6 +143,10 @@ def test_models_that_are_gone_share_a_name(server: Server, small: Bundle) -> Non
 
 
 def test_models_and_process_are_told_of(server: Server) -> None:
+    server.stop()
+    server.start()
+    assert not value(ask(server), "tfaas_models_loaded")
+    score(server)
     found = ask(server)
     assert value(found, "tfaas_models_loaded") == value(found, "tfaas_model_loads_total") == 1
     assert ("tfaas_model_evictions_total", frozenset()) in found

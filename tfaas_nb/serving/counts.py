@@ -103,7 +103,7 @@ class InMemory:
     models, bytes : int
         How many there are, and about what they take.
     loads, evictions : int
-        How many were read into memory so far, and had to leave it for others.
+        How many were read from disk so far, and had to leave for others.
     """
 
     models: int = 0

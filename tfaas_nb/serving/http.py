@@ -392,12 +392,12 @@ class Connection(asyncio.Protocol):
         request = Request(self._head, b"") if self._head else None
         answer = _Answer(self, False, request, self._call)
         self._forget()
-        response = answer.noted(self.application.refuse(error))
+        answer.take(self.application.refuse(error))
         if self._answers:
-            answer.response = response
             self._answers.append(answer)
             return
-        self._transport.write(self._bytes(answer, response))
+        assert answer.response is not None
+        self._transport.write(self._bytes(answer, answer.response))
         if self._transport.can_write_eof():
             self._transport.write_eof()
             self._deadline = self._loop.time() + _LINGER
@@ -435,15 +435,15 @@ class _Answer:
     def with_body(self) -> bool:
         return self._request is None or self._request.head.method != "HEAD"
 
-    def noted(self, response: Response) -> Response:
+    def done(self, response: Response) -> None:
+        self.take(response)
+        self._connection.flush()
+
+    def take(self, response: Response) -> None:
         connection = self._connection
-        return connection.application.answered(
+        self.response = connection.application.answered(
             self._request, self._call, response, self._since, connection.client
         )
-
-    def done(self, response: Response) -> None:
-        self.response = self.noted(response)
-        self._connection.flush()
 
 
 def _head(method: bytes, url: bytes, headers: dict[bytes, bytes]) -> Head:

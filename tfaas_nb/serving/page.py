@@ -47,8 +47,8 @@ def home(models: Sequence[Mapping[str, Any]], address: str, token: bool) -> str:
     Parameters
     ----------
     models : sequence of mappings
-        Descriptions as ``GET /models`` gives them; also ``outputs``, their names, and
-        ``graph``, the address of its drawing.
+        Descriptions as ``GET /models`` gives them; also ``outputs``, their names, ``graph``,
+        the address of its drawing, and ``version_labels``, label → version.
     address : str
         Where the server was asked, for the example requests.
     token : bool
@@ -90,6 +90,7 @@ def _facts(model: Mapping[str, Any]) -> str:
     facts = {
         "Format": _FORMATS.get(suffix, suffix.lstrip(".") or "unknown"),
         "Outputs": ", ".join(model.get("outputs") or ()),
+        "Labels": ", ".join(f"{k} → {v}" for k, v in (model.get("version_labels") or {}).items()),
     }
     shown = "".join(f"<li>{k}: {escape(v)}</li>" for k, v in facts.items() if v)
     if "graph" in model:

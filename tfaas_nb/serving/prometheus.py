@@ -67,7 +67,7 @@ def _models(snapshot: Snapshot) -> Iterator[Metric]:
     calls = HistogramMetricFamily("tfaas_batch_events", "Events per call of a model.")
     calls.add_metric((), _cumulative(EVENTS, snapshot.calls), snapshot.calls.total)
     yield calls
-    yield CounterMetricFamily("tfaas_model_loads", "Models read into memory.", value=snapshot.loads)
+    yield CounterMetricFamily("tfaas_model_loads", "Models read from disk.", value=snapshot.loads)
     yield CounterMetricFamily(
         "tfaas_model_evictions", "Models that left memory for others.", value=snapshot.evictions
     )

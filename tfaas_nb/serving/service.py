@@ -186,7 +186,6 @@ class Service:
         with self._change:
             stored = self.repository.store(bundle)
             self._loaded[stored.name] = Model(stored, bundle, engine, self.scored)
-            self._loads += 1
             self._last = stored.name
         return stored
 

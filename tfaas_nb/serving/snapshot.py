@@ -80,7 +80,7 @@ class Snapshot:
     calls : Spread
         Events per call of a model.
     loads, evictions : int
-        Models read into memory, and that had to leave it for others.
+        Models read from disk, and that had to leave memory for others.
     cpu_seconds : float
         Processor time.
     held : Held
