@@ -160,6 +160,17 @@ def test_it_may_be_written_to_standard_error(capfd: pytest.CaptureFixture[str]) 
     assert json.loads(capfd.readouterr().err)["path"] == "/shown"
 
 
+def test_it_may_be_written_to_an_open_file(log: Path) -> None:
+    """As a worker process inherits its parent's standard error."""
+    with log.open("wb") as opened:
+        for path in ("/first", "/second"):
+            writing = AccessLog(opened.fileno())
+            writing.start()
+            writing.add(entry(path))
+            writing.stop()
+    assert [line["path"] for line in lines(log)] == ["/first", "/second"]
+
+
 def test_a_path_that_cannot_be_written_is_told_at_once(tmp_path: Path) -> None:
     server = Server(tmp_path / "models", port=0, access_log=tmp_path / "none" / "access.log")
     with pytest.raises(ServerError, match=r"access\.log' cannot be written: No such file"):

@@ -89,12 +89,13 @@ class AccessLog:
 
     Parameters
     ----------
-    path : path
+    path : path or int
         The file, appended to, and opened anew when it was moved away; ``-`` is standard error.
+        A number is an open file descriptor, as a worker process inherits it.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
+    def __init__(self, path: str | os.PathLike[str] | int) -> None:
+        self.path = path if isinstance(path, int) else os.fspath(path)
         self._waiting: deque[Entry] = deque()
         self._dropped = 0
         self._come = threading.Event()
@@ -139,6 +140,8 @@ class AccessLog:
         handler: logging.Handler
         if self.path == STDERR:
             handler = _Stderr(sys.stderr)
+        elif isinstance(self.path, int):
+            handler = _Descriptor(self.path)
         else:
             try:
                 handler = _File(self.path, encoding="utf-8")
@@ -187,15 +190,33 @@ class _File(_Told, logging.handlers.WatchedFileHandler):
         try:
             self.reopenIfNeeded()
             assert self.stream is not None
-            left = f"{self.format(record)}\n".encode()
-            while left:
-                left = left[os.write(self.stream.fileno(), left) :]
+            _append(self.stream.fileno(), self.format(record))
         except (OSError, ValueError):
+            self.handleError(record)
+
+
+class _Descriptor(_Told, logging.Handler):
+    """The same to a file that is open; it stays so."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            _append(self._descriptor, self.format(record))
+        except OSError:
             self.handleError(record)
 
 
 class _Stderr(_Told, _Stream):
     pass
+
+
+def _append(descriptor: int, lines: str) -> None:
+    left = f"{lines}\n".encode()
+    while left:
+        left = left[os.write(descriptor, left) :]
 
 
 def _kind(response: Response) -> str:
