@@ -81,6 +81,9 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="N",
         help="processes that answer on the port; 0 or auto for one a core (default 1)",
     )
+    serve.add_argument(
+        "--access-log", metavar="PATH", help="append a line of JSON per answer; - is standard error"
+    )
     serve.set_defaults(run=_serve)
 
 
@@ -118,6 +121,7 @@ def _serve(options: argparse.Namespace) -> int:
         options.port,
         token,
         options.allow_host,
+        access_log=options.access_log,
         workers=options.workers,
         preload=True,
     )

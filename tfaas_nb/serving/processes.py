@@ -26,6 +26,7 @@ from typing import IO, Any
 
 import tfaas_nb
 from tfaas_nb.errors import ServerError
+from tfaas_nb.serving.access_log import STDERR
 from tfaas_nb.serving.listening import beside
 from tfaas_nb.serving.security import TOKEN_VARIABLE
 from tfaas_nb.serving.settings import Settings
@@ -77,7 +78,10 @@ class ServerProcesses:
                 "workers out"
             )
         self._port = _Port(listening, workers)
-        self._workers = [_Worker(settings, self._port, number) for number in range(workers)]
+        self._counts = tempfile.TemporaryDirectory(prefix="tfaas_nb-")
+        self._workers = [
+            _Worker(settings, self._port, number, self._counts.name) for number in range(workers)
+        ]
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -110,6 +114,7 @@ class ServerProcesses:
         self._port.close()
         for worker in self._workers:
             worker.join()
+        self._counts.cleanup()
         self._ended.set()
 
     def wait(self) -> None:
@@ -153,9 +158,9 @@ class _Port:
 class _Worker:
     """One of the processes, and those that take its place; a thread looks after it."""
 
-    def __init__(self, settings: Settings, port: _Port, number: int) -> None:
+    def __init__(self, settings: Settings, port: _Port, number: int, counts: str) -> None:
         self.damaged: Mapping[str, str] = {}
-        self._settings, self._port, self._number = settings, port, number
+        self._settings, self._port, self._number, self._counts = settings, port, number, counts
         self._process: subprocess.Popen[str] | None = None
         self._spawning = threading.Lock()
         self._ending = threading.Event()
@@ -222,7 +227,9 @@ class _Worker:
                     if self._ending.is_set():
                         return None
                     listening = self._port.socket(self._number).fileno()
-                    process = self._process = _spawn(listening, errors)
+                    # Who wants the access log there gets all that is written there.
+                    there = self._settings.access_log == STDERR
+                    process = self._process = _spawn(listening, None if there else errors)
             except OSError as error:
                 return f"a worker could not be started: {error}"
             # What it was not told any more, having ended, matters to nobody.
@@ -234,8 +241,13 @@ class _Worker:
         """Tell a process what it must know, and hear it until it ends."""
         assert process.stdin is not None
         assert process.stdout is not None
-        settings = self._settings.to_values()
-        told = {"settings": settings, "socket": listening, "parent": os.getpid()}
+        told = {
+            "settings": self._settings.to_values(),
+            "socket": listening,
+            "parent": os.getpid(),
+            "worker": self._number,
+            "counts": self._counts,
+        }
         with contextlib.suppress(OSError):  # it has ended already; its last words are told
             process.stdin.write(json.dumps(told) + "\n")
             process.stdin.flush()
@@ -266,7 +278,7 @@ def usable_cores() -> int:
     return cores
 
 
-def _spawn(listening: int, errors: IO[bytes]) -> subprocess.Popen[str]:
+def _spawn(listening: int, errors: IO[bytes] | None) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", _START],
         stdin=subprocess.PIPE,

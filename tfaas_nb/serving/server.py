@@ -12,6 +12,7 @@ from typing import Protocol
 from tfaas_nb.client import Client
 from tfaas_nb.errors import ServerError
 from tfaas_nb.repository import Repository
+from tfaas_nb.serving.access_log import STDERR, AccessLog
 from tfaas_nb.serving.listening import listen
 from tfaas_nb.serving.processes import ServerProcesses
 from tfaas_nb.serving.security import LOOPBACK, new_token
@@ -58,6 +59,8 @@ class Server:
         What clients must show; by default a random one, False for none.
     allowed_hosts : str or iterable of str
         Further host names under which it may be asked, for instance behind a proxy.
+    access_log : path, optional
+        File to which a line of JSON is appended for every answer; ``-`` is standard error.
     isolated : bool
         Whether a process of its own answers, which no busy cell of this kernel slows down.
         It ends with this process, whatever ends that, and is replaced when it ends before.
@@ -93,6 +96,7 @@ class Server:
         token: str | bool | None = None,
         allowed_hosts: Iterable[str] = (),
         *,
+        access_log: str | os.PathLike[str] | None = None,
         isolated: bool = False,
         workers: int = 1,
         preload: bool = False,
@@ -109,6 +113,7 @@ class Server:
         self._wanted_token = token
         names = [allowed_hosts] if isinstance(allowed_hosts, str) else allowed_hosts
         self._allowed_hosts = frozenset(names)
+        self._access_log = os.fspath(access_log) if access_log else None
         self.service = Service(Repository(self.directory))
         self.token: str | None = token if token and isinstance(token, str) else None
         self._run: Run | None = None
@@ -211,10 +216,14 @@ class Server:
     def _new_run(self, listening: socket.socket) -> Run:
         names = LOOPBACK | self._allowed_hosts | _names_of(self.host)
         hosts = tuple(sorted({name.lower() for name in names}))
-        settings = Settings(str(self.directory.resolve()), self.token, hosts, self._preload)
+        log = self._access_log
+        if log and log != STDERR:
+            log = str(Path(log).absolute())
+        settings = Settings(str(self.directory.resolve()), self.token, hosts, self._preload, log)
         if self.isolated:
             return ServerProcesses(settings, listening, self._workers)
-        return ServerThread(self.service, settings.access, listening)
+        access_log = AccessLog(log) if log else None
+        return ServerThread(self.service, settings.access, listening, access_log=access_log)
 
     def _take_over(self) -> None:
         with _running_lock:

@@ -14,6 +14,7 @@ from tfaas_nb.engines import Engine
 from tfaas_nb.errors import FeatureError, ModelNotFound, TfaasError
 from tfaas_nb.features import order_keys
 from tfaas_nb.repository import Repository, Stored
+from tfaas_nb.serving.counts import InMemory, Scored
 from tfaas_nb.wire.tfaas import Query
 
 Floats = npt.NDArray[np.float32]
@@ -34,11 +35,14 @@ class Model:
         Its parts.
     engine : Engine
         What computes its scores.
+    scored : Scored
+        Where its calls are counted.
     """
 
     stored: Stored
     bundle: Bundle
     engine: Engine
+    scored: Scored = field(default_factory=Scored, repr=False)
     _orders: dict[tuple[str, ...], npt.NDArray[np.intp] | None] = field(
         default_factory=dict, repr=False
     )
@@ -63,14 +67,18 @@ class Model:
         GraphError
             If the graph fails.
         """
+        scores = self.engine(self._ordered(query))
+        self.scored.add(self.stored.name, len(scores))
+        return scores
+
+    def _ordered(self, query: Query) -> Floats:
         if not query.keys and query.values.shape[1]:
             _check_width(self.bundle, query.values.shape[1])
-            return self.engine(query.values)
+            return query.values
         order = self._orders.get(query.keys, False)
         if order is False:
             order = self._order(query.keys)
-        values = query.values if order is None else query.values[:, order]
-        return self.engine(values)
+        return query.values if order is None else query.values[:, order]
 
     def _order(self, keys: tuple[str, ...]) -> npt.NDArray[np.intp] | None:
         names = self.bundle.features
@@ -98,10 +106,17 @@ class Service:
     ----------
     repository : Repository
         Where models are kept.
+
+    Attributes
+    ----------
+    scored : Scored
+        Calls of its models.
     """
 
     def __init__(self, repository: Repository) -> None:
         self.repository = repository
+        self.scored = Scored()
+        self._loads = 0
         self._loaded: dict[str, Model] = {}
         self._last: str | None = None
         self._change = threading.RLock()
@@ -109,6 +124,13 @@ class Service:
     def loaded(self, name: str | None) -> Model | None:
         """A model that is in memory (by default the last uploaded one), else None."""
         return self._loaded.get(name or self._last or "")
+
+    @property
+    def in_memory(self) -> InMemory:
+        """What its models take."""
+        held = list(self._loaded.values())
+        size = sum(len(model.bundle.graph.serialized) for model in held)
+        return InMemory(len(held), size, self._loads)
 
     def model(self, name: str | None) -> Model:
         """A model, read from disk if need be; may take seconds.
@@ -163,7 +185,7 @@ class Service:
         engine = FrozenEngine(bundle.graph)
         with self._change:
             stored = self.repository.store(bundle)
-            self._loaded[stored.name] = Model(stored, bundle, engine)
+            self._loaded[stored.name] = Model(stored, bundle, engine, self.scored)
             self._last = stored.name
         return stored
 
@@ -209,8 +231,9 @@ class Service:
         from tfaas_nb.engines.frozen import FrozenEngine
 
         bundle = self.repository.load(stored)
-        model = Model(stored, bundle, FrozenEngine(bundle.graph))
+        model = Model(stored, bundle, FrozenEngine(bundle.graph), self.scored)
         self._loaded[stored.name] = model
+        self._loads += 1
         return model
 
     def _described(self, stored: Stored) -> dict[str, Any]:

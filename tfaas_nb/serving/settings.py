@@ -23,12 +23,15 @@ class Settings:
         Host names under which the server may be asked.
     preload : bool
         Whether models are loaded before the first request.
+    access_log : str or None
+        File to which answers are noted down, absolute; ``-`` is standard error.
     """
 
     directory: str
     token: str | None = field(repr=False)
     hosts: tuple[str, ...]
     preload: bool = False
+    access_log: str | None = None
 
     @property
     def access(self) -> Access:

@@ -10,9 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tfaas_nb.errors import ServerError
 from tfaas_nb.serving import http
+from tfaas_nb.serving.access_log import AccessLog
 from tfaas_nb.serving.app import SERVER, App
 from tfaas_nb.serving.security import Access
 from tfaas_nb.serving.service import Service
+from tfaas_nb.serving.shared_counts import SharedCounts
 
 _READY_TIMEOUT = 30.0
 _STOP_TIMEOUT = 10.0
@@ -30,14 +32,25 @@ class ServerThread:
         Who may ask.
     listening : socket.socket
         A listening socket; closed at the end.
+    shared : SharedCounts, optional
+        Where counts are added up with those of other processes.
+    access_log : AccessLog, optional
+        Where answers are noted down.
     """
 
-    def __init__(self, service: Service, access: Access, listening: socket.socket) -> None:
+    def __init__(
+        self,
+        service: Service,
+        access: Access,
+        listening: socket.socket,
+        shared: SharedCounts | None = None,
+        access_log: AccessLog | None = None,
+    ) -> None:
         self.port: int = listening.getsockname()[1]
         self._service = service
         self._socket = listening
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tfaas_nb-work")
-        self._app = App(service, access, self._threads)
+        self._app = App(service, access, self._threads, shared, access_log)
         self._ready = threading.Event()
         self._ended = threading.Event()
         self._error: BaseException | None = None
@@ -51,8 +64,9 @@ class ServerThread:
         Raises
         ------
         ServerError
-            If it could not start.
+            If it could not start, or the access log cannot be written.
         """
+        self._app.start()
         self._thread.start()
         if not self._ready.wait(_READY_TIMEOUT):
             self.stop()
@@ -67,6 +81,7 @@ class ServerThread:
         if self._thread.ident is not None:
             self._thread.join(_STOP_TIMEOUT)
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._app.stop()
         self._socket.close()
         self._service.close()
 

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import select
+import shutil
 import signal
 import socket
 import threading
@@ -19,8 +20,10 @@ from typing import Any, NoReturn
 
 from tfaas_nb.errors import ServerError, TfaasError
 from tfaas_nb.repository import Repository
+from tfaas_nb.serving.access_log import AccessLog
 from tfaas_nb.serving.service import Service
 from tfaas_nb.serving.settings import Settings
+from tfaas_nb.serving.shared_counts import SharedCounts
 from tfaas_nb.serving.thread import ServerThread
 
 #: How often a worker looks whether its parent lives, should somebody else hold the pipe open.
@@ -87,7 +90,13 @@ def _serve(pipe: int, parent: _Parent) -> int:
     logging.getLogger("tfaas_nb").addHandler(_Log(parent))
     settings = Settings.from_values(told["settings"])
     service = Service(Repository(settings.directory))
-    server = ServerThread(service, settings.access, socket.socket(fileno=told["socket"]))
+    server = ServerThread(
+        service,
+        settings.access,
+        socket.socket(fileno=told["socket"]),
+        SharedCounts(told["counts"], told["worker"]),
+        AccessLog(settings.access_log) if settings.access_log else None,
+    )
     try:
         damaged = service.load_all() if settings.preload else {}
         server.start()
@@ -101,6 +110,8 @@ def _serve(pipe: int, parent: _Parent) -> int:
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         server.stop()
+        if os.getppid() != told["parent"]:  # which cannot tidy up any more
+            shutil.rmtree(told["counts"], ignore_errors=True)
 
 
 def _line(pipe: int) -> bytes:
