@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -184,6 +185,14 @@ def test_workers_end_with_the_command(serve: Start, how: signal.Signals) -> None
     for worker in workers:
         assert not Path(f"/proc/{worker}").exists()
     assert running.refuses()
+
+
+def test_workers_write_their_access_log_on_the_error_stream(serve: Start) -> None:
+    running = serve("--workers", "2", "--access-log", "-", "--no-token")
+    for _ in range(20):
+        assert running.status() == 200
+    _, _, errors = running.end()
+    assert [json.loads(line)["path"] for line in errors.splitlines()] == ["/models"] * 20
 
 
 @pytest.mark.slow

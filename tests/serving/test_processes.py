@@ -278,6 +278,34 @@ def test_there_is_at_least_one_worker(tmp_path: Path, workers: int) -> None:
         Server(tmp_path, workers=workers)
 
 
+# --- what workers share ---------------------------------------------------------------
+
+
+def test_counts_are_those_of_all_workers(tmp_path: Path) -> None:
+    with Server(tmp_path, port=0, token=False, workers=2) as server:
+        for _ in range(40):
+            assert healthy(server.url)
+        counted = 'tfaas_requests_total{method="GET",path="/health",status="200"} 40.0'
+        for _ in range(20):  # whoever is asked; the other tells what it counted once a second
+            wait_until(lambda: counted in requests.get(f"{server.url}/metrics", timeout=10).text)
+        assert requests.get(f"{server.url}/status", timeout=10).json()["workers"] == 2
+
+
+def test_every_worker_writes_the_access_log(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    with Server(tmp_path / "models", port=0, workers=2, access_log=log) as server:
+        for _ in range(40):
+            assert healthy(server.url)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["path"] for line in lines] == ["/health"] * 40
+
+
+def test_an_access_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    server = Server(tmp_path / "models", port=0, isolated=True, access_log=tmp_path / "no" / "log")
+    with pytest.raises(ServerError, match="the access log .* cannot be written: No such file"):
+        server.start()
+
+
 # --- nothing is left, nothing is seen ---------------------------------------------------------
 
 
@@ -339,8 +367,8 @@ import tfaas_nb as tn
 
 server = tn.Server("models", port=0, isolated=True).start()
 {extra}
-print(server.port, server._run.pids[0], "tensorflow" in sys.modules, flush=True)
 try:
+    print(server.port, server._run.pids[0], "tensorflow" in sys.modules, flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     server.client().describe_models()
@@ -362,6 +390,7 @@ class Parent:
             text=True,
             cwd=directory,
             start_new_session=True,
+            env=os.environ | {"TMPDIR": str(directory / "tmp")},
         )
         assert self.process.stdout is not None
         port, pid, heavy = self.process.stdout.readline().split()
@@ -373,6 +402,7 @@ def parent(tmp_path: Path) -> Iterator[Callable[[str], Parent]]:
     started: list[Parent] = []
 
     def start(extra: str = "") -> Parent:
+        (tmp_path / "tmp").mkdir()
         started.append(Parent(tmp_path, extra))
         return started[-1]
 
@@ -388,13 +418,14 @@ def parent(tmp_path: Path) -> Iterator[Callable[[str], Parent]]:
     [(signal.SIGKILL, ""), (signal.SIGTERM, ""), (signal.SIGKILL, FORK)],
 )
 def test_no_orphan_outlives_its_parent(
-    parent: Callable[[str], Parent], how: signal.Signals, extra: str
+    parent: Callable[[str], Parent], how: signal.Signals, extra: str, tmp_path: Path
 ) -> None:
     kernel = parent(extra)
     assert not refuses(kernel.port)
     os.kill(kernel.process.pid, how)
     kernel.process.wait(10)
     wait_until(lambda: not exists(kernel.worker))
+    assert os.listdir(tmp_path / "tmp") == []
 
 
 def test_an_interrupt_of_the_kernel_leaves_the_server(parent: Callable[[str], Parent]) -> None:

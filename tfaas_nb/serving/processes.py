@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -78,9 +78,9 @@ class ServerProcesses:
                 "workers out"
             )
         self._port = _Port(listening, workers)
-        self._counts = tempfile.TemporaryDirectory(prefix="tfaas_nb-")
+        self._shared = _Shared(settings)
         self._workers = [
-            _Worker(settings, self._port, number, self._counts.name) for number in range(workers)
+            _Worker(settings, self._port, self._shared, number) for number in range(workers)
         ]
 
     @property
@@ -114,7 +114,7 @@ class ServerProcesses:
         self._port.close()
         for worker in self._workers:
             worker.join()
-        self._counts.cleanup()
+        self._shared.close()
         self._ended.set()
 
     def wait(self) -> None:
@@ -155,12 +155,38 @@ class _Port:
                 one.close()
 
 
+class _Shared:
+    """What the workers share besides the port."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._directory = tempfile.TemporaryDirectory(prefix="tfaas_nb-")
+        #: Where they add up their counts.
+        self.counts = self._directory.name
+        #: This process's error stream, for the access log: their own is kept for last words.
+        self.errors: int | None = None
+        if settings.access_log == STDERR:
+            with contextlib.suppress(OSError):  # there is none
+                self.errors = os.dup(2)
+
+    @property
+    def descriptors(self) -> list[int]:
+        """What a worker inherits."""
+        return [] if self.errors is None else [self.errors]
+
+    def close(self) -> None:
+        """Leave nothing; may be called twice."""
+        self._directory.cleanup()
+        errors, self.errors = self.errors, None
+        if errors is not None:
+            os.close(errors)
+
+
 class _Worker:
     """One of the processes, and those that take its place; a thread looks after it."""
 
-    def __init__(self, settings: Settings, port: _Port, number: int, counts: str) -> None:
+    def __init__(self, settings: Settings, port: _Port, shared: _Shared, number: int) -> None:
         self.damaged: Mapping[str, str] = {}
-        self._settings, self._port, self._number, self._counts = settings, port, number, counts
+        self._settings, self._port, self._shared, self._number = settings, port, shared, number
         self._process: subprocess.Popen[str] | None = None
         self._spawning = threading.Lock()
         self._ending = threading.Event()
@@ -227,9 +253,8 @@ class _Worker:
                     if self._ending.is_set():
                         return None
                     listening = self._port.socket(self._number).fileno()
-                    # Who wants the access log there gets all that is written there.
-                    there = self._settings.access_log == STDERR
-                    process = self._process = _spawn(listening, None if there else errors)
+                    inherited = [listening, *self._shared.descriptors]
+                    process = self._process = _spawn(inherited, errors)
             except OSError as error:
                 return f"a worker could not be started: {error}"
             # What it was not told any more, having ended, matters to nobody.
@@ -246,7 +271,8 @@ class _Worker:
             "socket": listening,
             "parent": os.getpid(),
             "worker": self._number,
-            "counts": self._counts,
+            "counts": self._shared.counts,
+            "errors": self._shared.errors,
         }
         with contextlib.suppress(OSError):  # it has ended already; its last words are told
             process.stdin.write(json.dumps(told) + "\n")
@@ -278,7 +304,7 @@ def usable_cores() -> int:
     return cores
 
 
-def _spawn(listening: int, errors: IO[bytes] | None) -> subprocess.Popen[str]:
+def _spawn(inherited: Sequence[int], errors: IO[bytes]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", _START],
         stdin=subprocess.PIPE,
@@ -287,7 +313,7 @@ def _spawn(listening: int, errors: IO[bytes] | None) -> subprocess.Popen[str]:
         text=True,
         encoding="utf-8",
         env=_environment(),
-        pass_fds=(listening,),
+        pass_fds=inherited,
         # Ctrl-C and a kernel's interrupt go to whole groups of processes.
         start_new_session=True,
     )

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from tfaas_nb.errors import ServerError, TfaasError
 from tfaas_nb.repository import Repository
-from tfaas_nb.serving.access_log import AccessLog
+from tfaas_nb.serving.access_log import STDERR, AccessLog
 from tfaas_nb.serving.service import Service
 from tfaas_nb.serving.settings import Settings
 from tfaas_nb.serving.shared_counts import SharedCounts
@@ -95,7 +95,7 @@ def _serve(pipe: int, parent: _Parent) -> int:
         settings.access,
         socket.socket(fileno=told["socket"]),
         SharedCounts(told["counts"], told["worker"]),
-        AccessLog(settings.access_log) if settings.access_log else None,
+        _access_log(settings.access_log, told["errors"]),
     )
     try:
         damaged = service.load_all() if settings.preload else {}
@@ -112,6 +112,11 @@ def _serve(pipe: int, parent: _Parent) -> int:
         server.stop()
         if os.getppid() != told["parent"]:  # which cannot tidy up any more
             shutil.rmtree(told["counts"], ignore_errors=True)
+
+
+def _access_log(path: str | None, errors: int | None) -> AccessLog | None:
+    place = errors if path == STDERR else path
+    return None if place is None else AccessLog(place)
 
 
 def _line(pipe: int) -> bytes:
