@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -17,6 +19,7 @@ from tests.graphs import serialized, weighted_sum
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.cli import TOKEN_VARIABLE, _parser, main
 from tfaas_nb.repository import Repository
+from tfaas_nb.serving.processes import usable_cores
 from tfaas_nb.serving.service import DEFAULT_MEMORY
 
 Start = Callable[..., "Serving"]
@@ -42,6 +45,13 @@ class Serving:
     def status(self, token: str = "") -> int:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return requests.get(f"{self.url}/models", headers=headers, timeout=5).status_code
+
+    def refuses(self) -> bool:
+        try:
+            requests.get(f"{self.url}/health", timeout=5)
+        except requests.ConnectionError:
+            return True
+        return False
 
     def end(self, how: signal.Signals = signal.SIGINT) -> tuple[int, str, str]:
         """Its code and what else it wrote."""
@@ -146,6 +156,68 @@ def test_a_damaged_model_is_told_and_the_others_served(serve: Start, tmp_path: P
     assert errors.count("\n") == 1
 
 
+# --- workers ----------------------------------------------------------------------------
+
+
+def children(pid: int) -> set[int]:
+    found = Path(f"/proc/{pid}/task").glob("*/children")
+    return {int(child) for listed in found for child in listed.read_text().split()}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_workers_end_with_the_command(serve: Start, how: signal.Signals) -> None:
+    running = serve("--workers", "2", **{TOKEN_VARIABLE: "from-outside"})
+    assert running.told[0] == f"Server({running.url}, 0 models)\n"
+    assert running.status("from-outside") == 200
+    workers = children(running.process.pid)
+    assert len(workers) == 2
+    killed = workers.pop()
+    os.kill(killed, signal.SIGKILL)
+    until = time.monotonic() + 10
+    while len(children(running.process.pid) - {killed}) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    workers = children(running.process.pid)
+    for _ in range(10):
+        assert running.status("from-outside") == 200
+    replaced = f"tfaas-nb: worker {killed} was ended by SIGKILL; another takes its place\n"
+    assert running.end(how) == (0, "stopping\n", replaced)
+    for worker in workers:
+        assert not Path(f"/proc/{worker}").exists()
+    assert running.refuses()
+
+
+def test_workers_write_their_access_log_on_the_error_stream(serve: Start) -> None:
+    running = serve("--workers", "2", "--access-log", "-", "--no-token")
+    for _ in range(20):
+        assert running.status() == 200
+    _, _, errors = running.end()
+    assert [json.loads(line)["path"] for line in errors.splitlines()] == ["/models"] * 20
+
+
+@pytest.mark.slow
+def test_a_damaged_model_is_told_once_by_all_workers(serve: Start, tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "models")
+    good = Bundle.from_parts(b'{"name": "good"}', serialized(weighted_sum))
+    repository.store(good)
+    bad = repository.store(good.renamed("bad"))
+    (bad.path / "model.pb").write_bytes(b"\xff")
+    running = serve("--no-token", "--workers", "2")
+    body = {"keys": ["a", "b", "c"], "values": [1, 1, 1], "model": "good"}
+    for _ in range(10):
+        assert requests.post(f"{running.url}/json", json=body, timeout=20).json() == [6.0]
+    code, _, errors = running.end()
+    assert code == 0
+    assert errors.startswith("tfaas-nb: bad is not served: model 'bad' is damaged on disk: ")
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["auto", "0"])
+def test_there_may_be_a_worker_for_every_core(text: str) -> None:
+    assert _parser().parse_args(["serve", "--workers", text]).workers == usable_cores()
+
+
 # --- refusals, in this process ----------------------------------------------------------
 
 
@@ -191,6 +263,8 @@ def test_a_file_in_place_of_the_directory_is_told(
         (["serv"], "invalid choice: 'serv'"),
         (["serve", "--token", "a", "--no-token"], "not allowed with argument"),
         (["serve", "--port", "http"], "invalid int value: 'http'"),
+        (["serve", "--workers", "many"], "'many' is neither a number nor auto"),
+        (["serve", "--workers", "-1"], "'-1' is neither a number nor auto"),
         (["simulate", "ttbar"], "the following arguments are required: -o/--output"),
         (["simulate", "higgs", "-o", "x"], "invalid choice: 'higgs'"),
     ],

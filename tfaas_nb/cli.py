@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import gc
+import logging
 import os
 import re
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfaas_nb.errors import TfaasError
+from tfaas_nb.serving.security import TOKEN_VARIABLE
 
-#: Where a token may stand instead of the command line, which other users can see.
-TOKEN_VARIABLE = "TFAAS_NB_TOKEN"
+if TYPE_CHECKING:
+    from tfaas_nb.serving.server import Server
 
 _USAGE, _FAILED, _INTERRUPTED = 2, 1, 130
 
@@ -79,6 +82,16 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="SIZE",
         help="models kept in memory, such as 500MB or 2GB; the least recently used leave",
     )
+    serve.add_argument(
+        "--workers",
+        type=_workers,
+        default=1,
+        metavar="N",
+        help="processes that answer on the port; 0 or auto for one a core (default 1)",
+    )
+    serve.add_argument(
+        "--access-log", metavar="PATH", help="append a line of JSON per answer; - is standard error"
+    )
     serve.set_defaults(run=_serve)
 
 
@@ -125,35 +138,53 @@ def _serve(options: argparse.Namespace) -> int:
         token,
         options.allow_host,
         memory=options.memory,
+        access_log=options.access_log,
+        workers=options.workers,
+        preload=True,
     )
-    for name, error in server.service.load_all().items():
-        print(f"tfaas-nb: {name} is not served: {error}", file=sys.stderr)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    try:
-        server.start()
-        threading.Thread(target=_warm_up, daemon=True).start()
-        secret = f"?token={server.token}" if server.token and not options.token else ""
-        print(f"{server!r}\nopen {server.url}/{secret} (Ctrl-C stops)", flush=True)
-        server.wait()
-    except KeyboardInterrupt:
-        print("stopping", flush=True)
-    finally:
-        server.stop()
+    with _log_told():
+        try:
+            server.start()
+            _tell(server, secret=bool(server.token and not options.token))
+            server.wait()
+        except KeyboardInterrupt:
+            print("stopping", flush=True)
+        finally:
+            server.stop()
     return 0
 
 
-def _warm_up() -> None:
-    """Import TensorFlow before the first upload asks for it.
+def _tell(server: Server, secret: bool) -> None:
+    for name, error in server.damaged.items():
+        print(f"tfaas-nb: {name} is not served: {error}", file=sys.stderr)
+    if not server.isolated:  # else its processes do that
+        from tfaas_nb.serving.worker import warm_up
 
-    Its million objects then stay for good: a garbage collection that went through them
-    would hold up every client for a tenth of a second.
-    """
-    from tfaas_nb import backend
+        threading.Thread(target=warm_up, daemon=True).start()
+    query = f"?token={server.token}" if secret else ""
+    print(f"{server!r}\nopen {server.url}/{query} (Ctrl-C stops)", flush=True)
 
-    backend.tensorflow()
-    gc.collect()
-    gc.freeze()
+
+@contextmanager
+def _log_told() -> Iterator[None]:
+    """Write the log's warnings on the error stream, such as that a worker was replaced."""
+    log, told = logging.getLogger("tfaas_nb"), logging.StreamHandler()
+    told.setFormatter(logging.Formatter("tfaas-nb: %(message)s"))
+    log.addHandler(told)
+    try:
+        yield
+    finally:
+        log.removeHandler(told)
+
+
+def _workers(text: str) -> int:
+    from tfaas_nb.serving.processes import usable_cores
+
+    if text != "auto" and not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor auto")
+    return (0 if text == "auto" else int(text)) or usable_cores()
 
 
 def _simulate(options: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -67,13 +68,14 @@ def ask(
     head = Head(method, path, query.encode(), encoded)
 
     async def answered() -> Response:
+        request, since = Request(head, body), time.perf_counter()
         try:
             call = app.admit(head)
         except TfaasError as error:
-            return app.refuse(error)
+            return app.answered(request, None, app.refuse(error), since, "127.0.0.1")
         answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        call.answer(Request(head, body), answer.set_result)
-        return await answer
+        call.answer(request, answer.set_result)
+        return app.answered(request, call, await answer, since, "127.0.0.1")
 
     response = asyncio.run(answered())
     told = dict(response.headers) | {"content-type": response.content_type}
@@ -421,7 +423,7 @@ def test_status_counts(app: App) -> None:
     ask(app, "GET", "/models")
     ask(app, "GET", "/nowhere")
     found = ask(app, "GET", "/status").json
-    assert (found["requests"], found["errors"]) == (3, 1)
+    assert (found["requests"], found["errors"]) == (2, 1)
     assert (found["server"], found["models"]) == (SERVER, ["ttbar"])
     assert found["uptime"] >= 0
 
@@ -454,6 +456,14 @@ ROUTES = [
     ("GET", "/"),
     ("GET", "/models"),
     ("GET", "/status"),
+    ("GET", "/metrics"),
+    ("GET", "/netron/"),
+    ("GET", "/netron/index.html"),
+    ("GET", "/netron/index.js"),
+    ("GET", "/netron/models/ttbar/1/model.pb"),
+    ("GET", "/netron/k/wrong/"),
+    ("GET", "/netron/k/wrong/index.js"),
+    ("GET", "/netron/k/wrong/models/ttbar/1/model.pb"),
     ("GET", "/params/ttbar"),
     ("POST", "/params"),
     ("POST", "/json"),

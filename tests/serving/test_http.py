@@ -48,6 +48,16 @@ class Echo:
     def refuse(self, error: TfaasError) -> Response:
         return Response(str(error).encode(), "text/plain", error.status)
 
+    def answered(
+        self,
+        request: Request | None,
+        call: Call | None,
+        response: Response,
+        since: float,
+        client: str,
+    ) -> Response:
+        return response
+
 
 @dataclass
 class Running:

@@ -21,12 +21,12 @@ def test_the_least_recently_used_leave_first() -> None:
     items = [Item(used) for used in (5, 1, 3)]
     for key, item in enumerate(items):
         memory.put(key, item)
-    assert memory.used == 30
+    assert memory.taken.bytes == 30
     large = Item(0, size=15)
     assert memory.get("large", lambda: large) is large
     assert left == [items[1], items[2]]
-    assert memory.used == 25
-    assert (memory.loads, memory.evictions) == (1, 2)
+    assert memory.taken.bytes == 25
+    assert (memory.taken.loads, memory.taken.evictions) == (1, 2)
     assert memory.peek("large") is large
     assert memory.peek(1) is None
 
@@ -35,7 +35,7 @@ def test_what_came_last_stays_however_large() -> None:
     memory: Memory[Item] = Memory(5, lambda item: None)
     for key in range(3):
         memory.put(key, Item(used=-key))
-        assert memory.used == 10
+        assert memory.taken.bytes == 10
     assert memory.peek(2)
 
 
@@ -47,7 +47,7 @@ def test_what_is_not_wanted_goes() -> None:
     memory.keep({id(kept)})
     assert memory.peek("kept") is kept
     assert memory.peek("other") is None
-    assert memory.evictions == 0, "only those count that leave for want of memory"
+    assert memory.taken.evictions == 0, "only those count that leave for want of memory"
 
 
 def test_it_is_read_once_for_all_who_ask() -> None:
@@ -82,4 +82,4 @@ def test_an_error_is_told_and_tried_again() -> None:
             memory.get("key", fail)
     item = Item(1)
     assert memory.get("key", lambda: item) is item
-    assert memory.loads == 1
+    assert memory.taken.loads == 1

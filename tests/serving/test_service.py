@@ -356,7 +356,7 @@ def test_an_unloaded_model_is_not_served_until_it_is_loaded(three: Service, smal
 
 def test_an_unloaded_model_is_served_again_after_an_upload(three: Service, small: Bundle) -> None:
     three.unload("sum")
-    assert three.memory_used == 0
+    assert three.in_memory.bytes == 0
     three.upload(small)
     assert answers(three, "sum") == answers(three, "sum/versions/1") == 321
 
@@ -368,7 +368,7 @@ def sizes(small: Bundle, folder: Path) -> int:
     """Bytes that the small model takes."""
     service = Service(Repository(folder))
     service.upload(small)
-    return service.memory_used
+    return service.in_memory.bytes
 
 
 def in_memory(service: Service, *names: str) -> list[str]:
@@ -387,15 +387,15 @@ def tight(tmp_path: Path, small: Bundle) -> Service:
 
 def test_the_least_recently_used_model_leaves_and_comes_back(tight: Service) -> None:
     assert tight.load_all() == {}
-    evictions, loads = tight.evictions, tight.loads
+    evictions, loads = tight.in_memory.evictions, tight.in_memory.loads
     assert in_memory(tight, "a", "b", "c") == ["b", "c"]
     assert tight.loaded("b")
     assert tight.model("a").score(query([1, 10, 100]))[0, 0] == 321
     assert in_memory(tight, "a", "b", "c") == ["a", "b"]
-    assert (tight.evictions, tight.loads) == (evictions + 1, loads + 1)
+    assert (tight.in_memory.evictions, tight.in_memory.loads) == (evictions + 1, loads + 1)
     assert tight.model("c") is tight.loaded("c")
     assert in_memory(tight, "a", "b", "c") == ["b", "c"]
-    assert tight.memory_used == 2 * tight.model("c").size
+    assert tight.in_memory.bytes == 2 * tight.model("c").size
 
 
 def test_a_model_larger_than_the_memory_is_served_alone(tmp_path: Path, small: Bundle) -> None:
@@ -405,7 +405,7 @@ def test_a_model_larger_than_the_memory_is_served_alone(tmp_path: Path, small: B
     for name in "abab":
         assert answers(service, name) == 321
         assert in_memory(service, "a", "b") == [name]
-    assert service.loads >= 3
+    assert service.in_memory.loads >= 3
 
 
 def test_a_request_under_way_keeps_its_model(tight: Service) -> None:
@@ -423,18 +423,18 @@ def test_what_nobody_refers_to_leaves_memory(service: Service, small: Bundle) ->
         seen.append(weakref.ref(service.model("sum")))
     gc.collect()
     assert [model() is not None for model in seen] == [False] * 4 + [True]
-    assert service.memory_used == service.model("sum").size
+    assert service.in_memory.bytes == service.model("sum").size
 
 
 def test_what_is_asked_by_version_stays_in_memory(three: Service, small: Bundle) -> None:
     first = three.model("sum/versions/1")
     second = three.model("sum/labels/best")
-    loads = three.loads
+    loads = three.in_memory.loads
     three.upload(scaled(small, 4))
     assert answers(three, "sum") == 4 * 321
     assert three.model("sum/versions/1") is first
     assert three.model("sum/labels/best") is second
-    assert three.loads == loads
+    assert three.in_memory.loads == loads
 
 
 # --- several processes ------------------------------------------------------------------
@@ -474,7 +474,7 @@ def test_what_another_process_does_is_noticed(
     service.delete("five")
     with pytest.raises(ModelNotFound, match="there is no model yet"):
         other.model(None)
-    assert other.memory_used == 0
+    assert other.in_memory.bytes == 0
 
 
 @pytest.mark.parametrize("change", [Service.delete, Service.unload])
@@ -489,7 +489,7 @@ def test_what_another_process_removes_leaves_memory_unasked(
         other.model(name)
     change(service, "sum")
     kept = other.model("kept")
-    assert other.memory_used == kept.size
+    assert other.in_memory.bytes == kept.size
 
 
 def test_a_change_elsewhere_does_not_read_models_again(
@@ -500,7 +500,7 @@ def test_a_change_elsewhere_does_not_read_models_again(
     for _ in range(3):
         service.upload(small.renamed("another"))
         assert other.model("sum") is kept
-    assert other.loads == 1
+    assert other.in_memory.loads == 1
 
 
 def test_a_look_without_a_change_keeps_what_is_loaded(service: Service, small: Bundle) -> None:
@@ -637,13 +637,13 @@ def test_reading_a_model_holds_up_no_other(slow: tuple[Service, Slow]) -> None:
         assert answers(service, "sum") == 321
         assert service.loaded("sum")
         service.look()
-        assert service.memory_used
+        assert service.in_memory.bytes
         assert not any(future.done() for future in waiting)
         repository.go_on.set()
         found = [future.result(20) for future in waiting]
     assert found == [service.loaded("slow")] * 3
     assert sorted(repository.read) == ["slow", "sum"], "read once for all who asked"
-    assert service.loads == 2
+    assert service.in_memory.loads == 2
 
 
 Change = Callable[[Service, Bundle], object]
@@ -720,4 +720,4 @@ def test_many_threads_and_changes_end_in_what_is_on_disk(tight: Service, small: 
     assert not errors
     for name in "abc":
         assert tight.model(name).stored.version == 11
-    assert tight.memory_used <= 2.5 * tight.model("a").size + 1
+    assert tight.in_memory.bytes <= 2.5 * tight.model("a").size + 1

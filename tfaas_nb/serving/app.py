@@ -1,23 +1,29 @@
-"""Requests → answers: who may ask, and which address answers; no port, no thread of its own."""
+"""Requests → answers: who may ask, and which address answers; no port."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import time
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from importlib.metadata import version
 
-from tfaas_nb.errors import MethodNotAllowed, RouteNotFound, TfaasError
-from tfaas_nb.serving.counts import Counts
+from tfaas_nb.errors import MethodNotAllowed, RouteNotFound, TfaasError, Unauthorized
+from tfaas_nb.serving import netron, request_id
+from tfaas_nb.serving.access_log import AccessLog, Entry
+from tfaas_nb.serving.counts import OTHER, Counts, Tally
 from tfaas_nb.serving.http import Call
 from tfaas_nb.serving.messages import Head, Request, Response
 from tfaas_nb.serving.models import Models
+from tfaas_nb.serving.netron import Netron
 from tfaas_nb.serving.oip import LIVE, OpenInference
 from tfaas_nb.serving.overview import Overview
 from tfaas_nb.serving.predictions import Predictions
 from tfaas_nb.serving.routes import Route
 from tfaas_nb.serving.security import Access
 from tfaas_nb.serving.service import Service
+from tfaas_nb.serving.shared_counts import SharedCounts
 from tfaas_nb.serving.tfserving import TensorFlowServing
 from tfaas_nb.serving.work import Work
 
@@ -38,26 +44,61 @@ class App:
         Who may ask.
     threads : concurrent.futures.Executor
         Where uploads and large requests are worked on.
+    shared : SharedCounts, optional
+        Where counts are added up with those of other worker processes.
+    access_log : AccessLog, optional
+        Where every answer is noted down.
     """
 
-    def __init__(self, service: Service, access: Access, threads: Executor) -> None:
+    def __init__(
+        self,
+        service: Service,
+        access: Access,
+        threads: Executor,
+        shared: SharedCounts | None = None,
+        access_log: AccessLog | None = None,
+    ) -> None:
         self.service = service
         self.access = access
         self.counts = Counts()
+        self._shared, self._access_log = shared, access_log
+        self._overview = Overview(service, self.counts, shared, SERVER, access.token)
         self._work = Work(threads, self.counts)
         routes = (
             *Models(service).routes(),
-            *Overview(service, self.counts, SERVER, access.token is not None).routes(),
+            *self._overview.routes(),
+            *Netron(service, access.token).routes(),
             *OpenInference(service, SERVER.partition("/")[2]).routes(),
             *TensorFlowServing(service).routes(),
         )
         self._calls: dict[str, dict[str, Call]] = {
-            path: {"POST": call} for path, call in Predictions(service, self._work).calls().items()
+            path: {"POST": dataclasses.replace(call, tally=self.counts.tally(path, "POST"))}
+            for path, call in Predictions(service, self._work).calls().items()
         }
         for route in routes:
             if route.is_plain:
                 self._calls.setdefault(route.pattern, {})[route.method] = self._call(route)
         self._named = tuple(route for route in routes if not route.is_plain)
+
+    def start(self) -> None:
+        """Begin to write the access log and the shared counts, if there are any.
+
+        Raises
+        ------
+        ServerError
+            If the access log cannot be written.
+        """
+        if self._access_log:
+            self._access_log.start()
+        if self._shared:
+            self._shared.start(self._overview.own_snapshot)
+
+    def stop(self) -> None:
+        """End what `start` began; what is counted and logged by then is written."""
+        if self._shared:
+            self._shared.stop()
+        if self._access_log:
+            self._access_log.stop()
 
     @property
     def addresses(self) -> list[str]:
@@ -72,9 +113,8 @@ class App:
         RequestError
             If the client may not ask, or there is no such address or method.
         """
-        self.counts.requests += 1
         if head.path not in _OPEN:
-            self.access.check(head.headers, head.query)
+            self._check(head)
         methods = self._calls.get(head.path) or self._named_calls(head.path)
         if not methods:
             raise RouteNotFound(f"there is no address {head.path!r}; there are {self.addresses}")
@@ -86,6 +126,49 @@ class App:
     def refuse(self, error: TfaasError) -> Response:
         """The answer that tells an error."""
         return self._work.refuse(error)
+
+    def answered(
+        self,
+        request: Request | None,
+        call: Call | None,
+        response: Response,
+        since: float,
+        client: str,
+    ) -> Response:
+        """Count an answer, note it down if there is a log, and echo the request's id."""
+        tally = call.tally if call else None
+        seconds = time.perf_counter() - since
+        (tally or self._refused(request)).add(response.status, seconds)
+        log = self._access_log
+        if log is None and (request is None or request_id.READ not in request.head.headers):
+            return response
+        known = request_id.sent(request.head.headers) if request else None
+        if log is None and known is None:
+            return response
+        known = known or request_id.made()
+        response = response._replace(headers=(*response.headers, (request_id.WRITTEN, known)))
+        if log is not None:
+            path = netron.without_key(request.head.path) if request else ""
+            log.add(Entry(time.time(), known, client, request, response, seconds, path))
+        return response
+
+    def _check(self, head: Head) -> None:
+        """Let a request pass that shows the token, or Netron's key."""
+        try:
+            self.access.check(head.headers, head.query)
+        except Unauthorized:
+            if not netron.is_opened(head, self.access.token or ""):
+                raise
+
+    def _refused(self, request: Request | None) -> Tally:
+        """Where an answer is counted whose request was not admitted."""
+        if request is None:
+            return self.counts.tally(OTHER, OTHER)
+        path = request.head.path
+        if path not in self._calls:
+            found = (r.shown for r in self._named if r.names(path) is not None)
+            path = next(found, OTHER)
+        return self.counts.tally(path, request.head.method)
 
     def _named_calls(self, path: str) -> dict[str, Call]:
         """Method → what answers, for addresses with names in them."""
@@ -99,4 +182,5 @@ class App:
         def answer(request: Request) -> Response:
             return route.answer(request, **(names or {}))
 
-        return Call(route.most_bytes, functools.partial(self._work.in_thread, answer))
+        tally = self.counts.tally(route.shown, route.method)
+        return Call(route.most_bytes, functools.partial(self._work.in_thread, answer), tally)

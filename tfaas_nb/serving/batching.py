@@ -73,6 +73,11 @@ class Batcher:
         self._scheduled = False
         self._crowded = False  # whether events waited for each other in the last turn
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether an event was added in this turn of the event loop already."""
+        return self._scheduled
+
     def add(self, model: Model, event: Event, encode: Encode, deliver: Deliver) -> None:
         """Have an event scored; `deliver` is called once, soon, with its answer or its error."""
         # Not the keys themselves: to hash and compare dozens of strings costs as much as to

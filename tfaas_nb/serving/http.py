@@ -13,6 +13,7 @@ import asyncio
 import http
 import logging
 import socket
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from tfaas_nb.errors import (
     TfaasError,
     TooLarge,
 )
+from tfaas_nb.serving.counts import Tally
 from tfaas_nb.serving.large_body import LargeBody
 from tfaas_nb.serving.messages import Done, Head, Request, Response
 
@@ -94,10 +96,13 @@ class Call:
         Largest body.
     answer : callable
         Takes the request and a function to call, now or later, with the answer.
+    tally : Tally, optional
+        Where the application counts the answers.
     """
 
     most_bytes: int
     answer: Callable[[Request, Done], None]
+    tally: Tally | None = None
 
 
 class Application(Protocol):
@@ -109,6 +114,21 @@ class Application(Protocol):
 
     def refuse(self, error: TfaasError) -> Response:
         """The answer that tells an error."""
+        ...
+
+    def answered(
+        self,
+        request: Request | None,
+        call: Call | None,
+        response: Response,
+        since: float,
+        client: str,
+    ) -> Response:
+        """Take note of an answer, and give it back as it is to be sent.
+
+        `request` is None if what came was no HTTP, `call` if it was not admitted; `since` is
+        when it was whole, by `time.perf_counter`, and `client` the peer's address.
+        """
         ...
 
 
@@ -191,11 +211,12 @@ class Connection(asyncio.Protocol):
         known: KnownHeads,
         heads: ResponseHeads,
     ) -> None:
-        self._application, self._limits, self._open_now = application, limits, open_now
+        self.application, self._limits, self._open_now = application, limits, open_now
         self._known, self._heads = known, heads
         self._parser = httptools.HttpRequestParser(self)
         self._loop = asyncio.get_running_loop()
         self._transport: Any = None
+        self.client = ""
         self._answers: deque[_Answer] = deque()
         self._deaf = False  # nothing more is read from the client
         self._reading = True
@@ -222,6 +243,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Enter among the open connections."""
         self._transport = transport
+        self.client = str((transport.get_extra_info("peername") or ("",))[0])
         self._open_now.add(self)
         if len(self._open_now) > self._limits.connections:
             self._give_up(Overloaded("too many connections are open; try again soon"))
@@ -262,9 +284,10 @@ class Connection(asyncio.Protocol):
             if found is None or len(data) < size or self._last:
                 break
             self._deadline = self._loop.time() + self._limits.idle_seconds
-            answer = _Answer(self, True, found.with_body)
+            request = Request(found.head, data[len(head) : size])
+            answer = _Answer(self, True, request, found.call)
             self._answers.append(answer)
-            found.call.answer(Request(found.head, data[len(head) : size]), answer.done)
+            found.call.answer(request, answer.done)
             data = data[size:]
         if len(self._answers) >= self._limits.pipelined:
             self._read_or_pause()
@@ -330,7 +353,7 @@ class Connection(asyncio.Protocol):
         self._size = 0
         self._deadline += self._limits.head_seconds
         try:
-            self._call = self._application.admit(self._head)
+            self._call = self.application.admit(self._head)
             _check_length(self._headers, self._call.most_bytes)
         except TfaasError as error:
             self._refusal = error
@@ -348,7 +371,7 @@ class Connection(asyncio.Protocol):
         # What the parser took for the head is what stands before the first empty line.
         is_whole = self._raw.count(b"\n") == self._raw.count(b"\r\n") == self._header_lines + 2
         if plain and is_whole and length.isdigit() and int(length) <= _MOST_KNOWN_BODY:
-            self._known.add(self._raw, KnownHead(head, call, int(length), head.method != "HEAD"))
+            self._known.add(self._raw, KnownHead(head, call, int(length)))
 
     def on_body(self, part: bytes) -> None:
         """Take a part of the body."""
@@ -372,15 +395,16 @@ class Connection(asyncio.Protocol):
         head, call, refusal = self._head, self._call, self._refusal
         assert head is not None
         keep = keep and not self._last
-        answer = _Answer(self, keep, with_body=head.method != "HEAD")
+        request = Request(head, body)
+        answer = _Answer(self, keep, request, call)
         self._answers.append(answer)
         self._deaf, self._asking = not keep, False
         self._forget()
         self._deadline = self._loop.time() + self._limits.idle_seconds
         if refusal or call is None:
-            answer.done(self._application.refuse(refusal or ServerError("not admitted")))
+            answer.done(self.application.refuse(refusal or ServerError("not admitted")))
         else:
-            call.answer(Request(head, body), answer.done)
+            call.answer(request, answer.done)
         self._read_or_pause()
 
     def _receive_if_large(self, call: Call) -> None:
@@ -437,14 +461,15 @@ class Connection(asyncio.Protocol):
         closing at once would reset the connection before the answer is read.
         """
         self._deaf = True
+        request = Request(self._head, b"") if self._head else None
+        answer = _Answer(self, False, request, self._call)
         self._forget()
-        response = self._application.refuse(error)
+        answer.take(self.application.refuse(error))
         if self._answers:
-            answer = _Answer(self, keep=False, with_body=True)
-            answer.response = response
             self._answers.append(answer)
             return
-        self._transport.write(self._bytes(_Answer(self, keep=False, with_body=True), response))
+        assert answer.response is not None
+        self._transport.write(self._bytes(answer, answer.response))
         if self._transport.can_write_eof():
             self._transport.write_eof()
             self._deadline = self._loop.time() + _LINGER
@@ -468,15 +493,29 @@ class Connection(asyncio.Protocol):
 class _Answer:
     """The place of an answer in the order of a connection's answers."""
 
-    __slots__ = ("_connection", "keep", "response", "with_body")
+    __slots__ = ("_call", "_connection", "_request", "_since", "keep", "response")
 
-    def __init__(self, connection: Connection, keep: bool, with_body: bool) -> None:
-        self._connection, self.keep, self.with_body = connection, keep, with_body
+    def __init__(
+        self, connection: Connection, keep: bool, request: Request | None, call: Call | None
+    ) -> None:
+        self._connection, self.keep = connection, keep
+        self._request, self._call = request, call
+        self._since = time.perf_counter()
         self.response: Response | None = None
 
+    @property
+    def with_body(self) -> bool:
+        return self._request is None or self._request.head.method != "HEAD"
+
     def done(self, response: Response) -> None:
-        self.response = response
+        self.take(response)
         self._connection.flush()
+
+    def take(self, response: Response) -> None:
+        connection = self._connection
+        self.response = connection.application.answered(
+            self._request, self._call, response, self._since, connection.client
+        )
 
 
 class KnownHead(NamedTuple):
@@ -485,7 +524,6 @@ class KnownHead(NamedTuple):
     head: Head
     call: Call
     length: int
-    with_body: bool
 
 
 class KnownHeads:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Hashable
 from concurrent.futures import Future
 from typing import Generic, Protocol, TypeVar
 
+from tfaas_nb.serving.counts import InMemory
+
 
 class Held(Protocol):
     """What takes memory.
@@ -36,26 +38,22 @@ class Memory(Generic[T]):
     forget : callable
         Told what leaves, so that nothing else holds it.  Nothing is closed: a request under
         way may still use it.
-
-    Attributes
-    ----------
-    loads, evictions : int
-        How often something was read, and left for want of memory.
     """
 
     def __init__(self, most_bytes: int, forget: Callable[[T], None]) -> None:
         self.most_bytes = most_bytes
-        self.loads = self.evictions = 0
+        self._loads = self._evictions = 0
         self._forget = forget
         self._held: dict[Hashable, T] = {}
         self._coming: dict[Hashable, Future[T]] = {}
         self._lock = threading.Lock()
 
     @property
-    def used(self) -> int:
-        """Bytes held."""
+    def taken(self) -> InMemory:
+        """How much is held, and how often something came and left."""
         with self._lock:
-            return sum(held.size for held in self._held.values())
+            size = sum(held.size for held in self._held.values())
+            return InMemory(len(self._held), size, self._loads, self._evictions)
 
     def peek(self, key: Hashable) -> T | None:
         """What is held; None if it is not."""
@@ -97,7 +95,7 @@ class Memory(Generic[T]):
             raise
         self.put(key, found)
         with self._lock:
-            self.loads += 1
+            self._loads += 1
             del self._coming[key]
         coming.set_result(found)
         return found
@@ -112,5 +110,5 @@ class Memory(Generic[T]):
                 del self._held[key]
                 total -= held.size
                 leave.append(held)
-        self.evictions += len(leave)
+        self._evictions += len(leave)
         return leave

@@ -1,16 +1,24 @@
-"""The addresses that tell of the server itself: a page for people, status, liveness."""
+"""The addresses that tell of the server itself: a page for people, status, metrics, liveness."""
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
 
 import orjson
 
-from tfaas_nb.serving import page
+from tfaas_nb.bundle import LABELS, MODEL
+from tfaas_nb.repository import Stored
+from tfaas_nb.serving import machine, netron, page, prometheus
 from tfaas_nb.serving.counts import Counts
 from tfaas_nb.serving.messages import Request, Response
 from tfaas_nb.serving.routes import Route
 from tfaas_nb.serving.service import Service
+from tfaas_nb.serving.shared_counts import SharedCounts
+from tfaas_nb.serving.snapshot import Snapshot
 
 
 class Overview:
@@ -22,15 +30,25 @@ class Overview:
         Whose models it tells of.
     counts : Counts
         What was counted.
+    shared : SharedCounts or None
+        Where other worker processes' counts are.
     server : str
         Name and version of the server.
-    token : bool
-        Whether clients have to show one.
+    token : str or None
+        What clients have to show.
     """
 
-    def __init__(self, service: Service, counts: Counts, server: str, token: bool) -> None:
-        self._service, self._counts = service, counts
+    def __init__(
+        self,
+        service: Service,
+        counts: Counts,
+        shared: SharedCounts | None,
+        server: str,
+        token: str | None,
+    ) -> None:
+        self._service, self._counts, self._shared = service, counts, shared
         self._server, self._token = server, token
+        self._machine = machine.Machine()
 
     def routes(self) -> tuple[Route, ...]:
         """All addresses."""
@@ -38,22 +56,74 @@ class Overview:
             Route("GET", "/", self._page),
             Route("GET", "/health", self._health),
             Route("GET", "/status", self._status),
+            Route("GET", "/metrics", self._metrics),
         )
+
+    def own_snapshot(self) -> Snapshot:
+        """What this process has counted and holds."""
+        return Snapshot.take(
+            self._counts,
+            self._service.scored,
+            self._service.in_memory,
+            self._machine.rss(),
+            self._machine.cpu_seconds(),
+        )
+
+    def _snapshot(self) -> Snapshot:
+        """The same of all workers."""
+        return self._shared.sum(self.own_snapshot) if self._shared else self.own_snapshot()
 
     def _health(self, request: Request) -> Response:
         return Response(b'{"status":"ok"}')
 
+    def _metrics(self, request: Request) -> Response:
+        names = [stored.name for stored in self._service.repository.models()]
+        return Response(prometheus.exposition(self._snapshot().only_models(names)), prometheus.TEXT)
+
     def _status(self, request: Request) -> Response:
-        found = {
+        found = self._snapshot()
+        told = {
             "server": self._server,
-            "uptime": round(time.time() - self._counts.started, 3),
-            "requests": self._counts.requests,
-            "errors": self._counts.errors.total(),
+            "uptime": round(time.time() - found.started, 3),
+            "requests": found.requests(),
+            "getRequests": found.requests("GET"),
+            "postRequests": found.requests("POST"),
+            "responses": found.responses(),
+            "errors": sum(found.errors.values()),
             "models": [stored.name for stored in self._service.repository.models()],
+            "loaded": found.held.models,
+            "workers": found.held.workers,
+            "cpu": self._machine.cpu(),
+            "memory": self._machine.memory(),
+            "load": self._machine.load(),
+            "versions": machine.versions(self._server.rpartition("/")[2]),
         }
-        return Response(orjson.dumps(found))
+        return Response(orjson.dumps(told))
 
     def _page(self, request: Request) -> Response:
         host = request.head.header(b"host") or "localhost"
-        shown = page.home(self._service.models(), f"http://{host}", token=self._token)
-        return Response(shown.encode(), "text/html; charset=utf-8")
+        stored = {found.name: found for found in self._service.repository.models()}
+        models = [
+            {**model, **self._shown(model, stored.get(model["name"]))}
+            for model in self._service.models()
+        ]
+        shown = page.home(models, f"http://{host}", token=self._token is not None)
+        return Response(shown.encode(), "text/html; charset=utf-8", headers=page.HEADERS)
+
+    def _shown(self, model: Mapping[str, Any], stored: Stored | None) -> dict[str, Any]:
+        """What the page shows of a model beyond its description."""
+        if stored is None or "error" in model:
+            return {}
+        file = PurePosixPath(model.get("model") or MODEL).name
+        return {
+            "outputs": _outputs(stored),
+            "graph": netron.address(stored.name, stored.version, self._token, file),
+        }
+
+
+def _outputs(stored: Stored) -> list[str]:
+    """Names of a model's outputs as its uploader gave them."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        lines = (stored.path / LABELS).read_text("utf-8").splitlines()
+        return [line.strip() for line in lines if line.strip()]
+    return []

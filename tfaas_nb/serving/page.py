@@ -1,18 +1,44 @@
-"""The home page of a server: its models, their inputs, and how to ask them."""
+"""The home page of a server: its models, their inputs, and how to ask them.
+
+It needs nothing from elsewhere, and all its links are relative: a proxy may serve it under any
+prefix.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import PurePosixPath
 from typing import Any
 
 from tfaas_nb.wire import examples
 
 _STYLE = """
+:root{color-scheme:light dark}
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
+section{border-top:1px solid #888;margin-top:2rem}
 pre{background:#f4f4f4;color:#111;padding:1rem;overflow-x:auto}
-table{border-collapse:collapse}td,th{text-align:left;padding:.2rem .8rem;border:1px solid #ccc}
+table{border-collapse:collapse}caption{text-align:left;font-weight:bold}
+td,th{text-align:left;padding:.2rem .8rem;border:1px solid #888}
 """
+_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+
+#: What browsers are told of the page: no scripts, nothing from elsewhere, and no word of its
+#: address, which may hold the token, to others.
+HEADERS = (
+    (
+        "content-security-policy",
+        f"default-src 'none'; style-src 'sha256-{_HASH}'; img-src data:; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'self'",
+    ),
+    ("referrer-policy", "no-referrer"),
+    ("cache-control", "no-store"),
+)
+
+_FORMATS = {".pb": "TensorFlow frozen graph", ".onnx": "ONNX"}
+_LINKS = ("models", "status", "metrics")
 
 
 def home(models: Sequence[Mapping[str, Any]], address: str, token: bool) -> str:
@@ -21,7 +47,8 @@ def home(models: Sequence[Mapping[str, Any]], address: str, token: bool) -> str:
     Parameters
     ----------
     models : sequence of mappings
-        Descriptions as ``GET /models`` gives them.
+        Descriptions as ``GET /models`` gives them; also ``outputs``, their names, ``graph``,
+        the address of its drawing, and ``version_labels``, label → version.
     address : str
         Where the server was asked, for the example requests.
     token : bool
@@ -30,25 +57,75 @@ def home(models: Sequence[Mapping[str, Any]], address: str, token: bool) -> str:
     parts = "".join(_model(model, address, token) for model in models)
     empty = "<p>No model yet: upload one with <code>POST /upload</code>.</p>"
     return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>tfaas_nb</title>'
-        f"<style>{_STYLE}</style><h1>tfaas_nb</h1>{parts or empty}</html>"
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>tfaas_nb</title>'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f'<link rel="icon" href="data:,"><style>{_STYLE}</style></head>'
+        f"<body><main><h1>tfaas_nb</h1>{_more(token)}{parts or empty}</main></body></html>"
     )
 
 
+def _more(token: bool) -> str:
+    """The other addresses; as links only where a browser could follow them."""
+    if token:
+        told = ", ".join(f"<code>GET /{link}</code>" for link in _LINKS)
+        return f"<p>With the token: {told}.</p>"
+    links = " · ".join(f'<a href="{link}">{link}</a>' for link in _LINKS)
+    return f'<nav aria-label="Server"><p>{links}</p></nav>'
+
+
 def _model(model: Mapping[str, Any], address: str, token: bool) -> str:
-    title = f"<h2>{escape(model['name'])} (version {model.get('version', 0)})</h2>"
+    name = escape(model["name"])
+    title = f"<h2>{name} (version {model.get('version', 0)})</h2>"
     if "error" in model:
-        return f"{title}<p>{escape(model['error'])}</p>"
+        return f"<section>{title}<p>{escape(model['error'])}</p></section>"
+    description = f"<p>{escape(model['description'])}</p>" if model["description"] else ""
+    return (
+        f"<section>{title}{description}{_facts(model)}{_examples(model, address, token)}"
+        f"{_inputs(model)}</section>"
+    )
+
+
+def _facts(model: Mapping[str, Any]) -> str:
+    suffix = PurePosixPath(model.get("model") or "").suffix
+    facts = {
+        "Format": _FORMATS.get(suffix, suffix.lstrip(".") or "unknown"),
+        "Outputs": ", ".join(model.get("outputs") or ()),
+        "Labels": ", ".join(f"{k} → {v}" for k, v in (model.get("version_labels") or {}).items()),
+    }
+    shown = "".join(f"<li>{k}: {escape(v)}</li>" for k, v in facts.items() if v)
+    if "graph" in model:
+        shown += f'<li><a href="{escape(model["graph"])}">Graph of {escape(model["name"])}</a></li>'
+    return f"<ul>{shown}</ul>"
+
+
+def _examples(model: Mapping[str, Any], address: str, token: bool) -> str:
+    """One event's request; for images and for inputs without names, where to look."""
+    name = escape(model["name"])
+    if not model["features"]:
+        return (
+            "<p>Its inputs have no names; their shapes are told at "
+            f"<code>GET /v2/models/{name}</code>.</p>"
+        )
     event = {f["name"]: f.get("median", 0.0) for f in model["features"]}
+    asked = (address, model["name"], event, token)
+    return (
+        f'<h3>Ask with curl</h3><pre tabindex="0">{escape(examples.curl(*asked))}</pre>'
+        f'<h3>Ask with Python</h3><pre tabindex="0">{escape(examples.python(*asked))}</pre>'
+    )
+
+
+def _inputs(model: Mapping[str, Any]) -> str:
+    if not model["features"]:
+        return ""
     rows = "".join(
         f"<tr><td>{escape(f['name'])}</td><td>{escape(str(f.get('unit', '')))}</td>"
         f"<td>{_range(f)}</td></tr>"
         for f in model["features"]
     )
+    heads = "".join(f'<th scope="col">{h}</th>' for h in ("input", "unit", "typical range"))
     return (
-        f"{title}<p>{escape(model['description'])}</p>"
-        f"<pre>{escape(examples.curl(address, model['name'], event, token))}</pre>"
-        f"<table><tr><th>input</th><th>unit</th><th>typical range</th></tr>{rows}</table>"
+        f"<table><caption>Inputs of {escape(model['name'])}</caption>"
+        f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
     )
 
 

@@ -74,6 +74,8 @@ class Predictions:
             self._work.in_thread(answer, request, done)
             return
         try:
+            if not self._batches.is_begun:
+                self._service.look()
             found = dialect.read(request.body)
             model = self._service.loaded(found.model or _asked(request))
             if model is None or dialect.write_each is None or not isinstance(found, Event):

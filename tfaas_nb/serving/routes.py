@@ -40,6 +40,12 @@ class Route:
         """Whether the pattern is one path and no more."""
         return re.escape(self.pattern) == self.pattern
 
+    @property
+    def shown(self) -> str:
+        """The pattern for people: ``/v2/models/{name}[/versions/{version}]``."""
+        named = re.sub(r"\(\?P<(\w+)>[^)]*\)", r"{\1}", self.pattern)
+        return re.sub(r"\(\?:([^)]*)\)\?", r"[\1]", named).replace("\\", "")
+
     def names(self, path: str) -> dict[str, str | None] | None:
         """What the path's named groups are; None if it is another route's path."""
         found = re.fullmatch(self.pattern, path)

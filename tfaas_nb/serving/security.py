@@ -17,6 +17,9 @@ from tfaas_nb.errors import Forbidden, Unauthorized
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
+#: Where a command's token may stand instead of its arguments, which other users can see.
+TOKEN_VARIABLE = "TFAAS_NB_TOKEN"
+
 _SCHEME = b"bearer "
 
 

@@ -1,38 +1,51 @@
-"""The server's life: a thread in this kernel, or the foreground of a command."""
+"""A server's life: names, token and port; what answers is a thread or are processes."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import socket
 import threading
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from tfaas_nb.client import Client
 from tfaas_nb.errors import ServerError
 from tfaas_nb.repository import Repository
-from tfaas_nb.serving import http
-from tfaas_nb.serving.app import SERVER, App
-from tfaas_nb.serving.security import LOOPBACK, Access, new_token
+from tfaas_nb.serving.access_log import STDERR, AccessLog
+from tfaas_nb.serving.listening import listen
+from tfaas_nb.serving.processes import ServerProcesses
+from tfaas_nb.serving.security import LOOPBACK, new_token
 from tfaas_nb.serving.service import DEFAULT_MEMORY, Service
+from tfaas_nb.serving.settings import Settings
+from tfaas_nb.serving.thread import ServerThread
 from tfaas_nb.table import Table
-
-DEFAULT_PORT = 8083
-
-_READY_TIMEOUT = 30.0
-_STOP_TIMEOUT = 10.0
-_THREADS = 4
 
 #: Directory → the server that runs for it in this process.
 _running: dict[Path, Server] = {}
 _running_lock = threading.Lock()
 
 
+class Run(Protocol):
+    """What answers, from `start` to `stop`."""
+
+    port: int
+
+    def start(self) -> None:
+        """Return when it accepts connections."""
+
+    def stop(self) -> None:
+        """End it; requests under way are answered before."""
+
+    def wait(self) -> None:
+        """Block until it ends."""
+
+    def is_alive(self) -> bool:
+        """Whether it answers."""
+
+
 class Server:
-    """Serves the models of a directory from a thread of this process.
+    """Serves the models of a directory from a thread of this process, or from processes.
 
     Parameters
     ----------
@@ -48,11 +61,33 @@ class Server:
         Further host names under which it may be asked, for instance behind a proxy.
     memory : int
         Bytes of models kept in memory; the least recently used leave when there are more.
+    access_log : path, optional
+        File to which a line of JSON is appended for every answer; ``-`` is standard error.
+    isolated : bool
+        Whether a process of its own answers, which no busy cell of this kernel slows down.
+        It ends with this process, whatever ends that, and is replaced when it ends before.
+    workers : int
+        How many processes answer; more than one are isolated always.
+    preload : bool
+        Whether models are loaded by `start` rather than when they are first asked for.
+
+    Attributes
+    ----------
+    damaged : mapping
+        Model → why it is not served, for those that `preload` could not load.
 
     Notes
     -----
     A cell may be run twice: a second server for the same directory in this kernel takes the
     place of the first one, with its port and token unless others are given.
+
+    The models of an isolated server are in its processes: ``server.service`` then only knows
+    what is on disk.
+
+    Raises
+    ------
+    ServerError
+        If the number of workers is not positive.
     """
 
     def __init__(
@@ -62,17 +97,30 @@ class Server:
         port: int | None = None,
         token: str | bool | None = None,
         allowed_hosts: Iterable[str] = (),
+        *,
         memory: int = DEFAULT_MEMORY,
+        access_log: str | os.PathLike[str] | None = None,
+        isolated: bool = False,
+        workers: int = 1,
+        preload: bool = False,
     ) -> None:
+        if workers < 1:
+            raise ServerError(f"a server needs at least one worker, not {workers}")
         self.directory = Path(models)
         self.host = host
+        self.isolated = isolated or workers > 1
+        self.damaged: Mapping[str, str] = {}
+        self._workers = workers
+        self._preload = preload
         self._wanted_port = port
         self._wanted_token = token
         names = [allowed_hosts] if isinstance(allowed_hosts, str) else allowed_hosts
         self._allowed_hosts = frozenset(names)
+        self._access_log = os.fspath(access_log) if access_log else None
+        self._memory = memory
         self.service = Service(Repository(self.directory), memory)
         self.token: str | None = token if token and isinstance(token, str) else None
-        self._run: _Run | None = None
+        self._run: Run | None = None
         self._lock = threading.RLock()
 
     def start(self) -> Server:
@@ -81,7 +129,9 @@ class Server:
         Raises
         ------
         ServerError
-            If the port is taken or the thread could not start.
+            If the port is taken, or the thread or a process could not start.
+        RepositoryError
+            If the models are to be loaded and the directory cannot be read.
         """
         with self._lock:
             if self.is_running:
@@ -89,11 +139,16 @@ class Server:
             self._take_over()
             if self.token is None and self._wanted_token is not False:
                 self.token = new_token()
-            listening = _listen(self.host, self._wanted_port)
-            names = LOOPBACK | self._allowed_hosts | _names_of(self.host)
-            hosts = frozenset(name.lower() for name in names)
-            self._run = _Run(self.service, Access(self.token, hosts), listening)
-            self._run.start()
+            if self._preload:
+                self._load()
+            self._run = self._new_run(listen(self.host, self._wanted_port))
+            try:
+                self._run.start()
+            except BaseException:  # Ctrl-C, too, leaves nothing behind
+                self.stop()
+                raise
+            if isinstance(self._run, ServerProcesses):
+                self.damaged = self._run.damaged
             with _running_lock:
                 _running[self.directory.resolve()] = self
             return self
@@ -104,7 +159,6 @@ class Server:
             run, self._run = self._run, None
             if run:
                 run.stop()
-                self.service.close()
             with _running_lock:
                 if _running.get(self.directory.resolve()) is self:
                     del _running[self.directory.resolve()]
@@ -155,6 +209,28 @@ class Server:
         """
         return Client(self.url, token=self.token, timeout=timeout)
 
+    def _load(self) -> None:
+        """Load the models here, or see that the directory can be read by those who will."""
+        if self.isolated:
+            self.service.repository.models()
+            return
+        failed = self.service.load_all()
+        self.damaged = {name: str(error) for name, error in failed.items()}
+
+    def _new_run(self, listening: socket.socket) -> Run:
+        names = LOOPBACK | self._allowed_hosts | _names_of(self.host)
+        hosts = tuple(sorted({name.lower() for name in names}))
+        log = self._access_log
+        if log and log != STDERR:
+            log = str(Path(log).absolute())
+        settings = Settings(
+            str(self.directory.resolve()), self.token, hosts, self._memory, self._preload, log
+        )
+        if self.isolated:
+            return ServerProcesses(settings, listening, self._workers)
+        access_log = AccessLog(log) if log else None
+        return ServerThread(self.service, settings.access, listening, access_log=access_log)
+
     def _take_over(self) -> None:
         with _running_lock:
             former = _running.get(self.directory.resolve())
@@ -181,95 +257,6 @@ class Server:
         models = self.service.repository.models()
         rows = tuple((m.name, m.version, str(m.path)) for m in models)
         return Table(("model", "version", "directory"), rows, repr(self))._repr_html_()
-
-
-class _Run:
-    """One life of the listening thread."""
-
-    def __init__(self, service: Service, access: Access, listening: socket.socket) -> None:
-        self.port: int = listening.getsockname()[1]
-        self._socket = listening
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tfaas_nb-work")
-        self._app = App(service, access, self._threads)
-        self._ready = threading.Event()
-        self._ended = threading.Event()
-        self._error: BaseException | None = None
-        self._loop = _new_loop()
-        self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._main, name="tfaas_nb-server", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-        if not self._ready.wait(_READY_TIMEOUT):
-            self.stop()
-            raise ServerError(f"the server did not get ready within {_READY_TIMEOUT:.0f} s")
-        if self._error is not None:
-            raise ServerError(f"the server could not start: {self._error}") from self._error
-
-    def _main(self) -> None:
-        try:
-            self._loop.run_until_complete(
-                http.serve(self._app, self._socket, self._stop, self._ready.set, SERVER)
-            )
-        except BaseException as error:  # whatever ended the thread is told to the caller
-            self._error = error
-        finally:
-            self._loop.close()
-            self._socket.close()
-            self._ready.set()
-            self._ended.set()
-
-    def stop(self) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended by itself
-            self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(_STOP_TIMEOUT)
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        self._socket.close()
-
-    def wait(self) -> None:
-        # Not Thread.join: until Python 3.13 it takes a thread for ended when Ctrl-C interrupts it.
-        self._ended.wait()
-
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    """An event loop: uvloop's where there is one, it doubles the requests per second."""
-    try:
-        import uvloop
-    except ImportError:  # Windows
-        return asyncio.new_event_loop()
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop
-
-
-def _listen(host: str, port: int | None) -> socket.socket:
-    """A bound socket: the port asked for, or 8083, or else any free one."""
-    wanted = (DEFAULT_PORT, 0) if port is None else (port,)
-    for choice in wanted:
-        try:
-            return _bind(host, choice)
-        except (OSError, OverflowError) as error:
-            failure = error
-    raise ServerError(
-        f"cannot listen on {host}:{wanted[-1]}: {getattr(failure, 'strerror', failure)}; "
-        "choose another port, or none to get a free one"
-    ) from failure
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
-        # Two servers may bind the same port as long as neither listens.
-        bound.listen(http.BACKLOG)
-    except (OSError, OverflowError):
-        bound.close()
-        raise
-    return bound
 
 
 def _names_of(host: str) -> frozenset[str]:

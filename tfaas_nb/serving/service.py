@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import threading
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from tfaas_nb.errors import FeatureError, ModelNotFound, RepositoryError, TfaasE
 from tfaas_nb.features import order_keys
 from tfaas_nb.reference import Reference
 from tfaas_nb.repository import Repository, Stored
+from tfaas_nb.serving.counts import InMemory, Scored
 from tfaas_nb.serving.memory import Memory
 from tfaas_nb.wire.tfaas import Query
 
@@ -47,6 +49,8 @@ class Model:
         Bytes of its files.
     used : int
         Set at every use; models used later have greater ones.
+    scored : Scored
+        Where its calls are counted.
     """
 
     stored: Stored
@@ -54,11 +58,12 @@ class Model:
     engine: Engine
     size: int = 0
     used: int = 0
+    scored: Scored = field(default_factory=Scored, repr=False)
     _orders: dict[tuple[str, ...], npt.NDArray[np.intp] | None] = field(
         default_factory=dict, repr=False
     )
 
-    @property
+    @functools.cached_property
     def labels(self) -> tuple[str, ...]:
         """Names of the outputs; empty when the bundle's labels are not as many."""
         labels = self.bundle.labels
@@ -78,14 +83,18 @@ class Model:
         GraphError
             If the graph fails.
         """
+        scores = self.engine(self._ordered(query))
+        self.scored.add(self.stored.name, len(scores))
+        return scores
+
+    def _ordered(self, query: Query) -> Floats:
         if not query.keys and query.values.shape[1]:
             _check_width(self.bundle, query.values.shape[1])
-            return self.engine(query.values)
+            return query.values
         order = self._orders.get(query.keys, False)
         if order is False:
             order = self._order(query.keys)
-        values = query.values if order is None else query.values[:, order]
-        return self.engine(values)
+        return query.values if order is None else query.values[:, order]
 
     def _order(self, keys: tuple[str, ...]) -> npt.NDArray[np.intp] | None:
         names = self.bundle.features
@@ -119,6 +128,11 @@ class Service:
     memory : int
         Bytes of model files kept in memory; when there are more, the least recently used
         models leave, and come back when they are asked for.
+
+    Attributes
+    ----------
+    scored : Scored
+        Calls of its models.
     """
 
     def __init__(self, repository: Repository, memory: int = DEFAULT_MEMORY) -> None:
@@ -132,21 +146,12 @@ class Service:
         self._changes = self._swept = 0
         self._uses = itertools.count(1)
         self._lock = threading.RLock()
+        self.scored = Scored()
 
     @property
-    def memory_used(self) -> int:
-        """Bytes of the files of the models in memory."""
-        return self._memory.used
-
-    @property
-    def loads(self) -> int:
-        """How often a model was read from disk."""
-        return self._memory.loads
-
-    @property
-    def evictions(self) -> int:
-        """How often a model left memory to make room for another."""
-        return self._memory.evictions
+    def in_memory(self) -> InMemory:
+        """What its models take, and how often they came and left."""
+        return self._memory.taken
 
     def look(self) -> None:
         """Notice what other processes changed; costs one `os.stat`.
@@ -234,7 +239,7 @@ class Service:
 
         engine = FrozenEngine(bundle.graph)
         stored = self.repository.store(bundle)
-        model = Model(stored, bundle, engine, self.repository.size(stored), next(self._uses))
+        model = self._model(stored, bundle, engine)
         self.look()
         with self._lock:
             self._former[stored.name] = model
@@ -403,10 +408,14 @@ class Service:
 
         bundle = self.repository.load(stored)
         engine = FrozenEngine(bundle.graph)
-        model = Model(stored, bundle, engine, self.repository.size(stored), next(self._uses))
+        model = self._model(stored, bundle, engine)
         with self._lock:
             self._former[text] = model
         return model
+
+    def _model(self, stored: Stored, bundle: Bundle, engine: Engine) -> Model:
+        size = self.repository.size(stored)
+        return Model(stored, bundle, engine, size, next(self._uses), self.scored)
 
     def _release(self, text: str) -> None:
         """A reference means nothing any more."""

@@ -63,7 +63,8 @@ class ServerPanel(Panel):
         """Show the state as it is now."""
         running = self.server.is_running
         self.start_button.disabled, self.stop_button.disabled = running, not running
-        where = f"<code>{self.server.url}</code> (this kernel)" if running else "not running"
+        place = "a process beside this kernel" if self.server.isolated else "this kernel"
+        where = f"<code>{self.server.url}</code> ({place})" if running else "not running"
         self.address.value = f"Address: {where}"
         with self.errors_in_words():
             self.models.value = self.server._repr_html_()

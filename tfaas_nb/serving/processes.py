@@ -1,0 +1,350 @@
+"""A server in processes of its own: one or more workers on one port, each replaced when it ends.
+
+The parent binds the port and the workers inherit it, so the port is known at once and outlives
+them.  Parent and worker talk in lines of JSON: the parent sends what the worker must know, the
+token among it, over the worker's standard input, since a command line and an environment can be
+read by others; the worker answers over its standard output (``tfaas_nb/serving/worker.py``).
+The end of the worker's standard input, which is the end of its parent at the latest, ends it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import tfaas_nb
+from tfaas_nb.errors import ServerError
+from tfaas_nb.serving.access_log import STDERR
+from tfaas_nb.serving.listening import beside
+from tfaas_nb.serving.security import TOKEN_VARIABLE
+from tfaas_nb.serving.settings import Settings
+
+_READY_TIMEOUT = 60.0
+_STOP_TIMEOUT = 10.0
+
+#: A worker that lived as long did not fail at what it does first.
+_HEALTHY_SECONDS = 10.0
+_FIRST_DELAY, _LONGEST_DELAY = 0.5, 30.0
+
+_LAST_WORDS = 2000
+
+#: Not ``-m``, which would let files of the current directory pass for modules.
+_START = "import sys; sys.path = [p for p in sys.path if p]; "
+_START += "from tfaas_nb.serving.worker import main; main()"
+
+_log = logging.getLogger("tfaas_nb")
+
+
+class ServerProcesses:
+    """One life of the workers that answer for a port.
+
+    Parameters
+    ----------
+    settings : Settings
+        What they serve.
+    listening : socket.socket
+        A listening socket; closed at the end.
+    workers : int
+        How many.
+
+    Raises
+    ------
+    ServerError
+        On Windows, whose processes do not inherit sockets.
+    """
+
+    def __init__(self, settings: Settings, listening: socket.socket, workers: int = 1) -> None:
+        self.port: int = listening.getsockname()[1]
+        #: Model → why it could not be loaded, when they are loaded at the start.
+        self.damaged: Mapping[str, str] = {}
+        self._settings = settings
+        self._ended = threading.Event()
+        if os.name != "posix":
+            listening.close()
+            raise ServerError(
+                "a server in processes of its own needs Linux or macOS: leave isolated and "
+                "workers out"
+            )
+        self._port = _Port(listening, workers)
+        self._shared = _Shared(settings)
+        self._workers = [
+            _Worker(settings, self._port, self._shared, number) for number in range(workers)
+        ]
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The workers' process numbers."""
+        return tuple(worker.pid for worker in self._workers if worker.pid is not None)
+
+    def start(self) -> None:
+        """Return when every worker accepts connections.
+
+        Raises
+        ------
+        ServerError
+            If one could not start; its own words are told.
+        """
+        for worker in self._workers:
+            worker.start()
+        # Loading models takes as long as there are models; a worker that fails at it says so.
+        timeout = None if self._settings.preload else _READY_TIMEOUT
+        for worker in self._workers:
+            failure = worker.wait_ready(timeout)
+            if failure:
+                self.stop()
+                raise ServerError(f"the server could not start: {failure}")
+        self.damaged = self._workers[0].damaged
+
+    def stop(self) -> None:
+        """End them; requests under way are answered before."""
+        for worker in self._workers:
+            worker.end()
+        self._port.close()
+        for worker in self._workers:
+            worker.join()
+        self._shared.close()
+        self._ended.set()
+
+    def wait(self) -> None:
+        """Block until they are stopped."""
+        self._ended.wait()
+
+    def is_alive(self) -> bool:
+        """Whether they answer; a worker that ended by itself is being replaced."""
+        return not self._ended.is_set()
+
+
+class _Port:
+    """The workers' sockets, all of one port."""
+
+    def __init__(self, listening: socket.socket, workers: int) -> None:
+        self._lock = threading.Lock()
+        self._sockets = {0: listening}
+        for number in range(1, workers):
+            self._sockets[number] = beside(listening)
+
+    def socket(self, number: int) -> socket.socket:
+        """A worker's socket; that of an only worker stays the same, so that its clients wait."""
+        with self._lock:
+            if number not in self._sockets:
+                self._sockets[number] = beside(next(iter(self._sockets.values())))
+            return self._sockets[number]
+
+    def leave_to_others(self, number: int) -> None:
+        """Let no new connection wait until a worker is replaced, if there are others."""
+        with self._lock:
+            if len(self._sockets) > 1 and number in self._sockets:
+                self._sockets.pop(number).close()
+
+    def close(self) -> None:
+        """Free the port, as far as this process holds it."""
+        with self._lock:
+            for one in self._sockets.values():
+                one.close()
+
+
+class _Shared:
+    """What the workers share besides the port."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._directory = tempfile.TemporaryDirectory(prefix="tfaas_nb-")
+        #: Where they add up their counts.
+        self.counts = self._directory.name
+        #: This process's error stream, for the access log: their own is kept for last words.
+        self.errors: int | None = None
+        if settings.access_log == STDERR:
+            with contextlib.suppress(OSError):  # there is none
+                self.errors = os.dup(2)
+
+    @property
+    def descriptors(self) -> list[int]:
+        """What a worker inherits."""
+        return [] if self.errors is None else [self.errors]
+
+    def close(self) -> None:
+        """Leave nothing; may be called twice."""
+        self._directory.cleanup()
+        errors, self.errors = self.errors, None
+        if errors is not None:
+            os.close(errors)
+
+
+class _Worker:
+    """One of the processes, and those that take its place; a thread looks after it."""
+
+    def __init__(self, settings: Settings, port: _Port, shared: _Shared, number: int) -> None:
+        self.damaged: Mapping[str, str] = {}
+        self._settings, self._port, self._shared, self._number = settings, port, shared, number
+        self._process: subprocess.Popen[str] | None = None
+        self._spawning = threading.Lock()
+        self._ending = threading.Event()
+        self._settled = threading.Event()
+        self._ready = False
+        self._failure: str | None = None
+        self._thread = threading.Thread(
+            target=self._live, name=f"tfaas_nb-worker-{number}", daemon=True
+        )
+
+    @property
+    def pid(self) -> int | None:
+        process = self._process
+        return process.pid if process and process.poll() is None else None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wait_ready(self, timeout: float | None) -> str | None:
+        """Why it could not start; None when it could."""
+        if not self._settled.wait(timeout):
+            return f"its process did not get ready within {timeout:g} s"
+        return self._failure
+
+    def end(self) -> None:
+        """Tell it to end."""
+        with self._spawning:
+            self._ending.set()
+            if self._process:
+                self._process.terminate()
+
+    def join(self) -> None:
+        """Wait for its end; there is one, whatever it does."""
+        if self._thread.ident is None:
+            return
+        self._thread.join(_STOP_TIMEOUT)
+        if self._process and self._thread.is_alive():
+            self._process.kill()
+            self._thread.join(_STOP_TIMEOUT)
+
+    def _live(self) -> None:
+        failures, delay = 0, 0.0
+        while not self._ending.wait(delay):
+            began = time.monotonic()
+            ended = self._one_life()
+            if ended is None or self._ending.is_set():
+                break
+            if not self._ready:  # the caller of start() still waits, and is told
+                self._failure = self._failure or ended
+                break
+            self._port.leave_to_others(self._number)
+            failures = 0 if time.monotonic() - began > _HEALTHY_SECONDS else failures + 1
+            delay = _delay(failures)
+            when = f" in {delay:g} s" if delay else ""
+            _log.warning("%s; another takes its place%s", self._failure or ended, when)
+        self._settled.set()
+
+    def _one_life(self) -> str | None:
+        """How a process ended; None when none was started."""
+        self._failure = None
+        with tempfile.TemporaryFile() as errors:
+            try:
+                with self._spawning:
+                    if self._ending.is_set():
+                        return None
+                    listening = self._port.socket(self._number).fileno()
+                    inherited = [listening, *self._shared.descriptors]
+                    process = self._process = _spawn(inherited, errors)
+            except OSError as error:
+                return f"a worker could not be started: {error}"
+            # What it was not told any more, having ended, matters to nobody.
+            with contextlib.suppress(OSError), process:
+                self._talk(process, listening)
+            return f"worker {process.pid} {_manner(process.returncode)}{_last_words(errors)}"
+
+    def _talk(self, process: subprocess.Popen[str], listening: int) -> None:
+        """Tell a process what it must know, and hear it until it ends."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        told = {
+            "settings": self._settings.to_values(),
+            "socket": listening,
+            "parent": os.getpid(),
+            "worker": self._number,
+            "counts": self._shared.counts,
+            "errors": self._shared.errors,
+        }
+        with contextlib.suppress(OSError):  # it has ended already; its last words are told
+            process.stdin.write(json.dumps(told) + "\n")
+            process.stdin.flush()
+        for line in process.stdout:
+            with contextlib.suppress(ValueError):  # the last line of a killed one may be cut
+                self._hear(json.loads(line))
+
+    def _hear(self, said: dict[str, Any]) -> None:
+        if "log" in said:
+            _log.log(said["level"], "%s", said["log"])
+        elif "failed" in said:
+            self._failure = said["failed"]
+        else:
+            self.damaged = said["damaged"]
+            self._ready = True
+            self._settled.set()
+
+
+def usable_cores() -> int:
+    """Cores that this process may use; a container's share counts."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):  # no such share
+        quota, period = map(int, Path("/sys/fs/cgroup/cpu.max").read_text().split())
+        cores = min(cores, max(quota // period, 1))
+    return cores
+
+
+def _spawn(inherited: Sequence[int], errors: IO[bytes]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", _START],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        encoding="utf-8",
+        env=_environment(),
+        pass_fds=inherited,
+        # Ctrl-C and a kernel's interrupt go to whole groups of processes.
+        start_new_session=True,
+    )
+
+
+def _environment() -> dict[str, str]:
+    """The environment of this process without the token, and with the way to this package."""
+    found = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
+    home = Path(tfaas_nb.__file__).parent.parent
+    if home.name not in ("site-packages", "dist-packages"):  # those it finds by itself
+        former = found.get("PYTHONPATH")
+        found["PYTHONPATH"] = f"{former}{os.pathsep}{home}" if former else str(home)
+    return found
+
+
+def _delay(failures: int) -> float:
+    """Seconds before the next try: none at first, since clients wait."""
+    return min(_FIRST_DELAY * 2.0 ** (failures - 2), _LONGEST_DELAY) if failures > 1 else 0.0
+
+
+def _manner(code: int) -> str:
+    if code >= 0:
+        return f"ended with code {code}"
+    with contextlib.suppress(ValueError):
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"was ended by signal {-code}"
+
+
+def _last_words(errors: IO[bytes]) -> str:
+    """The end of what it wrote on its error stream."""
+    size = errors.seek(0, os.SEEK_END)
+    errors.seek(max(0, size - _LAST_WORDS))
+    words = errors.read().decode("utf-8", "replace").strip()
+    return f": {words}" if words else ""

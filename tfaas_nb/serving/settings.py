@@ -1,0 +1,52 @@
+"""What a server's process must know, as it travels to another process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tfaas_nb.serving.security import Access
+from tfaas_nb.serving.service import DEFAULT_MEMORY
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is served, and to whom.
+
+    Attributes
+    ----------
+    directory : str
+        The models' directory, absolute: the current directory may change.
+    token : str or None
+        What clients must show; None lets everybody in.
+    hosts : tuple of str
+        Host names under which the server may be asked.
+    memory : int
+        Bytes of models kept in the memory of each process.
+    preload : bool
+        Whether models are loaded before the first request.
+    access_log : str or None
+        File to which answers are noted down, absolute; ``-`` is standard error.
+    """
+
+    directory: str
+    token: str | None = field(repr=False)
+    hosts: tuple[str, ...]
+    memory: int = DEFAULT_MEMORY
+    preload: bool = False
+    access_log: str | None = None
+
+    @property
+    def access(self) -> Access:
+        """What a request must show."""
+        return Access(self.token, frozenset(self.hosts))
+
+    def to_values(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return asdict(self)
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Settings:
+        """What `to_values` gave, read from JSON."""
+        return cls(**{**values, "hosts": tuple(values["hosts"])})

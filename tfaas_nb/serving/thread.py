@@ -1,0 +1,118 @@
+"""A server in a thread of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from tfaas_nb.errors import ServerError
+from tfaas_nb.serving import http
+from tfaas_nb.serving.access_log import AccessLog
+from tfaas_nb.serving.app import SERVER, App
+from tfaas_nb.serving.security import Access
+from tfaas_nb.serving.service import Service
+from tfaas_nb.serving.shared_counts import SharedCounts
+
+_READY_TIMEOUT = 30.0
+_STOP_TIMEOUT = 10.0
+_THREADS = 4
+
+
+class ServerThread:
+    """One life of the listening thread.
+
+    Parameters
+    ----------
+    service : Service
+        What answers.
+    access : Access
+        Who may ask.
+    listening : socket.socket
+        A listening socket; closed at the end.
+    shared : SharedCounts, optional
+        Where counts are added up with those of other processes.
+    access_log : AccessLog, optional
+        Where answers are noted down.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        access: Access,
+        listening: socket.socket,
+        shared: SharedCounts | None = None,
+        access_log: AccessLog | None = None,
+    ) -> None:
+        self.port: int = listening.getsockname()[1]
+        self._service = service
+        self._socket = listening
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tfaas_nb-work")
+        self._app = App(service, access, self._threads, shared, access_log)
+        self._ready = threading.Event()
+        self._ended = threading.Event()
+        self._error: BaseException | None = None
+        self._loop = _new_loop()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._main, name="tfaas_nb-server", daemon=True)
+
+    def start(self) -> None:
+        """Return when it accepts connections.
+
+        Raises
+        ------
+        ServerError
+            If it could not start, or the access log cannot be written.
+        """
+        self._app.start()
+        self._thread.start()
+        if not self._ready.wait(_READY_TIMEOUT):
+            self.stop()
+            raise ServerError(f"the server did not get ready within {_READY_TIMEOUT:.0f} s")
+        if self._error is not None:
+            raise ServerError(f"the server could not start: {self._error}") from self._error
+
+    def stop(self) -> None:
+        """End it; requests under way are answered before."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+            self._loop.call_soon_threadsafe(self._stop.set)
+        if self._thread.ident is not None:
+            self._thread.join(_STOP_TIMEOUT)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._app.stop()
+        self._socket.close()
+        self._service.close()
+
+    def wait(self) -> None:
+        """Block until it ends."""
+        # Not Thread.join: until Python 3.13 it takes a thread for ended when Ctrl-C interrupts it.
+        self._ended.wait()
+
+    def is_alive(self) -> bool:
+        """Whether it answers."""
+        return self._thread.is_alive()
+
+    def _main(self) -> None:
+        try:
+            self._loop.run_until_complete(
+                http.serve(self._app, self._socket, self._stop, self._ready.set, SERVER)
+            )
+        except BaseException as error:  # whatever ended the thread is told to the caller
+            self._error = error
+        finally:
+            self._loop.close()
+            self._socket.close()
+            self._ready.set()
+            self._ended.set()
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """An event loop: uvloop's where there is one, it doubles the requests per second."""
+    try:
+        import uvloop
+    except ImportError:  # Windows
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
