@@ -339,8 +339,8 @@ import tfaas_nb as tn
 
 server = tn.Server("models", port=0, isolated=True).start()
 {extra}
-print(server.port, server._run.pids[0], "tensorflow" in sys.modules, flush=True)
 try:
+    print(server.port, server._run.pids[0], "tensorflow" in sys.modules, flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     server.client().describe_models()
