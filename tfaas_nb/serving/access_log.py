@@ -100,7 +100,6 @@ class AccessLog:
         self._dropped = 0
         self._come = threading.Event()
         self._ends = False
-        self._handler: logging.Handler | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -113,9 +112,9 @@ class AccessLog:
         """
         if self._thread is not None:
             return
-        self._handler, self._ends = self._opened(), False
+        handler, self._ends = self._opened(), False
         self._thread = threading.Thread(
-            target=self._write_on, args=(self._handler,), name="tfaas_nb-access", daemon=True
+            target=self._write_on, args=(handler,), name="tfaas_nb-access", daemon=True
         )
         self._thread.start()
 
@@ -138,10 +137,14 @@ class AccessLog:
 
     def _opened(self) -> logging.Handler:
         handler: logging.Handler
-        if self.path == STDERR:
+        own = sys.__stderr__
+        if self.path == STDERR and own is not None and sys.stderr is own:
+            # A copy: while TensorFlow is imported, what goes to standard error is caught.
+            handler = _Descriptor(os.dup(own.fileno()))
+        elif self.path == STDERR:  # a notebook's, or a test's
             handler = _Stderr(sys.stderr)
         elif isinstance(self.path, int):
-            handler = _Descriptor(self.path)
+            handler = _Descriptor(os.dup(self.path))
         else:
             try:
                 handler = _File(self.path, encoding="utf-8")
@@ -196,7 +199,7 @@ class _File(_Told, logging.handlers.WatchedFileHandler):
 
 
 class _Descriptor(_Told, logging.Handler):
-    """The same to a file that is open; it stays so."""
+    """The same to an open file, which is closed with the handler."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()
@@ -207,6 +210,12 @@ class _Descriptor(_Told, logging.Handler):
             _append(self._descriptor, self.format(record))
         except OSError:
             self.handleError(record)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:  # logging closes what it finds once more at the end
+            os.close(self._descriptor)
+            self._descriptor = -1
+        super().close()
 
 
 class _Stderr(_Told, _Stream):

@@ -237,7 +237,8 @@ class _Run:
     def stop(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended by itself
             self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(_STOP_TIMEOUT)
+        if self._thread.ident is not None:
+            self._thread.join(_STOP_TIMEOUT)
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._app.stop()
         self._socket.close()
