@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import orjson
 
@@ -37,7 +37,7 @@ else:
 
 @dataclass(frozen=True)
 class Entry:
-    """An answered request.
+    """An answered request: neither query nor headers, a token may stand there, nor bodies.
 
     Attributes
     ----------
@@ -47,39 +47,56 @@ class Entry:
         The request's id.
     client : str
         Address of the peer.
-    request : Request or None
-        None if what came was no HTTP.
-    response : Response
-        What was answered.
+    method, path : str
+        What was asked, the path without secrets; empty if what came was no HTTP.
+    status : int
+        HTTP status.
+    request_bytes, response_bytes : int
+        Lengths of the bodies.
     seconds : float
         From the whole request to its answer.
-    path : str
-        The path as it may be shown: without secrets.
+    error : str
+        Name of the error that was told, if any.
     """
 
     time: float
     id: str
     client: str
-    request: Request | None
-    response: Response
-    seconds: float
+    method: str
     path: str
+    status: int
+    request_bytes: int
+    response_bytes: int
+    seconds: float
+    error: str = ""
+
+    @classmethod
+    def of(cls, request: Request | None, response: Response, path: str, **known: Any) -> Entry:
+        """The entry of a request and its answer; `known` are the other attributes."""
+        return cls(
+            method=request.head.method if request else "",
+            path=path[:_MOST_PATH],
+            status=response.status,
+            request_bytes=len(request.body) if request else 0,
+            response_bytes=len(response.body),
+            error=_kind(response),
+            **known,
+        )
 
     def line(self) -> bytes:
-        """JSON; neither query nor headers are told, a token may stand there."""
+        """One line of JSON."""
         stamp = datetime.fromtimestamp(self.time, timezone.utc)
-        request, response = self.request, self.response
         told = {
             "time": stamp.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "id": self.id,
             "client": self.client,
-            "method": request.head.method if request else "",
-            "path": self.path[:_MOST_PATH].encode("utf-8", "backslashreplace").decode(),
-            "status": response.status,
-            "request_bytes": len(request.body) if request else 0,
-            "response_bytes": len(response.body),
+            "method": self.method,
+            "path": self.path.encode("utf-8", "backslashreplace").decode(),
+            "status": self.status,
+            "request_bytes": self.request_bytes,
+            "response_bytes": self.response_bytes,
             "milliseconds": round(1e3 * self.seconds, 3),
-            "error": _kind(response),
+            "error": self.error,
         }
         return orjson.dumps(told)
 
@@ -157,9 +174,11 @@ class AccessLog:
         return handler
 
     def _write_on(self, handler: logging.Handler) -> None:
-        while not self._ends:
+        ends = False
+        while not ends:
             self._come.wait()
             self._come.clear()
+            ends = self._ends  # before the last look at what waits
             while self._waiting:
                 self._write(handler)
         handler.close()
