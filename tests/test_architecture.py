@@ -40,7 +40,10 @@ FLOORS = {
     "demo": 6,
     "cli": 7,
 }
-HEAVY = ("tensorflow", "keras", "uproot", "awkward", "matplotlib", "ipywidgets", "sklearn")
+HEAVY = (
+    *("tensorflow", "keras", "uproot", "awkward", "matplotlib", "ipywidgets", "sklearn"),
+    *("netron", "prometheus_client", "psutil"),
+)
 
 
 def imports(path: Path) -> set[str]:

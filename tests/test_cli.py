@@ -140,6 +140,32 @@ def test_a_further_name_may_be_allowed(serve: Start) -> None:
         assert answer.status_code == status
 
 
+def test_answers_may_be_logged(serve: Start, tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    running = serve("--access-log", str(log))
+    assert running.status(running.token) == 200
+    assert running.end() == (0, "stopping\n", "")
+    (line,) = map(json.loads, log.read_text().splitlines())
+    assert (line["path"], line["status"], line["error"]) == ("/models", 200, "")
+    assert running.token not in log.read_text()
+
+
+def test_answers_may_be_logged_on_standard_error(serve: Start) -> None:
+    running = serve("--access-log", "-")
+    assert running.status() == 401
+    code, _, errors = running.end()
+    assert (code, json.loads(errors)["error"]) == (0, "Unauthorized")
+
+
+def test_a_log_that_cannot_be_written_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = str(tmp_path / "none" / "access.log")
+    options = ["serve", "--port", "0", "--models", str(tmp_path), "--access-log", log]
+    assert main(options) == 1
+    assert f"tfaas-nb: the access log {log!r} cannot be written: " in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_damaged_model_is_told_and_the_others_served(serve: Start, tmp_path: Path) -> None:
     repository = Repository(tmp_path / "models")

@@ -50,7 +50,8 @@ def lines(log: Path) -> list[dict[str, Any]]:
 
 def entry(path: str = "/json", status: int = 200) -> Entry:
     request = Request(Head("POST", path, b"token=secret", {}), b"12345")
-    return Entry(1e9, "id", "127.0.0.1", request, Response(b"ok", "text/plain", status), 0.5, path)
+    response = Response(b"ok", "text/plain", status)
+    return Entry.of(request, response, path, time=1e9, id="id", client="127.0.0.1", seconds=0.5)
 
 
 def own_threads() -> list[str]:
@@ -119,6 +120,15 @@ def test_what_waits_is_written_before_it_stops(log: Path) -> None:
     assert not own_threads()
 
 
+def test_nothing_is_lost_however_soon_it_stops(log: Path) -> None:
+    writing = AccessLog(log)
+    for i in range(300):
+        writing.start()
+        writing.add(entry(f"/{i}"))
+        writing.stop()
+    assert len(lines(log)) == 300
+
+
 def test_two_may_write_one_file(log: Path) -> None:
     """As worker processes do: no line is cut."""
     both = [AccessLog(log), AccessLog(log)]
@@ -139,13 +149,14 @@ def test_any_path_is_one_line(log: Path, path: str) -> None:
     writing.stop()
     (line,) = lines(log)
     assert len(line["path"]) <= 2048
+    assert (line["request_bytes"], line["response_bytes"], line["milliseconds"]) == (5, 2, 500)
 
 
 def test_what_is_no_http_is_a_line_too(log: Path) -> None:
     writing = AccessLog(log)
     writing.start()
     refused = Response(b'{"error":"x","kind":"RequestError"}', status=400)
-    writing.add(Entry(0.0, "id", "::1", None, refused, 0.0, ""))
+    writing.add(Entry.of(None, refused, "", time=0.0, id="id", client="::1", seconds=0.0))
     writing.stop()
     (line,) = lines(log)
     assert (line["method"], line["path"], line["error"]) == ("", "", "RequestError")

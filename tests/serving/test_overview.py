@@ -155,15 +155,24 @@ def test_with_a_token_there_are_no_links_that_would_fail(tmp_path: Path) -> None
         assert str(server.token) not in page
 
 
-def test_inputs_without_names_are_said_to_have_none(tmp_path: Path) -> None:
+def test_inputs_without_names_are_asked_by_numbers(tmp_path: Path) -> None:
     params = json.dumps({"name": "sum"}).encode()
     with Server(tmp_path, port=0, token=False) as server:
         server.client().upload(Bundle.from_parts(params, serialized(weighted_sum)))
+        assert "{&quot;instances&quot;: [[0.0, 0.0, 0.0]]}" in page_of(server)
+        server.stop().start()  # the model is not in memory now
         page = page_of(server)
         assert "Its inputs have no names" in page
         assert "GET /v2/models/sum" in page
-        assert "Ask with curl" not in page
+        assert "Ask with" not in page
         assert requests.get(f"{server.url}/v2/models/sum", timeout=5).status_code == 200
+
+
+def test_a_model_of_pictures_is_asked_by_a_form() -> None:
+    model = {"name": "m", "description": "", "features": [], "img_channels": 3, "width": 9}
+    shown = page.home([model], "http://h", token=False)
+    assert "image=@picture.png" in shown
+    assert "instances" not in shown
 
 
 def test_labels_of_versions_are_shown() -> None:

@@ -116,6 +116,18 @@ def test_made_up_addresses_and_methods_are_counted_together(server: Server) -> N
     assert not [labels for _, labels in found if "made" in str(labels)]
 
 
+def test_a_body_that_is_never_read_is_counted_too(server: Server) -> None:
+    """The connection is given up before the request is whole."""
+    head = "POST /json HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        connection.sendall(f"{head}Content-Length: 9999999999\r\n\r\n".encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 413")
+    found = ask(server)
+    labels = {"path": "/json", "method": "POST", "status": "413"}
+    assert value(found, "tfaas_requests_total", **labels) == 1
+    assert value(found, "tfaas_errors_total", kind="TooLarge") == 1
+
+
 def test_events_and_calls_are_counted_in_every_dialect(server: Server) -> None:
     events = np.ones((100, 3), np.float32)
     score(server)

@@ -26,6 +26,21 @@ def test_the_curl_line_is_as_people_type_it() -> None:
     )
 
 
+def test_an_event_without_names_is_sent_as_numbers() -> None:
+    words = shlex.split(examples.curl_values("http://h", "m", 3, token=False))
+    assert words[-1] == "http://h/v1/models/m:predict"
+    assert json.loads(words[words.index("-d") + 1]) == {"instances": [[0.0, 0.0, 0.0]]}
+
+
+def test_a_picture_is_sent_as_a_form() -> None:
+    words = shlex.split(examples.curl_image("http://h", "m").replace("\\\n", ""))
+    assert words == [
+        *("curl", "-H", "Authorization: Bearer TOKEN"),
+        *("-F", "image=@picture.png", "-F", "model=m", "http://h/image"),
+    ]
+    assert "Authorization" not in examples.curl_image("http://h", "m", token=False)
+
+
 def test_without_token_there_is_no_word_of_one() -> None:
     for text in (examples.curl, examples.python):
         assert "Authorization" not in text("http://h", "m", EVENT, token=False)

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import orjson
 
@@ -37,7 +37,7 @@ else:
 
 @dataclass(frozen=True)
 class Entry:
-    """An answered request.
+    """An answered request: neither query nor headers, a token may stand there, nor bodies.
 
     Attributes
     ----------
@@ -47,39 +47,56 @@ class Entry:
         The request's id.
     client : str
         Address of the peer.
-    request : Request or None
-        None if what came was no HTTP.
-    response : Response
-        What was answered.
+    method, path : str
+        What was asked, the path without secrets; empty if what came was no HTTP.
+    status : int
+        HTTP status.
+    request_bytes, response_bytes : int
+        Lengths of the bodies.
     seconds : float
         From the whole request to its answer.
-    path : str
-        The path as it may be shown: without secrets.
+    error : str
+        Name of the error that was told, if any.
     """
 
     time: float
     id: str
     client: str
-    request: Request | None
-    response: Response
-    seconds: float
+    method: str
     path: str
+    status: int
+    request_bytes: int
+    response_bytes: int
+    seconds: float
+    error: str = ""
+
+    @classmethod
+    def of(cls, request: Request | None, response: Response, path: str, **known: Any) -> Entry:
+        """The entry of a request and its answer; `known` are the other attributes."""
+        return cls(
+            method=request.head.method if request else "",
+            path=path[:_MOST_PATH],
+            status=response.status,
+            request_bytes=len(request.body) if request else 0,
+            response_bytes=len(response.body),
+            error=_kind(response),
+            **known,
+        )
 
     def line(self) -> bytes:
-        """JSON; neither query nor headers are told, a token may stand there."""
+        """One line of JSON."""
         stamp = datetime.fromtimestamp(self.time, timezone.utc)
-        request, response = self.request, self.response
         told = {
             "time": stamp.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "id": self.id,
             "client": self.client,
-            "method": request.head.method if request else "",
-            "path": self.path[:_MOST_PATH].encode("utf-8", "backslashreplace").decode(),
-            "status": response.status,
-            "request_bytes": len(request.body) if request else 0,
-            "response_bytes": len(response.body),
+            "method": self.method,
+            "path": self.path.encode("utf-8", "backslashreplace").decode(),
+            "status": self.status,
+            "request_bytes": self.request_bytes,
+            "response_bytes": self.response_bytes,
             "milliseconds": round(1e3 * self.seconds, 3),
-            "error": _kind(response),
+            "error": self.error,
         }
         return orjson.dumps(told)
 
@@ -100,7 +117,6 @@ class AccessLog:
         self._dropped = 0
         self._come = threading.Event()
         self._ends = False
-        self._handler: logging.Handler | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -113,9 +129,9 @@ class AccessLog:
         """
         if self._thread is not None:
             return
-        self._handler, self._ends = self._opened(), False
+        handler, self._ends = self._opened(), False
         self._thread = threading.Thread(
-            target=self._write_on, args=(self._handler,), name="tfaas_nb-access", daemon=True
+            target=self._write_on, args=(handler,), name="tfaas_nb-access", daemon=True
         )
         self._thread.start()
 
@@ -138,10 +154,14 @@ class AccessLog:
 
     def _opened(self) -> logging.Handler:
         handler: logging.Handler
-        if self.path == STDERR:
+        own = sys.__stderr__
+        if self.path == STDERR and own is not None and sys.stderr is own:
+            # A copy: while TensorFlow is imported, what goes to standard error is caught.
+            handler = _Descriptor(os.dup(own.fileno()))
+        elif self.path == STDERR:  # a notebook's, or a test's
             handler = _Stderr(sys.stderr)
         elif isinstance(self.path, int):
-            handler = _Descriptor(self.path)
+            handler = _Descriptor(os.dup(self.path))
         else:
             try:
                 handler = _File(self.path, encoding="utf-8")
@@ -154,9 +174,11 @@ class AccessLog:
         return handler
 
     def _write_on(self, handler: logging.Handler) -> None:
-        while not self._ends:
+        ends = False
+        while not ends:
             self._come.wait()
             self._come.clear()
+            ends = self._ends  # before the last look at what waits
             while self._waiting:
                 self._write(handler)
         handler.close()
@@ -196,7 +218,7 @@ class _File(_Told, logging.handlers.WatchedFileHandler):
 
 
 class _Descriptor(_Told, logging.Handler):
-    """The same to a file that is open; it stays so."""
+    """The same to an open file, which is closed with the handler."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()
@@ -207,6 +229,12 @@ class _Descriptor(_Told, logging.Handler):
             _append(self._descriptor, self.format(record))
         except OSError:
             self.handleError(record)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:  # logging closes what it finds once more at the end
+            os.close(self._descriptor)
+            self._descriptor = -1
+        super().close()
 
 
 class _Stderr(_Told, _Stream):

@@ -149,7 +149,8 @@ class App:
         response = response._replace(headers=(*response.headers, (request_id.WRITTEN, known)))
         if log is not None:
             path = netron.without_key(request.head.path) if request else ""
-            log.add(Entry(time.time(), known, client, request, response, seconds, path))
+            noted = {"time": time.time(), "id": known, "client": client, "seconds": seconds}
+            log.add(Entry.of(request, response, path, **noted))
         return response
 
     def _check(self, head: Head) -> None:

@@ -117,8 +117,15 @@ class Overview:
         file = PurePosixPath(model.get("model") or MODEL).name
         return {
             "outputs": _outputs(stored),
+            "width": self._width(stored.name),
             "graph": netron.address(stored.name, stored.version, self._token, file),
         }
+
+    def _width(self, name: str) -> int | None:
+        """Numbers per event of a model that is in memory; None if it is not or is shaped."""
+        model = self._service.loaded(name)
+        shape = model.bundle.graph.input_shape if model else ()
+        return shape[0] if len(shape) == 1 else None
 
 
 def _outputs(stored: Stored) -> list[str]:

@@ -48,7 +48,8 @@ def home(models: Sequence[Mapping[str, Any]], address: str, token: bool) -> str:
     ----------
     models : sequence of mappings
         Descriptions as ``GET /models`` gives them; also ``outputs``, their names, ``graph``,
-        the address of its drawing, and ``version_labels``, label → version.
+        the address of its drawing, ``version_labels``, label → version, and for inputs without
+        names ``width``, how many numbers an event has.
     address : str
         Where the server was asked, for the example requests.
     token : bool
@@ -99,18 +100,23 @@ def _facts(model: Mapping[str, Any]) -> str:
 
 
 def _examples(model: Mapping[str, Any], address: str, token: bool) -> str:
-    """One event's request; for images and for inputs without names, where to look."""
-    name = escape(model["name"])
-    if not model["features"]:
-        return (
-            "<p>Its inputs have no names; their shapes are told at "
-            f"<code>GET /v2/models/{name}</code>.</p>"
-        )
-    event = {f["name"]: f.get("median", 0.0) for f in model["features"]}
-    asked = (address, model["name"], event, token)
-    return (
-        f'<h3>Ask with curl</h3><pre tabindex="0">{escape(examples.curl(*asked))}</pre>'
-        f'<h3>Ask with Python</h3><pre tabindex="0">{escape(examples.python(*asked))}</pre>'
+    """Requests to copy, as the model's inputs allow."""
+    name = model["name"]
+    shown = {}
+    if model.get("img_channels"):
+        shown["curl"] = examples.curl_image(address, name, token)
+    elif model["features"]:
+        event = {f["name"]: f.get("median", 0.0) for f in model["features"]}
+        shown["curl"] = examples.curl(address, name, event, token)
+        shown["Python"] = examples.python(address, name, event, token)
+    elif model.get("width"):
+        shown["curl"] = examples.curl_values(address, name, model["width"], token)
+    else:
+        where = f"<code>GET /v2/models/{escape(name)}</code>"
+        return f"<p>Its inputs have no names; their shapes are told at {where}.</p>"
+    return "".join(
+        f'<h3>Ask with {what}</h3><pre tabindex="0">{escape(text)}</pre>'
+        for what, text in shown.items()
     )
 
 

@@ -24,12 +24,27 @@ def curl(url: str, model: str, event: Mapping[str, float], token: bool = True) -
     token : bool
         Whether the server asks for one.
     """
-    authorization = f"  -H 'Authorization: Bearer {TOKEN}' \\\n" if token else ""
+    return _curl_json(_body(model, event), f"{url}/json", token)
+
+
+def curl_values(url: str, model: str, width: int, token: bool = True) -> str:
+    """A shell command that asks a model whose inputs have no names; see `curl`.
+
+    Parameters
+    ----------
+    width : int
+        Numbers per event.
+    """
+    body = json.dumps({"instances": [[0.0] * width]})
+    return _curl_json(body, f"{url}/v1/models/{model}:predict", token)
+
+
+def curl_image(url: str, model: str, token: bool = True) -> str:
+    """A shell command that asks what is in a picture; see `curl`."""
     return (
-        "curl -H 'Content-Type: application/json' \\\n"
-        f"{authorization}"
-        f"  -d {shlex.quote(_body(model, event))} \\\n"
-        f"  {url}/json"
+        f"curl {_authorization(token)}"
+        f"-F 'image=@picture.png' -F {shlex.quote(f'model={model}')} \\\n"
+        f"  {url}/image"
     )
 
 
@@ -42,6 +57,18 @@ def python(url: str, model: str, event: Mapping[str, float], token: bool = True)
         f'answer = requests.post("{url}/json", json=request{headers})\n'
         "print(answer.json())"
     )
+
+
+def _curl_json(body: str, address: str, token: bool) -> str:
+    return (
+        "curl -H 'Content-Type: application/json' \\\n"
+        f"  {_authorization(token)}-d {shlex.quote(body)} \\\n"
+        f"  {address}"
+    )
+
+
+def _authorization(token: bool) -> str:
+    return f"-H 'Authorization: Bearer {TOKEN}' \\\n  " if token else ""
 
 
 def _body(model: str, event: Mapping[str, float]) -> str:
