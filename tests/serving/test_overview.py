@@ -159,6 +159,7 @@ def test_inputs_without_names_are_asked_by_numbers(tmp_path: Path) -> None:
     params = json.dumps({"name": "sum"}).encode()
     with Server(tmp_path, port=0, token=False) as server:
         server.client().upload(Bundle.from_parts(params, serialized(weighted_sum)))
+        requests.get(f"{server.url}/v2/models/sum", timeout=5)  # it is in memory from now on
         assert "{&quot;instances&quot;: [[0.0, 0.0, 0.0]]}" in page_of(server)
         server.stop().start()  # the model is not in memory now
         page = page_of(server)
