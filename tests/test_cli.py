@@ -19,7 +19,7 @@ from tests.graphs import serialized, weighted_sum
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.cli import TOKEN_VARIABLE, _parser, main
 from tfaas_nb.repository import Repository
-from tfaas_nb.serving.processes import usable_cores
+from tfaas_nb.serving.cores import usable_cores
 from tfaas_nb.serving.service import DEFAULT_MEMORY
 
 Start = Callable[..., "Serving"]

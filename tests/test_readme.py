@@ -33,7 +33,7 @@ def test_the_addresses_are_all_there_are(tmp_path: Path) -> None:
     from tfaas_nb.repository import Repository
 
     with ThreadPoolExecutor(1) as threads:
-        app = App(Service(Repository(tmp_path)), Access(None), threads)
+        app = App(Service(Repository(tmp_path)), Access(None), threads, threads)
         # Those of other people's protocols are theirs to list.
         paths = {path for path in app.addresses if not path.startswith("/v2")}
     table = {path.partition("?")[0] for path in re.findall(r"[`\s](/[a-z/]*)[`?,]", README)}

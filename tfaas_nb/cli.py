@@ -180,7 +180,7 @@ def _log_told() -> Iterator[None]:
 
 
 def _workers(text: str) -> int:
-    from tfaas_nb.serving.processes import usable_cores
+    from tfaas_nb.serving.cores import usable_cores
 
     if text != "auto" and not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor auto")

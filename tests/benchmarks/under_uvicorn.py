@@ -57,7 +57,7 @@ if __name__ == "__main__":
     service = Service(Repository(models))
     service.load_all()
     uvicorn.run(
-        Asgi(App(service, Access(None), ThreadPoolExecutor(2))),
+        Asgi(App(service, Access(None), ThreadPoolExecutor(2), ThreadPoolExecutor(1))),
         port=port,
         http="httptools",
         loop="uvloop",

@@ -104,7 +104,7 @@ def upload_form(bundle: Bundle, **changes: bytes) -> tuple[bytes, dict[str, str]
 def make(tmp_path: Path) -> Iterator[Callable[..., App]]:
     threads = ThreadPoolExecutor(2)
     yield lambda token=None, service=Service: App(
-        service(Repository(tmp_path / "models")), Access(token), threads
+        service(Repository(tmp_path / "models")), Access(token), threads, threads
     )
     threads.shutdown()
 

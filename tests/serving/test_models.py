@@ -161,8 +161,12 @@ def test_what_one_server_is_told_the_other_serves(
         here, there = map(Client, addresses)
 
         def score(address: str, reference: str) -> Any:
+            event = {"keys": ["a", "b", "c"], "values": [1, 10, 100], "model": reference}
+            alone = ask("POST", f"{address}/json", json=event).json()
             path = f"{address}/v1/models/{reference}:predict"
-            return ask("POST", path, json={"instances": [[1.0, 10.0, 100.0]]}).json()
+            answer = ask("POST", path, json={"instances": [[1.0, 10.0, 100.0]]}).json()
+            assert alone == answer if "error" in answer else [alone] == answer["predictions"]
+            return answer
 
         for version, (bundle, expected) in enumerate([(small, 321), (double, 642)] * 3, 1):
             assert here.upload(bundle) == version

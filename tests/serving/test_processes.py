@@ -25,7 +25,7 @@ from tests.graphs import serialized, weighted_sum
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.errors import ModelNotFound, RepositoryError, ServerError, Unauthorized
 from tfaas_nb.serving import processes
-from tfaas_nb.serving.processes import ServerProcesses, usable_cores
+from tfaas_nb.serving.processes import ServerProcesses
 from tfaas_nb.serving.security import TOKEN_VARIABLE
 from tfaas_nb.serving.server import Server
 
@@ -214,7 +214,7 @@ def test_connections_are_shared(pair: Server) -> None:
         after = [sockets(pid) for pid in pids(pair)]
     taken = np.subtract(after, before)
     assert taken.min() > 0
-    assert taken.sum() >= 24
+    assert taken.sum() >= 20  # a connection from before may end meanwhile
 
 
 def test_a_killed_worker_is_replaced_while_the_other_answers(
@@ -266,10 +266,6 @@ def test_the_only_worker_is_replaced_on_the_same_port(isolated: Server) -> None:
 def test_the_pause_before_the_next_try_grows_to_a_limit(failures: int) -> None:
     expected = [0, 0, 0.5, 1, 2, 4, 8, 16, 30, 30, 30, 30]
     assert processes._delay(failures) == expected[failures]
-
-
-def test_at_least_one_core_may_be_used() -> None:
-    assert 1 <= usable_cores() <= len(os.sched_getaffinity(0))
 
 
 @pytest.mark.parametrize("workers", [0, -1])

@@ -582,5 +582,5 @@ def test_a_server_with_little_memory_serves_all_its_models(tmp_path: Path, small
             client.upload(small, name)
         for name in ("first", "second", "first"):
             assert client.predict(name, {"a": 1, "b": 1, "c": 1}) == 6
-        assert server.service.evictions
-        assert server.service.memory_used == server.service.model("first").size
+        assert server.service.in_memory.evictions
+        assert server.service.in_memory.bytes == server.service.model("first").size

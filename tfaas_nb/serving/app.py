@@ -43,7 +43,9 @@ class App:
     access : Access
         Who may ask.
     threads : concurrent.futures.Executor
-        Where uploads and large requests are worked on.
+        Where large requests are worked on.
+    long_threads : concurrent.futures.Executor
+        Where uploads are worked on.
     shared : SharedCounts, optional
         Where counts are added up with those of other worker processes.
     access_log : AccessLog, optional
@@ -55,6 +57,7 @@ class App:
         service: Service,
         access: Access,
         threads: Executor,
+        long_threads: Executor,
         shared: SharedCounts | None = None,
         access_log: AccessLog | None = None,
     ) -> None:
@@ -63,7 +66,7 @@ class App:
         self.counts = Counts()
         self._shared, self._access_log = shared, access_log
         self._overview = Overview(service, self.counts, shared, SERVER, access.token)
-        self._work = Work(threads, self.counts)
+        self._work = Work(threads, long_threads, self.counts)
         routes = (
             *Models(service).routes(),
             *self._overview.routes(),
@@ -184,4 +187,5 @@ class App:
             return route.answer(request, **(names or {}))
 
         tally = self.counts.tally(route.shown, route.method)
-        return Call(route.most_bytes, functools.partial(self._work.in_thread, answer), tally)
+        in_thread = functools.partial(self._work.in_thread, answer, is_long=route.is_long)
+        return Call(route.most_bytes, in_thread, tally)

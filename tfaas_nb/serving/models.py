@@ -41,8 +41,8 @@ class Models:
     def routes(self) -> tuple[Route, ...]:
         """All addresses; ``/bundle`` is an older name of the upload."""
         return (
-            Route("POST", "/upload", self._upload, MOST_UPLOAD),
-            Route("POST", "/bundle", self._upload, MOST_UPLOAD),
+            Route("POST", "/upload", self._upload, MOST_UPLOAD, is_long=True),
+            Route("POST", "/bundle", self._upload, MOST_UPLOAD, is_long=True),
             Route("GET", "/models", self._models),
             Route("POST", "/params", self._params_posted),
             Route("GET", "/params/(?P<name>.+)", self._params),

@@ -20,9 +20,9 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from tfaas_nb.bundle import MODEL
-from tfaas_nb.errors import MissingExtra, ModelNotFound, RouteNotFound
+from tfaas_nb.errors import MissingExtra, RouteNotFound
 from tfaas_nb.serving.messages import Head, Request, Response
-from tfaas_nb.serving.routes import Route
+from tfaas_nb.serving.routes import Route, reference
 from tfaas_nb.serving.service import Service
 
 _ROOT = r"/netron(?:/k/(?P<key>[^/]+))?"
@@ -144,10 +144,7 @@ class Netron:
         self, request: Request, key: str | None, name: str, version: str, file: str
     ) -> Response:
         repository = self._service.repository
-        stored = repository.find(name)
-        if version != str(stored.version):
-            raise ModelNotFound(f"there is no version {version} of {name!r}")
-        graph = repository.load(stored).graph
+        graph = repository.load(repository.find(reference(name, version))).graph
         return Response(
             graph.serialized, "application/octet-stream", headers=(*_GUARDED, _NOT_KEPT)
         )

@@ -292,18 +292,6 @@ class _Worker:
             self._settled.set()
 
 
-def usable_cores() -> int:
-    """Cores that this process may use; a container's share counts."""
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
-    with contextlib.suppress(OSError, ValueError):  # no such share
-        quota, period = map(int, Path("/sys/fs/cgroup/cpu.max").read_text().split())
-        cores = min(cores, max(quota // period, 1))
-    return cores
-
-
 def _spawn(inherited: Sequence[int], errors: IO[bytes]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", _START],

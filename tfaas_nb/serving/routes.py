@@ -28,12 +28,15 @@ class Route:
         Takes the request and the named groups; called in a thread, so it may take its time.
     most_bytes : int
         Largest body.
+    is_long : bool
+        Whether it may take seconds, so that it must not keep a thread from events.
     """
 
     method: str
     pattern: str
     answer: Callable[..., Response]
     most_bytes: int = MOST_BYTES
+    is_long: bool = False
 
     @property
     def is_plain(self) -> bool:

@@ -17,6 +17,7 @@ from tfaas_nb.errors import FeatureError, ModelNotFound, RepositoryError, TfaasE
 from tfaas_nb.features import order_keys
 from tfaas_nb.reference import Reference
 from tfaas_nb.repository import Repository, Stored
+from tfaas_nb.serving.cores import Cores
 from tfaas_nb.serving.counts import InMemory, Scored
 from tfaas_nb.serving.memory import Memory
 from tfaas_nb.wire.tfaas import Query
@@ -51,6 +52,8 @@ class Model:
         Set at every use; models used later have greater ones.
     scored : Scored
         Where its calls are counted.
+    cores : Cores
+        What many events are shared out to.
     """
 
     stored: Stored
@@ -59,6 +62,7 @@ class Model:
     size: int = 0
     used: int = 0
     scored: Scored = field(default_factory=Scored, repr=False)
+    cores: Cores = field(default_factory=Cores, repr=False)
     _orders: dict[tuple[str, ...], npt.NDArray[np.intp] | None] = field(
         default_factory=dict, repr=False
     )
@@ -83,7 +87,7 @@ class Model:
         GraphError
             If the graph fails.
         """
-        scores = self.engine(self._ordered(query))
+        scores = self.cores.score(self.engine, self._ordered(query))
         self.scored.add(self.stored.name, len(scores))
         return scores
 
@@ -147,6 +151,7 @@ class Service:
         self._uses = itertools.count(1)
         self._lock = threading.RLock()
         self.scored = Scored()
+        self._cores = Cores()
 
     @property
     def in_memory(self) -> InMemory:
@@ -347,6 +352,7 @@ class Service:
             self._changes += 1
             self._named, self._former = {}, {}
             self._memory.keep(())
+        self._cores.close()
 
     # --- references ---------------------------------------------------------------------
 
@@ -415,7 +421,8 @@ class Service:
 
     def _model(self, stored: Stored, bundle: Bundle, engine: Engine) -> Model:
         size = self.repository.size(stored)
-        return Model(stored, bundle, engine, size, next(self._uses), self.scored)
+        uses = next(self._uses)
+        return Model(stored, bundle, engine, size, uses, self.scored, self._cores)
 
     def _release(self, text: str) -> None:
         """A reference means nothing any more."""

@@ -19,6 +19,7 @@ from tfaas_nb.serving.shared_counts import SharedCounts
 _READY_TIMEOUT = 30.0
 _STOP_TIMEOUT = 10.0
 _THREADS = 4
+_LONG_THREADS = 2
 
 
 class ServerThread:
@@ -50,7 +51,8 @@ class ServerThread:
         self._service = service
         self._socket = listening
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tfaas_nb-work")
-        self._app = App(service, access, self._threads, shared, access_log)
+        self._long = ThreadPoolExecutor(_LONG_THREADS, thread_name_prefix="tfaas_nb-long")
+        self._app = App(service, access, self._threads, self._long, shared, access_log)
         self._ready = threading.Event()
         self._ended = threading.Event()
         self._error: BaseException | None = None
@@ -80,7 +82,8 @@ class ServerThread:
             self._loop.call_soon_threadsafe(self._stop.set)
         if self._thread.ident is not None:
             self._thread.join(_STOP_TIMEOUT)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._long):
+            threads.shutdown(wait=False, cancel_futures=True)
         self._app.stop()
         self._socket.close()
         self._service.close()

@@ -25,12 +25,14 @@ class Work:
     ----------
     threads : concurrent.futures.Executor
         Where work is done that would hold up the event loop.
+    long_threads : concurrent.futures.Executor
+        Where work is done that would hold up the other threads.
     counts : Counts
         Where errors are counted.
     """
 
-    def __init__(self, threads: Executor, counts: Counts) -> None:
-        self.threads = threads
+    def __init__(self, threads: Executor, long_threads: Executor, counts: Counts) -> None:
+        self.threads, self.long_threads = threads, long_threads
         self._counts = counts
 
     def refuse(self, error: TfaasError) -> Response:
@@ -49,10 +51,15 @@ class Work:
         return self.refuse(ServerError("the server failed on this request; see its log"))
 
     def in_thread(
-        self, answer: Callable[[Request], Response], request: Request, done: Done
+        self,
+        answer: Callable[[Request], Response],
+        request: Request,
+        done: Done,
+        is_long: bool = False,
     ) -> None:
         """Answer from a thread; `done` is called from the event loop."""
-        future = asyncio.get_running_loop().run_in_executor(self.threads, answer, request)
+        threads = self.long_threads if is_long else self.threads
+        future = asyncio.get_running_loop().run_in_executor(threads, answer, request)
         future.add_done_callback(functools.partial(self._finish, request, done))
 
     def _finish(self, request: Request, done: Done, future: asyncio.Future[Response]) -> None:
