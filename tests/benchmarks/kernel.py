@@ -114,6 +114,7 @@ class Kernel:
         line = self._process.stdout.readline().strip()
         if not line:
             wrote = self._process.stderr.read().strip().splitlines()
+            self._process.wait()
             raise Unavailable(f"the kernel ended: {wrote[-1] if wrote else 'it wrote nothing'}")
         return line
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -23,7 +23,7 @@ from tests.benchmarks.workplace import files, models
 
 _TITLE = "Memory"
 _METHOD = """Resident memory of all of a server's processes after two seconds of single events from
-100 clients, pages shared among them counted once, against a process that loaded TensorFlow and
+100 clients, what they share counted once, against a process that loaded TensorFlow and
 called the graph once. One at a time."""
 _HEADER = ("server", "form", "memory ÷ TensorFlow and the graph")
 _CLIENTS = 100
@@ -49,7 +49,8 @@ def _against(alone: int, start: Callable[[], AbstractContextManager[tuple[Runnin
     try:
         with start() as (process, ask):
             at_rest = process.busy(1)
-            wrk(ask, _CLIENTS, 2)
+            with suppress(Unavailable):  # the slowest answer nobody in that time, but work
+                wrk(ask, _CLIENTS, 2)
             process.become_quiet(at_rest)
             return shown(process.memory() / alone)
     except Unavailable as error:

@@ -33,8 +33,19 @@ class Running:
         return []
 
     def memory(self) -> int:
-        """Resident bytes of all its processes, pages that they share counted once."""
-        return sum(member.memory_full_info().pss for member in self.members())
+        """Resident bytes of all its processes; what they share is counted once.
+
+        Files count by what is resident here: by proportion, a library would weigh less where
+        strangers, such as the process that measures, map it too.
+        """
+        own, files = 0, dict[str, int]()
+        for member in self.members():
+            for mapped in member.memory_maps():
+                if mapped.path.startswith("/"):
+                    files[mapped.path] = max(files.get(mapped.path, 0), mapped.rss)
+                else:
+                    own += mapped.pss
+        return own + sum(files.values())
 
     def become_quiet(self, at_rest: float = 0.0) -> None:
         """Wait until it has worked off what clients that went away left behind."""
