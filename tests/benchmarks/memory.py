@@ -24,7 +24,7 @@ from tests.benchmarks.workplace import files, models
 _TITLE = "Memory"
 _METHOD = """Resident memory of all of a server's processes after two seconds of single events from
 100 clients, what they share counted once, against a process that loaded TensorFlow and
-called the graph once. One at a time."""
+called the graph once. One at a time. The others' environments have the smaller `tensorflow-cpu`."""
 _HEADER = ("server", "form", "memory ÷ TensorFlow and the graph")
 _CLIENTS = 100
 
