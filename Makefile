@@ -25,14 +25,14 @@ notebooks: .venv/tested
 	$(BIN)/python -m pytest -p no:xdist --nbval --nbval-current-env \
 	    --nbval-sanitize-with notebooks/sanitize.cfg notebooks
 
-# Needs wrk besides; compares servers in one run, so only ratios are told.
+# Needs wrk besides; makes environments for the other servers in .bench/. About half an hour;
+# `make bench ONLY=single,bulk` measures a part: single, peers, bulk, latency, upload, memory.
 bench: .venv/tested
 	$(PIP) --constraint constraints.txt --editable '.[bench]'
-	$(BIN)/python -m tests.benchmarks.single_event
-	$(BIN)/python -m tests.benchmarks.bulk
+	$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
 
 clean:
-	rm -rf .venv demo build dist
+	rm -rf .venv .bench demo build dist
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

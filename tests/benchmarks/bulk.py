@@ -1,26 +1,27 @@
-"""Many events in one request, against calling the same graph in process.
-
-Usage: python -m tests.benchmarks.bulk [--rounds 7]
-"""
+"""Many events in one request, against calling the same graph in process."""
 
 from __future__ import annotations
 
-import argparse
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import requests
 
-from tests.benchmarks.single_event import FEATURES, benchmark_bundle, free_port, process
+from tests.benchmarks import servers
+from tests.benchmarks.model import FEATURES, bundle
+from tests.benchmarks.options import Options
+from tests.benchmarks.report import Section, shown
+from tests.benchmarks.workplace import models
 from tfaas_nb.engines.frozen import FrozenEngine
-from tfaas_nb.repository import Repository
 from tfaas_nb.wire import arrow, oip, tfaas
 
-EVENTS = 65_536
+_EVENTS = 65_536
+_TITLE = "Bulk"
+_METHOD = """65 536 events of 42 float32 in one request, rows per second against calling the same
+graph in process (medians of rounds, the client on the same cores)."""
+_IN_PROCESS = "in process"
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -29,7 +30,27 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def requests_to(url: str, X: tfaas.Floats) -> dict[str, Callable[[], object]]:
+def measure(options: Options) -> Section:
+    options.tell("bulk")
+    X = np.random.default_rng(1).normal(size=(_EVENTS, len(FEATURES))).astype(np.float32)
+    engine = FrozenEngine(bundle().graph)
+    with models() as folder, servers.tfaas_nb(folder) as (_, url):
+        calls = {_IN_PROCESS: lambda: engine(X)} | _requests(url, X)
+        for call in calls.values():
+            call()
+        taken = [
+            {name: seconds(call) for name, call in calls.items()}
+            for _ in range(2 * options.rounds + 1)
+        ]
+    ratios = {
+        name: shown(statistics.median(found[_IN_PROCESS] / found[name] for found in taken))
+        for name in calls
+    }
+    main = {f"bulk, {n}, rows/s ÷ in process": r for n, r in ratios.items() if n != _IN_PROCESS}
+    return Section(_TITLE, _METHOD, ("way", "rows/s ÷ in process"), [*ratios.items()], main)
+
+
+def _requests(url: str, X: tfaas.Floats) -> dict[str, Callable[[], object]]:
     """Name of a dialect → a call that sends all events and reads all scores."""
     session = requests.Session()
     binary, length = oip.encode_infer(X, binary=True)
@@ -46,28 +67,3 @@ def requests_to(url: str, X: tfaas.Floats) -> dict[str, Callable[[], object]]:
         return answer.content
 
     return {name: (lambda parts=parts: ask(*parts)) for name, parts in bodies.items()}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
-    bundle = benchmark_bundle()
-    X = np.random.default_rng(1).normal(size=(EVENTS, len(FEATURES))).astype(np.float32)
-    engine = FrozenEngine(bundle.graph)
-    with tempfile.TemporaryDirectory() as folder:
-        Repository(folder).store(bundle)
-        port = free_port()
-        command = ["-m", "tfaas_nb.cli", "serve", "--no-token", "--port", str(port)]
-        with process([*command, "--models", str(Path(folder))], port) as url:
-            calls = {"in process": lambda: engine(X)} | requests_to(url, X)
-            taken = [{name: seconds(call) for name, call in calls.items()} for _ in range(rounds)]
-    print("| way | rows/s ÷ in process |")
-    print("| --- | --- |")
-    for name in calls:
-        ratio = statistics.median(found["in process"] / found[name] for found in taken)
-        print(f"| {name} | {ratio:.2f} |")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,21 @@
+"""FastAPI with the first thing one learns for small inputs: ``model(x)``."""
+
+from __future__ import annotations
+
+import numpy as np
+from fastapi import FastAPI
+from given import keras_model
+from pydantic import BaseModel
+
+app = FastAPI()
+model = keras_model()
+
+
+class Event(BaseModel):
+    values: list[float]
+
+
+@app.post("/predict")
+def predict(event: Event) -> dict[str, float]:
+    scores = model(np.array([event.values], np.float32), training=False)
+    return {"score": float(scores[0, 0])}
