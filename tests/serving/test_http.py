@@ -48,6 +48,9 @@ class Echo:
     def refuse(self, error: TfaasError) -> Response:
         return Response(str(error).encode(), "text/plain", error.status)
 
+    def hold(self, more_to_come: bool) -> None:
+        pass
+
     def answered(
         self,
         request: Request | None,

@@ -74,9 +74,11 @@ class App:
             *OpenInference(service, SERVER.partition("/")[2]).routes(),
             *TensorFlowServing(service).routes(),
         )
+        predictions = Predictions(service, self._work)
+        self.hold = predictions.hold
         self._calls: dict[str, dict[str, Call]] = {
             path: {"POST": dataclasses.replace(call, tally=self.counts.tally(path, "POST"))}
-            for path, call in Predictions(service, self._work).calls().items()
+            for path, call in predictions.calls().items()
         }
         for route in routes:
             if route.is_plain:

@@ -71,6 +71,7 @@ class Batcher:
         self._slow_calls: WeakKeyDictionary[Model, int] = WeakKeyDictionary()
         self._busy: set[Model] = set()
         self._scheduled = False
+        self._held = False
         self._crowded = False  # whether events waited for each other in the last turn
 
     @property
@@ -95,13 +96,20 @@ class Batcher:
             self._compute(self._groups.pop(key))
         self._schedule()
 
+    def hold(self, more_to_come: bool) -> None:
+        """Have events wait for each other until it is called with False."""
+        self._held = more_to_come
+        if not more_to_come:
+            self._compute_all()
+
     def _is_alone(self, model: Model) -> bool:
         """Whether to compute an event at once: the first of a turn that follows a quiet one.
 
         It costs a crowd no more than one small call a turn, and spares a lone client the way
         round the loop.
         """
-        return not (self._scheduled or self._crowded or self._is_slow(model))
+        waits = self._held or self._scheduled or self._crowded
+        return not (waits or self._is_slow(model))
 
     def _schedule(self) -> None:
         if not self._scheduled:
@@ -110,6 +118,9 @@ class Batcher:
 
     def _run(self) -> None:
         self._scheduled = False
+        self._compute_all()
+
+    def _compute_all(self) -> None:
         ready = [key for key in self._groups if key[0] not in self._busy]
         groups = [self._groups.pop(key) for key in ready]
         self._crowded = sum(len(group.events) for group in groups) > 1

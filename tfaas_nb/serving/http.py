@@ -31,6 +31,7 @@ from tfaas_nb.errors import (
     TooLarge,
 )
 from tfaas_nb.serving.counts import Tally
+from tfaas_nb.serving.gathering import Gathering
 from tfaas_nb.serving.large_body import LargeBody
 from tfaas_nb.serving.messages import Done, Head, Request, Response
 
@@ -116,6 +117,10 @@ class Application(Protocol):
         """The answer that tells an error."""
         ...
 
+    def hold(self, more_to_come: bool) -> None:
+        """Answer requests together that come until it is called with False."""
+        ...
+
     def answered(
         self,
         request: Request | None,
@@ -163,9 +168,10 @@ async def serve(
     limits = limits or Limits()
     open_now: set[Connection] = set()
     known, heads = KnownHeads(), ResponseHeads(server)
+    gathering = Gathering(open_now, application.hold)
     loop = asyncio.get_running_loop()
     accepting = await loop.create_server(
-        lambda: Connection(application, limits, open_now, known, heads),
+        lambda: Connection(application, limits, open_now, known, heads, gathering),
         sock=listening,
         backlog=BACKLOG,
     )
@@ -201,6 +207,8 @@ class Connection(asyncio.Protocol):
         Heads of requests that the application admitted before.
     heads : ResponseHeads
         Makes the heads of answers.
+    gathering : Gathering
+        Reads all connections at once when the event loop is behind.
     """
 
     def __init__(
@@ -210,9 +218,10 @@ class Connection(asyncio.Protocol):
         open_now: set[Connection],
         known: KnownHeads,
         heads: ResponseHeads,
+        gathering: Gathering,
     ) -> None:
         self.application, self._limits, self._open_now = application, limits, open_now
-        self._known, self._heads = known, heads
+        self._known, self._heads, self._gathering = known, heads, gathering
         self._parser = httptools.HttpRequestParser(self)
         self._loop = asyncio.get_running_loop()
         self._transport: Any = None
@@ -222,6 +231,7 @@ class Connection(asyncio.Protocol):
         self._reading = True
         self._stuck = False  # the client does not take what is written
         self._asking = False  # a request has begun and is not yet whole
+        self._receives_large = False  # what comes goes elsewhere
         self._last = False  # the request under way is the last one
         self._deadline = self._loop.time() + limits.head_seconds
         self._forget()
@@ -255,6 +265,23 @@ class Connection(asyncio.Protocol):
         self._answers.clear()
 
     def data_received(self, data: bytes) -> None:
+        """Take what came, and perhaps what came on other connections."""
+        if self._gathering.is_behind():
+            self._gathering.take(self, data)
+        else:
+            self.take(data)
+
+    def plain_socket(self) -> socket.socket | None:
+        """The socket while its bytes are the request's bytes, and wanted."""
+        transport = self._transport
+        if self._deaf or not self._reading or self._receives_large or transport.is_closing():
+            return None
+        if transport.get_extra_info("sslcontext"):
+            return None
+        found: socket.socket = transport.get_extra_info("socket")
+        return found
+
+    def take(self, data: bytes) -> None:
         """Parse what came; complete requests are answered from within."""
         if self._deaf:
             return
@@ -419,10 +446,12 @@ class Connection(asyncio.Protocol):
             self._deadline += size / self._limits.body_bytes_per_second
 
         def whole(body: bytes) -> None:
+            self._receives_large = False
             self._read_by(self)
             self._complete(body, keep)
 
         begun = b"".join(self._body)
+        self._receives_large = True
         self._read_by(LargeBody(self, begun, int(length), received, whole))
 
     def _read_by(self, protocol: asyncio.BaseProtocol) -> None:

@@ -67,6 +67,10 @@ class Predictions:
             for path in (f"/{name}", f"/predict/{name}")
         }
 
+    def hold(self, more_to_come: bool) -> None:
+        """Score events together that come until it is called with False."""
+        self._batches.hold(more_to_come)
+
     def _predict(self, dialect: Dialect, request: Request, done: Done) -> None:
         """A lone event joins the next batch; what may take longer is worked on in a thread."""
         if len(request.body) > INLINE_BYTES:
