@@ -19,6 +19,7 @@ FLOORS = {
     "table": 0,
     "operations": 0,
     "backend": 1,
+    "signature": 1,
     "features": 1,
     "wire": 2,
     "data": 2,

@@ -115,11 +115,12 @@ class Bundle:
             labels=LABELS,
             input_node=graph.input_node,
             output_node=graph.output_node,
-            input_name=f"{graph.input_node}:0",
-            output_name=f"{graph.output_node}:0",
+            input_name=_tensor_names(graph.input_nodes),
+            output_name=_tensor_names(graph.output_nodes),
             description=description,
             timestamp=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            features=tuple(features) or tuple({"name": n} for n in graph.features or ()),
+            features=tuple(features)
+            or tuple({"name": n} for n in graph.features or graph.signature.names or ()),
         )
         return _checked(graph, params, tuple(labels), card or {})
 
@@ -234,7 +235,8 @@ class Bundle:
         """Names of the inputs in order; None when the model does not tell."""
         if self.graph.features:
             return self.graph.features
-        return tuple(str(f["name"]) for f in self.params.features) or None
+        named = tuple(str(f["name"]) for f in self.params.features)
+        return named or self.graph.signature.names
 
     def renamed(self, name: str) -> Bundle:
         """The same model under another name."""
@@ -328,7 +330,7 @@ def _checked(
     named = tuple(str(feature["name"]) for feature in params.features)
     if graph.features and named and named != graph.features:
         raise BundleError(f"the features in {PARAMS} are not those that the graph carries")
-    width = graph.input_shape[0] if len(graph.input_shape) == 1 else None
+    width = graph.signature.width
     if named and width not in (None, len(named)):
         raise BundleError(f"{PARAMS} names {len(named)} features, the graph takes {width}")
     if len(set(named)) != len(named):
@@ -336,6 +338,10 @@ def _checked(
     check_name(params.name)
     own = replace(params, model=MODEL, labels=LABELS, sha256=graph.sha256)
     return Bundle(graph, own, labels, dict(card))
+
+
+def _tensor_names(nodes: Sequence[str]) -> str:
+    return ",".join(f"{node}:0" for node in nodes)
 
 
 def _decoded(content: bytes, name: str) -> str:

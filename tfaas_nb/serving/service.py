@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.bundle import Bundle
-from tfaas_nb.engines import Engine
+from tfaas_nb.engines import Engine, open_engine
 from tfaas_nb.errors import FeatureError, ModelNotFound, TfaasError
 from tfaas_nb.features import order_keys
 from tfaas_nb.repository import Repository, Stored
@@ -86,7 +86,7 @@ class Model:
 
 
 def _check_width(bundle: Bundle, keys: int) -> None:
-    width = bundle.graph.input_shape[-1] if bundle.graph.input_shape else None
+    width = bundle.graph.signature.width
     if width is not None and keys != width:
         raise FeatureError(f"model {bundle.name!r} takes {width} values, {keys} were sent")
 
@@ -158,9 +158,7 @@ class Service:
         RepositoryError
             If it cannot be stored; what was served before still is.
         """
-        from tfaas_nb.engines.frozen import FrozenEngine
-
-        engine = FrozenEngine(bundle.graph)
+        engine = open_engine(bundle.graph)
         with self._change:
             stored = self.repository.store(bundle)
             self._loaded[stored.name] = Model(stored, bundle, engine)
@@ -206,10 +204,8 @@ class Service:
         return stored.name if stored else None
 
     def _load(self, stored: Stored) -> Model:
-        from tfaas_nb.engines.frozen import FrozenEngine
-
         bundle = self.repository.load(stored)
-        model = Model(stored, bundle, FrozenEngine(bundle.graph))
+        model = Model(stored, bundle, open_engine(bundle.graph))
         self._loaded[stored.name] = model
         return model
 
