@@ -207,7 +207,7 @@ def claiming(kind: bytes, size: int) -> bytes:
 @pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
 def test_what_unpacks_to_too_much_is_refused(kind: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Long names and PAX headers are members that tarfile reads whole on its own."""
-    monkeypatch.setattr("tfaas_nb.bundle._MOST_BYTES", 8 << 20)
+    monkeypatch.setattr("tfaas_nb.archive._MOST_BYTES", 8 << 20)
     bomb = zeros(claiming(kind, 32 << 20), 32)
     assert len(bomb) < 100_000
     with pytest.raises(TooLarge, match="more than 64 members or 8 MB"):
@@ -217,7 +217,7 @@ def test_what_unpacks_to_too_much_is_refused(kind: bytes, monkeypatch: pytest.Mo
 def test_many_members_within_the_limit_are_too_large_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tfaas_nb.bundle._MOST_BYTES", 4 << 20)
+    monkeypatch.setattr("tfaas_nb.archive._MOST_BYTES", 4 << 20)
     with pytest.raises(TooLarge, match="4 MB"):
         Bundle.from_archive(packed({str(i): bytes(1 << 20) for i in range(5)}))
 
@@ -259,12 +259,6 @@ def test_no_bytes_get_past_the_error_tree(data: bytes) -> None:
 def test_an_archive_without_params_is_refused(foreign: bytes) -> None:
     with pytest.raises(BundleError, match=r"holds \['graph.pb'\] and no params.json"):
         Bundle.from_archive(packed({"graph.pb": foreign}))
-
-
-def test_a_saved_model_is_told_from_a_frozen_graph() -> None:
-    files = {"saved_model.pb": b"", "variables/variables.index": b""}
-    with pytest.raises(BundleError, match=r"holds a SavedModel and no params\.json"):
-        Bundle.from_archive(packed(files))
 
 
 def test_an_archive_without_its_model_is_refused(foreign: bytes) -> None:

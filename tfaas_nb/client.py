@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import requests
 
-from tfaas_nb.bundle import CARD, LABELS, MODEL, PARAMS, Bundle
+from tfaas_nb.bundle import CARD, LABELS, PARAMS, Bundle
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import FeatureError, ServerError, ServerUnreachable, from_answer
 from tfaas_nb.table import Table
@@ -239,7 +239,7 @@ def _form(bundle: Bundle) -> dict[str, tuple[str | None, bytes]]:
     return {
         "name": (None, bundle.name.encode()),
         "params": (PARAMS, files[PARAMS]),
-        "model": (MODEL, files[MODEL]),
+        "model": (bundle.params.model, files[bundle.params.model]),
         "labels": (LABELS, files[LABELS]),
         "card": (CARD, files[CARD]),
         "op": ("op.txt", b"upload"),

@@ -197,6 +197,16 @@ class FrozenGraph:
         return SEPARATOR.join(self.output_nodes)
 
     @property
+    def input_name(self) -> str:
+        """Name of the tensor to feed; of several, with commas between."""
+        return SEPARATOR.join(f"{node}:0" for node in self.input_nodes)
+
+    @property
+    def output_name(self) -> str:
+        """Name of the tensor to fetch; of several, with commas between."""
+        return SEPARATOR.join(f"{node}:0" for node in self.output_nodes)
+
+    @property
     def input_shape(self) -> tuple[int | None, ...]:
         """Shape of an event: of the only input, or of the flat view."""
         return _shape(self.signature.inputs, self.signature.width)
@@ -222,10 +232,15 @@ class FrozenGraph:
 
     def save_text(self, path: str | os.PathLike[str]) -> Path:
         """Write the ``.pb.txt`` file, to read node names in."""
+        Path(path).write_text(self.text())
+        return Path(path)
+
+    def text(self) -> str:
+        """The GraphDef in protobuf's text format."""
         from google.protobuf import text_format
 
-        Path(path).write_text(text_format.MessageToString(self.graph_def()))
-        return Path(path)
+        text: str = text_format.MessageToString(self.graph_def())
+        return text
 
     def inspect(self) -> Table:
         """The graph's nodes as a table: name, operation, inputs."""

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.graph import FrozenGraph
+from tfaas_nb.onnx_graph import OnnxGraph
 from tfaas_nb.signature import Array, Signature
 
 
@@ -36,7 +37,7 @@ class Engine(Protocol):
         ...
 
 
-def open_engine(graph: FrozenGraph) -> Engine:
+def open_engine(graph: FrozenGraph | OnnxGraph) -> Engine:
     """An engine for a model of any format; it has answered events of zeros.
 
     Raises
@@ -46,6 +47,10 @@ def open_engine(graph: FrozenGraph) -> Engine:
     MissingExtra
         If what runs its format is not installed.
     """
+    if isinstance(graph, OnnxGraph):
+        from tfaas_nb.engines.onnx import OnnxEngine
+
+        return OnnxEngine(graph)
     from tfaas_nb.engines.frozen import FrozenEngine
 
     return FrozenEngine(graph)
