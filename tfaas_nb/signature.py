@@ -74,6 +74,8 @@ class Tensor:
             If the shape is another one, or a value cannot be of that type.
         """
         found = np.asarray(values)
+        if self.size == 1 and found.ndim and found.size == len(found):
+            found = found.reshape(len(found), *_lengths(self.shape))  # [3, 4] for [[3], [4]]
         fits = found.ndim == len(self.shape) + 1 and all(
             own in (None, sent) for own, sent in zip(self.shape, found.shape[1:], strict=True)
         )
@@ -81,7 +83,10 @@ class Tensor:
             raise FeatureError(
                 f"input {self.name!r} takes (events{_told(self.shape)}), {found.shape} was sent"
             )
-        return self.cast(found)
+        cast = self.cast(found)
+        if self.is_floating and not np.isfinite(cast).all():
+            raise FeatureError(f"input {self.name!r} holds a value that is not finite")
+        return cast
 
     def cast(self, values: Array) -> Array:
         """Values in this tensor's type.
@@ -238,6 +243,21 @@ class Signature:
         parts = [rows(outputs[tensor.name]) for tensor in self.flat_outputs]
         whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         return np.asarray(whole, dtype=np.float32)
+
+    def separated(self, scores: Floats) -> dict[str, Array]:
+        """Each output of the flat view by name, in its own shape, float32."""
+        if len(self.flat_outputs) == 1 and len(self.flat_outputs[0].shape) <= 1:
+            return {self.flat_outputs[0].name: scores}
+        found, start = {}, 0
+        for tensor in self.flat_outputs:
+            rest = scores.shape[1] - start
+            stop = start + (rest if tensor.size is None else tensor.size)
+            part = scores[:, start:stop]
+            if tensor.size is not None:
+                part = part.reshape(len(scores), *_lengths(tensor.shape))
+            found[tensor.name] = part
+            start = stop
+        return found
 
     def probe(self, events: int, unknown: int) -> dict[str, Array]:
         """Inputs of zeros, to try a model with.

@@ -212,7 +212,8 @@ def test_a_value_that_is_not_of_its_type_is_refused(
     [
         ({"flag": None}, "missing inputs: 'flag'"),
         ({"more": [1.0]}, "no input 'more': inputs are 'i', 'half', 'double', 'flag'"),
-        ({"half": [[0.5]]}, r"input 'half' takes \(events\), \(1, 1\) was sent"),
+        ({"half": [[0.5, 1]]}, r"input 'half' takes \(events\), \(1, 2\) was sent"),
+        ({"half": [np.nan]}, "input 'half' holds a value that is not finite"),
         ({"i": [[1]]}, r"input 'i' takes \(events, 2\), \(1, 1\) was sent"),
         ({"half": [0.5, 0.5]}, "inputs differ in their number of events"),
         ({"double": ["a"]}, "input 'double' takes float64, not str"),

@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as arrays
 from tritonclient import http as triton
 
 from tfaas_nb.errors import FeatureError, RequestError, TfaasError
+from tfaas_nb.signature import Tensor
 from tfaas_nb.wire import oip
 from tfaas_nb.wire.oip import Infer
 
@@ -176,14 +177,21 @@ def test_what_the_server_and_a_model_say_of_themselves() -> None:
         "extensions": ["binary_tensor_data", "model_repository"],
     }
     found = oip.model_metadata(
-        "ttbar", ["1"], "tensorflow_graphdef", {"events": (-1, 42)}, {"scores": (-1, 1)}
+        "ttbar",
+        ["1"],
+        "tensorflow_graphdef",
+        [Tensor("events", "float32", (42,))],
+        [Tensor("scores", "float32", (1,)), Tensor("cell", "int64", (None, 2))],
     )
     assert found == {
         "name": "ttbar",
         "versions": ["1"],
         "platform": "tensorflow_graphdef",
         "inputs": [{"name": "events", "datatype": "FP32", "shape": [-1, 42]}],
-        "outputs": [{"name": "scores", "datatype": "FP32", "shape": [-1, 1]}],
+        "outputs": [
+            {"name": "scores", "datatype": "FP32", "shape": [-1, 1]},
+            {"name": "cell", "datatype": "INT64", "shape": [-1, -1, 2]},
+        ],
     }
 
 

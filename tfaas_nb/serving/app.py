@@ -10,6 +10,7 @@ from importlib.metadata import version
 from tfaas_nb.errors import MethodNotAllowed, RouteNotFound, TfaasError
 from tfaas_nb.serving.counts import Counts
 from tfaas_nb.serving.http import Call
+from tfaas_nb.serving.images import Images
 from tfaas_nb.serving.messages import Head, Request, Response
 from tfaas_nb.serving.models import Models
 from tfaas_nb.serving.oip import LIVE, OpenInference
@@ -47,6 +48,7 @@ class App:
         self._work = Work(threads, self.counts)
         routes = (
             *Models(service).routes(),
+            *Images(service).routes(),
             *Overview(service, self.counts, SERVER, access.token is not None).routes(),
             *OpenInference(service, SERVER.partition("/")[2]).routes(),
             *TensorFlowServing(service).routes(),
