@@ -59,7 +59,10 @@ def onnx_model(graph: Graph) -> OnnxGraph:
         raise GraphError(f"the graph cannot be written as ONNX: {error}") from error
     if graph.features:
         model.metadata_props.add(key=FEATURE_NAMES, value=json.dumps(list(graph.features)))
-    return OnnxGraph.from_bytes(model.SerializeToString(deterministic=True))
+    try:
+        return OnnxGraph.from_bytes(model.SerializeToString(deterministic=True))
+    except GraphError as error:
+        raise GraphError(f"the graph cannot be written as ONNX: {error}") from error
 
 
 def onnx_file(graph: Graph, labels: Sequence[str], path: Path) -> Path:
@@ -95,15 +98,17 @@ def saved_model(graph: Graph, labels: Sequence[str], path: Path) -> Path:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """No notes from TensorFlow and its kin on what they would rather have been called with."""
-    logger = logging.getLogger("tensorflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("tensorflow", "tf2onnx")]
+    before = {logger: logger.level for logger in loggers}
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings(), backend.without_notes():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in before.items():
+            logger.setLevel(level)
 
 
 def _build(graph: FrozenGraph, path: Path) -> None:

@@ -130,8 +130,13 @@ def _freeze(folder: Path) -> bytes:
     try:
         model = keras.saving.load_model(folder / FILE, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises what its layers raise
-        raise GraphError(f"Keras cannot load the model: {error}") from error
+        raise GraphError(f"Keras cannot load the model: {_innermost(error)}") from error
     return FrozenGraph.freeze(model).serialized
+
+
+def _innermost(error: Exception) -> str:
+    """The reason within Keras's nested messages, each of which repeats the configuration."""
+    return str(error).rpartition("Exception encountered: ")[2].strip()
 
 
 if __name__ == "__main__":
