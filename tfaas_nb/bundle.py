@@ -439,7 +439,7 @@ def _put_together(found: model_file.Read, params: Params, labels: bytes, card: b
     """A bundle of a model that was read, and of the other files' contents."""
     told = replace(params, input_node=found.graph.input_node, output_node=found.graph.output_node)
     if not told.features:
-        names = () if found.graph.features else found.graph.signature.names or ()
+        names = found.graph.features or found.graph.signature.names or ()
         told = replace(told, features=tuple({"name": name} for name in names))
     lines = (line.strip() for line in _decoded(labels, LABELS).splitlines())
     whole = _card(card)

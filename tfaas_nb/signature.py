@@ -9,7 +9,7 @@ outputs where none is floating.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -184,6 +184,21 @@ class Signature:
             if tensor.name == name:
                 return tensor
         raise FeatureError(f"there is no input {name!r}: inputs are {_names(self.inputs)}")
+
+    def is_named_by(self, names: Collection[str], features: Collection[str]) -> bool:
+        """Whether names are meant for inputs and not for the columns of the flat view.
+
+        Parameters
+        ----------
+        names : collection of str
+            What a request sends.
+        features : collection of str
+            What the columns are called; an input of one element is called as its column.
+        """
+        inputs = {tensor.name for tensor in self.inputs}
+        return inputs.issuperset(names) or not (
+            inputs.isdisjoint(names) or set(features).issuperset(names)
+        )
 
     def conformed(self, inputs: Mapping[str, npt.ArrayLike]) -> dict[str, Array]:
         """All inputs by name, each of its type and shape, with as many events.

@@ -103,8 +103,7 @@ def _names_inputs(model: Model, body: bytes, length: int | None) -> bool:
     signature = model.bundle.graph.signature
     if signature.is_matrix:
         return False
-    names = {tensor.name for tensor in signature.inputs}
-    return not names.isdisjoint(oip.tensor_names(body, length))
+    return signature.is_named_by(oip.tensor_names(body, length), model.bundle.features or ())
 
 
 def _scores(model: Model, asked: oip.Infer) -> dict[str, Array]:

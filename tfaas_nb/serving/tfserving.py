@@ -53,9 +53,11 @@ class TensorFlowServing:
         model = served(self._service, name, version)
         signature = model.bundle.graph.signature
         inputs = [tensor.name for tensor in signature.inputs]
-        if not signature.is_matrix and (sent := tfserving.decode_tensors(request.body, inputs)):
-            outputs = _signed(model, sent.signature).engine.run(sent.inputs)
-            return Response(tfserving.encode_outputs(outputs, sent.row))
+        if not signature.is_matrix:
+            sent = tfserving.decode_tensors(request.body, inputs)
+            if signature.is_named_by(sent.inputs, model.bundle.features or ()):
+                outputs = _signed(model, sent.signature).engine.run(sent.inputs)
+                return Response(tfserving.encode_outputs(outputs, sent.row))
         asked = tfserving.decode_predict(request.body)
         _signed(model, asked.signature)
         if not asked.keys and asked.input not in (None, *inputs):

@@ -142,8 +142,8 @@ def decode_predict(body: bytes) -> Predict:
     return Predict(signature, *_inputs(request["inputs"]), row=False)
 
 
-def decode_tensors(body: bytes, names: Sequence[str]) -> Tensors | None:
-    """Tensors from a predict request, if it names a model's inputs.
+def decode_tensors(body: bytes, names: Sequence[str]) -> Tensors:
+    """Tensors from a predict request, whatever their number and shapes.
 
     Parameters
     ----------
@@ -153,11 +153,6 @@ def decode_tensors(body: bytes, names: Sequence[str]) -> Tensors | None:
         of the input's shape.  For a model with one input its value may stand alone.
     names : sequence of str
         The model's inputs.
-
-    Returns
-    -------
-    Tensors or None
-        None: the request names none of the inputs, so it may name features.
 
     Raises
     ------
@@ -171,8 +166,6 @@ def decode_tensors(body: bytes, names: Sequence[str]) -> Tensors | None:
     row = "instances" in request
     found = request["instances"] if row else request["inputs"]
     columns = _instance_columns(found, names) if row else _input_columns(found, names)
-    if not set(columns) & set(names):
-        return None
     arrays = {name: _array(name, values) for name, values in columns.items()}
     return Tensors(signature, arrays, row)
 
