@@ -12,10 +12,11 @@ import pytest
 from tfaas_nb import backend, keras_file
 from tfaas_nb.engines.frozen import FrozenEngine
 from tfaas_nb.errors import GraphError, TooLarge
+from tfaas_nb.graph import FrozenGraph
 
 
 def content(model: Any, folder: Path) -> bytes:
-    path = folder / "model.keras"
+    path = folder / keras_file.FILE
     model.save(path)
     return path.read_bytes()
 
@@ -33,7 +34,6 @@ def zipped(members: dict[str, bytes]) -> bytes:
     return stream.getvalue()
 
 
-@pytest.mark.slow
 def test_a_model_with_two_inputs_scores_as_keras_does(tmp_path: Path) -> None:
     keras = backend.keras()
     keras.utils.set_random_seed(5)
@@ -43,7 +43,8 @@ def test_a_model_with_two_inputs_scores_as_keras_does(tmp_path: Path) -> None:
     hidden = keras.layers.Dense(4, "swish", kernel_regularizer="l2")(joined)
     model = keras.Model([a, b], keras.layers.Dropout(0.5)(keras.layers.Dense(2)(hidden)))
     model.compile("adam", "mse")
-    graph = keras_file.frozen(content(model, tmp_path))
+    keras_file.check(content(model, tmp_path))
+    graph = FrozenGraph.from_bytes(keras_file._freeze(tmp_path))
     assert graph.signature.names == ("a_0", "a_1", "a_2", "b")
     events = [np.eye(3, dtype=np.float32), np.array([0, 1, 3], np.int32)]
     found = FrozenEngine(graph).run(dict(zip("ab", events, strict=True)))["output"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import pickle
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from tritonclient.utils import InferenceServerException
 
 from tests.graphs import serialized
 from tests.onnx_models import logistic
+from tfaas_nb import backend
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.graph import FrozenGraph
@@ -23,6 +26,7 @@ from tfaas_nb.serving.server import Server
 from tfaas_nb.wire import arrow, tfaas
 
 EVENTS = 20
+BYTES = {"Content-Type": "application/octet-stream"}
 
 
 @pytest.fixture(scope="module")
@@ -300,6 +304,52 @@ def test_serving_tells_what_is_wrong_with_tensors(
     assert (answer.status_code, words in answer.json()["error"]) == (status, True), answer.text
 
 
+def two_inputs() -> Any:
+    keras = backend.keras()
+    keras.utils.set_random_seed(2)
+    jets, count = keras.Input((2, 2), name="jets"), keras.Input((), dtype="int32", name="count")
+    shifted = jets + keras.layers.Reshape((2, 1))(keras.layers.Embedding(9, 2)(count))
+    return keras.Model([jets, count], keras.layers.Dense(1)(keras.layers.Flatten()(shifted)))
+
+
+@pytest.mark.slow
+def test_a_keras_file_is_converted_at_upload(served: Server, tmp_path: Path) -> None:
+    model = two_inputs()
+    model.save(tmp_path / "m.keras")
+    content = (tmp_path / "m.keras").read_bytes()
+    form = {"name": (None, "two"), "model": ("m.keras", content)}
+    answer = requests.post(f"{served.url}/upload", files=form, timeout=300)
+    assert answer.status_code == 200, answer.text
+    jets = np.random.default_rng(6).normal(size=(3, 2, 2)).astype(np.float32)
+    count = np.array([0, 4, 8], np.int32)
+    body = {"inputs": {"jets": jets.tolist(), "count": count.tolist()}}
+    found = post(served, "/v1/models/two:predict", body).json()["outputs"]
+    np.testing.assert_allclose(found, model([jets, count]), atol=1e-6)
+    stored = served.service.model("two").bundle
+    digest = hashlib.sha256(content).hexdigest()
+    assert stored.card["converted_from"] == {"format": "keras", "files": {"model.keras": digest}}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x89HDF\r\n\x1a\n", "save the model as .keras"),
+        (pickle.dumps({}), "a pickle, which is a program: export the model as ONNX"),
+        (b"PK\x03\x04", "not a whole zip archive"),
+        (b"\x08\x08\x12", "not an ONNX model"),
+    ],
+)
+def test_what_cannot_serve_is_refused_with_the_reason(
+    served: Server, content: bytes, words: str
+) -> None:
+    form = {"name": (None, "bad"), "model": ("model", content)}
+    for answer in (
+        requests.post(f"{served.url}/upload", files=form, timeout=30),
+        requests.post(f"{served.url}/upload?name=bad", data=content, headers=BYTES, timeout=30),
+    ):
+        assert (answer.status_code, words in answer.json()["error"]) == (422, True), answer.text
+
+
 def test_an_onnx_classifier_tells_decision_and_probabilities(served: Server, client: Any) -> None:
     classifier, X, model = logistic([0, 1], zipmap=True)
     answer = requests.post(f"{served.url}/upload?name=sk", data=model, timeout=30, headers=BYTES)
@@ -316,8 +366,6 @@ def test_an_onnx_classifier_tells_decision_and_probabilities(served: Server, cli
 
 
 # --- exports of the same classifier -----------------------------------------------------
-
-BYTES = {"Content-Type": "application/octet-stream"}
 
 
 @pytest.fixture(scope="module")
