@@ -127,6 +127,23 @@ def test_a_model_of_images_is_frozen() -> None:
     assert frozen.signature.width == 64
 
 
+def test_a_recurrent_model_is_frozen() -> None:
+    keras = backend.keras()
+    keras.utils.set_random_seed(4)
+    model = keras.Sequential([keras.Input((None, 4)), keras.layers.LSTM(3), keras.layers.Dense(1)])
+    frozen = FrozenGraph.freeze(model)
+    assert frozen.input_shape == (None, 4)
+    tracks = np.random.default_rng(5).normal(size=(2, 6, 4)).astype(np.float32)
+    found = FrozenEngine(frozen).run({"input": tracks})["output"]
+    np.testing.assert_allclose(found, model(tracks), atol=1e-6)
+
+
+def test_nothing_is_copied_at_the_end(graph: FrozenGraph) -> None:
+    nodes = {node.name: node for node in graph.graph_def().node}
+    (source,) = nodes["output"].input
+    assert nodes[source].op == "Sigmoid"
+
+
 def test_a_model_that_was_never_called_is_refused() -> None:
     with pytest.raises(GraphError, match="call it on a few events first"):
         FrozenGraph.freeze(backend.keras().Sequential([]))

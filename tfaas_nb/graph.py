@@ -34,6 +34,7 @@ _FEATURE_NAMES = "_feature_names"
 #: What a tensor is called where several are told apart: no node may have every name.
 _TENSOR_NAME = "_tensor_name"
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.\\/-]")
+_IDLE = {"NoOp", "Identity", "Const"}
 _VARIABLES = {"VarHandleOp", "VariableV2", "Variable", "ReadVariableOp"}
 
 
@@ -383,10 +384,19 @@ def _name_features(graph_def: Any, inputs: Mapping[str, Tensor], features: Seque
 def _before_copies(nodes: Mapping[str, Any], edge: str) -> str:
     """The edge that identities at an end copy; they would only cost time."""
     node = nodes.get(_node_of(edge))
-    while node is not None and node.op == "Identity" and len(node.input) == 1:
+    while node is not None and node.op == "Identity" and _waits_for_nothing(nodes, node.input[1:]):
         edge = node.input[0]
         node = nodes.get(_node_of(edge))
     return edge if ":" in edge else f"{edge}:0"
+
+
+def _waits_for_nothing(nodes: Mapping[str, Any], controls: Iterable[str]) -> bool:
+    """Whether control inputs come from where variables were read, which are constants now."""
+    found = [nodes[_node_of(control)] for control in controls]
+    return all(
+        node.op in _IDLE and (node.op != "NoOp" or _waits_for_nothing(nodes, node.input))
+        for node in found
+    )
 
 
 def vet(graph_def: Any, allowed: Iterable[str] = ALLOWED) -> None:
