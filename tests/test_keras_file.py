@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -92,6 +93,30 @@ def test_keras_has_the_last_word(tmp_path: Path) -> None:
     keras_file.check(spoilt)
     (tmp_path / keras_file.FILE).write_bytes(spoilt)
     with pytest.raises(GraphError, match="Keras cannot load the model: .*no_such"):
+        keras_file._freeze(tmp_path)
+
+
+def linked(weights: Any) -> None:
+    weights["secret"] = h5py.ExternalLink("/etc/passwd", "/")
+
+
+def external(weights: Any) -> None:
+    weights.create_dataset("secret", (4,), "u1", external=[("/etc/passwd", 0, 4)])
+
+
+@pytest.mark.parametrize(
+    ("add", "message"),
+    [(linked, "'secret' are a link"), (external, "'secret' are in another file")],
+)
+def test_weights_elsewhere_are_refused(add: Any, message: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(content(dense(), tmp_path))) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    weights = io.BytesIO(members["model.weights.h5"])
+    with h5py.File(weights, "r+") as opened:
+        add(opened.require_group("layers/deeper"))
+    members["model.weights.h5"] = weights.getvalue()
+    (tmp_path / keras_file.FILE).write_bytes(zipped(members))
+    with pytest.raises(GraphError, match=message):
         keras_file._freeze(tmp_path)
 
 

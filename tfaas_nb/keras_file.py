@@ -128,10 +128,36 @@ def _check_object(found: Mapping[str, Any]) -> None:
 def _freeze(folder: Path) -> bytes:
     keras = backend.keras()
     try:
+        _check_weights((folder / FILE).read_bytes())
         model = keras.saving.load_model(folder / FILE, compile=False, safe_mode=True)
+    except GraphError:
+        raise
     except Exception as error:  # Keras raises what its layers raise
         raise GraphError(f"Keras cannot load the model: {_innermost(error)}") from error
     return FrozenGraph.freeze(model).serialized
+
+
+def _check_weights(content: bytes) -> None:
+    """Refuse weights that are in other files of this machine: HDF5 can refer to them."""
+    import h5py
+
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for name in archive.namelist():
+            if name.endswith(".h5"):
+                with h5py.File(io.BytesIO(archive.read(name)), "r") as weights:
+                    _check_group(h5py, weights)
+
+
+def _check_group(h5py: Any, group: Any) -> None:
+    for name in group:
+        link = group.get(name, getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            raise GraphError(f"the weights {name!r} are a link: only weights in the file are read")
+        found = group[name]
+        if isinstance(found, h5py.Group):
+            _check_group(h5py, found)
+        elif found.external or found.is_virtual:
+            raise GraphError(f"the weights {name!r} are in another file")
 
 
 def _innermost(error: Exception) -> str:
