@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import tarfile
@@ -11,13 +12,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import tfaas_nb as tn
-from tests.graphs import serialized, weighted_sum
+from tests.graphs import placeholder, serialized, weighted_sum
+from tests.onnx_models import logistic
 from tfaas_nb.bundle import CARD, LABELS, MODEL, PARAMS, TEXT, Bundle, check_name
+from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.engines import open_engine
 from tfaas_nb.errors import BundleError, GraphError, TfaasError, TooLarge
 from tfaas_nb.graph import FrozenGraph
 
@@ -207,7 +212,7 @@ def claiming(kind: bytes, size: int) -> bytes:
 @pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
 def test_what_unpacks_to_too_much_is_refused(kind: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Long names and PAX headers are members that tarfile reads whole on its own."""
-    monkeypatch.setattr("tfaas_nb.bundle._MOST_BYTES", 8 << 20)
+    monkeypatch.setattr("tfaas_nb.archive._MOST_BYTES", 8 << 20)
     bomb = zeros(claiming(kind, 32 << 20), 32)
     assert len(bomb) < 100_000
     with pytest.raises(TooLarge, match="more than 64 members or 8 MB"):
@@ -217,7 +222,7 @@ def test_what_unpacks_to_too_much_is_refused(kind: bytes, monkeypatch: pytest.Mo
 def test_many_members_within_the_limit_are_too_large_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tfaas_nb.bundle._MOST_BYTES", 4 << 20)
+    monkeypatch.setattr("tfaas_nb.archive._MOST_BYTES", 4 << 20)
     with pytest.raises(TooLarge, match="4 MB"):
         Bundle.from_archive(packed({str(i): bytes(1 << 20) for i in range(5)}))
 
@@ -261,17 +266,92 @@ def test_an_archive_without_params_is_refused(foreign: bytes) -> None:
         Bundle.from_archive(packed({"graph.pb": foreign}))
 
 
-def test_a_saved_model_is_told_from_a_frozen_graph() -> None:
-    files = {"saved_model.pb": b"", "variables/variables.index": b""}
-    with pytest.raises(BundleError, match=r"holds a SavedModel and no params\.json"):
-        Bundle.from_archive(packed(files))
-
-
 def test_an_archive_without_its_model_is_refused(foreign: bytes) -> None:
     files = hand_made(foreign)
     del files["graph.pb"]
     with pytest.raises(BundleError, match=r"names the model 'graph.pb', but the archive has \['n"):
         Bundle.from_archive(packed(files))
+
+
+# --- other formats ----------------------------------------------------------------------
+
+
+def test_an_onnx_model_is_kept_as_it_is(tmp_path: Path) -> None:
+    _, _, model = logistic(["qcd", "ttbar"], zipmap=True)
+    found = Bundle.from_upload(model, "forest")
+    assert (found.name, found.labels, found.features) == ("forest", ("qcd", "ttbar"), None)
+    saved = found.save(tmp_path)
+    assert {p.name for p in saved.iterdir()} == {PARAMS, "model.onnx", LABELS, CARD}
+    assert (saved / "model.onnx").read_bytes() == model
+    again = Bundle.load(saved)
+    assert again.files() == found.files()
+    assert Bundle.from_archive(found.archive()).files() == found.files()
+    assert "ends" in found._repr_html_()
+    assert found.params.input_node == "X"
+
+
+def test_labels_beside_an_onnx_model_replace_its_own() -> None:
+    _, _, model = logistic([0, 1], zipmap=False)
+    assert Bundle.from_parts(b"", model, b"no\nyes\n", name="m").labels == ("no", "yes")
+
+
+@pytest.mark.parametrize("start", [b"\x08\x08", b"\n", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"])
+def test_a_lone_file_needs_a_name(start: bytes, foreign: bytes) -> None:
+    with pytest.raises(BundleError, match=r"without params.json and without a name: send its n"):
+        Bundle.from_upload(start)
+    assert Bundle.from_upload(foreign, "sum").name == "sum"
+
+
+def with_ends(tf: Any) -> None:
+    jets, count = placeholder(tf, "jets"), placeholder(tf, "count", 1)
+    tf.concat([jets, count], 1, name="kind")
+    tf.identity(jets, name="mass")
+
+
+def test_several_tensors_are_named_in_params(tmp_path: Path) -> None:
+    graph = FrozenGraph.from_bytes(serialized(with_ends))
+    found = Bundle.create("m", graph, ())
+    assert found.features == ("jets_0", "jets_1", "jets_2", "count")
+    assert (found.params.input_node, found.params.input_name) == ("jets,count", "jets:0,count:0")
+    again = Bundle.load(found.save(tmp_path))
+    assert again.graph == graph
+    named = Bundle.create("m", graph, (), [{"name": n} for n in "abcd"])
+    assert named.features == tuple("abcd")
+
+
+@pytest.mark.slow
+def test_a_saved_model_is_read_from_its_folder_and_from_an_archive(
+    bundle: Bundle, events: Dataset, tmp_path: Path
+) -> None:
+    folder = bundle.export("saved_model", tmp_path / "exported")
+    assert bundle.features
+    found = Bundle.from_saved_model(folder, "again", labels=["s"], features=bundle.features)
+    assert (found.name, found.labels, found.features) == ("again", ("s",), bundle.features)
+    origin = found.card["converted_from"]
+    assert (origin["format"], origin["signature"]) == ("SavedModel", "serving_default")
+    digest = hashlib.sha256((folder / "saved_model.pb").read_bytes()).hexdigest()
+    assert origin["files"] == {"saved_model.pb": digest}
+    scores = open_engine(bundle.graph)(events.X)
+    np.testing.assert_allclose(open_engine(found.graph)(events.X), scores, atol=1e-6)
+    assert Bundle.load(found.save(tmp_path)).card == found.card
+
+
+def test_the_archive_of_a_saved_model_may_do_without_params(tmp_path: Path) -> None:
+    """The reason shows that it was taken for one; the folder gives the name."""
+    files = {"saved_model.pb": b"", "variables/variables.index": b""}
+    for folder in ("m/", "./m/", "", "./"):
+        with pytest.raises((GraphError, BundleError)) as caught:
+            Bundle.from_archive(packed(files, folder))
+        unnamed = "without a name" if folder in ("", "./") else "nothing tagged 'serve'"
+        assert unnamed in str(caught.value)
+    with_params = files | {PARAMS: json.dumps(HAND_MADE).encode()}
+    with pytest.raises(GraphError, match="nothing tagged 'serve'"):
+        Bundle.from_archive(packed(with_params))
+
+
+def test_a_missing_saved_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"saved_model\.pb: No such file"):
+        Bundle.from_saved_model(tmp_path, "m")
 
 
 # --- parts ------------------------------------------------------------------------------

@@ -1,40 +1,39 @@
-"""Bundles: a frozen graph with all that a server or a colleague must know of it.
+"""Bundles: a model with all that a server or a colleague must know of it.
 
 On disk a bundle is TFaaS's model directory, ``NAME/`` with ``params.json``, ``model.pb``
 and ``labels.txt``, plus our ``model.pb.txt`` and ``model_card.json``; on the wire the same
-files in a ``.tar.gz``.
+files in a ``.tar.gz``.  An ONNX model stands there as ``model.onnx``.
 """
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import os
 import re
 import tarfile
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from tfaas_nb.errors import BundleError, GraphError, TooLarge
+from tfaas_nb import archive, export, model_file, saved_model
+from tfaas_nb.errors import BundleError, GraphError
 from tfaas_nb.graph import FrozenGraph
+from tfaas_nb.model_file import Graph
 from tfaas_nb.table import Table
 from tfaas_nb.wire.params import Params
 
 PARAMS = "params.json"
-MODEL = "model.pb"
+MODEL = FrozenGraph.file_name
 LABELS = "labels.txt"
 TEXT = "model.pb.txt"
 CARD = "model_card.json"
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
-_GZIP = b"\x1f\x8b"
-_MOST_MEMBERS = 64
-_MOST_BYTES = 512 << 20
 
 
 def check_name(name: str) -> str:
@@ -60,8 +59,8 @@ class Bundle:
 
     Attributes
     ----------
-    graph : FrozenGraph
-        The vetted inference graph.
+    graph : FrozenGraph or OnnxGraph
+        The vetted model.
     params : Params
         Name, node names, features with their typical ranges.
     labels : tuple of str
@@ -71,7 +70,7 @@ class Bundle:
         Model card: features, training files with hashes, counts, AUC, versions, time.
     """
 
-    graph: FrozenGraph
+    graph: Graph
     params: Params
     labels: tuple[str, ...]
     card: Mapping[str, Any] = field(default_factory=dict)
@@ -80,7 +79,7 @@ class Bundle:
     def create(
         cls,
         name: str,
-        graph: FrozenGraph,
+        graph: Graph,
         labels: Sequence[str],
         features: Sequence[Mapping[str, Any]] = (),
         card: Mapping[str, Any] | None = None,
@@ -92,8 +91,8 @@ class Bundle:
         ----------
         name : str
             Name under which it will be served.
-        graph : FrozenGraph
-            The graph.
+        graph : FrozenGraph or OnnxGraph
+            The model.
         labels : sequence of str
             Name of each output.
         features : sequence of mappings, optional
@@ -111,15 +110,16 @@ class Bundle:
         """
         params = Params(
             name=check_name(name),
-            model=MODEL,
+            model=graph.file_name,
             labels=LABELS,
             input_node=graph.input_node,
             output_node=graph.output_node,
-            input_name=f"{graph.input_node}:0",
-            output_name=f"{graph.output_node}:0",
+            input_name=graph.input_name,
+            output_name=graph.output_name,
             description=description,
             timestamp=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            features=tuple(features) or tuple({"name": n} for n in graph.features or ()),
+            features=tuple(features)
+            or tuple({"name": n} for n in graph.features or graph.signature.names or ()),
         )
         return _checked(graph, params, tuple(labels), card or {})
 
@@ -137,7 +137,9 @@ class Bundle:
         Parameters
         ----------
         params, model, labels, card : bytes
-            ``params.json``, the graph, ``labels.txt`` and ``model_card.json``.
+            ``params.json`` (empty: there is none), the model's file, ``labels.txt`` and
+            ``model_card.json``.  The model is a frozen graph, an ONNX model or a ``.keras``
+            file, which is converted.
         name : str, optional
             Replaces the name in ``params.json``.
 
@@ -146,49 +148,110 @@ class Bundle:
         BundleError
             If a part is unreadable or the parts contradict each other.
         GraphError
-            If the graph may not be served.
+            If the model may not be served.
+        MissingExtra
+            If what reads the model's format is not installed.
         """
-        read = Params.from_json(params, name)
-        graph = FrozenGraph.from_bytes(model, read.input_node or None, read.output_node or None)
-        if read.sha256 and read.sha256 != graph.sha256:
+        told = _params(params, name)
+        found = model_file.read(model, told.input_node, told.output_node)
+        sha256 = hashlib.sha256(model).hexdigest()
+        if told.sha256 and told.sha256 != sha256:
             raise BundleError(
                 f"the model is not the one that {PARAMS} describes: its sha256 is "
-                f"{graph.sha256[:12]}…, expected {read.sha256[:12]}…; was it damaged on the way?"
+                f"{sha256[:12]}…, expected {told.sha256[:12]}…; was it damaged on the way?"
             )
-        found = replace(read, input_node=graph.input_node, output_node=graph.output_node)
-        names = [line.strip() for line in _decoded(labels, LABELS).splitlines()]
-        return _checked(graph, found, tuple(n for n in names if n), _card(card))
+        return _put_together(found, told, labels, card)
+
+    @classmethod
+    def from_saved_model(
+        cls,
+        path: str | os.PathLike[str],
+        name: str,
+        signature: str | None = None,
+        labels: Sequence[str] = (),
+        features: Sequence[str] = (),
+    ) -> Bundle:
+        """A bundle from a SavedModel's folder; the model is frozen, which takes seconds.
+
+        Parameters
+        ----------
+        path : path
+            The folder with ``saved_model.pb``.
+        name : str
+            Name under which it will be served.
+        signature : str, optional
+            What to serve of it; by default ``serving_default``, or the only signature.
+        labels, features : sequence of str, optional
+            Names of the outputs, and of the inputs' elements.
+
+        Raises
+        ------
+        BundleError
+            If the folder cannot be read, or the names do not fit the model.
+        GraphError
+            If the model may not or cannot be served.
+        """
+        folder = Path(path)
+        try:
+            inner = [p for p in (folder / saved_model.VARIABLES).glob("*") if p.is_file()]
+            files = {
+                p.relative_to(folder).as_posix(): p.read_bytes()
+                for p in (folder / saved_model.FILE, *inner)
+            }
+        except OSError as error:
+            raise BundleError(f"{error.filename or path}: {error.strerror}") from error
+        found = model_file.read_saved_model(files, signature)
+        named = [{"name": feature} for feature in features]
+        card = {"converted_from": found.converted_from}
+        return cls.create(name, found.graph, labels, named, card)
 
     @classmethod
     def from_archive(cls, data: bytes, name: str | None = None) -> Bundle:
         """A bundle from the bytes of a ``.tar`` or ``.tar.gz`` of one model directory.
 
+        The directory is a bundle's, or a SavedModel's with or without ``params.json``; without,
+        the model is called as the folder is.
+
         Raises
         ------
         BundleError
             If it is no such archive, or a part is missing or wrong.
+        GraphError
+            If the model may not be served.
         TooLarge
             If it holds too many or too large files.
         """
-        files = _members(data)
-        if PARAMS not in files:
-            what = "a SavedModel" if "saved_model.pb" in files else f"{sorted(files)}"
+        folder, files = archive.members(data)
+        if PARAMS not in files and saved_model.FILE not in files:
             raise BundleError(
-                f"the archive holds {what} and no {PARAMS}: "
-                "upload a frozen graph with its params.json (Bundle.save_archive makes one)"
+                f"the archive holds {sorted(files)} and no {PARAMS}: "
+                "upload a model with its params.json (Bundle.save_archive makes one)"
             )
-        wanted = Params.from_json(files[PARAMS], name)
+        wanted = _params(files.get(PARAMS, b""), name or (None if PARAMS in files else folder))
+        labels, card = files.get(wanted.labels, b""), files.get(CARD, b"")
+        if saved_model.FILE in files and wanted.model in (
+            saved_model.FILE,
+            *_absent(files, wanted),
+        ):
+            return _put_together(model_file.read_saved_model(files), wanted, labels, card)
         if wanted.model not in files:
             raise BundleError(
                 f"{PARAMS} names the model {wanted.model!r}, but the archive has {sorted(files)}"
             )
-        return cls.from_parts(
-            files[PARAMS],
-            files[wanted.model],
-            files.get(wanted.labels, b""),
-            files.get(CARD, b""),
-            wanted.name,
-        )
+        return cls.from_parts(files[PARAMS], files[wanted.model], labels, card, wanted.name)
+
+    @classmethod
+    def from_upload(cls, data: bytes, name: str | None = None) -> Bundle:
+        """A bundle from the bytes of an archive, or of a lone model's file with a name.
+
+        Raises
+        ------
+        BundleError, GraphError, MissingExtra, TooLarge
+            As `from_archive` and `from_parts`.
+        """
+        if model_file.is_model(data):
+            return cls.from_parts(b"", data, name=name)
+        return cls.from_archive(data, name)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Bundle:
@@ -234,7 +297,8 @@ class Bundle:
         """Names of the inputs in order; None when the model does not tell."""
         if self.graph.features:
             return self.graph.features
-        return tuple(str(f["name"]) for f in self.params.features) or None
+        named = tuple(str(f["name"]) for f in self.params.features)
+        return named or self.graph.signature.names
 
     def renamed(self, name: str) -> Bundle:
         """The same model under another name."""
@@ -242,16 +306,36 @@ class Bundle:
 
     def files(self) -> dict[str, bytes]:
         """File name → content of the model directory."""
-        from google.protobuf import text_format
-
-        text = text_format.MessageToString(self.graph.graph_def())
-        return {
+        files = {
             PARAMS: self.params.to_json(),
-            MODEL: self.graph.serialized,
+            self.graph.file_name: self.graph.serialized,
             LABELS: "".join(f"{label}\n" for label in self.labels).encode(),
-            TEXT: text.encode(),
-            CARD: json.dumps(self.card, indent=2, ensure_ascii=False).encode("utf-8", "replace"),
         }
+        if isinstance(self.graph, FrozenGraph):
+            files[TEXT] = self.graph.text().encode()
+        card = json.dumps(self.card, indent=2, ensure_ascii=False)
+        return files | {CARD: card.encode("utf-8", "replace")}
+
+    def export(self, form: str, path: str | os.PathLike[str]) -> Path:
+        """Write the model in the format of others and return the path.
+
+        Parameters
+        ----------
+        form : str
+            ``onnx`` (a file) or ``saved_model`` (a folder).
+        path : path
+            Where; an earlier export there is replaced.
+
+        Raises
+        ------
+        BundleError
+            If there is no such format or the path cannot be written.
+        GraphError
+            If the model cannot be written in it.
+        MissingExtra
+            If what writes it is not installed.
+        """
+        return export.write(self.graph, self.labels, form, Path(path))
 
     def save(self, directory: str | os.PathLike[str]) -> Path:
         """Write the model directory ``directory/NAME`` and return its path.
@@ -311,7 +395,7 @@ class Bundle:
         rows = [
             ("inputs", ", ".join(self.features or ()) or "not named"),
             ("outputs", ", ".join(self.labels) or "not labelled"),
-            ("nodes", f"{self.graph.input_node} → {self.graph.output_node}"),
+            ("ends", f"{self.graph.input_node} → {self.graph.output_node}"),
             ("size", f"{len(self.graph.serialized) / 1e3:.0f} kB"),
             ("sha256", self.graph.sha256),
             ("made", self.params.timestamp or "unknown"),
@@ -322,20 +406,46 @@ class Bundle:
 
 
 def _checked(
-    graph: FrozenGraph, params: Params, labels: tuple[str, ...], card: Mapping[str, Any]
+    graph: Graph, params: Params, labels: tuple[str, ...], card: Mapping[str, Any]
 ) -> Bundle:
     """A bundle whose parts fit; its params carry the hash of its graph."""
     named = tuple(str(feature["name"]) for feature in params.features)
     if graph.features and named and named != graph.features:
         raise BundleError(f"the features in {PARAMS} are not those that the graph carries")
-    width = graph.input_shape[0] if len(graph.input_shape) == 1 else None
+    width = graph.signature.width
     if named and width not in (None, len(named)):
         raise BundleError(f"{PARAMS} names {len(named)} features, the graph takes {width}")
     if len(set(named)) != len(named):
         raise BundleError(f"{PARAMS} names a feature twice")
     check_name(params.name)
-    own = replace(params, model=MODEL, labels=LABELS, sha256=graph.sha256)
-    return Bundle(graph, own, labels, dict(card))
+    own = replace(params, model=graph.file_name, labels=LABELS, sha256=graph.sha256)
+    return Bundle(graph, own, labels or graph.labels, dict(card))
+
+
+def _params(content: bytes, name: str | None) -> Params:
+    if content:
+        return Params.from_json(content, name)
+    if not name:
+        raise BundleError(f"the model comes without {PARAMS} and without a name: send its name")
+    return Params(check_name(name))
+
+
+def _absent(files: Mapping[str, bytes], params: Params) -> tuple[str, ...]:
+    """The model that ``params.json`` names, if there is no such file."""
+    return () if params.model in files else (params.model,)
+
+
+def _put_together(found: model_file.Read, params: Params, labels: bytes, card: bytes) -> Bundle:
+    """A bundle of a model that was read, and of the other files' contents."""
+    told = replace(params, input_node=found.graph.input_node, output_node=found.graph.output_node)
+    if not told.features:
+        names = found.graph.features or found.graph.signature.names or ()
+        told = replace(told, features=tuple({"name": name} for name in names))
+    lines = (line.strip() for line in _decoded(labels, LABELS).splitlines())
+    whole = _card(card)
+    if found.converted_from:
+        whole = whole | {"converted_from": found.converted_from}
+    return _checked(found.graph, told, tuple(filter(None, lines)), whole)
 
 
 def _decoded(content: bytes, name: str) -> str:
@@ -355,61 +465,3 @@ def _card(content: bytes) -> dict[str, Any]:
     if not isinstance(card, dict):
         raise BundleError(f"{CARD} must be a JSON object")
     return card
-
-
-def _members(data: bytes) -> dict[str, bytes]:
-    """Files of a tar, by their path within its one folder; nothing is written to disk."""
-    stream = _Limited(data)
-    try:
-        with tarfile.open(fileobj=stream, mode="r|") as tar:
-            files = dict(_regular(tar))
-        stream.drain()
-        return files
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise BundleError(f"the upload is not a whole .tar or .tar.gz: {error}") from error
-
-
-class _Limited(io.RawIOBase):
-    """The content of a tar or tar.gz, up to a size.
-
-    Counted here and not by the members' sizes: `tarfile` reads what precedes a member
-    (long names, PAX headers) whole, however much it unpacks to.
-    """
-
-    def __init__(self, data: bytes) -> None:
-        raw = io.BytesIO(data)
-        self._stream = gzip.GzipFile(fileobj=raw) if data.startswith(_GZIP) else raw
-        self._left = _MOST_BYTES
-
-    def read(self, size: int = -1) -> bytes:
-        found = self._stream.read(size)
-        self._left -= len(found)
-        if self._left < 0:
-            raise _too_large()
-        return found
-
-    def drain(self) -> None:
-        """Read to the end, where gzip's checksum is."""
-        while self.read(1 << 16):
-            pass
-
-
-def _too_large() -> TooLarge:
-    return TooLarge(
-        f"the archive holds more than {_MOST_MEMBERS} members or {_MOST_BYTES >> 20} MB"
-    )
-
-
-def _regular(tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
-    for count, entry in enumerate(tar, start=1):
-        if count > _MOST_MEMBERS or entry.size > _MOST_BYTES:
-            raise _too_large()
-        parts = PurePosixPath(entry.name).parts
-        if ".." in parts or entry.name.startswith("/"):
-            raise BundleError(f"the archive's member {entry.name!r} points outside of it")
-        if entry.isdir():
-            continue
-        if not entry.isreg():
-            raise BundleError(f"the archive's member {entry.name!r} is not a regular file")
-        stream = tar.extractfile(entry)
-        yield "/".join(parts[1:] or parts), stream.read() if stream else b""

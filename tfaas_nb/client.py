@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -11,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import requests
 
-from tfaas_nb.bundle import CARD, LABELS, MODEL, PARAMS, Bundle
+from tfaas_nb.bundle import CARD, LABELS, PARAMS, Bundle
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import FeatureError, ServerError, ServerUnreachable, from_answer
 from tfaas_nb.reference import Reference
 from tfaas_nb.table import Table
 from tfaas_nb.wire import tfaas
+from tfaas_nb.wire.image import decode_labels
 
 _OURS = "tfaas_nb/"
 #: Header of an upload's answer.
@@ -206,6 +209,36 @@ class Client:
         scores = self._many(model, names, np.atleast_2d(values))
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
+    def predict_image(
+        self, model: str, image: str | os.PathLike[str] | bytes
+    ) -> list[tuple[str, float]]:
+        """The likeliest classes of a picture, at most five, the likeliest first.
+
+        Parameters
+        ----------
+        model : str
+            Name of the model.
+        image : path or bytes
+            A PNG or JPEG file.
+
+        Returns
+        -------
+        list of (str, float)
+            Label and probability; a class without a label is called by its number.
+
+        Raises
+        ------
+        RequestError
+            If it is no PNG or JPEG file.
+        FeatureError
+            If the file cannot be read or the model takes no picture.
+        ModelNotFound
+            If there is none of that name.
+        """
+        name, content = _picture(image)
+        parts = {"image": (name, content), "model": (None, model)}
+        return decode_labels(self._ask("POST", "/image", files=parts).content)
+
     def delete(self, model: str) -> None:
         """Remove a model; on our server also one version of it, ``NAME/versions/3``.
 
@@ -327,11 +360,21 @@ def _form(bundle: Bundle) -> dict[str, tuple[str | None, bytes]]:
     return {
         "name": (None, bundle.name.encode()),
         "params": (PARAMS, files[PARAMS]),
-        "model": (MODEL, files[MODEL]),
+        "model": (bundle.params.model, files[bundle.params.model]),
         "labels": (LABELS, files[LABELS]),
         "card": (CARD, files[CARD]),
         "op": ("op.txt", b"upload"),
     }
+
+
+def _picture(image: str | os.PathLike[str] | bytes) -> tuple[str, bytes]:
+    if isinstance(image, bytes):
+        return "image", image
+    path = Path(image)
+    try:
+        return path.name, path.read_bytes()
+    except OSError as error:
+        raise FeatureError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _floats(values: Any) -> npt.NDArray[np.float32]:

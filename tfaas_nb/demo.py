@@ -15,7 +15,7 @@ from tfaas_nb.classifier import Classifier
 from tfaas_nb.client import Client
 from tfaas_nb.data.poster import poster_event
 from tfaas_nb.data.sample import sample
-from tfaas_nb.engines.frozen import FrozenEngine
+from tfaas_nb.engines import open_engine
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.serving.server import Server
 from tfaas_nb.table import Table
@@ -84,7 +84,7 @@ def _ask_every_way(classifier: Classifier, bundle: Bundle, models: Path) -> dict
         client.upload(bundle)
         return {
             "keras": classifier.predict(event),
-            "graph": float(FrozenEngine(bundle.graph)(row)[0, 0]),
+            "graph": float(open_engine(bundle.graph)(row)[0, 0]),
             "/json": client.predict(MODEL, event),
             "/proto": _protobuf(client, server.token, event),
         }

@@ -1,10 +1,9 @@
 """Frozen graphs: one inference GraphDef whose variables are constants.
 
-The input node is a `Placeholder` and the output node an `Identity`, under the stable
-names ``input`` and ``output`` when the graph was frozen here.  The input node carries the
-feature names in its attribute ``_feature_names`` (TensorFlow admits attributes with a
-leading underscore on any node and ignores them), so a lone ``.pb`` file still knows the
-order of its inputs.
+Inputs are `Placeholder` nodes and outputs `Identity` nodes, under the stable names ``input`` and
+``output`` when a graph with one of each was frozen here.  An input node carries its feature names
+in its attribute ``_feature_names`` (TensorFlow admits attributes with a leading underscore on any
+node and ignores them), so a lone ``.pb`` file still knows the order of its inputs.
 """
 
 from __future__ import annotations
@@ -12,21 +11,30 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tfaas_nb import backend
 from tfaas_nb.errors import GraphError
 from tfaas_nb.operations import ALLOWED
+from tfaas_nb.signature import NUMERIC, Signature, Tensor
 from tfaas_nb.table import Table
 
 INPUT_NODE = "input"
 OUTPUT_NODE = "output"
 
+#: Between several nodes in ``params.json``; no node's name can hold it.
+SEPARATOR = ","
+
 _FEATURE_NAMES = "_feature_names"
+#: What a tensor is called where several are told apart: no node may have every name.
+_TENSOR_NAME = "_tensor_name"
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.\\/-]")
+_IDLE = {"NoOp", "Identity", "Const"}
 _VARIABLES = {"VarHandleOp", "VariableV2", "Variable", "ReadVariableOp"}
 
 
@@ -38,60 +46,81 @@ class FrozenGraph:
     ----------
     serialized : bytes
         The GraphDef, as in a ``.pb`` file.
-    input_node, output_node : str
-        Names of the node to feed and of the node to fetch.
-    input_shape, output_shape : tuple of (int or None)
-        Static shapes without the leading event axis; None where unknown.
+    signature : Signature
+        Its inputs and outputs.
+    input_nodes, output_nodes : tuple of str
+        Names of the nodes to feed and of those to fetch, in the signature's order.
     features : tuple of str or None
-        Names of the inputs in order, if the graph carries them.
+        Names of the flat view's columns in order, if the graph carries them.
     """
 
     serialized: bytes
-    input_node: str
-    output_node: str
-    input_shape: tuple[int | None, ...]
-    output_shape: tuple[int | None, ...]
+    signature: Signature
+    input_nodes: tuple[str, ...]
+    output_nodes: tuple[str, ...]
     features: tuple[str, ...] | None = None
 
+    #: Name of its file in a bundle, and what other servers call the format.
+    file_name: ClassVar[str] = "model.pb"
+    platform: ClassVar[str] = "tensorflow_graphdef"
+    #: A GraphDef has no place for labels.
+    labels: ClassVar[tuple[str, ...]] = ()
+
     @classmethod
-    def freeze(cls, model: Any, features: Sequence[str]) -> FrozenGraph:
-        """Freeze a Keras model: float32 (events, features) → float32 (events, outputs).
+    def freeze(cls, model: Any, features: Sequence[str] | None = None) -> FrozenGraph:
+        """Freeze a Keras model.
+
+        A single input becomes the node ``input`` and a single output the node ``output``;
+        several keep the names that Keras has for them.
 
         Parameters
         ----------
         model : keras.Model
-            A model with one input of shape (events, features) and one output.
-        features : sequence of str
-            Names of the inputs in order.
+            A model whose inputs are known; the first axis of each is that of the events.
+        features : sequence of str, optional
+            Names of the flat view's columns in order; without them, a model with one input
+            takes its values unnamed.
 
         Raises
         ------
         GraphError
-            If the model's input has another width, or it uses an operation that may not
-            be served.
+            If the model's inputs are not known or have another width, or it uses an
+            operation that may not be served.
         """
         tf = backend.tensorflow()
         from tensorflow.python.framework.convert_to_constants import (
             convert_variables_to_constants_v2,
         )
 
-        if model.input_shape != (None, len(features)):
-            raise GraphError(
-                f"the model takes {model.input_shape}, but {len(features)} features are named"
-            )
-        spec = tf.TensorSpec((None, len(features)), tf.float32, name=INPUT_NODE)
-        function = tf.function(
-            lambda x: tf.identity(model(x, training=False), name=OUTPUT_NODE),
-            input_signature=[spec],
-            autograph=False,
-        )
-        with backend.without_notes():
-            constants = convert_variables_to_constants_v2(function.get_concrete_function())
-        graph_def = _portable(constants.graph)
-        _node(graph_def, INPUT_NODE).attr[_FEATURE_NAMES].list.s.extend(
-            name.encode() for name in features
-        )
-        return cls.from_bytes(graph_def.SerializeToString(deterministic=True))
+        structure = _input_structure(model)
+        tree = backend.keras().tree
+        sources = tree.flatten(structure)
+        inputs = _input_tensors(sources)
+        width = Signature(inputs, ()).width
+        if features is not None and width != len(features):
+            taken = sources[0].shape if len(sources) == 1 else f"{width} values"
+            raise GraphError(f"the model takes {taken}, but {len(features)} features are named")
+        names: list[str] = []
+
+        def call(*tensors: Any) -> list[Any]:
+            answer = model(tree.pack_sequence_as(structure, list(tensors)), training=False)
+            names[:] = _output_names(model, answer)
+            flat: list[Any] = tree.flatten(answer)
+            return flat
+
+        specs = [
+            tf.TensorSpec((None, *t.shape), t.dtype, name=f"input_{i}")
+            for i, t in enumerate(inputs)
+        ]
+        try:
+            with backend.without_notes():
+                traced = tf.function(call, input_signature=specs, autograph=False)
+                constants = convert_variables_to_constants_v2(traced.get_concrete_function())
+        except (tf.errors.OpError, ValueError, TypeError) as error:
+            raise GraphError(f"the model cannot be frozen: {error}") from error
+        sent = dict(zip((t.name for t in constants.inputs), inputs, strict=True))
+        answered = dict(zip(names, (t.name for t in constants.outputs), strict=True))
+        return assembled(constants.graph.as_graph_def(), sent, answered, features)
 
     @classmethod
     def load(
@@ -127,27 +156,31 @@ class FrozenGraph:
         serialized : bytes
             The GraphDef.
         input_node, output_node : str, optional
-            Nodes to feed and to fetch; by default the only placeholder, and ``output`` or
-            the only node that nothing consumes.
+            Nodes to feed and to fetch, several with commas between; by default all
+            placeholders that the outputs need, and ``output`` or all nodes that nothing
+            consumes.
 
         Raises
         ------
         GraphError
             If it is no GraphDef, uses an operation that may not be served, has unfrozen
-            variables, or its ends are missing, ambiguous or not float32.
+            variables, or its ends are missing, ambiguous or no numbers.
         """
         graph_def = _parse(serialized)
         vet(graph_def)
-        source = _input_name(graph_def, input_node)
-        result = _output_name(graph_def, output_node)
-        input_shape, output_shape = _shapes(graph_def, source, result)
-        names = _node(graph_def, source).attr[_FEATURE_NAMES].list.s
-        features = _decoded(names)
-        if features and input_shape != (len(features),):
-            raise GraphError(
-                f"the graph names {len(features)} features, but its input is {input_shape} wide"
-            )
-        return cls(serialized, source, result, input_shape, output_shape, features)
+        nodes = {node.name: node for node in graph_def.node}
+        placeholders = [node.name for node in graph_def.node if node.op == "Placeholder"]
+        sources = _wanted(input_node, placeholders, "input")
+        results = _wanted(output_node, list(nodes), "output")
+        built = _built(graph_def)
+        results = results or _ends(graph_def, built)
+        sources = sources or _placeholders(nodes, results, built)
+        signature = Signature(
+            tuple(_tensor(built, nodes[name]) for name in sources),
+            tuple(_tensor(built, nodes[name]) for name in results),
+        )
+        features = _features([nodes[name] for name in sources], signature)
+        return cls(serialized, signature, tuple(sources), tuple(results), features)
 
     @cached_property
     def sha256(self) -> str:
@@ -155,9 +188,39 @@ class FrozenGraph:
         return hashlib.sha256(self.serialized).hexdigest()
 
     @property
+    def input_node(self) -> str:
+        """Name of the node to feed; of several, with commas between."""
+        return SEPARATOR.join(self.input_nodes)
+
+    @property
+    def output_node(self) -> str:
+        """Name of the node to fetch; of several, with commas between."""
+        return SEPARATOR.join(self.output_nodes)
+
+    @property
+    def input_name(self) -> str:
+        """Name of the tensor to feed; of several, with commas between."""
+        return SEPARATOR.join(f"{node}:0" for node in self.input_nodes)
+
+    @property
+    def output_name(self) -> str:
+        """Name of the tensor to fetch; of several, with commas between."""
+        return SEPARATOR.join(f"{node}:0" for node in self.output_nodes)
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """Shape of an event: of the only input, or of the flat view."""
+        return _shape(self.signature.inputs, self.signature.width)
+
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """Shape of an event's answer: of the only output, or of the flat view."""
+        return _shape(self.signature.flat_outputs, self.outputs)
+
+    @property
     def outputs(self) -> int | None:
-        """Numbers per event that the graph answers, if its shape tells."""
-        return self.output_shape[-1] if self.output_shape else 1
+        """Numbers per event that the graph answers, if its shapes tell."""
+        return self.signature.height
 
     def graph_def(self) -> Any:
         """The graph as TensorFlow's ``GraphDef`` message."""
@@ -170,10 +233,15 @@ class FrozenGraph:
 
     def save_text(self, path: str | os.PathLike[str]) -> Path:
         """Write the ``.pb.txt`` file, to read node names in."""
+        Path(path).write_text(self.text())
+        return Path(path)
+
+    def text(self) -> str:
+        """The GraphDef in protobuf's text format."""
         from google.protobuf import text_format
 
-        Path(path).write_text(text_format.MessageToString(self.graph_def()))
-        return Path(path)
+        text: str = text_format.MessageToString(self.graph_def())
+        return text
 
     def inspect(self) -> Table:
         """The graph's nodes as a table: name, operation, inputs."""
@@ -186,6 +254,149 @@ class FrozenGraph:
             f"{self.output_node}{_bracketed(self.output_shape)}, "
             f"{len(self.serialized) / 1e3:.0f} kB)"
         )
+
+
+def assembled(
+    graph_def: Any,
+    inputs: Mapping[str, Tensor],
+    outputs: Mapping[str, str],
+    features: Sequence[str] | None = None,
+) -> FrozenGraph:
+    """A frozen graph out of one whose ends have any names.
+
+    Parameters
+    ----------
+    graph_def : GraphDef
+        Without variables.
+    inputs : mapping of str to Tensor
+        Edge such as ``x:0`` → what takes its place.
+    outputs : mapping of str to str
+        Name of an output → its edge.
+    features : sequence of str, optional
+        Names of the flat view's columns in order.
+
+    Raises
+    ------
+    GraphError
+        If TensorFlow cannot build it or it may not be served.
+    """
+    tf = backend.tensorflow()
+    vet(graph_def)
+    nodes = {node.name: node for node in graph_def.node}
+    edges = [_before_copies(nodes, edge) for edge in outputs.values()]
+    graph = tf.Graph()
+    with graph.as_default():
+        sources = {
+            edge: tf.compat.v1.placeholder(
+                t.dtype, (None, *t.shape), INPUT_NODE if len(inputs) == 1 else _plain(t.name)
+            )
+            for edge, t in inputs.items()
+        }
+        found = _imported(graph_def, sources, edges)
+        results = [
+            tf.identity(tensor, OUTPUT_NODE if len(outputs) == 1 else _plain(name))
+            for name, tensor in zip(outputs, found, strict=True)
+        ]
+    source_nodes = [tensor.op.name for tensor in sources.values()]
+    result_nodes = [tensor.op.name for tensor in results]
+    kept = _portable(graph, source_nodes + result_nodes)
+    _name_tensors(kept, source_nodes, [t.name for t in inputs.values()], INPUT_NODE)
+    _name_tensors(kept, result_nodes, list(outputs), OUTPUT_NODE)
+    _name_features(kept, dict(zip(source_nodes, inputs.values(), strict=True)), features or ())
+    return FrozenGraph.from_bytes(
+        kept.SerializeToString(deterministic=True),
+        SEPARATOR.join(source_nodes),
+        SEPARATOR.join(result_nodes),
+    )
+
+
+def _imported(graph_def: Any, sources: Mapping[str, Any], edges: Sequence[str]) -> list[Any]:
+    """Tensors at some edges of a graph that is copied below ``model/``."""
+    tf = backend.tensorflow()
+
+    try:
+        found = tf.graph_util.import_graph_def(
+            graph_def, input_map=dict(sources), return_elements=list(edges), name="model"
+        )
+    except (ValueError, KeyError, TypeError, tf.errors.OpError) as error:
+        raise GraphError(f"TensorFlow cannot build the graph: {error}") from error
+    return [sources.get(edge, tensor) for edge, tensor in zip(edges, found, strict=True)]
+
+
+def _input_structure(model: Any) -> Any:
+    if not getattr(model, "inputs", None):
+        raise GraphError("the model does not tell its inputs: call it on a few events first")
+    try:
+        return model.input
+    except (AttributeError, ValueError):  # a Sequential that was never called
+        return model.inputs[0]
+
+
+def _input_tensors(sources: Sequence[Any]) -> tuple[Tensor, ...]:
+    for source in sources:
+        if not source.shape or source.shape[0] is not None:
+            raise GraphError(
+                f"input {source.name!r} has shape {source.shape}: its first axis must be open, "
+                "it is that of the events"
+            )
+    names = [INPUT_NODE] if len(sources) == 1 else [str(source.name) for source in sources]
+    return tuple(
+        Tensor(name, str(source.dtype), tuple(source.shape[1:]))
+        for name, source in zip(names, sources, strict=True)
+    )
+
+
+def _output_names(model: Any, answer: Any) -> list[str]:
+    """What the outputs are called, in the order in which Keras flattens them."""
+    count = len(backend.keras().tree.flatten(answer))
+    if count == 1:
+        return [OUTPUT_NODE]
+    if isinstance(answer, dict) and len(answer) == count:
+        return sorted(answer)
+    names = list(getattr(model, "output_names", ()))
+    if len(set(names)) != count:
+        names = [f"{OUTPUT_NODE}_{i}" for i in range(count)]
+    return names
+
+
+def _plain(name: str) -> str:
+    """A name that a node may have; TensorFlow numbers those that come out the same."""
+    plain = _NOT_IN_NAMES.sub("_", name)
+    return plain if plain[:1].isalnum() else f"tensor_{plain}"
+
+
+def _name_tensors(graph_def: Any, nodes: Sequence[str], names: Sequence[str], only: str) -> None:
+    if list(names) == [only]:
+        return
+    for node, name in zip(nodes, names, strict=True):
+        _node(graph_def, node).attr[_TENSOR_NAME].s = name.encode()
+
+
+def _name_features(graph_def: Any, inputs: Mapping[str, Tensor], features: Sequence[str]) -> None:
+    start = 0
+    for node, tensor in inputs.items():
+        stop = start + (tensor.size or 0)
+        for feature in features[start:stop]:
+            _node(graph_def, node).attr[_FEATURE_NAMES].list.s.append(feature.encode())
+        start = stop
+
+
+def _before_copies(nodes: Mapping[str, Any], edge: str) -> str:
+    """The edge that identities at an end copy; they would only cost time."""
+    node = nodes.get(_node_of(edge))
+    while node is not None and node.op == "Identity" and _waits_for_nothing(nodes, node.input[1:]):
+        edge = node.input[0]
+        node = nodes.get(_node_of(edge))
+    return edge if ":" in edge else f"{edge}:0"
+
+
+def _waits_for_nothing(nodes: Mapping[str, Any], controls: Iterable[str]) -> bool:
+    """Whether control inputs come from where variables were read, which are constants now."""
+    found = [nodes[_node_of(control)] for control in controls]
+    return all(
+        node.op in _IDLE and (node.op != "NoOp" or _waits_for_nothing(nodes, node.input))
+        for node in found
+    )
 
 
 def vet(graph_def: Any, allowed: Iterable[str] = ALLOWED) -> None:
@@ -237,25 +448,53 @@ def _parse(serialized: bytes) -> Any:
     return graph_def
 
 
-def _portable(graph: Any) -> Any:
-    """What an older TensorFlow also loads: ancestors of the output, no default attributes."""
+def _portable(graph: Any, ends: Sequence[str]) -> Any:
+    """What an older TensorFlow also loads: what the ends need, no default attributes."""
     tf = backend.tensorflow()
 
     with graph.as_default():
         exported = tf.compat.v1.train.export_meta_graph(strip_default_attrs=True)
-    whole = exported.graph_def
-    nodes = {node.name: node for node in whole.node}
-    needed, pending = set(), [OUTPUT_NODE, INPUT_NODE]
-    while pending:
-        name = pending.pop()
-        if name not in needed:
-            needed.add(name)
-            pending += [_node_of(source) for source in nodes[name].input]
-    kept = type(whole)(versions=whole.versions)
-    kept.node.extend(node for node in whole.node if node.name in needed)
+    kept = pruned(exported.graph_def, ends)
     for node in kept.node:
         node.attr.pop("_output_shapes", None)
     return kept
+
+
+def pruned(graph_def: Any, ends: Iterable[str]) -> Any:
+    """The nodes that some nodes need, in the graph's order, and the functions that they call."""
+    nodes = {node.name: node for node in graph_def.node}
+    needed = _needed(nodes, ends)
+    kept = type(graph_def)(versions=graph_def.versions)
+    kept.node.extend(node for node in graph_def.node if node.name in needed)
+    library = {function.signature.name: function for function in graph_def.library.function}
+    called: set[str] = set()
+    pending = [name for node in kept.node for name in _called(node)]
+    while pending:
+        name = pending.pop()
+        if name in library and name not in called:
+            called.add(name)
+            pending += [inner for node in library[name].node_def for inner in _called(node)]
+    kept.library.function.extend(f for name, f in library.items() if name in called)
+    return kept
+
+
+def _needed(nodes: Mapping[str, Any], ends: Iterable[str]) -> set[str]:
+    needed: set[str] = set()
+    pending = list(ends)
+    while pending:
+        name = pending.pop()
+        if name not in needed and name in nodes:
+            needed.add(name)
+            pending += [_node_of(source) for source in nodes[name].input]
+    return needed
+
+
+def _called(node: Any) -> list[str]:
+    """Functions that a node calls; one may be called by an operation of its name."""
+    names = [node.op]
+    for value in node.attr.values():
+        names += [value.func.name, *(function.name for function in value.list.func)]
+    return [name for name in names if name]
 
 
 def _node_of(edge: str) -> str:
@@ -266,25 +505,43 @@ def _node(graph_def: Any, name: str) -> Any:
     return next(node for node in graph_def.node if node.name == name)
 
 
-def _input_name(graph_def: Any, wanted: str | None) -> str:
-    placeholders: list[str] = [n.name for n in graph_def.node if n.op == "Placeholder"]
-    if wanted:
-        return _existing(wanted, placeholders, "input")
-    if len(placeholders) != 1:
-        raise GraphError(f"name the input node: the graph's placeholders are {placeholders}")
-    return placeholders[0]
+def _wanted(given: str | None, names: list[str], role: str) -> list[str]:
+    return [_existing(name.strip(), names, role) for name in (given or "").split(SEPARATOR) if name]
 
 
-def _output_name(graph_def: Any, wanted: str | None) -> str:
-    if wanted:
-        return _existing(wanted, [n.name for n in graph_def.node], "output")
+def _ends(graph_def: Any, built: Any) -> list[str]:
+    """The outputs: those named as such, else ``output``, else all that nothing consumes."""
     consumed = {_node_of(edge) for node in graph_def.node for edge in node.input}
-    ends: list[str] = [n.name for n in graph_def.node if n.name not in consumed and n.op != "NoOp"]
-    if OUTPUT_NODE in ends:
-        return OUTPUT_NODE
-    if len(ends) != 1:
-        raise GraphError(f"name the output node: the graph ends in {ends}")
-    return ends[0]
+    ends = [n for n in graph_def.node if n.name not in consumed and n.op != "NoOp"]
+    named = [n.name for n in ends if _TENSOR_NAME in n.attr and n.op != "Placeholder"]
+    names = [n.name for n in ends]
+    if named or OUTPUT_NODE in names:
+        return named or [OUTPUT_NODE]
+    if not _are_clear(names, built):
+        raise GraphError(f"name the output node: the graph ends in {names}")
+    return names
+
+
+def _placeholders(nodes: Mapping[str, Any], results: list[str], built: Any) -> list[str]:
+    needed = _needed(nodes, results)
+    names = [n.name for n in nodes.values() if n.op == "Placeholder" and n.name in needed]
+    if not _are_clear(names, built):
+        raise GraphError(f"name the input node: the graph's placeholders are {names}")
+    return names
+
+
+def _are_clear(names: list[str], built: Any) -> bool:
+    """Whether nodes are all the ends of a kind: a lone one, or several with numbers per event."""
+    return len(names) == 1 or (bool(names) and all(_has_events(built, name) for name in names))
+
+
+def _has_events(built: Any, node: str) -> bool:
+    """Whether a node gives numbers with a first axis of any length."""
+    outputs = built.get_operation_by_name(node).outputs
+    if not outputs or outputs[0].dtype.base_dtype.name not in NUMERIC:
+        return False
+    shape = outputs[0].shape
+    return shape.rank is None or bool(shape.rank and shape[0] is None)
 
 
 def _existing(wanted: str, names: list[str], role: str) -> str:
@@ -295,39 +552,52 @@ def _existing(wanted: str, names: list[str], role: str) -> str:
     raise GraphError(f"the graph has no {role} node {wanted!r}; candidates are {near}")
 
 
-def _decoded(names: Iterable[bytes]) -> tuple[str, ...] | None:
-    try:
-        features = tuple(name.decode() for name in names)
-    except UnicodeDecodeError as error:
-        raise GraphError(f"the feature names in the graph are not UTF-8: {error}") from error
-    if len(set(features)) != len(features):
+def _features(sources: Sequence[Any], signature: Signature) -> tuple[str, ...] | None:
+    """Names of the columns, if every input carries its own."""
+    found: list[str] = []
+    for node, tensor in zip(sources, signature.inputs, strict=True):
+        carried = node.attr[_FEATURE_NAMES].list.s if _FEATURE_NAMES in node.attr else ()
+        if not carried:
+            return None
+        if tensor.size != len(carried):
+            raise GraphError(
+                f"the graph names {len(carried)} features, but its input is {tensor.shape} wide"
+            )
+        try:
+            found += [name.decode() for name in carried]
+        except UnicodeDecodeError as error:
+            raise GraphError(f"the feature names in the graph are not UTF-8: {error}") from error
+    if len(set(found)) != len(found):
         raise GraphError("the graph names a feature twice")
-    return features or None
+    return tuple(found)
 
 
-def _shapes(
-    graph_def: Any, source: str, result: str
-) -> tuple[tuple[int | None, ...], tuple[int | None, ...]]:
+def _built(graph_def: Any) -> Any:
     tf = backend.tensorflow()
 
     graph = tf.Graph()
     try:
         with graph.as_default():
             tf.graph_util.import_graph_def(graph_def, name="")
-        ends = [graph.get_tensor_by_name(f"{name}:0") for name in (source, result)]
     except (ValueError, KeyError, TypeError, tf.errors.OpError) as error:
         raise GraphError(f"TensorFlow cannot build the graph: {error}") from error
-    for tensor in ends:
-        if tensor.dtype != tf.float32:
-            raise GraphError(f"node {tensor.op.name!r} is {tensor.dtype.name}, not float32")
-    first, second = (_without_events(tensor) for tensor in ends)
-    return first, second
+    return graph
 
 
-def _without_events(tensor: Any) -> tuple[int | None, ...]:
-    if tensor.shape.rank is None:
-        return (None,)
-    return tuple(tensor.shape.as_list()[1:])
+def _tensor(built: Any, node: Any) -> Tensor:
+    outputs = built.get_operation_by_name(node.name).outputs
+    if not outputs:
+        raise GraphError(f"node {node.name!r} is a {node.op!r} and gives nothing")
+    name = node.name
+    if _TENSOR_NAME in node.attr:
+        name = node.attr[_TENSOR_NAME].s.decode("utf-8", "replace")
+    shape = outputs[0].shape
+    lengths = (None,) if shape.rank is None else tuple(shape.as_list()[1:])
+    return Tensor(name, outputs[0].dtype.base_dtype.name, lengths)
+
+
+def _shape(tensors: tuple[Tensor, ...], width: int | None) -> tuple[int | None, ...]:
+    return tensors[0].shape if len(tensors) == 1 else (width,)
 
 
 def _bracketed(shape: tuple[int | None, ...]) -> str:

@@ -47,6 +47,14 @@ Split SplitV Squeeze StridedSlice TensorScatterAdd TensorScatterUpdate Tile Tran
 Unique UniqueV2 Unpack Where ZerosLike
 """
 
+#: Lists of tensors, in which recurrent layers keep their steps.
+_LISTS = """
+EmptyTensorList TensorListConcat TensorListConcatV2 TensorListElementShape TensorListFromTensor
+TensorListGather TensorListGetItem TensorListLength TensorListPopBack TensorListPushBack
+TensorListReserve TensorListResize TensorListScatter TensorListScatterV2 TensorListSetItem
+TensorListSplit TensorListStack
+"""
+
 _NETWORK = """
 AvgPool AvgPool3D Conv2D Conv3D DepthwiseConv2dNative Dilation2D Elu FractionalAvgPool
 FractionalMaxPool FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3 LRN LeakyRelu MaxPool
@@ -58,5 +66,5 @@ QuantizeAndDequantizeV3 QuantizeAndDequantizeV4
 """
 
 ALLOWED: frozenset[str] = frozenset(
-    (_STRUCTURE + _ARITHMETIC + _REDUCTION + _LINEAR_ALGEBRA + _ARRAY + _NETWORK).split()
+    (_STRUCTURE + _ARITHMETIC + _REDUCTION + _LINEAR_ALGEBRA + _ARRAY + _LISTS + _NETWORK).split()
 )

@@ -10,7 +10,7 @@ from tests.graphs import Build, graph_def, placeholder, serialized, weighted_sum
 from tfaas_nb import backend
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.engines.frozen import FrozenEngine
-from tfaas_nb.errors import GraphError
+from tfaas_nb.errors import FeatureError, GraphError
 from tfaas_nb.graph import FrozenGraph
 
 
@@ -136,7 +136,8 @@ def test_a_graph_that_fails_on_events_says_so() -> None:
     [
         (lambda tf: tf.reduce_sum(placeholder(tf), name="y"), r"one event with shape \(\)"),
         (lambda tf: tf.tile(placeholder(tf), [2, 1], name="y"), r"one event with shape"),
-        (lambda tf: tf.expand_dims(placeholder(tf), 0, name="y"), r"one event with shape"),
+        (lambda tf: tf.expand_dims(placeholder(tf), 0, name="y"), r"2 events with shape \(1, 2"),
+        (lambda tf: tf.reduce_mean(placeholder(tf), 0, keepdims=True, name="y"), "2 events with"),
         (lambda tf: tf.identity(placeholder(tf, width=10**12), name="y"), "too many"),
     ],
 )
@@ -145,10 +146,105 @@ def test_a_graph_that_does_not_score_events_is_refused(build: Build, message: st
         engine(build)
 
 
-def test_a_graph_that_mixes_events_gives_no_scores() -> None:
-    run = engine(lambda tf: tf.reduce_mean(placeholder(tf), 0, keepdims=True, name="y"))
-    with pytest.raises(GraphError, match="answers 5 events with 1 rows"):
-        run(np.ones((5, 3), np.float32))
+def drops_negatives(tf: Any) -> None:
+    x = placeholder(tf)
+    tf.gather_nd(x, tf.where(x[:, 0] >= 0), name="y")
+
+
+def test_a_graph_that_drops_events_gives_no_scores() -> None:
+    run = engine(drops_negatives)
+    assert len(run(np.ones((5, 3), np.float32))) == 5
+    with pytest.raises(GraphError, match="answers 5 events with 0 rows"):
+        run(-np.ones((5, 3), np.float32))
+
+
+def typed(tf: Any) -> None:
+    i = tf.compat.v1.placeholder("int32", (None, 2), name="i")
+    half = tf.compat.v1.placeholder("float16", (None,), name="half")
+    double = tf.compat.v1.placeholder("float64", (None,), name="double")
+    flag = tf.compat.v1.placeholder("bool", (None,), name="flag")
+    total = tf.cast(tf.reduce_sum(i, 1), tf.float64) + tf.cast(half, tf.float64) + double
+    tf.where(flag, total, -total, name="total")
+    tf.cast(i, tf.int64, name="again")
+
+
+@pytest.fixture(scope="module", name="typed")
+def typed_engine() -> FrozenEngine:
+    return FrozenEngine(FrozenGraph.from_bytes(serialized(typed)))
+
+
+def test_columns_become_inputs_of_their_types(typed: FrozenEngine) -> None:
+    assert typed.signature.names == ("i_0", "i_1", "half", "double", "flag")
+    X = np.array([[1, 2, 0.5, 0.25, 1], [3, 4, 0.5, 0.25, 0]], np.float32)
+    np.testing.assert_array_equal(typed(X), [[3.75], [-7.75]])
+    assert typed(X).dtype == np.float32
+    assert typed(X[:0]).shape == (0, 1)
+
+
+def test_tensors_by_name_keep_their_types(typed: FrozenEngine) -> None:
+    inputs = {"i": [[1, 2**31 - 1]], "half": [0.5], "double": [1e300], "flag": [True]}
+    found = typed.run(inputs)
+    assert found["total"].tolist() == [1e300]
+    assert found["again"].tolist() == [[1, 2**31 - 1]]
+    assert found["again"].dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        (0, 1.5, "input 'i' takes int32, 1.5 is none"),
+        (1, 3e9, r"input 'i' takes int32, 3000000000\.0 is none"),
+        (2, 7e4, r"input 'half' takes float16, 70000\.0 is none"),
+        (4, 2.0, r"input 'flag' takes bool, 2\.0 is none"),
+    ],
+)
+def test_a_value_that_is_not_of_its_type_is_refused(
+    typed: FrozenEngine, column: int, value: float, message: str
+) -> None:
+    X = np.zeros((2, 5), np.float32)
+    X[1, column] = value
+    with pytest.raises(FeatureError, match=message):
+        typed(X)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"flag": None}, "missing inputs: 'flag'"),
+        ({"more": [1.0]}, "no input 'more': inputs are 'i', 'half', 'double', 'flag'"),
+        ({"half": [[0.5, 1]]}, r"input 'half' takes \(events\), \(1, 2\) was sent"),
+        ({"half": [np.nan]}, "input 'half' holds a value that is not finite"),
+        ({"i": [[1]]}, r"input 'i' takes \(events, 2\), \(1, 1\) was sent"),
+        ({"half": [0.5, 0.5]}, "inputs differ in their number of events"),
+        ({"double": ["a"]}, "input 'double' takes float64, not str"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused(
+    typed: FrozenEngine, changes: dict[str, Any], message: str
+) -> None:
+    inputs: dict[str, Any] = {"i": [[1, 2]], "half": [0.5], "double": [1.0], "flag": [True]}
+    sent = {name: v for name, v in (inputs | changes).items() if v is not None}
+    with pytest.raises(FeatureError, match=message):
+        typed.run(sent)
+
+
+def test_an_answer_of_more_axes_is_laid_flat() -> None:
+    run = engine(lambda tf: tf.reshape(placeholder(tf), (-1, 1, 3), name="y"))
+    X = np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.testing.assert_array_equal(run(X), X)
+    assert run.run({"x": X})["y"].shape == (2, 1, 3)
+
+
+def test_a_graph_of_any_picture_is_tried_with_larger_ones() -> None:
+    def build(tf: Any) -> None:
+        x = tf.compat.v1.placeholder("float32", (None, None, None, 1), name="x")
+        found = tf.nn.conv2d(x, tf.ones((5, 5, 1, 1)), 1, "VALID")
+        tf.reduce_max(found, (1, 2), name="y")
+
+    run = FrozenEngine(FrozenGraph.from_bytes(serialized(build)))
+    assert run.run({"x": np.ones((1, 9, 7, 1))})["y"].tolist() == [[25.0]]
+    with pytest.raises(FeatureError, match="vary in their lengths: send them by name"):
+        run(np.ones((1, 63), np.float32))
 
 
 def test_the_wrong_number_of_inputs_is_an_error(graph: FrozenGraph) -> None:

@@ -475,6 +475,8 @@ ROUTES = [
     ("POST", "/dataframe"),
     ("POST", "/predict/dataframe"),
     ("POST", "/npy"),
+    ("POST", "/image"),
+    ("POST", "/predict/image"),
     ("POST", "/predict/npy"),
     ("POST", "/upload"),
     ("POST", "/bundle"),

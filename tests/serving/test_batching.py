@@ -166,6 +166,28 @@ def test_a_slow_model_leaves_the_loop_free(
     assert sum(engine.calls) == 23
 
 
+def test_a_model_is_not_slow_because_others_hold_the_interpreter(
+    threads: ThreadPoolExecutor, bundle: Bundle, events: Dataset
+) -> None:
+    """While events are held that is why calls take long; a model slower than that is slow."""
+    one = event(events.X[0], events.features.names)
+
+    async def slow_after(seconds: float) -> bool:
+        model = model_of(bundle, Counting(FrozenEngine(bundle.graph), seconds))
+        batcher = Batcher(threads)
+        for _ in range(4):
+            answered = asyncio.get_running_loop().create_future()
+            batcher.hold(True)
+            batcher.add(model, one, each, answered.set_result)
+            assert not answered.done()
+            batcher.hold(False)
+            await answered
+        return batcher._is_slow(model)
+
+    assert not asyncio.run(slow_after(0.005))
+    assert asyncio.run(slow_after(0.05))
+
+
 def test_a_model_no_longer_served_is_let_go(
     threads: ThreadPoolExecutor, bundle: Bundle, events: Dataset
 ) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import pickle
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +16,18 @@ import requests
 from tritonclient import http as triton
 from tritonclient.utils import InferenceServerException
 
+from tests.graphs import serialized
+from tests.onnx_models import logistic
+from tfaas_nb import backend
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import ModelNotFound
+from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.serving.server import Server
 from tfaas_nb.wire import arrow, tfaas
 
 EVENTS = 20
+BYTES = {"Content-Type": "application/octet-stream"}
 
 
 @pytest.fixture(scope="module")
@@ -313,6 +322,212 @@ def test_serving_tells_what_is_wrong(
     answer = post(served, f"/v1/models/{path}", body)
     assert answer.status_code == status
     assert words in answer.json()["error"]
+
+
+# --- models of several tensors ----------------------------------------------------------
+
+
+def several(tf: Any) -> None:
+    """Two inputs and two outputs of other types and shapes than a matrix."""
+    jets = tf.compat.v1.placeholder("float32", (None, 2, 2), name="jets")
+    count = tf.compat.v1.placeholder("int64", (None,), name="count")
+    tf.multiply(jets, 2.0, name="twice")
+    tf.greater(count, 2, name="many")
+
+
+@pytest.fixture(scope="module")
+def tensors(served: Server) -> dict[str, Any]:
+    graph = FrozenGraph.from_bytes(serialized(several))
+    served.client().upload(Bundle.create("several", graph, ()))
+    return {
+        "jets": np.arange(12, dtype=np.float32).reshape(3, 2, 2),
+        "count": np.array([1, 3, 2**40]),
+    }
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_triton_sends_tensors_of_any_kind(client: Any, tensors: dict[str, Any], raw: bool) -> None:
+    metadata = client.get_model_metadata("several")
+    assert metadata["inputs"] == [
+        {"name": "jets", "datatype": "FP32", "shape": [-1, 2, 2]},
+        {"name": "count", "datatype": "INT64", "shape": [-1]},
+    ]
+    assert {t["name"]: t["datatype"] for t in metadata["outputs"]} == {
+        "twice": "FP32",
+        "many": "BOOL",
+    }
+    sent = [
+        triton.InferInput("count", [3], "INT64"),
+        triton.InferInput("jets", [3, 2, 2], "FP32"),
+    ]
+    for tensor in sent:
+        tensor.set_data_from_numpy(tensors[tensor.name()], binary_data=raw)
+    wanted = [triton.InferRequestedOutput(n, binary_data=raw) for n in ("many", "twice")]
+    result = client.infer("several", sent, outputs=wanted)
+    np.testing.assert_array_equal(result.as_numpy("twice"), 2 * tensors["jets"])
+    np.testing.assert_array_equal(result.as_numpy("many"), [False, True, True])
+    only = client.infer("several", sent, outputs=wanted[:1])
+    assert only.as_numpy("twice") is None
+    with pytest.raises(InferenceServerException, match="missing inputs: 'jets'"):
+        client.infer("several", sent[:1])
+    with pytest.raises(InferenceServerException, match="no output 'x': it has 'twice', 'many'"):
+        client.infer("several", sent, outputs=[triton.InferRequestedOutput("x")])
+
+
+def test_triton_may_name_the_elements_of_tensors(client: Any, tensors: dict[str, Any]) -> None:
+    columns = dict(zip([f"jets_{i}" for i in range(4)], [1.0, 2.0, 3.0, 4.0], strict=True))
+    sent = []
+    for name, value in (columns | {"count": 1.0}).items():
+        sent.append(triton.InferInput(f"{name}", [1], "FP32"))
+        sent[-1].set_data_from_numpy(np.array([value], np.float32))
+    result = client.infer("several", sent)
+    np.testing.assert_array_equal(result.as_numpy("twice"), [[[2, 4], [6, 8]]])
+    sent[0] = triton.InferInput("jets_9", [1], "FP32")
+    sent[0].set_data_from_numpy(np.ones(1, np.float32))
+    with pytest.raises(InferenceServerException, match="no input 'jets_9': inputs are 'jets'"):
+        client.infer("several", sent)
+
+
+def test_serving_takes_tensors_of_any_kind(served: Server, tensors: dict[str, Any]) -> None:
+    path = f"{served.url}/v1/models/several/metadata"
+    metadata = requests.get(path, timeout=10).json()["metadata"]["signature_def"]
+    inputs = metadata["signature_def"]["serving_default"]["inputs"]
+    assert {name: told["dtype"] for name, told in inputs.items()} == {
+        "jets": "DT_FLOAT",
+        "count": "DT_INT64",
+    }
+    columns = {name: values.tolist() for name, values in tensors.items()}
+    rows = [dict(zip(columns, event, strict=True)) for event in zip(*columns.values(), strict=True)]
+    answer = post(served, "/v1/models/several:predict", {"inputs": columns}).json()
+    twice = (2 * tensors["jets"]).tolist()
+    assert answer == {"outputs": {"twice": twice, "many": [False, True, True]}}
+    answer = post(served, "/v1/models/several:predict", {"instances": rows}).json()
+    assert answer["predictions"] == [
+        {"twice": t, "many": m} for t, m in zip(twice, [False, True, True], strict=True)
+    ]
+    flat = {f"jets_{i}": 1.0 for i in range(4)} | {"count": 3.0}
+    answer = post(served, "/v1/models/several:predict", {"instances": [flat]}).json()
+    assert answer == {"predictions": [[[2.0, 2.0], [2.0, 2.0]]]}
+    answer = post(served, "/json", {"records": [flat], "model": "several"})
+    assert answer.json() == [[2.0, 2.0, 2.0, 2.0]]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({"inputs": {"jets": [[[1, 2], [3]]], "count": [1]}}, 400, "lists of different lengths"),
+        ({"inputs": {"jets": [[1, 2]], "count": [1]}}, 422, "'jets' takes (events, 2, 2)"),
+        ({"inputs": {"jets": [[[1, 2], [3, 4]]], "count": [1.5]}}, 422, "1.5 is none"),
+        ({"inputs": {"jets": [[["a", 2], [3, 4]]], "count": [1]}}, 422, "takes float32, not str"),
+        ({"inputs": {"jets": [[[None, 2], [3, 4]]], "count": [1]}}, 422, "float32, not object"),
+        ({"instances": [[1.0]]}, 400, "must name the inputs: the model has jets, count"),
+    ],
+)
+def test_serving_tells_what_is_wrong_with_tensors(
+    served: Server, tensors: dict[str, Any], body: dict[str, Any], status: int, words: str
+) -> None:
+    answer = post(served, "/v1/models/several:predict", body)
+    assert (answer.status_code, words in answer.json()["error"]) == (status, True), answer.text
+
+
+def two_inputs() -> Any:
+    keras = backend.keras()
+    keras.utils.set_random_seed(2)
+    jets, count = keras.Input((2, 2), name="jets"), keras.Input((), dtype="int32", name="count")
+    shifted = jets + keras.layers.Reshape((2, 1))(keras.layers.Embedding(9, 2)(count))
+    return keras.Model([jets, count], keras.layers.Dense(1)(keras.layers.Flatten()(shifted)))
+
+
+@pytest.mark.slow
+def test_a_keras_file_is_converted_at_upload(served: Server, tmp_path: Path) -> None:
+    model = two_inputs()
+    model.save(tmp_path / "m.keras")
+    content = (tmp_path / "m.keras").read_bytes()
+    form = {"name": (None, "two"), "model": ("m.keras", content)}
+    answer = requests.post(f"{served.url}/upload", files=form, timeout=300)
+    assert answer.status_code == 200, answer.text
+    jets = np.random.default_rng(6).normal(size=(3, 2, 2)).astype(np.float32)
+    count = np.array([0, 4, 8], np.int32)
+    body = {"inputs": {"jets": jets.tolist(), "count": count.tolist()}}
+    found = post(served, "/v1/models/two:predict", body).json()["outputs"]
+    np.testing.assert_allclose(found, model([jets, count]), atol=1e-6)
+    stored = served.service.model("two").bundle
+    digest = hashlib.sha256(content).hexdigest()
+    assert stored.card["converted_from"] == {"format": "keras", "files": {"model.keras": digest}}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x89HDF\r\n\x1a\n", "save the model as .keras"),
+        (pickle.dumps({}), "a pickle, which is a program: export the model as ONNX"),
+        (b"PK\x03\x04", "not a whole zip archive"),
+        (b"\x08\x08\x12", "not an ONNX model"),
+    ],
+)
+def test_what_cannot_serve_is_refused_with_the_reason(
+    served: Server, content: bytes, words: str
+) -> None:
+    form = {"name": (None, "bad"), "model": ("model", content)}
+    for answer in (
+        requests.post(f"{served.url}/upload", files=form, timeout=30),
+        requests.post(f"{served.url}/upload?name=bad", data=content, headers=BYTES, timeout=30),
+    ):
+        assert (answer.status_code, words in answer.json()["error"]) == (422, True), answer.text
+
+
+def test_an_onnx_classifier_tells_decision_and_probabilities(served: Server, client: Any) -> None:
+    classifier, X, model = logistic([0, 1], zipmap=True)
+    answer = requests.post(f"{served.url}/upload?name=sk", data=model, timeout=30, headers=BYTES)
+    assert answer.status_code == 200, answer.text
+    assert client.get_model_metadata("sk")["platform"] == "onnxruntime_onnx"
+    tensor = triton.InferInput("X", list(X.shape), "FP32")
+    tensor.set_data_from_numpy(X)
+    result = client.infer("sk", [tensor])
+    np.testing.assert_array_equal(result.as_numpy("output_label"), classifier.predict(X))
+    expected = classifier.predict_proba(X)
+    np.testing.assert_allclose(result.as_numpy("output_probability"), expected, atol=1e-6)
+    scores = post(served, "/json", {"keys": [*"abc"], "values": X.tolist(), "model": "sk"}).json()
+    np.testing.assert_allclose(scores, expected, atol=1e-6)
+
+
+# --- exports of the same classifier -----------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def exports(served: Server, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The classifier as ONNX, in a form and alone, and as a SavedModel's folder."""
+    folder: Path = tmp_path_factory.mktemp("exports")
+    params = bundle.files()["params.json"].replace(bundle.graph.sha256.encode(), b"")
+    model = bundle.export("onnx", folder / "m.onnx").read_bytes()
+    exported = bundle.export("saved_model", folder / "as_saved_model")
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as tar:
+        tar.add(exported, "as_saved_model")
+    form = {"name": (None, "in_form"), "params": ("p", params), "model": ("m.onnx", model)}
+    sent = [
+        requests.post(f"{served.url}/upload", files=form, timeout=30),
+        requests.post(f"{served.url}/upload?name=alone", data=model, headers=BYTES, timeout=30),
+        requests.post(f"{served.url}/bundle", data=stream.getvalue(), headers=BYTES, timeout=300),
+    ]
+    assert [answer.status_code for answer in sent] == [200] * 3, [answer.text for answer in sent]
+    return ["in_form", "alone", "as_saved_model"]
+
+
+@pytest.mark.slow
+def test_exports_give_the_same_score(
+    served: Server, exports: list[str], events: Dataset, X: Any, expected: Any
+) -> None:
+    for name in exports:
+        named = served.client().params(name)["features"] if name != "as_saved_model" else None
+        keys = events.features.names if named is None else tuple(f["name"] for f in named)
+        assert keys == events.features.names
+        body = tfaas.encode_json(keys, X, name)
+        found = tfaas.decode_scores_json(post(served, "/json", body).content)
+        np.testing.assert_allclose(found[:, 0], expected, rtol=0, atol=1e-6)
+        single = tfaas.encode_row(keys, X[3].tolist(), name)
+        ((_, score),) = tfaas.decode_predictions(post(served, "/proto", single).content)
+        assert score == pytest.approx(expected[3], abs=1e-6)
 
 
 # --- all the others ---------------------------------------------------------------------

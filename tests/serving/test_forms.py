@@ -26,6 +26,13 @@ def part(headers: bytes, content: bytes = b"content") -> bytes:
     return b"--x\r\n" + headers + b"\r\n\r\n" + content + b"\r\n--x--\r\n"
 
 
+def test_files_keep_their_names() -> None:
+    found = forms.parts(BOUNDARY, CURL)
+    assert (found["name"].file_name, found["name"].text()) == (None, "ttbar")
+    assert found["model"].file_name == "model.pb"
+    assert forms.parts("application/x-www-form-urlencoded", b"a=b") == {"a": forms.Part(b"b")}
+
+
 def test_fields_and_files_are_read_alike() -> None:
     assert forms.parse(BOUNDARY, CURL) == {"name": b"ttbar", "model": b"\x00\r\n--\xff"}
 

@@ -170,7 +170,7 @@ def test_inputs_without_names_are_asked_by_numbers(tmp_path: Path) -> None:
 
 
 def test_a_model_of_pictures_is_asked_by_a_form() -> None:
-    model = {"name": "m", "description": "", "features": [], "img_channels": 3, "width": 9}
+    model = {"name": "m", "description": "", "features": [], "takes_picture": True, "width": 9}
     shown = page.home([model], "http://h", token=False)
     assert "image=@picture.png" in shown
     assert "instances" not in shown

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.onnx_models import logistic
 from tests.widgets.choose import chosen
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.dataset import Dataset
@@ -34,6 +35,13 @@ def test_a_lone_graph_is_named_after_its_file(server: Server, bundle: Bundle) ->
     assert widget.name.value == "boosted"
     widget.send_button.click()
     assert server.client().status()["models"] == ["boosted"]
+
+
+def test_a_lone_onnx_model_is_named_after_its_file(server: Server) -> None:
+    widget = Upload(server)
+    widget.look("forest.v2.onnx", logistic([0, 1], zipmap=True)[2])
+    widget.send_button.click()
+    assert widget.uploaded == "forest.v2"
 
 
 def test_sending_the_same_name_again_is_announced_again(server: Server, bundle: Bundle) -> None:

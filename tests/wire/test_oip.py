@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as arrays
 from tritonclient import http as triton
 
 from tfaas_nb.errors import FeatureError, RequestError, TfaasError
+from tfaas_nb.signature import Tensor
 from tfaas_nb.wire import oip
 from tfaas_nb.wire.oip import Infer
 
@@ -176,14 +177,21 @@ def test_what_the_server_and_a_model_say_of_themselves() -> None:
         "extensions": ["binary_tensor_data", "model_repository"],
     }
     found = oip.model_metadata(
-        "ttbar", ["1"], "tensorflow_graphdef", {"events": (-1, 42)}, {"scores": (-1, 1)}
+        "ttbar",
+        ["1"],
+        "tensorflow_graphdef",
+        [Tensor("events", "float32", (42,))],
+        [Tensor("scores", "float32", (1,)), Tensor("cell", "int64", (None, 2))],
     )
     assert found == {
         "name": "ttbar",
         "versions": ["1"],
         "platform": "tensorflow_graphdef",
         "inputs": [{"name": "events", "datatype": "FP32", "shape": [-1, 42]}],
-        "outputs": [{"name": "scores", "datatype": "FP32", "shape": [-1, 1]}],
+        "outputs": [
+            {"name": "scores", "datatype": "FP32", "shape": [-1, 1]},
+            {"name": "cell", "datatype": "INT64", "shape": [-1, -1, 2]},
+        ],
     }
 
 
@@ -780,3 +788,92 @@ def test_no_json_gets_past_the_error_tree(
 ) -> None:
     text = json.dumps(message).encode()
     decode_or_refuse(decode, text + after, len(text))
+
+
+# --- tensors as they are ----------------------------------------------------------------
+
+
+def told(name: str, shape: list[int], datatype: str, data: Any) -> dict[str, Any]:
+    return {"name": name, "shape": shape, "datatype": datatype, "data": data}
+
+
+def posted(*tensors: dict[str, Any], **request: Any) -> bytes:
+    return json.dumps({"inputs": list(tensors), **request}).encode()
+
+
+@pytest.mark.parametrize("data", [[1, 2, 3, 4, 5, 6, 7, 8], [[[1, 2], [3, 4]], [[5, 6], [7, 8]]]])
+def test_tensors_keep_their_axes_and_types(data: Any) -> None:
+    asked = oip.decode_tensors(
+        posted(told("x", [2, 2, 2], "INT64", data), told("b", [2], "BOOL", [True, False]))
+    )
+    assert asked.inputs["x"].dtype == np.int64
+    assert asked.inputs["x"].tolist() == [[[1, 2], [3, 4]], [[5, 6], [7, 8]]]
+    assert asked.inputs["b"].tolist() == [True, False]
+
+
+def test_raw_tensors_are_taken_in_place() -> None:
+    raw = np.array([2**40, -1], "<i8").tobytes() + np.array([True, False]).tobytes()
+    head = {
+        "inputs": [
+            {"name": n, "shape": [2], "datatype": t, "parameters": {"binary_data_size": size}}
+            for n, t, size in (("i", "INT64", 16), ("b", "BOOL", 2))
+        ],
+        "outputs": [{"name": "y"}],
+        "parameters": {"binary_data_output": True},
+    }
+    text = json.dumps(head).encode()
+    assert oip.tensor_names(text + raw, len(text)) == ("i", "b")
+    asked = oip.decode_tensors(text + raw, len(text))
+    assert {n: v.tolist() for n, v in asked.inputs.items()} == {
+        "i": [2**40, -1],
+        "b": [True, False],
+    }
+    assert asked.outputs == (("y", True),)
+
+
+@pytest.mark.parametrize(
+    ("sent", "error", "message"),
+    [
+        (told("x", [2], "INT32", [1, 1.5]), FeatureError, "'x' is INT32, but holds 1.5"),
+        (told("x", [1], "INT8", [300]), FeatureError, "input 'x': "),
+        (told("x", [1], "BOOL", [1]), FeatureError, "'x' is BOOL, but holds 1"),
+        (told("x", [1], "FP32", ["a"]), FeatureError, "'x' is FP32, but holds 'a'"),
+        (told("x", [1], "BYTES", ["a"]), RequestError, "send one of FP16"),
+        (told("x", [1] * 9, "FP32", [1]), RequestError, "must be one to 8 numbers"),
+        (
+            told("x", [1, 2, 2], "FP32", [[[1, 2], [3]]]),
+            RequestError,
+            "row of axis 1, 1 of input 'x' of shape .* should have 2 values, not 1",
+        ),
+    ],
+)
+def test_tensors_that_contradict_themselves_are_refused(
+    sent: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        oip.decode_tensors(posted(sent))
+
+
+def test_outputs_go_as_they_were_asked_for() -> None:
+    outputs = {
+        "y": np.array([[1.5]], np.float32),
+        "n": np.array([2**40]),
+        "b": np.array([[True, False]]),
+    }
+    asked = oip.Tensors("7", {}, (("b", False), ("n", True)))
+    body, length = oip.encode_outputs(asked, "m", "2", outputs)
+    assert json.loads(body[:length]) == {
+        "model_name": "m",
+        "model_version": "2",
+        "id": "7",
+        "outputs": [
+            {"name": "b", "shape": [1, 2], "datatype": "BOOL", "data": [True, False]},
+            {
+                "name": "n",
+                "shape": [1],
+                "datatype": "INT64",
+                "parameters": {"binary_data_size": 8},
+            },
+        ],
+    }
+    assert body[length:] == np.array([2**40], "<i8").tobytes()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from tfaas_nb.errors import FeatureError, RequestError, TfaasError
+from tfaas_nb.signature import Tensor
 from tfaas_nb.wire import tfserving
 from tfaas_nb.wire.tfserving import Predict
 
@@ -43,7 +44,7 @@ def test_the_predict_exchange_of_the_documentation() -> None:
     """Of half_plus_three; its model has a scalar output, where ours have a list of one."""
     asked = tfserving.decode_predict(b'{"instances": [1.0,2.0,5.0]}')
     assert found(asked) == (None, (), [[1], [2], [5]], True)
-    answer = tfserving.encode_predictions(asked.values / 2 + 3, asked.row)
+    answer = tfserving.encode_outputs({"output": asked.values / 2 + 3}, asked.row)
     assert json.loads(answer) == {"predictions": [[3.5], [4.0], [5.5]]}
 
 
@@ -81,7 +82,10 @@ def test_the_classification_of_tensorflow_servings_own_test() -> None:
 def test_the_metadata_are_those_of_a_running_server() -> None:
     """TensorFlow Serving's answer for a model of four inputs, without its init op."""
     assert tfserving.model_metadata(
-        "model_yc", "1", {"input_data": (-1, 4)}, {"output_data": (-1, 1)}
+        "model_yc",
+        "1",
+        [Tensor("input_data", "float32", (4,))],
+        [Tensor("output_data", "float32", (1,))],
     ) == json.loads(
         """{
 "model_spec":{
@@ -124,8 +128,10 @@ def test_the_metadata_are_those_of_a_running_server() -> None:
 
 def test_scores_have_the_shortest_digits() -> None:
     values = np.array([[0.6046947]], np.float32)
-    assert tfserving.encode_predictions(values, row=True) == b'{"predictions":[[0.6046947]]}'
-    assert tfserving.encode_predictions(values, row=False) == b'{"outputs":[[0.6046947]]}'
+    assert (
+        tfserving.encode_outputs({"output": values}, row=True) == b'{"predictions":[[0.6046947]]}'
+    )
+    assert tfserving.encode_outputs({"output": values}, row=False) == b'{"outputs":[[0.6046947]]}'
     assert tfserving.encode_regression(values) == b'{"results":[0.6046947]}'
     answer = tfserving.encode_classification(values, ["ttbar"])
     assert answer == b'{"results":[[["ttbar",0.6046947]]]}'
@@ -224,7 +230,7 @@ def test_every_form_brings_the_same_events(values: Floats, keys: list[str]) -> N
 @given(scores)
 def test_every_answer_holds_the_scores(values: Floats) -> None:
     for row, key in ((True, "predictions"), (False, "outputs")):
-        answer = json.loads(tfserving.encode_predictions(values, row))
+        answer = json.loads(tfserving.encode_outputs({"output": values}, row))
         np.testing.assert_array_equal(np.array(answer[key], np.float32), values)
     results = json.loads(tfserving.encode_classification(values, []))["results"]
     pairs = [[score for _, score in event] for event in results]
@@ -235,7 +241,7 @@ def test_every_answer_holds_the_scores(values: Floats) -> None:
 
 def test_scores_that_are_not_contiguous_are_sent_as_they_read() -> None:
     turned = np.arange(6, dtype=np.float32).reshape(2, 3).T
-    assert json.loads(tfserving.encode_predictions(turned, row=True)) == {
+    assert json.loads(tfserving.encode_outputs({"output": turned}, row=True)) == {
         "predictions": turned.tolist()
     }
 

@@ -7,18 +7,20 @@ and uses the executor made for that.
 
 from __future__ import annotations
 
-import math
+import functools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb import backend
+from tfaas_nb.engines.trial import check_rows, try_out
 from tfaas_nb.errors import GraphError
 from tfaas_nb.graph import FrozenGraph
+from tfaas_nb.signature import Array, rows
 
 _EXECUTORS = ("SINGLE_THREADED_EXECUTOR", "")
-_MOST_INPUTS = 1 << 24
 
 
 class FrozenEngine:
@@ -32,26 +34,44 @@ class FrozenEngine:
     Raises
     ------
     GraphError
-        If the graph does not answer an event of zeros with one row of numbers.
+        If the graph does not answer events of zeros with as many rows of numbers.
     """
 
     def __init__(self, graph: FrozenGraph) -> None:
         self._graph = graph
+        self.signature = graph.signature
+        self._is_matrix = graph.signature.is_matrix
         with backend.without_notes():
             self._session, self._call = _first_that_answers(graph)
 
     def __call__(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Scores, float32 of shape (events, outputs).
+        """Scores by the flat view, float32 of shape (events, outputs).
 
         Raises
         ------
+        FeatureError
+            If a value cannot be of its input's type.
         GraphError
             If the graph fails on these events.
         """
-        scores = _answer(self._call, X)
+        if not self._is_matrix:
+            return self.signature.joined(self._outputs(self.signature.split(X)))
+        scores: npt.NDArray[np.float32] = _answer(self._call, X)[0]
         if len(scores) != len(X):
             raise GraphError(f"the graph answers {len(X)} events with {len(scores)} rows")
-        return scores
+        return rows(scores)
+
+    def run(self, inputs: Mapping[str, npt.ArrayLike]) -> dict[str, Array]:
+        """All outputs by name, from all inputs by name.
+
+        Raises
+        ------
+        FeatureError
+            If the inputs do not fit the signature.
+        GraphError
+            If the graph fails on these events.
+        """
+        return self._outputs(self.signature.conformed(inputs))
 
     def close(self) -> None:
         """Close the session."""
@@ -60,28 +80,31 @@ class FrozenEngine:
     def __repr__(self) -> str:
         return f"FrozenEngine({self._graph!r})"
 
+    def _outputs(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        outputs = _named(self._graph, self._call, inputs)
+        check_rows(outputs, len(next(iter(inputs.values()))))
+        return outputs
+
 
 def _first_that_answers(graph: FrozenGraph) -> tuple[Any, Any]:
     """A session with the leanest executor that can run the graph (one refuses control flow)."""
-    shape = [n or 1 for n in graph.input_shape]
-    if math.prod(shape) > _MOST_INPUTS:
-        raise GraphError(f"the graph takes {math.prod(shape)} numbers per event: too many")
-    probe = np.zeros((1, *shape), np.float32)
     failure: GraphError | None = None
     for executor in _EXECUTORS:
         session = _session(graph, executor)
         try:
             call = _callable(session, graph)
-            scores = _answer(call, probe)
+            try_out(graph.signature, functools.partial(_named, graph, call))
         except GraphError as error:
             session.close()
             failure = error
             continue
-        if scores.ndim != 2 or len(scores) != 1:
-            session.close()
-            raise GraphError(f"the graph answers one event with shape {scores.shape}")
         return session, call
     raise failure or GraphError("the graph cannot be run")
+
+
+def _named(graph: FrozenGraph, call: Any, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    found = _answer(call, *inputs.values())
+    return dict(zip((t.name for t in graph.signature.outputs), found, strict=True))
 
 
 def _session(graph: FrozenGraph, executor: str) -> Any:
@@ -106,7 +129,8 @@ def _callable(session: Any, graph: FrozenGraph) -> Any:
     from tensorflow.core.protobuf import config_pb2
 
     options = config_pb2.CallableOptions(
-        feed=[f"{graph.input_node}:0"], fetch=[f"{graph.output_node}:0"]
+        feed=[f"{node}:0" for node in graph.input_nodes],
+        fetch=[f"{node}:0" for node in graph.output_nodes],
     )
     # What Session.make_callable builds on; called directly it skips the Python around it,
     # which is two thirds of the time of a call with one event.
@@ -116,14 +140,12 @@ def _callable(session: Any, graph: FrozenGraph) -> Any:
         raise GraphError(f"the graph cannot be run: {_first_line(error)}") from error
 
 
-def _answer(call: Any, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    tf = backend.tensorflow()
-
+def _answer(call: Any, *inputs: Array) -> list[Array]:
     try:
-        scores: npt.NDArray[np.float32] = call(X)[0]
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        found: list[Array] = call(*inputs)
+    except (backend.tensorflow().errors.OpError, ValueError, RuntimeError) as error:
         raise GraphError(f"the graph failed: {_first_line(error)}") from error
-    return scores[:, np.newaxis] if scores.ndim == 1 else scores
+    return found
 
 
 def _first_line(error: Exception) -> str:

@@ -14,6 +14,7 @@ from tfaas_nb.serving import netron, request_id
 from tfaas_nb.serving.access_log import AccessLog, Entry
 from tfaas_nb.serving.counts import OTHER, Counts, Tally
 from tfaas_nb.serving.http import Call
+from tfaas_nb.serving.images import Images
 from tfaas_nb.serving.messages import Head, Request, Response
 from tfaas_nb.serving.models import Models
 from tfaas_nb.serving.netron import Netron
@@ -69,6 +70,7 @@ class App:
         self._work = Work(threads, long_threads, self.counts)
         routes = (
             *Models(service).routes(),
+            *Images(service).routes(),
             *self._overview.routes(),
             *Netron(service, access.token).routes(),
             *OpenInference(service, SERVER.partition("/")[2]).routes(),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -35,6 +36,9 @@ Deliver = Callable[[Any], None]
 #: A model whose calls take longer than this, several times running, is called in a thread.
 _SLOW_SECONDS = 2e-3
 _SLOW_CALLS = 3
+
+#: A call that has to fight for the interpreter's lock may wait for so many switch intervals.
+_WAITING_INTERVALS = 4
 
 #: Most events in one call.
 _MOST_EVENTS = 256
@@ -98,9 +102,9 @@ class Batcher:
 
     def hold(self, more_to_come: bool) -> None:
         """Have events wait for each other until it is called with False."""
-        self._held = more_to_come
         if not more_to_come:
             self._compute_all()
+        self._held = more_to_come
 
     def _is_alone(self, model: Model) -> bool:
         """Whether to compute an event at once: the first of a turn that follows a quiet one.
@@ -112,7 +116,7 @@ class Batcher:
         return not (waits or self._is_slow(model))
 
     def _schedule(self) -> None:
-        if not self._scheduled:
+        if not (self._scheduled or self._held):
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._run)
 
@@ -141,7 +145,9 @@ class Batcher:
     def _learn(self, model: Model, seconds: float) -> None:
         """Remember slow calls in a row; a quick one brings the model back into the loop."""
         slow = self._slow_calls.get(model, 0)
-        if seconds > _SLOW_SECONDS:
+        # Events are held while others fight for the interpreter, whose lock a call gives away.
+        waiting = _WAITING_INTERVALS * sys.getswitchinterval() if self._held else 0.0
+        if seconds > _SLOW_SECONDS + waiting:
             self._slow_calls[model] = min(slow + 1, _SLOW_CALLS)
         elif slow:
             self._slow_calls[model] = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from tfaas_nb.errors import RequestError
@@ -13,7 +13,23 @@ _MOST_PARTS = 32
 _IN_MEMORY = 1 << 30
 
 
+class Part(NamedTuple):
+    """A field or a file of a form; a field has no file name."""
+
+    content: bytes
+    file_name: str | None = None
+
+    def text(self) -> str:
+        """The content of a field."""
+        return self.content.decode("utf-8", "replace")
+
+
 def parse(content_type: str, body: bytes) -> dict[str, bytes]:
+    """Contents of a form's fields and files by their name; see `parts`."""
+    return {name: part.content for name, part in parts(content_type, body).items()}
+
+
+def parts(content_type: str, body: bytes) -> dict[str, Part]:
     """Fields and files of a form by their name.
 
     Parameters
@@ -33,7 +49,7 @@ def parse(content_type: str, body: bytes) -> dict[str, bytes]:
     kind, options = parse_options_header(content_type)
     kind = kind.lower()  # python-multipart does so itself only in newer versions
     if kind == b"application/x-www-form-urlencoded":
-        return _url_encoded(body)
+        return {name: Part(value) for name, value in _url_encoded(body).items()}
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
         raise RequestError(f"send a form (multipart/form-data), not {content_type or 'nothing'!r}")
@@ -71,25 +87,26 @@ def decode_base64(content: bytes, name: str) -> bytes:
         raise RequestError(f"the form's part {name!r} is not base64: {error}") from error
 
 
-def _multipart(boundary: bytes, body: bytes) -> dict[str, bytes]:
+def _multipart(boundary: bytes, body: bytes) -> dict[str, Part]:
     from python_multipart.exceptions import FormParserError
     from python_multipart.multipart import FormParser
 
-    parts: dict[str, bytes] = {}
+    found: dict[str, Part] = {}
     ended: list[bool] = []
 
-    def add(name: bytes | None, content: bytes | None) -> None:
-        if len(parts) >= _MOST_PARTS:
+    def add(name: bytes | None, part: Part) -> None:
+        if len(found) >= _MOST_PARTS:
             raise RequestError(f"the form has more than {_MOST_PARTS} parts")
-        parts[(name or b"").decode("utf-8", "replace")] = content or b""
+        found[(name or b"").decode("utf-8", "replace")] = part
 
     def on_file(file: Any) -> None:
         file.file_object.seek(0)
-        add(file.field_name, file.file_object.read())
+        name = (file.file_name or b"").decode("utf-8", "replace")
+        add(file.field_name, Part(file.file_object.read(), name))
 
     parser = FormParser(
         "multipart/form-data",
-        lambda found: add(found.field_name, found.value),
+        lambda field: add(field.field_name, Part(field.value or b"")),
         on_file,
         on_end=lambda: ended.append(True),
         boundary=boundary,
@@ -102,4 +119,4 @@ def _multipart(boundary: bytes, body: bytes) -> dict[str, bytes]:
         raise RequestError(f"the form cannot be read: {error}") from error
     if not ended:
         raise RequestError("the form was cut short")
-    return parts
+    return found

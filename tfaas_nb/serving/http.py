@@ -183,6 +183,7 @@ async def serve(
             for connection in list(open_now):
                 connection.close_if_late()
     accepting.close()
+    gathering.close()
     for connection in list(open_now):
         connection.shut()
     until = loop.time() + grace
@@ -231,6 +232,7 @@ class Connection(asyncio.Protocol):
         self._reading = True
         self._stuck = False  # the client does not take what is written
         self._asking = False  # a request has begun and is not yet whole
+        self._elsewhere = False  # the gathering reads, not the event loop
         self._receives_large = False  # what comes goes elsewhere
         self._last = False  # the request under way is the last one
         self._deadline = self._loop.time() + limits.head_seconds
@@ -262,23 +264,31 @@ class Connection(asyncio.Protocol):
         """Leave; answers that come later go nowhere."""
         self._deaf = True
         self._open_now.discard(self)
+        self._gathering.forget(self)
         self._answers.clear()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, and perhaps what came on other connections."""
-        if self._gathering.is_behind():
-            self._gathering.take(self, data)
-        else:
-            self.take(data)
+        """Take what came."""
+        self._gathering.begin()
+        self.take(data)
 
     def plain_socket(self) -> socket.socket | None:
         """The socket while its bytes are the request's bytes, and wanted."""
+        if self._deaf or not self._reading or self._receives_large:
+            return None
+        return self._own_socket()
+
+    def read_elsewhere(self, elsewhere: bool) -> None:
+        """Leave the socket to the gathering, or read it again."""
+        self._elsewhere = elsewhere
+        if self._reading and not self._transport.is_closing():
+            (self._transport.pause_reading if elsewhere else self._transport.resume_reading)()
+
+    def _own_socket(self) -> socket.socket | None:
         transport = self._transport
-        if self._deaf or not self._reading or self._receives_large or transport.is_closing():
+        if transport.is_closing() or transport.get_extra_info("sslcontext"):
             return None
-        if transport.get_extra_info("sslcontext"):
-            return None
-        found: socket.socket = transport.get_extra_info("socket")
+        found: socket.socket | None = transport.get_extra_info("socket")
         return found
 
     def take(self, data: bytes) -> None:
@@ -452,6 +462,7 @@ class Connection(asyncio.Protocol):
 
         begun = b"".join(self._body)
         self._receives_large = True
+        self._gathering.give_back(self)
         self._read_by(LargeBody(self, begun, int(length), received, whole))
 
     def _read_by(self, protocol: asyncio.BaseProtocol) -> None:
@@ -469,7 +480,7 @@ class Connection(asyncio.Protocol):
         while answers and answers[0].response is not None:
             answer = answers.popleft()
             assert answer.response is not None
-            self._transport.write(self._bytes(answer, answer.response))
+            self._write(self._bytes(answer, answer.response))
             if not answer.keep:
                 answers.clear()
                 self._transport.close()
@@ -478,6 +489,14 @@ class Connection(asyncio.Protocol):
             self._transport.close()
         elif not self._reading:
             self._read_or_pause()
+
+    def _write(self, data: bytes) -> None:
+        if self._gathering.is_answering and not self._transport.get_write_buffer_size():
+            plain = self._own_socket()
+            if plain is not None:
+                data = data[self._gathering.send(plain, data) :]
+        if data:
+            self._transport.write(data)
 
     def _bytes(self, answer: _Answer, response: Response) -> bytes:
         head = self._heads.of(response, answer.keep)
@@ -509,7 +528,8 @@ class Connection(asyncio.Protocol):
         wanted = not self._stuck and len(self._answers) < self._limits.pipelined
         if wanted != self._reading and not self._transport.is_closing():
             self._reading = wanted
-            (self._transport.resume_reading if wanted else self._transport.pause_reading)()
+            if not self._elsewhere:
+                (self._transport.resume_reading if wanted else self._transport.pause_reading)()
 
     def _count(self, size: int) -> None:
         self._size += size

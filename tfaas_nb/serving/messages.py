@@ -48,6 +48,16 @@ class Request(NamedTuple):
         """
         return forms.parse(self.head.header(b"content-type"), self.body)
 
+    def parts(self) -> dict[str, forms.Part]:
+        """The same with the names that files had where they come from.
+
+        Raises
+        ------
+        RequestError
+            If the body is not a form.
+        """
+        return forms.parts(self.head.header(b"content-type"), self.body)
+
 
 class Response(NamedTuple):
     """Status, content type, body, and further headers."""

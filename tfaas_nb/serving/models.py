@@ -20,7 +20,8 @@ MOST_UPLOAD = 512 << 20
 VERSION = "X-Model-Version"
 
 _ARCHIVES = ("application/octet-stream", "application/gzip", "application/x-gzip")
-_GZIP = b"\x1f\x8b"
+#: Of a gzip and of a ``.keras`` file.
+_STARTS = (b"\x1f\x8b", b"PK\x03\x04")
 _NOTHING = Response(b"", "text/plain")
 _LABEL = "/models/(?P<name>[^/]+)/labels/(?P<label>[^/]+)"
 _MOST_LABEL = 64 << 10
@@ -56,8 +57,8 @@ class Models:
     def _upload(self, request: Request) -> Response:
         kind = request.head.header(b"content-type").partition(";")[0].strip().lower()
         # curl --data-binary calls whatever it sends a form.
-        if kind in _ARCHIVES or request.body.startswith(_GZIP):
-            bundle = Bundle.from_archive(request.body, request.head.option("name"))
+        if kind in _ARCHIVES or request.body.startswith(_STARTS):
+            bundle = Bundle.from_upload(request.body, request.head.option("name"))
         else:
             bundle = _form_bundle(request)
         stored = self._service.upload(bundle)
@@ -94,7 +95,8 @@ class Models:
 def _form_bundle(request: Request) -> Bundle:
     """The bundle in an upload form: fields ``name``, ``params``, ``model``, ``labels``."""
     parts = request.form()
-    for needed in ("params", "model"):
+    name = parts.get("name", b"").decode("utf-8", "replace").strip()
+    for needed in ("model",) if name else ("params", "model"):
         if needed not in parts:
             raise BundleError(
                 f"the form has no part {needed!r}; it has {sorted(parts)}: send name, params, "
@@ -103,10 +105,8 @@ def _form_bundle(request: Request) -> Bundle:
     model = parts["model"]
     if request.head.header(b"content-encoding").strip().lower() == "base64":
         model = forms.decode_base64(model, "model")
-    name = parts.get("name", b"").decode("utf-8", "replace").strip()
-    return Bundle.from_parts(
-        parts["params"], model, parts.get("labels", b""), parts.get("card", b""), name or None
-    )
+    params, labels, card = (parts.get(part, b"") for part in ("params", "labels", "card"))
+    return Bundle.from_parts(params, model, labels, card, name or None)
 
 
 def _posted_name(request: Request) -> str:

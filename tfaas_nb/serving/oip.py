@@ -11,13 +11,13 @@ from tfaas_nb.errors import FeatureError, RequestError
 from tfaas_nb.serving.messages import Request, Response
 from tfaas_nb.serving.routes import Route, served
 from tfaas_nb.serving.service import Model, Service
+from tfaas_nb.signature import Array
 from tfaas_nb.wire import oip
 from tfaas_nb.wire.tfaas import Query
 
 #: Liveness is the one thing that is told without a token.
 LIVE = "/v2/health/live"
 
-_PLATFORM = "tensorflow_graphdef"
 _MODEL = r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?"
 _STORED = r"/v2/repository/models/(?P<name>[^/]+)"
 
@@ -61,9 +61,10 @@ class OpenInference:
 
     def _model(self, request: Request, name: str, version: str | None) -> Response:
         model = served(self._service, name, version)
-        inputs, outputs = shapes(model)
+        graph = model.bundle.graph
+        ends = graph.signature.inputs, graph.signature.outputs
         versions = [str(stored.version) for stored in self._service.repository.versions(name)]
-        return _json(oip.model_metadata(name, versions, _PLATFORM, inputs, outputs))
+        return _json(oip.model_metadata(name, versions, graph.platform, *ends))
 
     def _model_ready(self, request: Request, name: str, version: str | None) -> Response:
         served(self._service, name, version)
@@ -96,29 +97,44 @@ class OpenInference:
         return _json({})
 
     def _infer(self, request: Request, name: str, version: str | None) -> Response:
-        asked = oip.decode_infer(request.body, _json_length(request))
+        length = _json_length(request)
         model = served(self._service, name, version)
-        own = model.bundle.graph.input_node
-        if not asked.keys and asked.inputs != (own,):
-            raise FeatureError(
-                f"model {name!r} has no input {asked.inputs[0]!r}: send one tensor {own!r}, "
-                "or one tensor per feature"
-            )
-        scores = model.score(Query(name, asked.keys, asked.values, single=False))
-        output = model.bundle.graph.output_node
-        body, length = oip.encode_answer(asked, name, str(model.stored.version), output, scores)
+        asked: oip.Infer | oip.Tensors
+        if _names_inputs(model, request.body, length):
+            asked = oip.decode_tensors(request.body, length)
+            outputs = model.run(asked.inputs)
+        else:
+            asked = oip.decode_infer(request.body, length)
+            outputs = _scores(model, asked)
+        body, length = oip.encode_outputs(asked, name, str(model.stored.version), outputs)
         if length is None:
             return Response(body)
         return Response(body, oip.BINARY, headers=((oip.JSON_LENGTH, str(length)),))
 
 
-def shapes(model: Model) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
-    """Shapes of a model's input and output by name, -1 where a length varies."""
-    graph = model.bundle.graph
-    return (
-        {graph.input_node: [-1, *(n or -1 for n in graph.input_shape)]},
-        {graph.output_node: [-1, *(n or -1 for n in graph.output_shape)]},
-    )
+def _names_inputs(model: Model, body: bytes, length: int | None) -> bool:
+    """Whether a request sends tensors as they are: to a model that is more than a matrix.
+
+    Such a model may still be asked by features, one tensor for each.
+    """
+    signature = model.bundle.graph.signature
+    if signature.is_matrix:
+        return False
+    return signature.is_named_by(oip.tensor_names(body, length), model.bundle.features or ())
+
+
+def _scores(model: Model, asked: oip.Infer) -> dict[str, Array]:
+    """Outputs of the flat view, in their own shapes."""
+    signature = model.bundle.graph.signature
+    inputs = tuple(tensor.name for tensor in signature.inputs)
+    if not asked.keys and asked.inputs != inputs:
+        raise FeatureError(
+            f"model {model.stored.name!r} has no input {asked.inputs[0]!r}: send "
+            f"{'one tensor' if len(inputs) == 1 else 'the tensors'} "
+            f"{', '.join(map(repr, inputs))}, or one tensor per feature"
+        )
+    scores = model.score(Query(model.stored.name, asked.keys, asked.values, single=False))
+    return signature.separated(scores)
 
 
 def _json(answer: Mapping[str, Any] | list[Any]) -> Response:

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from tfaas_nb.bundle import LABELS, MODEL
+from tfaas_nb.errors import FeatureError
 from tfaas_nb.repository import Stored
 from tfaas_nb.serving import machine, netron, page, prometheus
 from tfaas_nb.serving.counts import Counts
@@ -19,6 +20,7 @@ from tfaas_nb.serving.routes import Route
 from tfaas_nb.serving.service import Service
 from tfaas_nb.serving.shared_counts import SharedCounts
 from tfaas_nb.serving.snapshot import Snapshot
+from tfaas_nb.wire.image import Canvas
 
 
 class Overview:
@@ -117,15 +119,20 @@ class Overview:
         file = PurePosixPath(model.get("model") or MODEL).name
         return {
             "outputs": _outputs(stored),
-            "width": self._width(stored.name),
+            **self._inputs(stored.name),
             "graph": netron.address(stored.name, stored.version, self._token, file),
         }
 
-    def _width(self, name: str) -> int | None:
-        """Numbers per event of a model that is in memory; None if it is not or is shaped."""
+    def _inputs(self, name: str) -> dict[str, Any]:
+        """What a model takes, if it is in memory: a number of values, or a picture."""
         model = self._service.loaded(name)
-        shape = model.bundle.graph.input_shape if model else ()
-        return shape[0] if len(shape) == 1 else None
+        if model is None:
+            return {}
+        signature = model.engine.signature
+        with contextlib.suppress(FeatureError):
+            Canvas.of(signature, model.bundle.params.img_channels)
+            return {"takes_picture": True}
+        return {"width": signature.width} if signature.is_matrix else {}
 
 
 def _outputs(stored: Stored) -> list[str]:

@@ -103,7 +103,7 @@ def _examples(model: Mapping[str, Any], address: str, token: bool) -> str:
     """Requests to copy, as the model's inputs allow."""
     name = model["name"]
     shown = {}
-    if model.get("img_channels"):
+    if model.get("takes_picture"):
         shown["curl"] = examples.curl_image(address, name, token)
     elif model["features"]:
         event = {f["name"]: f.get("median", 0.0) for f in model["features"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -21,6 +22,10 @@ INLINE_BYTES = 32 * 1024
 
 #: Content type of an Arrow IPC stream.
 ARROW = "application/vnd.apache.arrow.stream"
+
+
+#: While events are held for each other, what other processes did is noticed so late at most.
+_LOOK_SECONDS = 0.1
 
 
 class Dialect(NamedTuple):
@@ -58,6 +63,8 @@ class Predictions:
         self._service = service
         self._work = work
         self._batches = Batcher(work.threads)
+        self._is_held = False
+        self._looked = 0.0
 
     def calls(self) -> dict[str, Call]:
         """Path → what answers its POSTs; TFaaS's longer paths are second names."""
@@ -69,6 +76,12 @@ class Predictions:
 
     def hold(self, more_to_come: bool) -> None:
         """Score events together that come until it is called with False."""
+        self._is_held = more_to_come
+        # To look at the disk is to let others have the interpreter, who keep it for long.
+        now = time.monotonic()
+        if more_to_come and now - self._looked > _LOOK_SECONDS:
+            self._looked = now
+            self._service.look()
         self._batches.hold(more_to_come)
 
     def _predict(self, dialect: Dialect, request: Request, done: Done) -> None:
@@ -78,7 +91,7 @@ class Predictions:
             self._work.in_thread(answer, request, done)
             return
         try:
-            if not self._batches.is_begun:
+            if not (self._is_held or self._batches.is_begun):
                 self._service.look()
             found = dialect.read(request.body)
             model = self._service.loaded(found.model or _asked(request))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.bundle import Bundle
-from tfaas_nb.engines import Engine
+from tfaas_nb.engines import Engine, open_engine
 from tfaas_nb.errors import FeatureError, ModelNotFound, RepositoryError, TfaasError
 from tfaas_nb.features import order_keys
 from tfaas_nb.reference import Reference
@@ -20,6 +21,7 @@ from tfaas_nb.repository import Repository, Stored
 from tfaas_nb.serving.cores import Cores
 from tfaas_nb.serving.counts import InMemory, Scored
 from tfaas_nb.serving.memory import Memory
+from tfaas_nb.signature import Array
 from tfaas_nb.wire.tfaas import Query
 
 Floats = npt.NDArray[np.float32]
@@ -91,6 +93,20 @@ class Model:
         self.scored.add(self.stored.name, len(scores))
         return scores
 
+    def run(self, inputs: Mapping[str, npt.ArrayLike]) -> dict[str, Array]:
+        """All outputs by name, from all inputs by name.
+
+        Raises
+        ------
+        FeatureError
+            If the inputs do not fit the model's signature.
+        GraphError
+            If the graph fails.
+        """
+        outputs = self.engine.run(inputs)
+        self.scored.add(self.stored.name, len(next(iter(outputs.values()))))
+        return outputs
+
     def _ordered(self, query: Query) -> Floats:
         if not query.keys and query.values.shape[1]:
             _check_width(self.bundle, query.values.shape[1])
@@ -114,7 +130,7 @@ class Model:
 
 
 def _check_width(bundle: Bundle, keys: int) -> None:
-    width = bundle.graph.input_shape[-1] if bundle.graph.input_shape else None
+    width = bundle.graph.signature.width
     if width is not None and keys != width:
         raise FeatureError(f"model {bundle.name!r} takes {width} values, {keys} were sent")
 
@@ -240,9 +256,7 @@ class Service:
         RepositoryError
             If it cannot be stored; what was served before still is.
         """
-        from tfaas_nb.engines.frozen import FrozenEngine
-
-        engine = FrozenEngine(bundle.graph)
+        engine = open_engine(bundle.graph)
         stored = self.repository.store(bundle)
         model = self._model(stored, bundle, engine)
         self.look()
@@ -410,10 +424,8 @@ class Service:
             self._keep_referenced()
 
     def _load(self, text: str, stored: Stored) -> Model:
-        from tfaas_nb.engines.frozen import FrozenEngine
-
         bundle = self.repository.load(stored)
-        engine = FrozenEngine(bundle.graph)
+        engine = open_engine(bundle.graph)
         model = self._model(stored, bundle, engine)
         with self._lock:
             self._former[text] = model

@@ -7,7 +7,6 @@ import orjson
 from tfaas_nb.errors import FeatureError, RepositoryError, RequestError
 from tfaas_nb.repository import Stored
 from tfaas_nb.serving.messages import Request, Response
-from tfaas_nb.serving.oip import shapes
 from tfaas_nb.serving.routes import Route, reference, served
 from tfaas_nb.serving.service import Model, Service
 from tfaas_nb.wire import tfserving
@@ -67,19 +66,30 @@ class TensorFlowServing:
         self, request: Request, name: str, version: str | None, label: str | None
     ) -> Response:
         model = served(self._service, name, version, label)
-        told = tfserving.model_metadata(name, str(model.stored.version), *shapes(model))
+        signature = model.bundle.graph.signature
+        told = tfserving.model_metadata(
+            name, str(model.stored.version), signature.inputs, signature.outputs
+        )
         return Response(orjson.dumps(told))
 
     def _predict(
         self, request: Request, name: str, version: str | None, label: str | None
     ) -> Response:
+        model = served(self._service, name, version, label)
+        signature = model.bundle.graph.signature
+        inputs = [tensor.name for tensor in signature.inputs]
+        if not signature.is_matrix:
+            sent = tfserving.decode_tensors(request.body, inputs)
+            if signature.is_named_by(sent.inputs, model.bundle.features or ()):
+                outputs = _signed(model, sent.signature).run(sent.inputs)
+                return Response(tfserving.encode_outputs(outputs, sent.row))
         asked = tfserving.decode_predict(request.body)
-        model = _signed(served(self._service, name, version, label), asked.signature)
-        own = model.bundle.graph.input_node
-        if not asked.keys and asked.input not in (None, own):
-            raise FeatureError(f"model {name!r} has no input {asked.input!r}: it has {own!r}")
+        _signed(model, asked.signature)
+        if not asked.keys and asked.input not in (None, *inputs):
+            names = ", ".join(map(repr, inputs))
+            raise FeatureError(f"model {name!r} has no input {asked.input!r}: it has {names}")
         scores = model.score(Query(name, asked.keys, asked.values, single=False))
-        return Response(tfserving.encode_predictions(scores, asked.row))
+        return Response(tfserving.encode_outputs(signature.separated(scores), asked.row))
 
     def _classify(
         self, request: Request, name: str, version: str | None, label: str | None

@@ -9,13 +9,14 @@ import traitlets
 
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.errors import BundleError
-from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.widgets.panel import LABELS, WIDE, Panel, Source, client_of
 
 #: Jupyter drops larger websocket messages without a word.
 MOST_BYTES = 10_000_000
 
-_ENDINGS = (".tar.gz", ".tgz", ".pb")
+#: Of a model's own file, which is named after it; the others are archives.
+_LONE = (".pb", ".onnx", ".keras")
+_ENDINGS = (".tar.gz", ".tgz", *_LONE)
 
 
 class Upload(Panel):
@@ -104,7 +105,6 @@ def read(file_name: str, content: bytes) -> Bundle:
     ending = next((e for e in _ENDINGS if file_name.lower().endswith(e)), None)
     if ending is None:
         raise BundleError(f"{file_name} is no model: choose a file ending in {_ENDINGS}")
-    if ending != ".pb":
+    if ending not in _LONE:
         return Bundle.from_archive(content)
-    stem = file_name[: -len(ending)]
-    return Bundle.create(stem, FrozenGraph.from_bytes(content), labels=())
+    return Bundle.from_parts(b"", content, name=file_name[: -len(ending)])

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import orjson
 
 from tfaas_nb.errors import FeatureError, RequestError
+from tfaas_nb.signature import Tensor
 from tfaas_nb.wire.json_body import json_object
 from tfaas_nb.wire.tfaas import Floats, all_finite, check_finite
 
@@ -44,6 +45,10 @@ _DATATYPES = {
     "UINT32": "<u4",
     "UINT64": "<u8",
 }
+#: Of tensors that go in as they are; events are made of numbers only.
+_ALL_DATATYPES = _DATATYPES | {"BOOL": "|b1"}
+_NAMES = {np.dtype(code): name for name, code in _ALL_DATATYPES.items()}
+_MOST_AXES = 8
 _NUMBERS = {int, float}
 _LARGEST = float(np.finfo(np.float32).max)
 #: Of one dimension: with it, even an empty tensor has a shape that NumPy can hold.
@@ -82,6 +87,28 @@ class Infer:
 
 
 @dataclass(frozen=True)
+class Tensors:
+    """Tensors that an inference request sends as they are, to a model of any inputs.
+
+    Attributes
+    ----------
+    id : str or None
+        What the answer must repeat.
+    inputs : mapping of str to numpy.ndarray
+        Tensors of the types and shapes sent.
+    outputs : tuple of (str, bool)
+        Names of the outputs wanted and whether as raw bytes; empty: all of them.
+    binary : bool
+        Whether outputs that `outputs` does not name are wanted as raw bytes.
+    """
+
+    id: str | None
+    inputs: Mapping[str, npt.NDArray[Any]]
+    outputs: tuple[tuple[str, bool], ...] = ()
+    binary: bool = False
+
+
+@dataclass(frozen=True)
 class Answer:
     """What a model answered.
 
@@ -115,11 +142,36 @@ class Entry:
 
 @dataclass(frozen=True)
 class _Tensor:
-    """A tensor of one or two dimensions, its elements as they came: row-major, unconverted."""
+    """A tensor, its elements as they came: row-major, unconverted."""
 
     name: str
     shape: tuple[int, ...]
+    dtype: np.dtype[Any]
     elements: list[Any] | npt.NDArray[Any]
+
+    def array(self) -> npt.NDArray[Any]:
+        """The tensor in its own type and shape.
+
+        Raises
+        ------
+        FeatureError
+            If an element is not of that type.
+        """
+        wanted = self.dtype.newbyteorder("=")
+        if not isinstance(self.elements, list):
+            return np.require(self.elements, wanted, ["C", "A"]).reshape(self.shape)
+        kinds = {bool} if wanted.kind == "b" else _NUMBERS if wanted.kind == "f" else {int}
+        for element in self.elements:
+            if type(element) not in kinds:
+                raise FeatureError(
+                    f"input {_shown(self.name)} is {_NAMES[wanted]}, but holds "
+                    f"{reprlib.repr(element)}"
+                )
+        with np.errstate(over="ignore"):
+            try:
+                return np.array(self.elements, wanted).reshape(self.shape)
+            except OverflowError as error:
+                raise FeatureError(f"input {_shown(self.name)}: {error}") from error
 
     def matrix(self, shape: tuple[int, int], keys: tuple[str, ...]) -> Floats:
         if isinstance(self.elements, list):
@@ -171,6 +223,44 @@ def decode_infer(body: bytes, json_length: int | None = None) -> Infer:
         outputs=_wanted(request.get("outputs"), binary),
         binary=binary,
     )
+
+
+def decode_tensors(body: bytes, json_length: int | None = None) -> Tensors:
+    """Tensors from an inference request, whatever their number, types and shapes.
+
+    Parameters
+    ----------
+    body, json_length
+        As of `decode_infer`.
+
+    Raises
+    ------
+    RequestError
+        If it is no such request, or a tensor's shape, datatype and data contradict each other.
+    FeatureError
+        If an element is not of its tensor's datatype.
+    """
+    request, raw = _split(body, json_length)
+    binary = _flag(_parameters(request, "the request"), "binary_data_output", False, "the request")
+    tensors = _tensors(request.get("inputs"), raw, "input", _MOST_AXES, _ALL_DATATYPES)
+    return Tensors(
+        id=_text(request, "id"),
+        inputs={tensor.name: tensor.array() for tensor in tensors},
+        outputs=_wanted(request.get("outputs"), binary),
+        binary=binary,
+    )
+
+
+def tensor_names(body: bytes, json_length: int | None = None) -> tuple[str, ...]:
+    """Names of the tensors that an inference request sends.
+
+    Raises
+    ------
+    RequestError
+        If it is no such request.
+    """
+    request, _ = _split(body, json_length)
+    return tuple(part["name"] for part in _named(request.get("inputs"), "input"))
 
 
 def _split(body: bytes, json_length: int | None) -> tuple[dict[str, Any], memoryview]:
@@ -331,13 +421,21 @@ def _column(keys: tuple[str, ...], i: int) -> str:
 # --- tensors ----------------------------------------------------------------------------
 
 
-def _tensors(parts: Any, raw: memoryview, noun: str) -> list[_Tensor]:
+def _tensors(
+    parts: Any,
+    raw: memoryview,
+    noun: str,
+    most_axes: int = 2,
+    datatypes: Mapping[str, str] = _DATATYPES,
+) -> list[_Tensor]:
     """The tensors of a message; the raw ones stand in `raw` one after the other."""
     tensors, at = [], 0
     for part in _named(parts, noun):
         where = f"{noun} {_shown(part['name'])}"
         size = _binary_size(part, where)
-        tensors.append(_tensor(part, raw[at:], size, where))
+        shape = _shape(part.get("shape"), where, most_axes)
+        dtype = _datatype(part.get("datatype"), where, datatypes)
+        tensors.append(_tensor(part, (shape, dtype), raw[at:], size, where))
         at += size or 0
     if at != len(raw):
         raise RequestError(f"{len(raw) - at} bytes are left after the binary data of the {noun}s")
@@ -357,12 +455,17 @@ def _binary_size(part: Mapping[str, Any], where: str) -> int | None:
     return size
 
 
-def _tensor(part: Mapping[str, Any], raw: memoryview, size: int | None, where: str) -> _Tensor:
-    shape = _shape(part.get("shape"), where)
-    datatype = _datatype(part.get("datatype"), where)
+def _tensor(
+    part: Mapping[str, Any],
+    kind: tuple[tuple[int, ...], np.dtype[Any]],
+    raw: memoryview,
+    size: int | None,
+    where: str,
+) -> _Tensor:
+    shape, datatype = kind
     where = f"{where} of shape {list(shape)}"
     if size is None:
-        return _Tensor(part["name"], shape, _elements(part["data"], shape, where))
+        return _Tensor(part["name"], shape, datatype, _elements(part["data"], shape, where))
     count = math.prod(shape)
     if size != count * datatype.itemsize:
         raise RequestError(
@@ -371,14 +474,13 @@ def _tensor(part: Mapping[str, Any], raw: memoryview, size: int | None, where: s
         )
     if size > len(raw):
         raise RequestError(f"{where} takes {size} bytes after the JSON, but {len(raw)} are left")
-    return _Tensor(part["name"], shape, np.frombuffer(raw, datatype, count))
+    return _Tensor(part["name"], shape, datatype, np.frombuffer(raw, datatype, count))
 
 
-def _shape(shape: Any, where: str) -> tuple[int, ...]:
-    if not isinstance(shape, list) or len(shape) not in (1, 2):
-        raise RequestError(
-            f'"shape" of {where} must be one or two numbers, not {reprlib.repr(shape)}'
-        )
+def _shape(shape: Any, where: str, most_axes: int) -> tuple[int, ...]:
+    if not isinstance(shape, list) or not 1 <= len(shape) <= most_axes:
+        count = "one or two" if most_axes == 2 else f"one to {most_axes}"
+        raise RequestError(f'"shape" of {where} must be {count} numbers, not {reprlib.repr(shape)}')
     for length in shape:
         if type(length) is not int or not 0 <= length <= _LONGEST:
             raise RequestError(
@@ -388,31 +490,34 @@ def _shape(shape: Any, where: str) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _datatype(datatype: Any, where: str) -> np.dtype[Any]:
-    if not isinstance(datatype, str) or datatype not in _DATATYPES:
+def _datatype(datatype: Any, where: str, known: Mapping[str, str]) -> np.dtype[Any]:
+    if not isinstance(datatype, str) or datatype not in known:
         raise RequestError(
-            f'"datatype" of {where} is {reprlib.repr(datatype)}: send one of '
-            f"{', '.join(_DATATYPES)}"
+            f'"datatype" of {where} is {reprlib.repr(datatype)}: send one of {", ".join(known)}'
         )
-    return np.dtype(_DATATYPES[datatype])
+    return np.dtype(known[datatype])
 
 
 def _elements(data: Any, shape: tuple[int, ...], where: str) -> list[Any]:
     """Row-major elements of data, which JSON may hold nested or flat."""
     if not isinstance(data, list):
         raise RequestError(f'"data" of {where} must be a list, not {reprlib.repr(data)}')
-    nested = len(shape) == 2 and bool(data) and isinstance(data[0], list)
-    elements = _flat(data, shape, where) if nested else data
+    elements = data
+    if data and isinstance(data[0], list):
+        # One axis after the other is taken apart, the last one's lists are the elements.
+        for axis, length in enumerate(shape[1:], start=1):
+            elements = _flat(elements, length, where, axis)
     if len(elements) != math.prod(shape):
         raise RequestError(f"{where} takes {math.prod(shape)} values, but has {len(elements)}")
     return elements
 
 
-def _flat(rows: list[Any], shape: tuple[int, ...], where: str) -> list[Any]:
+def _flat(rows: list[Any], length: int, where: str, axis: int) -> list[Any]:
+    noun = "row" if axis == 1 else f"row of axis {axis - 1},"
     for i, row in enumerate(rows):
-        if not isinstance(row, list) or len(row) != shape[1]:
+        if not isinstance(row, list) or len(row) != length:
             found = len(row) if isinstance(row, list) else reprlib.repr(row)
-            raise RequestError(f"row {i} of {where} should have {shape[1]} values, not {found}")
+            raise RequestError(f"{noun} {i} of {where} should have {length} values, not {found}")
     return list(chain.from_iterable(rows))
 
 
@@ -475,7 +580,7 @@ def encode_infer(
         parameters["binary_data_output"] = True
     if parameters:
         request["parameters"] = parameters
-    tensor, raw = _encoded(name, values, binary)
+    tensor, raw = _encoded(name, np.asarray(values, np.float32), binary)
     return _joined(request | {"inputs": [tensor]}, raw)
 
 
@@ -510,27 +615,57 @@ def encode_answer(
     RequestError
         If the request wants an output that the model does not have.
     """
-    binary = asked.binary
-    for wanted, as_bytes in asked.outputs:
-        if wanted != output:
-            raise RequestError(f"model {model!r} has no output {_shown(wanted)}: it has {output!r}")
-        binary = as_bytes
+    return encode_outputs(asked, model, version, {output: np.asarray(scores, np.float32)})
+
+
+def encode_outputs(
+    asked: Infer | Tensors,
+    model: str,
+    version: str | None,
+    outputs: Mapping[str, npt.NDArray[Any]],
+) -> tuple[bytes, int | None]:
+    """The answer to a request, from a model of any outputs; see `encode_answer`.
+
+    Parameters
+    ----------
+    asked : Infer or Tensors
+        The request: its id is repeated, and it says which outputs go and how.
+    model, version : str or None
+        What answers; None: the model has no versions.
+    outputs : mapping of str to numpy.ndarray
+        All outputs by name.
+
+    Raises
+    ------
+    RequestError
+        If the request wants an output that the model does not have.
+    """
+    for wanted, _ in asked.outputs:
+        if wanted not in outputs:
+            names = ", ".join(map(repr, outputs))
+            raise RequestError(f"model {model!r} has no output {_shown(wanted)}: it has {names}")
     answer: dict[str, Any] = {"model_name": model}
     if version is not None:
         answer["model_version"] = version
     if asked.id is not None:
         answer["id"] = asked.id
-    tensor, raw = _encoded(output, scores, binary)
-    return _joined(answer | {"outputs": [tensor]}, raw)
+    chosen = asked.outputs or [(name, asked.binary) for name in outputs]
+    encoded = [_encoded(name, outputs[name], binary) for name, binary in chosen]
+    raw = [part for _, part in encoded if part is not None]
+    message = answer | {"outputs": [tensor for tensor, _ in encoded]}
+    return _joined(message, b"".join(raw) if raw else None)
 
 
-def _encoded(name: str, values: Floats, binary: bool) -> tuple[dict[str, Any], bytes | None]:
+def _encoded(
+    name: str, values: npt.NDArray[Any], binary: bool
+) -> tuple[dict[str, Any], bytes | None]:
     """A tensor as JSON, and the bytes that stand after it if they do."""
-    tensor: dict[str, Any] = {"name": name, "shape": list(values.shape), "datatype": "FP32"}
+    datatype = _NAMES[values.dtype.newbyteorder("=")]
+    tensor: dict[str, Any] = {"name": name, "shape": list(values.shape), "datatype": datatype}
     if not binary:
-        flat = np.ascontiguousarray(values, dtype=np.float32).reshape(-1)
-        return tensor | {"data": flat}, None
-    raw = np.ascontiguousarray(values, dtype="<f4").tobytes()
+        return tensor | {"data": np.ascontiguousarray(values).reshape(-1)}, None
+    little = values.dtype.newbyteorder("<")
+    raw = np.ascontiguousarray(values, dtype=little).tobytes()
     return tensor | {"parameters": {"binary_data_size": len(raw)}}, raw
 
 
@@ -573,8 +708,8 @@ def model_metadata(
     name: str,
     versions: Sequence[str],
     platform: str,
-    inputs: Mapping[str, Sequence[int]],
-    outputs: Mapping[str, Sequence[int]],
+    inputs: Iterable[Tensor],
+    outputs: Iterable[Tensor],
 ) -> dict[str, Any]:
     """The answer to ``GET /v2/models/NAME``.
 
@@ -582,8 +717,8 @@ def model_metadata(
     ----------
     name, versions, platform : str, sequence of str, str
         The model, its versions, and for instance ``tensorflow_graphdef``.
-    inputs, outputs : mapping of str to sequence of int
-        Shape by name of tensor, -1 for a length that varies; all are FP32.
+    inputs, outputs : iterable of Tensor
+        The model's signature.
     """
     return {
         "name": name,
@@ -594,9 +729,15 @@ def model_metadata(
     }
 
 
-def _tensor_metadata(tensors: Mapping[str, Sequence[int]]) -> list[dict[str, Any]]:
+def _tensor_metadata(tensors: Iterable[Tensor]) -> list[dict[str, Any]]:
+    """Names, datatypes and shapes; -1 stands for a length that varies."""
     return [
-        {"name": name, "datatype": "FP32", "shape": list(shape)} for name, shape in tensors.items()
+        {
+            "name": tensor.name,
+            "datatype": _NAMES[np.dtype(tensor.dtype)],
+            "shape": [-1, *(-1 if n is None else n for n in tensor.shape)],
+        }
+        for tensor in tensors
     ]
 
 

@@ -16,15 +16,24 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 
 from tfaas_nb.errors import FeatureError, RequestError
+from tfaas_nb.signature import NUMERIC, Tensor
 from tfaas_nb.wire.json_body import json_object
 from tfaas_nb.wire.oip import matrix
 from tfaas_nb.wire.tfaas import Floats
 
 SIGNATURE = "serving_default"
 PREDICT = "tensorflow/serving/predict"
+
+#: NumPy's names of types → TensorFlow's.
+_TYPES = {name: f"DT_{name.upper()}" for name in NUMERIC} | {
+    "float16": "DT_HALF",
+    "float32": "DT_FLOAT",
+    "float64": "DT_DOUBLE",
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,25 @@ class Predict:
     input: str | None
     keys: tuple[str, ...]
     values: Floats
+    row: bool
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """Tensors that a predict request sends as they are, to a model of any inputs.
+
+    Attributes
+    ----------
+    signature : str or None
+        Name of the signature; None for the default one.
+    inputs : mapping of str to numpy.ndarray
+        By name, of the shapes sent: the first axis is that of the events.
+    row : bool
+        Whether the request was in row format (``instances``); the answer then is as well.
+    """
+
+    signature: str | None
+    inputs: Mapping[str, npt.NDArray[Any]]
     row: bool
 
 
@@ -112,6 +140,63 @@ def decode_predict(body: bytes) -> Predict:
     if "instances" in request:
         return Predict(signature, *_instances(request["instances"]), row=True)
     return Predict(signature, *_inputs(request["inputs"]), row=False)
+
+
+def decode_tensors(body: bytes, names: Sequence[str]) -> Tensors:
+    """Tensors from a predict request, whatever their number and shapes.
+
+    Parameters
+    ----------
+    body : bytes
+        JSON with either ``instances``, a list with ``{input: value, ...}`` for each event, or
+        ``inputs``, ``{input: [a value per event], ...}``.  A value is a number or nested lists
+        of the input's shape.  For a model with one input its value may stand alone.
+    names : sequence of str
+        The model's inputs.
+
+    Raises
+    ------
+    RequestError
+        If it is not JSON of that form, or lists of one input differ in their lengths.
+    """
+    request = json_object(body)
+    signature = _signature(request)
+    if ("instances" in request) == ("inputs" in request):
+        raise RequestError('send either "instances" (row format) or "inputs" (columnar format)')
+    row = "instances" in request
+    found = request["instances"] if row else request["inputs"]
+    columns = _instance_columns(found, names) if row else _input_columns(found, names)
+    arrays = {name: _array(name, values) for name, values in columns.items()}
+    return Tensors(signature, arrays, row)
+
+
+def _instance_columns(instances: Any, names: Sequence[str]) -> dict[str, list[Any]]:
+    instances = _filled(instances, '"instances"')
+    if isinstance(instances[0], dict):
+        keys = _common_keys(instances, "instance")
+        return {key: [instance[key] for instance in instances] for key in keys}
+    return _alone(instances, names, "instances")
+
+
+def _input_columns(inputs: Any, names: Sequence[str]) -> dict[str, list[Any]]:
+    if not isinstance(inputs, dict):
+        return _alone(_filled(inputs, '"inputs"'), names, "inputs")
+    return {name: _filled(values, f"input {reprlib.repr(name)}") for name, values in inputs.items()}
+
+
+def _alone(values: list[Any], names: Sequence[str], where: str) -> dict[str, list[Any]]:
+    if len(names) != 1:
+        raise RequestError(f'"{where}" must name the inputs: the model has {", ".join(names)}')
+    return {names[0]: values}
+
+
+def _array(name: str, values: list[Any]) -> npt.NDArray[Any]:
+    try:
+        return np.array(values)
+    except (ValueError, OverflowError) as error:
+        raise RequestError(
+            f"the events of input {reprlib.repr(name)} are lists of different lengths"
+        ) from error
 
 
 def _signature(request: Mapping[str, Any]) -> str | None:
@@ -209,19 +294,26 @@ def _number(value: Any) -> Any:
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
-def encode_predictions(scores: Floats, row: bool) -> bytes:
-    """The answer to a predict request from a model with one output.
+def encode_outputs(outputs: Mapping[str, npt.NDArray[Any]], row: bool) -> bytes:
+    """The answer to a predict request, from a model of any outputs.
 
     Parameters
     ----------
-    scores : numpy.ndarray
-        float32 of shape (events, outputs).
+    outputs : mapping of str to numpy.ndarray
+        All outputs by name.  A single one stands alone, of several each has its name: in row
+        format in an object per event, in columnar format in one object.
     row : bool
-        ``{"predictions": [[0.6], [0.7]]}`` for a request in row format, else
-        ``{"outputs": [[0.6], [0.7]]}``.
+        Whether the request was in row format.
     """
+    arrays = {name: np.ascontiguousarray(values) for name, values in outputs.items()}
+    answer: Any = arrays
+    if len(arrays) == 1:
+        (answer,) = arrays.values()
+    elif row:
+        events = len(next(iter(arrays.values())))
+        answer = [{name: values[i] for name, values in arrays.items()} for i in range(events)]
     key = "predictions" if row else "outputs"
-    return orjson.dumps({key: np.ascontiguousarray(scores)}, option=orjson.OPT_SERIALIZE_NUMPY)
+    return orjson.dumps({key: answer}, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 # --- classify and regress ---------------------------------------------------------------
@@ -318,8 +410,8 @@ def model_status(versions: Iterable[Version]) -> dict[str, Any]:
 def model_metadata(
     name: str,
     version: str,
-    inputs: Mapping[str, Sequence[int]],
-    outputs: Mapping[str, Sequence[int]],
+    inputs: Iterable[Tensor],
+    outputs: Iterable[Tensor],
 ) -> dict[str, Any]:
     """The answer to ``GET /v1/models/NAME/metadata``.
 
@@ -327,8 +419,8 @@ def model_metadata(
     ----------
     name, version : str
         The model; versions are numbers, which protobuf's JSON writes as strings.
-    inputs, outputs : mapping of str to sequence of int
-        Shape by name of tensor, -1 for a length that varies; all are float32.
+    inputs, outputs : iterable of Tensor
+        The model's signature.
     """
     signature = {
         "inputs": _tensors(inputs),
@@ -342,15 +434,19 @@ def model_metadata(
     }
 
 
-def _tensors(tensors: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+def _tensors(tensors: Iterable[Tensor]) -> dict[str, Any]:
+    """Types and shapes by name; -1 stands for a length that varies."""
     return {
-        name: {
-            "dtype": "DT_FLOAT",
+        tensor.name: {
+            "dtype": _TYPES[tensor.dtype],
             "tensor_shape": {
-                "dim": [{"size": str(length), "name": ""} for length in shape],
+                "dim": [
+                    {"size": "-1" if length is None else str(length), "name": ""}
+                    for length in (None, *tensor.shape)
+                ],
                 "unknown_rank": False,
             },
-            "name": f"{name}:0",
+            "name": f"{tensor.name}:0",
         }
-        for name, shape in tensors.items()
+        for tensor in tensors
     }

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tfaas_nb as tn
+from tests.graphs import serialized
+from tests.onnx_models import relu
+from tests.test_graph import weighted
+from tfaas_nb import backend, export, saved_model
+from tfaas_nb.bundle import Bundle
+from tfaas_nb.engines import open_engine
+from tfaas_nb.errors import BundleError, GraphError
+from tfaas_nb.graph import FrozenGraph
+from tfaas_nb.onnx_graph import OnnxGraph
+
+
+@pytest.fixture(scope="module")
+def sample() -> Any:
+    return tn.sample().X
+
+
+@pytest.fixture(scope="module")
+def scores(bundle: Bundle, sample: Any) -> Any:
+    return open_engine(bundle.graph)(sample)
+
+
+def test_onnx_scores_the_sample_as_the_frozen_graph_does(
+    bundle: Bundle, sample: Any, scores: Any, tmp_path: Path
+) -> None:
+    path = bundle.export("onnx", tmp_path / "ttbar.onnx")
+    assert bundle.export("onnx", path) == path, "it may be done twice"
+    graph = OnnxGraph.from_bytes(path.read_bytes())
+    assert graph.signature == bundle.graph.signature
+    assert graph.features == bundle.features
+    np.testing.assert_allclose(open_engine(graph)(sample), scores, rtol=0, atol=1e-6)
+
+
+def test_a_saved_model_scores_the_sample_as_the_frozen_graph_does(
+    bundle: Bundle, sample: Any, scores: Any, tmp_path: Path
+) -> None:
+    tf = backend.tensorflow()
+    for _ in range(2):
+        path = bundle.export("saved_model", tmp_path / "ttbar")
+    assert [p.name for p in tmp_path.iterdir()] == ["ttbar"]
+    serving = tf.saved_model.load(str(path)).signatures["serving_default"]
+    found = serving(input=tf.constant(sample))["output"]
+    np.testing.assert_allclose(found, scores, rtol=0, atol=1e-6)
+
+
+def test_several_tensors_keep_their_names(tmp_path: Path) -> None:
+    tf = backend.tensorflow()
+    graph = FrozenGraph.from_bytes(serialized(weighted))
+    inputs = {"jets": np.ones((2, 3), np.float32), "count": np.array([2, 4], np.int32)}
+    expected = {"total": [3.0, 3.0], "more": [False, True]}
+    as_onnx = export.onnx_model(graph)
+    assert {t.name for t in as_onnx.signature.inputs} == {"jets", "count"}
+    path = export.write(graph, (), "saved_model", tmp_path / "m")
+    planned = saved_model.plan((path / "saved_model.pb").read_bytes())
+    assert set(planned.outputs) == set(expected)
+    serving = tf.saved_model.load(str(path)).signatures["serving_default"]
+    loaded = serving(**{name: tf.constant(values) for name, values in inputs.items()})
+    for found in (open_engine(as_onnx).run(inputs), loaded):
+        assert {name: np.asarray(values).tolist() for name, values in found.items()} == expected
+
+
+def test_an_onnx_model_is_written_as_it_is(tmp_path: Path) -> None:
+    graph = OnnxGraph.from_bytes(relu().SerializeToString())
+    path = export.write(graph, (), "onnx", tmp_path / "m.onnx")
+    assert path.read_bytes() == graph.serialized
+    with pytest.raises(GraphError, match="an ONNX model cannot be written as a SavedModel"):
+        export.write(graph, (), "saved_model", tmp_path / "m")
+
+
+def test_what_onnx_lacks_is_told(tmp_path: Path) -> None:
+    def build(tf: Any) -> None:
+        x = tf.compat.v1.placeholder("float32", (None, 3), name="x")
+        tf.math.digamma(x, name="y")
+
+    with pytest.raises(GraphError, match="the graph cannot be written as ONNX: .*Digamma"):
+        export.onnx_model(FrozenGraph.from_bytes(serialized(build)))
+
+
+def test_what_is_in_the_way_stays(bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    with pytest.raises(BundleError, match="precious exists and is no SavedModel: choose another"):
+        bundle.export("saved_model", tmp_path / "precious")
+    with pytest.raises(BundleError, match="precious cannot be written: Is a directory"):
+        bundle.export("onnx", tmp_path / "precious")
+    with pytest.raises(BundleError, match="no format 'pickle'; there are onnx, saved_model"):
+        bundle.export("pickle", tmp_path / "x")

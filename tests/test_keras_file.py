@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from tfaas_nb import backend, keras_file
+from tfaas_nb.engines.frozen import FrozenEngine
+from tfaas_nb.errors import GraphError, TooLarge
+from tfaas_nb.graph import FrozenGraph
+
+
+def content(model: Any, folder: Path) -> bytes:
+    path = folder / keras_file.FILE
+    model.save(path)
+    return path.read_bytes()
+
+
+def dense(*layers: Any) -> Any:
+    keras = backend.keras()
+    return keras.Sequential([keras.Input((2,)), *layers, keras.layers.Dense(1)])
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return stream.getvalue()
+
+
+def test_a_model_with_two_inputs_scores_as_keras_does(tmp_path: Path) -> None:
+    keras = backend.keras()
+    keras.utils.set_random_seed(5)
+    a, b = keras.Input((3,), name="a"), keras.Input((), name="b", dtype="int32")
+    embedded = keras.layers.Embedding(4, 2)(b)
+    joined = keras.layers.Concatenate()([a, keras.ops.sin(embedded[:, :1]), embedded])
+    hidden = keras.layers.Dense(4, "swish", kernel_regularizer="l2")(joined)
+    model = keras.Model([a, b], keras.layers.Dropout(0.5)(keras.layers.Dense(2)(hidden)))
+    model.compile("adam", "mse")
+    keras_file.check(content(model, tmp_path))
+    graph = FrozenGraph.from_bytes(keras_file._freeze(tmp_path))
+    assert graph.signature.names == ("a_0", "a_1", "a_2", "b")
+    events = [np.eye(3, dtype=np.float32), np.array([0, 1, 3], np.int32)]
+    found = FrozenEngine(graph).run(dict(zip("ab", events, strict=True)))["output"]
+    np.testing.assert_allclose(found, model(events), atol=1e-6)
+
+
+def test_layers_of_keras_pass(tmp_path: Path) -> None:
+    layers = backend.keras().layers
+    model = dense(layers.Normalization(mean=0.0, variance=1.0), layers.Dense(3, "gelu"))
+    keras_file.check(content(model, tmp_path))
+
+
+def with_lambda() -> Any:
+    return dense(backend.keras().layers.Lambda(lambda x: x * 2))
+
+
+def with_own_layer() -> Any:
+    keras = backend.keras()
+
+    class Mine(keras.layers.Dense):  # type: ignore[misc]
+        pass
+
+    return dense(Mine(2))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (with_lambda, "a Lambda layer, which is Python code: replace it with layers"),
+        (with_own_layer, "an object of its own, 'Mine': only Keras's own layers can be served"),
+    ],
+)
+def test_code_is_refused(make: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(GraphError, match=message):
+        keras_file.check(content(make(), tmp_path))
+
+
+def test_keras_has_the_last_word(tmp_path: Path) -> None:
+    """A configuration that looks harmless and that Keras refuses; in this process, for speed."""
+    model = dense(backend.keras().layers.Dense(2))
+    with zipfile.ZipFile(io.BytesIO(content(model, tmp_path))) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["config.json"] = members["config.json"].replace(b'"linear"', b'"no_such"')
+    spoilt = zipped(members)
+    keras_file.check(spoilt)
+    (tmp_path / keras_file.FILE).write_bytes(spoilt)
+    with pytest.raises(GraphError, match="Keras cannot load the model: .*no_such"):
+        keras_file._freeze(tmp_path)
+
+
+def linked(weights: Any) -> None:
+    weights["secret"] = h5py.ExternalLink("/etc/passwd", "/")
+
+
+def external(weights: Any) -> None:
+    weights.create_dataset("secret", (4,), "u1", external=[("/etc/passwd", 0, 4)])
+
+
+@pytest.mark.parametrize(
+    ("add", "message"),
+    [(linked, "'secret' are a link"), (external, "'secret' are in another file")],
+)
+def test_weights_elsewhere_are_refused(add: Any, message: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(content(dense(), tmp_path))) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    weights = io.BytesIO(members["model.weights.h5"])
+    with h5py.File(weights, "r+") as opened:
+        add(opened.require_group("layers/deeper"))
+    members["model.weights.h5"] = weights.getvalue()
+    (tmp_path / keras_file.FILE).write_bytes(zipped(members))
+    with pytest.raises(GraphError, match=message):
+        keras_file._freeze(tmp_path)
+
+
+def of(module: str | None, name: str) -> bytes:
+    layer = {"module": module, "class_name": name, "config": {}, "registered_name": None}
+    model = {"module": "keras", "class_name": "Sequential", "config": {"layers": [layer]}}
+    return zipped({"config.json": json.dumps(model).encode()})
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        of("os", "system"),
+        of("keras.src.utils.file_utils", "get_file"),
+        of("keras.utils", "get_file"),
+        of("kerasx.layers", "Dense"),
+        of("builtins", "function"),
+        of(None, "Dense"),
+    ],
+)
+def test_only_modules_that_compute_are_named(data: bytes) -> None:
+    with pytest.raises(GraphError, match="an object of its own"):
+        keras_file.check(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"PK\x03\x04", "not a whole zip archive"),
+        (zipped({"config.json": b"{"}), "config.json cannot be read"),
+        (zipped({"other.txt": b""}), r"is no .keras file: it has no config.json, but \['other"),
+        (zipped({"m/data.pkl": b""}), "PyTorch file holds pickled code: export the model with"),
+    ],
+)
+def test_other_zip_archives_are_refused(data: bytes, message: str) -> None:
+    with pytest.raises(GraphError, match=message):
+        keras_file.check(data)
+
+
+def test_a_zip_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keras_file, "_MOST_BYTES", 1 << 20)
+    with pytest.raises(TooLarge, match="more than 1000 members"):
+        keras_file.check(zipped({"config.json": b"{}", "model.weights.h5": bytes(2 << 20)}))

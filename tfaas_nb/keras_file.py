@@ -1,0 +1,169 @@
+"""``.keras`` files: looked through as data, loaded and frozen once in a process of their own.
+
+Keras builds what a file's configuration names.  So before Keras sees the file, every object in
+the configuration has to be one of Keras's own layers, operations or settings; code of others
+(Lambda layers, custom classes) is refused.  Then Keras loads it in its safe mode.
+
+Source: ``keras/src/saving/saving_lib.py`` and ``serialization_lib.py`` of Keras 3.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tfaas_nb import backend, isolation
+from tfaas_nb.errors import GraphError, TooLarge
+from tfaas_nb.graph import FrozenGraph
+
+FILE = "model.keras"
+FORMAT = "keras"
+
+_CONFIG = "config.json"
+_MOST_MEMBERS = 1000
+_MOST_BYTES = 2 << 30
+_MOST_CONFIG = 64 << 20
+#: Modules of Keras whose objects only compute.
+_MODULES = (
+    *("activations", "constraints", "dtype_policies", "initializers", "layers", "models"),
+    *("ops", "random", "regularizers"),
+)
+_RUN_CODE = {
+    "Lambda": "a Lambda layer, which is Python code: replace it with layers or keras.ops",
+    "__lambda__": "a Python lambda: replace it with a function of keras.ops",
+    "TFSMLayer": "a TFSMLayer, which runs another file: upload the SavedModel itself",
+    "JaxLayer": "a JaxLayer, which runs foreign code: export the model as ONNX",
+    "FlaxLayer": "a FlaxLayer, which runs foreign code: export the model as ONNX",
+    "TorchModuleWrapper": "a TorchModuleWrapper, which runs pickled code: export it as ONNX",
+}
+
+
+def frozen(content: bytes) -> FrozenGraph:
+    """The model in a ``.keras`` file as a frozen graph.
+
+    Raises
+    ------
+    GraphError
+        If it is no such file, holds code, or may not or cannot be served.
+    TooLarge
+        If it unpacks to too much.
+    """
+    check(content)
+    return FrozenGraph.from_bytes(isolation.run(__name__, {FILE: content}))
+
+
+def check(content: bytes) -> None:
+    """Refuse a file that is no ``.keras`` file or names more than Keras's own layers.
+
+    Raises
+    ------
+    GraphError
+        Naming what is wrong.
+    TooLarge
+        If it unpacks to too much.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            _check_members(archive)
+            config = json.loads(archive.read(_CONFIG))
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
+        raise GraphError(f"the .keras file is not a whole zip archive: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise GraphError(f"the .keras file's {_CONFIG} cannot be read: {error}") from error
+    for found in _objects(config):
+        _check_object(found)
+
+
+def _check_members(archive: zipfile.ZipFile) -> None:
+    members = {entry.filename: entry.file_size for entry in archive.infolist()}
+    if _CONFIG not in members:
+        if any(name.endswith("data.pkl") for name in members):
+            raise GraphError(
+                "a PyTorch file holds pickled code: export the model with torch.onnx.export"
+            )
+        raise GraphError(
+            f"the zip archive is no .keras file: it has no {_CONFIG}, but {sorted(members)[:5]}"
+        )
+    if len(members) > _MOST_MEMBERS or sum(members.values()) > _MOST_BYTES:
+        raise TooLarge(
+            f"the .keras file holds more than {_MOST_MEMBERS} members or {_MOST_BYTES >> 30} GB"
+        )
+    if members[_CONFIG] > _MOST_CONFIG:
+        raise TooLarge(f"the .keras file's {_CONFIG} is over {_MOST_CONFIG >> 20} MB")
+
+
+def _objects(config: Any) -> Iterator[Mapping[str, Any]]:
+    """Everything in a configuration that Keras would build, but for the training setup."""
+    pending = [config]
+    while pending:
+        found = pending.pop()
+        if isinstance(found, list):
+            pending += found
+        elif isinstance(found, dict):
+            if "class_name" in found:
+                yield found
+            pending += [value for key, value in found.items() if key != "compile_config"]
+
+
+def _check_object(found: Mapping[str, Any]) -> None:
+    name, module = found["class_name"], found.get("module")
+    if name in _RUN_CODE:
+        raise GraphError(f"the model has {_RUN_CODE[name]}")
+    if module is None and str(name).startswith("__"):  # Keras's marks for slices, tensors …
+        return
+    words = str(module).replace("keras.src", "keras", 1).split(".")
+    if words[0] != "keras" or (len(words) > 1 and words[1] not in _MODULES):
+        raise GraphError(
+            f"the model has an object of its own, {found.get('registered_name') or name!r}: "
+            "only Keras's own layers can be served; export the model as a SavedModel "
+            "(model.export) or ONNX"
+        )
+
+
+def _freeze(folder: Path) -> bytes:
+    keras = backend.keras()
+    try:
+        _check_weights((folder / FILE).read_bytes())
+        model = keras.saving.load_model(folder / FILE, compile=False, safe_mode=True)
+    except GraphError:
+        raise
+    except Exception as error:  # Keras raises what its layers raise
+        raise GraphError(f"Keras cannot load the model: {_innermost(error)}") from error
+    return FrozenGraph.freeze(model).serialized
+
+
+def _check_weights(content: bytes) -> None:
+    """Refuse weights that are in other files of this machine: HDF5 can refer to them."""
+    import h5py
+
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for name in archive.namelist():
+            if name.endswith(".h5"):
+                with h5py.File(io.BytesIO(archive.read(name)), "r") as weights:
+                    _check_group(h5py, weights)
+
+
+def _check_group(h5py: Any, group: Any) -> None:
+    for name in group:
+        link = group.get(name, getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            raise GraphError(f"the weights {name!r} are a link: only weights in the file are read")
+        found = group[name]
+        if isinstance(found, h5py.Group):
+            _check_group(h5py, found)
+        elif found.external or found.is_virtual:
+            raise GraphError(f"the weights {name!r} are in another file")
+
+
+def _innermost(error: Exception) -> str:
+    """The reason within Keras's nested messages, each of which repeats the configuration."""
+    return str(error).rpartition("Exception encountered: ")[2].strip()
+
+
+if __name__ == "__main__":
+    sys.exit(isolation.answer(sys.argv[1:], _freeze))

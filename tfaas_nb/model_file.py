@@ -1,0 +1,101 @@
+"""A model's file of any format as the graph that is served.
+
+Frozen graphs and ONNX models are served as they are; ``.keras`` files and SavedModels are
+converted once, and what they were is kept for the model card.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tfaas_nb import keras_file, saved_model
+from tfaas_nb.errors import GraphError
+from tfaas_nb.graph import FrozenGraph
+from tfaas_nb.onnx_graph import OnnxGraph
+
+Graph = FrozenGraph | OnnxGraph
+
+_ZIP = b"PK\x03\x04"
+#: An ONNX model begins with its version, a GraphDef with a node or its library.
+_VERSION_FIRST = b"\x08"
+_SAVED_MODEL = b"\x08\x01\x12"
+_GRAPH_DEF = b"\n"
+_REFUSED = {
+    b"\x89HDF\r\n\x1a\n": "an .h5 file, which Keras cannot load safely: save the model as .keras",
+    b"\x80\x02": "a pickle, which is a program: export the model as ONNX (skl2onnx, torch.onnx)",
+}
+_REFUSED |= {b"\x80" + bytes([n]): _REFUSED[b"\x80\x02"] for n in (3, 4, 5)}
+
+
+@dataclass(frozen=True)
+class Read:
+    """A model as it is served, and what it was.
+
+    Attributes
+    ----------
+    graph : FrozenGraph or OnnxGraph
+        What is served.
+    converted_from : mapping
+        ``format``, ``files`` (name → sha256) and for a SavedModel ``signature``; empty when the
+        model is served as it came.
+    """
+
+    graph: Graph
+    converted_from: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read(content: bytes, input_node: str = "", output_node: str = "") -> Read:
+    """The model in a file, whatever the file is called.
+
+    Parameters
+    ----------
+    content : bytes
+        A frozen GraphDef, an ONNX model or a ``.keras`` file.
+    input_node, output_node : str
+        Ends of a GraphDef, if they are known.
+
+    Raises
+    ------
+    GraphError
+        If the file is of another format, or the model may not or cannot be served.
+    MissingExtra
+        If what reads its format is not installed.
+    """
+    for start, reason in _REFUSED.items():
+        if content.startswith(start):
+            raise GraphError(f"the model is {reason}")
+    if content.startswith(_ZIP):
+        graph = keras_file.frozen(content)
+        return Read(graph, _origin(keras_file.FORMAT, {keras_file.FILE: content}))
+    if content.startswith(_SAVED_MODEL):
+        raise GraphError(
+            f"{saved_model.FILE} alone is no model: upload its folder with variables/ as .tar.gz"
+        )
+    if content.startswith(_VERSION_FIRST):
+        return Read(OnnxGraph.from_bytes(content))
+    return Read(FrozenGraph.from_bytes(content, input_node or None, output_node or None))
+
+
+def read_saved_model(files: Mapping[str, bytes], signature: str | None = None) -> Read:
+    """The model in a SavedModel's files, by their path in its folder.
+
+    Raises
+    ------
+    GraphError
+        If it may not or cannot be served.
+    """
+    graph, chosen = saved_model.frozen(files, signature)
+    return Read(graph, _origin(saved_model.FORMAT, files) | {"signature": chosen})
+
+
+def is_model(data: bytes) -> bool:
+    """Whether bytes start as a model's file does, and not as an archive of several."""
+    return data.startswith((_ZIP, _VERSION_FIRST, _GRAPH_DEF, *_REFUSED))
+
+
+def _origin(form: str, files: Mapping[str, bytes]) -> dict[str, Any]:
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    return {"format": form, "files": hashes}

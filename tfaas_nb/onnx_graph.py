@@ -1,0 +1,372 @@
+"""ONNX models: parsed and vetted as data before anything runs them.
+
+scikit-learn, XGBoost and PyTorch come in this way.  Only ONNX's own operations are served, which
+compute and no more, and only weights that the file itself holds.  Feature names travel in the
+model's metadata under ``feature_names``, a JSON list.
+
+Source: ``onnx.proto3``, and the operators ``ai.onnx`` and ``ai.onnx.ml``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+from tfaas_nb.errors import GraphError, MissingExtra
+from tfaas_nb.signature import NUMERIC, Signature, Tensor
+from tfaas_nb.table import Table
+
+#: Key of the metadata that holds the names of the flat view's columns, as a JSON list.
+FEATURE_NAMES = "feature_names"
+
+_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
+_OLDEST_OPSET = 7
+_CLASS_LABELS = ("classlabels_strings", "classlabels_int64s", "classlabels_ints")
+_ZIP_MAP = "ZipMap"
+
+
+@dataclass(frozen=True, repr=False)
+class OnnxGraph:
+    """An ONNX model that was parsed, vetted, and whose ends are known.
+
+    Attributes
+    ----------
+    serialized : bytes
+        The model, as in an ``.onnx`` file.
+    signature : Signature
+        Its inputs and outputs; outputs that are text are left out.
+    features : tuple of str or None
+        Names of the flat view's columns in order, if the model carries them.
+    labels : tuple of str
+        Names of the classes, if the model tells those of its numbers.
+    is_single : bool
+        Whether the model was exported for one event at a time.
+    """
+
+    serialized: bytes
+    signature: Signature
+    features: tuple[str, ...] | None = None
+    labels: tuple[str, ...] = ()
+    is_single: bool = False
+
+    #: Name of its file in a bundle, and what other servers call the format.
+    file_name: ClassVar[str] = "model.onnx"
+    platform: ClassVar[str] = "onnxruntime_onnx"
+
+    @classmethod
+    def from_bytes(cls, serialized: bytes) -> OnnxGraph:
+        """Parse and vet a model and find its ends.
+
+        Raises
+        ------
+        GraphError
+            If it is no ONNX model, uses operations that are not ONNX's own or weights that
+            are elsewhere, or takes or gives what is no numbers per event.
+        MissingExtra
+            If ``onnx`` is not installed.
+        """
+        model = _parse(serialized)
+        _vet(model)
+        sources = _inputs(model)
+        zipped = _zipped(model)
+        signature = Signature(
+            tuple(_input(source) for source in sources), tuple(_outputs(model, zipped))
+        )
+        lengths = {_first_length(source) for source in sources}
+        if not lengths <= {None, 1}:
+            raise GraphError(
+                f"the model was exported for {max(filter(None, lengths))} events at a time: "
+                "export it with a first axis of any length (dynamic_axes)"
+            )
+        return cls(
+            serialized,
+            signature,
+            _feature_names(model, signature),
+            _labels(model, signature, zipped),
+            1 in lengths,
+        )
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the serialized model."""
+        return hashlib.sha256(self.serialized).hexdigest()
+
+    @property
+    def input_node(self) -> str:
+        """Names of the inputs, with commas between."""
+        return ",".join(tensor.name for tensor in self.signature.inputs)
+
+    @property
+    def output_node(self) -> str:
+        """Names of the outputs, with commas between."""
+        return ",".join(tensor.name for tensor in self.signature.outputs)
+
+    @property
+    def input_name(self) -> str:
+        """As `input_node`: ONNX has no nodes at its ends."""
+        return self.input_node
+
+    @property
+    def output_name(self) -> str:
+        """As `output_node`: ONNX has no nodes at its ends."""
+        return self.output_node
+
+    @property
+    def outputs(self) -> int | None:
+        """Numbers per event that the flat view answers, if the shapes tell."""
+        return self.signature.height
+
+    def runnable(self) -> bytes:
+        """The model with plain matrices where it makes one dictionary per event."""
+        model = _parse(self.serialized)
+        zipped = _zipped(model)
+        if not zipped:
+            return self.serialized
+        _unzip(model, zipped)
+        data: bytes = model.SerializeToString()
+        return data
+
+    def inspect(self) -> Table:
+        """The model's nodes as a table: outputs, operation, inputs."""
+        rows = tuple(
+            (", ".join(node.output), node.op_type, ", ".join(node.input))
+            for node in _parse(self.serialized).graph.node
+        )
+        return Table(("outputs", "operation", "inputs"), rows, repr(self))
+
+    def __repr__(self) -> str:
+        return (
+            f"OnnxGraph({self.input_node} → {self.output_node}, "
+            f"{len(self.serialized) / 1e3:.0f} kB)"
+        )
+
+
+def onnx_module(name: str = "onnx") -> Any:
+    """The module ``onnx``, or another one of the extra.
+
+    Raises
+    ------
+    MissingExtra
+        If it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingExtra(
+            f"ONNX models need {name.partition('.')[0]}: install it with "
+            "pip install 'tfaas-nb[onnx]'"
+        ) from error
+
+
+def _parse(serialized: bytes) -> Any:
+    from google.protobuf.message import DecodeError
+
+    onnx = onnx_module()
+    try:
+        model = onnx.ModelProto.FromString(serialized)
+    except DecodeError as error:
+        raise GraphError("the file is not an ONNX model (.onnx)") from error
+    if not model.graph.output:
+        raise GraphError("the ONNX model has no outputs: is this file an ONNX model (.onnx)?")
+    return model
+
+
+# --- vetting ----------------------------------------------------------------------------
+
+
+def _vet(model: Any) -> None:
+    own = {(function.domain, function.name) for function in model.functions}
+    for node in _all_nodes(model):
+        if node.domain not in _DOMAINS and (node.domain, node.op_type) not in own:
+            raise GraphError(
+                f"node {node.name or node.output[0]!r} is a {node.op_type!r} of "
+                f"{node.domain!r}: only ONNX's own operations may be served"
+            )
+    for tensor in _all_tensors(model):
+        if tensor.external_data or tensor.data_location != 0:
+            raise GraphError(
+                f"the weights {tensor.name!r} are in another file: save the model as one file"
+            )
+    for opset in model.opset_import:
+        if opset.domain in ("", "ai.onnx") and opset.version < _OLDEST_OPSET:
+            raise GraphError(
+                f"the model uses operations of opset {opset.version}: export it with opset "
+                f"{_OLDEST_OPSET} or later"
+            )
+    _check(model)
+
+
+def _check(model: Any) -> None:
+    checker = onnx_module("onnx.checker")
+    try:
+        checker.check_model(model)
+    except Exception as error:  # ValidationError, and what its parts raise
+        raise GraphError(f"the ONNX model is not valid: {_first_line(error)}") from error
+
+
+def _all_nodes(model: Any) -> Iterator[Any]:
+    """Nodes of the graph, of graphs within nodes, and of functions."""
+    pending = [*model.graph.node, *(n for f in model.functions for n in f.node)]
+    for info in model.training_info:
+        pending += [*info.initialization.node, *info.algorithm.node]
+    while pending:
+        node = pending.pop()
+        yield node
+        for graph in _graphs(node):
+            pending += graph.node
+
+
+def _graphs(node: Any) -> Iterator[Any]:
+    for attribute in node.attribute:
+        yield from attribute.graphs
+        if attribute.HasField("g"):
+            yield attribute.g
+
+
+def _all_tensors(model: Any) -> Iterator[Any]:
+    graphs = [model.graph, *(graph for node in _all_nodes(model) for graph in _graphs(node))]
+    for graph in graphs:
+        yield from graph.initializer
+        for sparse in graph.sparse_initializer:
+            yield from (sparse.values, sparse.indices)
+    for node in _all_nodes(model):
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+                yield from (sparse.values, sparse.indices)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+# --- ends -------------------------------------------------------------------------------
+
+
+def _inputs(model: Any) -> list[Any]:
+    given = {tensor.name for tensor in model.graph.initializer}
+    found = [source for source in model.graph.input if source.name not in given]
+    if not found:
+        raise GraphError("the ONNX model has no inputs")
+    return found
+
+
+def _input(source: Any) -> Tensor:
+    kind = source.type.WhichOneof("value")
+    if kind != "tensor_type":
+        raise GraphError(f"input {source.name!r} is a {kind}: only tensors of numbers are served")
+    tensor = _tensor(source)
+    if source.type.tensor_type.HasField("shape") and not source.type.tensor_type.shape.dim:
+        raise GraphError(f"input {source.name!r} has no axis of events")
+    return tensor
+
+
+def _tensor(end: Any) -> Tensor:
+    shape = end.type.tensor_type.shape
+    lengths = [_length(dim) for dim in shape.dim]
+    unknown = not end.type.tensor_type.HasField("shape")
+    return Tensor(end.name, _dtype(end), (None,) if unknown else tuple(lengths[1:]))
+
+
+def _dtype(end: Any) -> str:
+    helper = onnx_module("onnx.helper")
+    number = end.type.tensor_type.elem_type
+    if number == onnx_module().TensorProto.STRING:
+        return "text"
+    try:
+        return str(helper.tensor_dtype_to_np_dtype(number).name)
+    except (KeyError, ValueError, TypeError):
+        return f"type {number}"
+
+
+def _length(dim: Any) -> int | None:
+    return dim.dim_value if dim.dim_value > 0 else None
+
+
+def _first_length(source: Any) -> int | None:
+    dims = source.type.tensor_type.shape.dim
+    return _length(dims[0]) if dims else None
+
+
+def _outputs(model: Any, zipped: dict[str, Any]) -> Iterator[Tensor]:
+    found = False
+    for end in model.graph.output:
+        kind = end.type.WhichOneof("value")
+        if end.name in zipped:
+            found = True
+            yield Tensor(end.name, "float32", (len(_class_labels(zipped[end.name])),))
+        elif kind != "tensor_type":
+            raise GraphError(
+                f"output {end.name!r} is a {kind}: only tensors of numbers are served "
+                "(with skl2onnx, options={'zipmap': False})"
+            )
+        elif _dtype(end) in NUMERIC:
+            found = True
+            yield _tensor(end)
+    if not found:
+        raise GraphError("the ONNX model gives text only: numbers are served")
+
+
+def _zipped(model: Any) -> dict[str, Any]:
+    """Outputs that are a dictionary per event → the node that makes them."""
+    ends = {end.name for end in model.graph.output}
+    return {
+        node.output[0]: node
+        for node in model.graph.node
+        if node.op_type == _ZIP_MAP and node.output[0] in ends
+    }
+
+
+def _unzip(model: Any, zipped: dict[str, Any]) -> None:
+    onnx = onnx_module()
+    for end in model.graph.output:
+        if end.name in zipped:
+            end.type.Clear()
+            end.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    for node in zipped.values():
+        node.op_type, node.domain = "Identity", ""
+        del node.attribute[:]
+    if not any(opset.domain in ("", "ai.onnx") for opset in model.opset_import):
+        model.opset_import.add(domain="", version=_OLDEST_OPSET)
+
+
+# --- names ------------------------------------------------------------------------------
+
+
+def _class_labels(node: Any) -> tuple[str, ...]:
+    for attribute in node.attribute:
+        if attribute.name in _CLASS_LABELS:
+            strings = tuple(text.decode("utf-8", "replace") for text in attribute.strings)
+            return strings or tuple(map(str, attribute.ints))
+    return ()
+
+
+def _labels(model: Any, signature: Signature, zipped: dict[str, Any]) -> tuple[str, ...]:
+    """Names of the classes, where the model has one list of them as long as its answer."""
+    nodes = zipped.values() or model.graph.node
+    found = {labels for node in nodes if (labels := _class_labels(node))}
+    labels = found.pop() if len(found) == 1 else ()
+    return labels if len(labels) == signature.height else ()
+
+
+def _feature_names(model: Any, signature: Signature) -> tuple[str, ...] | None:
+    texts = [prop.value for prop in model.metadata_props if prop.key == FEATURE_NAMES]
+    if not texts:
+        return None
+    try:
+        names = json.loads(texts[0])
+    except ValueError as error:
+        raise GraphError(f"the metadata {FEATURE_NAMES!r} is not JSON: {error}") from error
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise GraphError(f"the metadata {FEATURE_NAMES!r} must be a list of names")
+    if signature.width not in (None, len(names)) or len(set(names)) != len(names):
+        raise GraphError(
+            f"the metadata {FEATURE_NAMES!r} has {len(set(names))} names, the model takes "
+            f"{signature.width} values"
+        )
+    return tuple(names)

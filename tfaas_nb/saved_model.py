@@ -1,0 +1,377 @@
+"""SavedModels: vetted as data, frozen once into one graph; TensorFlow's loader never runs.
+
+A SavedModel is a program that its loader executes: initialisers, tables, restore functions.
+Nothing of that is executed here.  The nodes that a signature needs are cut out of the file and
+vetted; the restore operations are read, not run, to learn which tensor of the checkpoint each
+variable holds; and the checkpoint's tensors take the variables' places.  That holds for
+TensorFlow 2's files and for TensorFlow 1's.
+
+Source: TensorFlow's ``saved_model.proto``, ``meta_graph.proto`` and ``saver.proto``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfaas_nb import backend, isolation
+from tfaas_nb.errors import GraphError
+from tfaas_nb.graph import FrozenGraph, assembled, pruned, vet
+from tfaas_nb.operations import ALLOWED
+from tfaas_nb.signature import Tensor
+
+FILE = "saved_model.pb"
+VARIABLES = "variables"
+FORMAT = "SavedModel"
+
+_DEFAULT = "serving_default"
+_HANDLES = frozenset({"VarHandleOp"})
+_REFERENCES = frozenset({"VariableV2", "Variable"})
+_READS = frozenset({"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "VariableShape"})
+_COPIES = frozenset({"Identity"})
+_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+_ASSIGNS = frozenset({"Assign", "AssignVariableOp"})
+_MOST_SCOPES = 1000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What of a SavedModel is served.
+
+    Attributes
+    ----------
+    signature : str
+        Name of the signature.
+    graph_def : GraphDef
+        The nodes that its outputs need, vetted.
+    inputs : mapping of str to Tensor
+        Edge → the input that feeds it.
+    outputs : mapping of str to str
+        Name of an output → its edge.
+    variables : mapping of str to str
+        Node of a variable → its tensor in the checkpoint.
+    """
+
+    signature: str
+    graph_def: Any
+    inputs: Mapping[str, Tensor]
+    outputs: Mapping[str, str]
+    variables: Mapping[str, str]
+
+
+def frozen(files: Mapping[str, bytes], signature: str | None = None) -> tuple[FrozenGraph, str]:
+    """A signature of a SavedModel as a frozen graph, and the signature's name.
+
+    Parameters
+    ----------
+    files : mapping of str to bytes
+        Path within the model's folder → content.
+    signature : str, optional
+        Name of the signature; by default ``serving_default``, or the only one.
+
+    Raises
+    ------
+    GraphError
+        If it is no SavedModel, or may not or cannot be served.
+    """
+    chosen = plan(files[FILE], signature).signature
+    needed = {
+        name: content
+        for name, content in files.items()
+        if name == FILE or Path(name).parent == Path(VARIABLES)
+    }
+    return FrozenGraph.from_bytes(isolation.run(__name__, needed, chosen)), chosen
+
+
+def plan(serialized: bytes, signature: str | None = None) -> Plan:
+    """What of a ``saved_model.pb`` would be served; see `frozen`.
+
+    Raises
+    ------
+    GraphError
+        If it is no SavedModel, lacks the signature, or does more than compute.
+    """
+    meta_graph = _meta_graph(serialized)
+    name = _signature_name(meta_graph, signature)
+    definition = meta_graph.signature_def[name]
+    inputs = {
+        _edge(info, key): _tensor(key, info) for key, info in sorted(definition.inputs.items())
+    }
+    outputs = {key: _edge(info, key) for key, info in sorted(definition.outputs.items())}
+    if not inputs or not outputs:
+        raise GraphError(f"signature {name!r} has no inputs or no outputs")
+    whole = _cut(meta_graph.graph_def, inputs)
+    graph_def = pruned(whole, [_node_of(edge) for edge in outputs.values()])
+    _strip(graph_def)
+    vet(graph_def, ALLOWED | _HANDLES | _REFERENCES | _READS)
+    _check_placeholders(graph_def, inputs)
+    return Plan(name, graph_def, inputs, outputs, _restored(meta_graph, graph_def))
+
+
+# --- what the file says -----------------------------------------------------------------
+
+
+def _meta_graph(serialized: bytes) -> Any:
+    from google.protobuf.message import DecodeError
+
+    backend.tensorflow()
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    try:
+        model = SavedModel.FromString(serialized)
+    except DecodeError as error:
+        raise GraphError(f"{FILE} is not a SavedModel's file") from error
+    for meta_graph in model.meta_graphs:
+        if "serve" in meta_graph.meta_info_def.tags:
+            return meta_graph
+    raise GraphError(f"{FILE} has nothing tagged 'serve': export the model for serving")
+
+
+def _signature_name(meta_graph: Any, wanted: str | None) -> str:
+    names = sorted(n for n in meta_graph.signature_def if not n.startswith("__saved_model_"))
+    if wanted or _DEFAULT in names:
+        name = wanted or _DEFAULT
+        if name in names:
+            return name
+        raise GraphError(f"the SavedModel has no signature {name!r}: it has {names}")
+    if len(names) != 1:
+        raise GraphError(
+            f"the SavedModel has the signatures {names} and none called {_DEFAULT!r}: name one"
+        )
+    return str(names[0])
+
+
+def _edge(info: Any, key: str) -> str:
+    if info.WhichOneof("encoding") != "name":
+        raise GraphError(f"tensor {key!r} is sparse or made of several: only dense ones are served")
+    return str(info.name if ":" in info.name else f"{info.name}:0")
+
+
+def _tensor(key: str, info: Any) -> Tensor:
+    tf = backend.tensorflow()
+
+    dtype = tf.dtypes.as_dtype(info.dtype).name
+    if info.tensor_shape.unknown_rank:
+        return Tensor(key, dtype, (None,))
+    lengths = [None if dim.size < 0 else int(dim.size) for dim in info.tensor_shape.dim]
+    tensor = Tensor(key, dtype, tuple(lengths[1:]))
+    if not lengths or lengths[0] is not None:
+        raise GraphError(
+            f"input {key!r} has shape {lengths}: its first axis must be open, it is that of the "
+            "events"
+        )
+    return tensor
+
+
+def _cut(graph_def: Any, inputs: Mapping[str, Tensor]) -> Any:
+    """The graph with nothing before its inputs: a signature may begin at any node."""
+    tf = backend.tensorflow()
+
+    cut = type(graph_def)()
+    cut.CopyFrom(graph_def)
+    fed = {_node_of(edge): (edge, tensor) for edge, tensor in inputs.items()}
+    for node in cut.node:
+        if node.name not in fed or node.op == "Placeholder":
+            continue
+        edge, tensor = fed[node.name]
+        if edge != f"{node.name}:0":
+            raise GraphError(f"input {tensor.name!r} begins at {edge!r}, amid a node")
+        node.op = "Placeholder"
+        del node.input[:]
+        node.attr.clear()
+        node.attr["dtype"].type = tf.dtypes.as_dtype(tensor.dtype).as_datatype_enum
+    return cut
+
+
+def _strip(graph_def: Any) -> None:
+    """Take away what ties nodes to others that were left behind, or to other machines."""
+    for node in _nodes(graph_def):
+        node.device = ""
+        node.attr.pop("_class", None)
+
+
+def _nodes(graph_def: Any) -> Iterator[Any]:
+    yield from graph_def.node
+    for function in graph_def.library.function:
+        yield from function.node_def
+
+
+def _check_placeholders(graph_def: Any, inputs: Mapping[str, Tensor]) -> None:
+    fed = {_node_of(edge) for edge in inputs}
+    for node in graph_def.node:
+        if node.op == "Placeholder" and node.name not in fed:
+            raise GraphError(f"the outputs need {node.name!r}, which the signature does not name")
+
+
+# --- which tensor of the checkpoint a variable holds ------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Scope:
+    """The graph, or the body of a function with what it was called with."""
+
+    nodes: Mapping[str, Any]
+    arguments: Mapping[str, tuple[_Scope, str]]
+
+    def origin(self, edge: str) -> tuple[_Scope, Any, int]:
+        """The node that an edge comes from, through copies and arguments, and its output."""
+        scope: _Scope = self
+        while True:
+            name, index = _node_of(edge), _index_of(edge)
+            if name in scope.arguments:
+                scope, edge = scope.arguments[name]
+                continue
+            node = scope.nodes.get(name)
+            if node is None:
+                raise GraphError(f"the SavedModel's restore operation refers to {name!r}: no node")
+            if node.op not in _COPIES or not node.input:
+                return scope, node, index
+            edge = node.input[0]
+
+
+def _restored(meta_graph: Any, graph_def: Any) -> dict[str, str]:
+    needed = [n.name for n in graph_def.node if n.op in _HANDLES | _REFERENCES]
+    inner = [
+        node
+        for function in graph_def.library.function
+        for node in function.node_def
+        if node.op in _HANDLES | _REFERENCES
+    ]
+    if inner:
+        raise GraphError(f"variable {inner[0].name!r} lives in a function: it cannot be frozen")
+    if not needed:
+        return {}
+    keys: dict[str, str] = {}
+    for scope in _scopes(meta_graph):
+        for node in scope.nodes.values():
+            if node.op in _ASSIGNS:
+                _learn(scope, node, keys)
+    for name in needed:
+        if name not in keys:
+            raise GraphError(f"variable {name!r} has no value in the SavedModel's checkpoint")
+    return {name: keys[name] for name in needed}
+
+
+def _scopes(meta_graph: Any) -> Iterator[_Scope]:
+    """The restore operation's part of the graph and of the functions that it calls."""
+    whole = meta_graph.graph_def
+    restore = _node_of(meta_graph.saver_def.restore_op_name)
+    part = pruned(whole, [restore])
+    functions = {function.signature.name: function for function in part.library.function}
+    pending = [_Scope({node.name: node for node in part.node}, {})]
+    for _ in range(_MOST_SCOPES):
+        if not pending:
+            return
+        scope = pending.pop()
+        yield scope
+        for node in scope.nodes.values():
+            function = functions.get(node.attr["f"].func.name) if node.op in _CALLS else None
+            if function is not None:
+                names = [argument.name for argument in function.signature.input_arg]
+                sent = [edge for edge in node.input if not edge.startswith("^")]
+                arguments = {n: (scope, e) for n, e in zip(names, sent, strict=False)}
+                pending.append(_Scope({n.name: n for n in function.node_def}, arguments))
+    raise GraphError("the SavedModel's restore operation calls functions without end")
+
+
+def _learn(scope: _Scope, assign: Any, keys: dict[str, str]) -> None:
+    """Add what an assignment says, if it takes a variable's value from the checkpoint."""
+    if len(assign.input) < 2:
+        return
+    _, variable, _ = scope.origin(assign.input[0])
+    home, source, index = scope.origin(assign.input[1])
+    if variable.op not in _HANDLES | _REFERENCES or source.op != "RestoreV2":
+        return
+    names, slices = (_strings(home, source.input[i]) for i in (1, 2))
+    if index >= len(names) or slices[index : index + 1] != [b""]:
+        raise GraphError(f"variable {variable.name!r} is stored in slices: save it whole")
+    key = names[index].decode("utf-8", "replace")
+    if keys.setdefault(variable.name, key) != key:
+        raise GraphError(f"variable {variable.name!r} is restored from two tensors")
+
+
+def _strings(scope: _Scope, edge: str) -> list[bytes]:
+    tf = backend.tensorflow()
+
+    node = scope.origin(edge)[1]
+    if node.op != "Const":
+        raise GraphError(f"the SavedModel computes what it restores in {node.name!r}")
+    return [bytes(text) for text in tf.make_ndarray(node.attr["value"].tensor).reshape(-1)]
+
+
+def _node_of(edge: str) -> str:
+    return edge.lstrip("^").split(":")[0]
+
+
+def _index_of(edge: str) -> int:
+    """Which output: ``node:2`` in a graph, ``node:tensors:2`` in a function."""
+    last = edge.rpartition(":")[2]
+    return int(last) if last.isdecimal() else 0
+
+
+# --- freezing, in a process of its own --------------------------------------------------
+
+
+def _freeze(folder: Path, signature: str) -> bytes:
+    tf = backend.tensorflow()
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    planned = plan((folder / FILE).read_bytes(), signature)
+    values = _values(folder, planned.variables)
+    graph_def = planned.graph_def
+    _insert(graph_def, values)
+    handles = {
+        node.name: tf.Variable(values[node.name], trainable=False)
+        for node in graph_def.node
+        if node.op in _HANDLES
+    }
+
+    def call(*tensors: Any) -> list[Any]:
+        graph = tf.compat.v1.get_default_graph()
+        sources = dict(zip(planned.inputs, tensors, strict=True))
+        for name, variable in handles.items():
+            graph.watch_variable(variable)
+            sources[f"{name}:0"] = graph.capture(variable.handle)
+        found: list[Any] = tf.graph_util.import_graph_def(
+            graph_def, sources, list(planned.outputs.values()), name=""
+        )
+        return [tf.identity(tensor) for tensor in found]
+
+    specs = [tf.TensorSpec((None, *t.shape), t.dtype) for t in planned.inputs.values()]
+    wrapped = tf.compat.v1.wrap_function(call, specs)
+    constants = convert_variables_to_constants_v2(wrapped, aggressive_inlining=True)
+    sent = dict(zip((t.name for t in constants.inputs), planned.inputs.values(), strict=True))
+    answered = dict(zip(planned.outputs, (t.name for t in constants.outputs), strict=True))
+    return assembled(constants.graph.as_graph_def(), sent, answered).serialized
+
+
+def _values(folder: Path, variables: Mapping[str, str]) -> dict[str, Any]:
+    tf = backend.tensorflow()
+
+    if not variables:
+        return {}
+    try:
+        reader = tf.train.load_checkpoint(str(folder / VARIABLES / VARIABLES))
+        return {name: reader.get_tensor(key) for name, key in variables.items()}
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        raise GraphError(f"the SavedModel's checkpoint cannot be read: {error}") from error
+
+
+def _insert(graph_def: Any, values: Mapping[str, Any]) -> None:
+    """Put constants in the place of TensorFlow 1's variables, which are nodes with a value."""
+    tf = backend.tensorflow()
+
+    for node in graph_def.node:
+        if node.op in _REFERENCES:
+            dtype = node.attr["dtype"].type
+            node.op = "Const"
+            node.attr.clear()
+            node.attr["dtype"].type = dtype
+            node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(values[node.name], dtype))
+
+
+if __name__ == "__main__":
+    sys.exit(isolation.answer(sys.argv[1:], _freeze))
