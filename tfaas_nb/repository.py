@@ -41,6 +41,9 @@ from tfaas_nb.errors import BundleError, GraphError, ModelNotFound, RepositoryEr
 from tfaas_nb.reference import Reference
 from tfaas_nb.wire.params import Params
 
+#: Servers look for each other's changes so often, if they are asked so often.
+LOOK_SECONDS = 1e-3
+
 MANIFEST = "manifest.json"
 
 _VERSIONS, _LABELS = "versions", "labels"
@@ -525,6 +528,8 @@ class Repository:
         written.write_bytes(b"." * secrets.randbelow(_STAMP_BYTES))
         os.utime(written, ns=(now, now))
         written.replace(self._changed)
+        # Whoever learns now that something changed finds that every server has noticed it.
+        time.sleep(2 * LOOK_SECONDS)
 
     def _sweep(self) -> None:
         """Remove what uploads left that were killed; the age spares those still being written."""

@@ -17,7 +17,7 @@ import select
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 _BYTES_AT_ONCE = 64 * 1024
@@ -69,7 +69,7 @@ class Gathering:
 
     Parameters
     ----------
-    connections : iterable of Readable
+    connections : collection of Readable
         Those that are open, whenever it is looked at.
     hold : callable
         Called with True before requests come that should be answered together, and with False
@@ -81,7 +81,7 @@ class Gathering:
         Whether that happens now, so that answers should go out by `send`.
     """
 
-    def __init__(self, connections: Iterable[Readable], hold: Callable[[bool], None]) -> None:
+    def __init__(self, connections: Collection[Readable], hold: Callable[[bool], None]) -> None:
         self._connections, self._hold = connections, hold
         self._loop = asyncio.get_running_loop()
         self._limit = _SLOW * sys.getswitchinterval()
@@ -95,7 +95,7 @@ class Gathering:
 
     def begin(self) -> None:
         """Find out how long a turn of the loop takes in which a connection is read."""
-        if self._begun is None and _IS_POSSIBLE:
+        if self._begun is None and _IS_POSSIBLE and len(self._connections) > 1:
             self._begun = time.monotonic()
             self._loop.call_soon(self._end)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tfaas_nb.errors import TfaasError
+from tfaas_nb.repository import LOOK_SECONDS
 from tfaas_nb.serving.batching import Batcher, Encode
 from tfaas_nb.serving.http import Call
 from tfaas_nb.serving.messages import Done, Request, Response
@@ -25,7 +26,7 @@ ARROW = "application/vnd.apache.arrow.stream"
 
 
 #: While events are held for each other, what other processes did is noticed so late at most.
-_LOOK_SECONDS = 0.1
+_HELD_LOOK_SECONDS = 0.1
 
 
 class Dialect(NamedTuple):
@@ -77,12 +78,17 @@ class Predictions:
     def hold(self, more_to_come: bool) -> None:
         """Score events together that come until it is called with False."""
         self._is_held = more_to_come
-        # To look at the disk is to let others have the interpreter, who keep it for long.
+        if more_to_come:
+            # To look at the disk is to let others have the interpreter, who keep it for long.
+            self._look(_HELD_LOOK_SECONDS)
+        self._batches.hold(more_to_come)
+
+    def _look(self, seconds: float) -> None:
+        """Notice what other processes changed, unless that was looked for just now."""
         now = time.monotonic()
-        if more_to_come and now - self._looked > _LOOK_SECONDS:
+        if now - self._looked >= seconds:
             self._looked = now
             self._service.look()
-        self._batches.hold(more_to_come)
 
     def _predict(self, dialect: Dialect, request: Request, done: Done) -> None:
         """A lone event joins the next batch; what may take longer is worked on in a thread."""
@@ -92,7 +98,7 @@ class Predictions:
             return
         try:
             if not (self._is_held or self._batches.is_begun):
-                self._service.look()
+                self._look(LOOK_SECONDS)
             found = dialect.read(request.body)
             model = self._service.loaded(found.model or _asked(request))
             if model is None or dialect.write_each is None or not isinstance(found, Event):
