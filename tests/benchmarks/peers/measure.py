@@ -21,7 +21,7 @@ _METHOD = """The same graph behind other Python servers, each in an environment 
 a time, in turns with the constant server and with ours (medians of rounds; one longer round where
 a server is slow). Before it is measured each must answer with the graph's score to 1e-5. *Quick
 start* is what its documentation shows for a Keras model; *tuned* has the fastest TensorFlow call
-and the settings that were fastest here."""
+and what its documentation advises for speed, one set of settings each."""
 _HEADER = (
     "server",
     "form",
