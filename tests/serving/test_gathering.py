@@ -15,7 +15,8 @@ uvloop = pytest.importorskip("uvloop")
 
 from tests.serving.test_http import REPEATED, Echo, get, received, statuses  # noqa: E402
 from tfaas_nb.serving import gathering, http  # noqa: E402
-from tfaas_nb.serving.http import Call, Limits  # noqa: E402
+from tfaas_nb.serving.calls import Call  # noqa: E402
+from tfaas_nb.serving.http import Limits  # noqa: E402
 from tfaas_nb.serving.messages import Done, Head, Request, Response  # noqa: E402
 
 LARGE = 2_000_000

@@ -14,7 +14,8 @@ import pytest
 
 from tfaas_nb.errors import RouteNotFound, TfaasError
 from tfaas_nb.serving import http
-from tfaas_nb.serving.http import Call, Limits
+from tfaas_nb.serving.calls import Call
+from tfaas_nb.serving.http import Limits
 from tfaas_nb.serving.messages import Done, Head, Request, Response
 
 MOST = 1000

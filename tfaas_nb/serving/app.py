@@ -12,8 +12,8 @@ from importlib.metadata import version
 from tfaas_nb.errors import MethodNotAllowed, RouteNotFound, TfaasError, Unauthorized
 from tfaas_nb.serving import netron, request_id
 from tfaas_nb.serving.access_log import AccessLog, Entry
+from tfaas_nb.serving.calls import Call
 from tfaas_nb.serving.counts import OTHER, Counts, Tally
-from tfaas_nb.serving.http import Call
 from tfaas_nb.serving.images import Images
 from tfaas_nb.serving.messages import Head, Request, Response
 from tfaas_nb.serving.models import Models

@@ -1,8 +1,8 @@
 """HTTP/1.1 connections: bytes ↔ requests and answers, over httptools' parser.
 
 A protocol of our own rather than an ASGI server's, because a single event costs a few
-microseconds: with a hundred clients the same application answers over 1.7 times as many requests
-a second as under uvicorn (``tests/benchmarks/single_event.py``).  What HTTP demands of a server
+microseconds: with a hundred clients the same application answers over twice as many requests
+a second as under uvicorn (``tests/benchmarks/RESULTS.md``).  What HTTP demands of a server
 is held by ``tests/serving/test_http.py``: keep-alive, pipelining, chunked bodies, ``Expect``,
 limits, slow clients, malformed requests.
 """
@@ -10,14 +10,13 @@ limits, slow clients, malformed requests.
 from __future__ import annotations
 
 import asyncio
-import http
 import logging
 import socket
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 from urllib.parse import unquote
 
 import httptools
@@ -30,14 +29,13 @@ from tfaas_nb.errors import (
     TfaasError,
     TooLarge,
 )
-from tfaas_nb.serving.counts import Tally
+from tfaas_nb.serving.calls import Application, Call
 from tfaas_nb.serving.gathering import Gathering
+from tfaas_nb.serving.heads import KnownHeads, ResponseHeads, head_of
 from tfaas_nb.serving.large_body import LargeBody
-from tfaas_nb.serving.messages import Done, Head, Request, Response
+from tfaas_nb.serving.messages import Head, Request, Response
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_CLOSE = b"connection: close\r\n"
-_STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in http.HTTPStatus}
 
 #: Connections that may wait to be accepted.
 BACKLOG = 2048
@@ -47,14 +45,8 @@ _MOST_REFUSED = 64 * 1024
 _LINGER = 2.0
 _SWEEP = 1.0
 
-#: Heads that are remembered, their length, and that of the bodies that follow.
-_MOST_KNOWN = 1024
-_MOST_KNOWN_HEAD = 4096
-_MOST_KNOWN_BODY = 64 * 1024
 #: A body of which more than this is to come is received without the parser.
 _LARGE_BODY = 256 * 1024
-#: Headers that ask more of the connection than an answer, or are of one request only.
-_PASSING = {b"expect", b"transfer-encoding", b"upgrade", b"x-request-id"}
 
 _log = logging.getLogger("tfaas_nb")
 
@@ -85,56 +77,6 @@ class Limits:
     idle_seconds: float = 75.0
     pipelined: int = 64
     connections: int = 4096
-
-
-@dataclass(frozen=True, eq=False)
-class Call:
-    """What an admitted request will be answered by.
-
-    Attributes
-    ----------
-    most_bytes : int
-        Largest body.
-    answer : callable
-        Takes the request and a function to call, now or later, with the answer.
-    tally : Tally, optional
-        Where the application counts the answers.
-    """
-
-    most_bytes: int
-    answer: Callable[[Request, Done], None]
-    tally: Tally | None = None
-
-
-class Application(Protocol):
-    """What answers requests."""
-
-    def admit(self, head: Head) -> Call:
-        """What will answer; raises a `TfaasError` to refuse."""
-        ...
-
-    def refuse(self, error: TfaasError) -> Response:
-        """The answer that tells an error."""
-        ...
-
-    def hold(self, more_to_come: bool) -> None:
-        """Answer requests together that come until it is called with False."""
-        ...
-
-    def answered(
-        self,
-        request: Request | None,
-        call: Call | None,
-        response: Response,
-        since: float,
-        client: str,
-    ) -> Response:
-        """Take note of an answer, and give it back as it is to be sent.
-
-        `request` is None if what came was no HTTP, `call` if it was not admitted; `since` is
-        when it was whole, by `time.perf_counter`, and `client` the peer's address.
-        """
-        ...
 
 
 async def serve(
@@ -395,20 +337,13 @@ class Connection(asyncio.Protocol):
         except TfaasError as error:
             self._refusal = error
         else:
-            self._remember(self._head, self._call)
+            if self._parser.should_keep_alive():
+                self._known.add(self._raw, self._header_lines, self._head, self._call)
         waits = self._headers.get(b"expect", b"").lower() == b"100-continue"
         if waits and self._refusal:
             raise self._refusal
         if waits:
             self._transport.write(_CONTINUE)
-
-    def _remember(self, head: Head, call: Call) -> None:
-        length = self._headers.get(b"content-length", b"0")
-        plain = not self._headers.keys() & _PASSING and self._parser.should_keep_alive()
-        # What the parser took for the head is what stands before the first empty line.
-        is_whole = self._raw.count(b"\n") == self._raw.count(b"\r\n") == self._header_lines + 2
-        if plain and is_whole and length.isdigit() and int(length) <= _MOST_KNOWN_BODY:
-            self._known.add(self._raw, KnownHead(head, call, int(length)))
 
     def on_body(self, part: bytes) -> None:
         """Take a part of the body."""
@@ -565,66 +500,6 @@ class _Answer:
         self.response = connection.application.answered(
             self._request, self._call, response, self._since, connection.client
         )
-
-
-class KnownHead(NamedTuple):
-    """A request's head that was parsed and admitted, and the length of its body."""
-
-    head: Head
-    call: Call
-    length: int
-
-
-class KnownHeads:
-    """Heads of admitted requests by their bytes.
-
-    A client's requests all have the same few heads, and what a head means, and who may ask
-    with it, depends on nothing but its bytes.  So it is parsed and checked once.
-    """
-
-    def __init__(self) -> None:
-        self._found: dict[bytes, KnownHead] = {}
-        self.get = self._found.get
-
-    def add(self, raw: bytes, known: KnownHead) -> None:
-        """Remember a head; when there are too many, all are forgotten."""
-        if len(self._found) >= _MOST_KNOWN:
-            self._found.clear()
-        self._found[raw] = known
-
-
-def head_of(data: bytes) -> bytes:
-    """Up to and with the first empty line; empty if there is none or it is far."""
-    end = data.find(b"\r\n\r\n", 0, _MOST_KNOWN_HEAD)
-    return data[: end + 4] if end > 0 else b""
-
-
-class ResponseHeads:
-    """Status line and headers of answers.
-
-    Parameters
-    ----------
-    server : str
-        Value of the ``Server`` header.
-    """
-
-    def __init__(self, server: str) -> None:
-        self._fixed = f"server: {server}\r\nx-content-type-options: nosniff\r\n".encode()
-        self._made: dict[tuple[int, str, bool], bytes] = {}
-
-    def of(self, response: Response, keep: bool) -> bytes:
-        """The head of an answer, with the empty line that ends it."""
-        key = (response.status, response.content_type, keep)
-        begin = self._made.get(key)
-        if begin is None:
-            begin = self._made[key] = self._begin(*key)
-        for name, value in response.headers:
-            begin += f"{name}: {value}\r\n".encode()
-        return b"%bcontent-length: %d\r\n\r\n" % (begin, len(response.body))
-
-    def _begin(self, status: int, content_type: str, keep: bool) -> bytes:
-        kind = f"content-type: {content_type}\r\n".encode()
-        return _STATUS_LINES[status] + self._fixed + kind + (b"" if keep else _CLOSE)
 
 
 def _head(method: bytes, url: bytes, headers: dict[bytes, bytes]) -> Head:

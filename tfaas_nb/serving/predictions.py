@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from tfaas_nb.errors import TfaasError
 from tfaas_nb.repository import LOOK_SECONDS
 from tfaas_nb.serving.batching import Batcher, Encode
-from tfaas_nb.serving.http import Call
+from tfaas_nb.serving.calls import Call
 from tfaas_nb.serving.messages import Done, Request, Response
 from tfaas_nb.serving.routes import MOST_BYTES
 from tfaas_nb.serving.service import Model, Service

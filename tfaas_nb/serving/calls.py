@@ -1,0 +1,61 @@
+"""What a connection hands its requests to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from tfaas_nb.errors import TfaasError
+from tfaas_nb.serving.counts import Tally
+from tfaas_nb.serving.messages import Done, Head, Request, Response
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """What an admitted request will be answered by.
+
+    Attributes
+    ----------
+    most_bytes : int
+        Largest body.
+    answer : callable
+        Takes the request and a function to call, now or later, with the answer.
+    tally : Tally, optional
+        Where the application counts the answers.
+    """
+
+    most_bytes: int
+    answer: Callable[[Request, Done], None]
+    tally: Tally | None = None
+
+
+class Application(Protocol):
+    """What answers requests."""
+
+    def admit(self, head: Head) -> Call:
+        """What will answer; raises a `TfaasError` to refuse."""
+        ...
+
+    def refuse(self, error: TfaasError) -> Response:
+        """The answer that tells an error."""
+        ...
+
+    def hold(self, more_to_come: bool) -> None:
+        """Answer requests together that come until it is called with False."""
+        ...
+
+    def answered(
+        self,
+        request: Request | None,
+        call: Call | None,
+        response: Response,
+        since: float,
+        client: str,
+    ) -> Response:
+        """Take note of an answer, and give it back as it is to be sent.
+
+        `request` is None if what came was no HTTP, `call` if it was not admitted; `since` is
+        when it was whole, by `time.perf_counter`, and `client` the peer's address.
+        """
+        ...
