@@ -206,11 +206,14 @@ class Bundle:
         return cls.create(name, found.graph, labels, named, card)
 
     @classmethod
-    def from_archive(cls, data: bytes, name: str | None = None) -> Bundle:
+    def from_archive(
+        cls, data: bytes, name: str | None = None, signature: str | None = None
+    ) -> Bundle:
         """A bundle from the bytes of a ``.tar`` or ``.tar.gz`` of one model directory.
 
         The directory is a bundle's, or a SavedModel's with or without ``params.json``; without,
-        the model is called as the folder is.
+        the model is called as the folder is.  `signature` is what to serve of a SavedModel; by
+        default ``serving_default``, or the only one.
 
         Raises
         ------
@@ -233,7 +236,8 @@ class Bundle:
             saved_model.FILE,
             *_absent(files, wanted),
         ):
-            return _put_together(model_file.read_saved_model(files), wanted, labels, card)
+            found = model_file.read_saved_model(files, signature)
+            return _put_together(found, wanted, labels, card)
         if wanted.model not in files:
             raise BundleError(
                 f"{PARAMS} names the model {wanted.model!r}, but the archive has {sorted(files)}"
@@ -241,8 +245,12 @@ class Bundle:
         return cls.from_parts(files[PARAMS], files[wanted.model], labels, card, wanted.name)
 
     @classmethod
-    def from_upload(cls, data: bytes, name: str | None = None) -> Bundle:
+    def from_upload(
+        cls, data: bytes, name: str | None = None, signature: str | None = None
+    ) -> Bundle:
         """A bundle from the bytes of an archive, or of a lone model's file with a name.
+
+        `signature` is what to serve of a SavedModel; other models have none to choose from.
 
         Raises
         ------
@@ -251,7 +259,7 @@ class Bundle:
         """
         if model_file.is_model(data):
             return cls.from_parts(b"", data, name=name)
-        return cls.from_archive(data, name)
+        return cls.from_archive(data, name, signature)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Bundle:

@@ -530,6 +530,41 @@ def test_exports_give_the_same_score(
         assert score == pytest.approx(expected[3], abs=1e-6)
 
 
+@pytest.mark.slow
+def test_a_saved_model_is_served_by_the_signature_chosen(served: Server, tmp_path: Path) -> None:
+    tf = backend.tensorflow()
+    module = tf.Module()
+    spec = [tf.TensorSpec((None, 2), tf.float32, name="x")]
+    module.one = tf.function(lambda x: {"sum": tf.reduce_sum(x, 1)}, input_signature=spec)
+    module.two = tf.function(lambda x: {"product": x[:, 0] * x[:, 1]}, input_signature=spec)
+    signatures = {"one": module.one, "two": module.two}
+    with backend.without_notes():
+        tf.saved_model.save(module, str(tmp_path / "pair"), signatures=signatures)
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        tar.add(tmp_path / "pair", "pair")
+    headers = {"Content-Type": "application/octet-stream"}
+
+    def upload(query: str) -> requests.Response:
+        url = f"{served.url}/upload{query}"
+        return requests.post(url, data=archive.getvalue(), headers=headers, timeout=120)
+
+    assert "['one', 'two']" in upload("").json()["error"]
+    assert "no signature 'three'" in upload("?signature=three").json()["error"]
+    assert upload("?signature=two").status_code == 200
+    try:
+        told = requests.get(f"{served.url}/v1/models/pair/metadata", timeout=10).json()
+        assert set(told["metadata"]["signature_def"]["signature_def"]) == {"two"}
+        body: dict[str, Any] = {"instances": [[3.0, 4.0]]}
+        for name in ({}, {"signature_name": "two"}, {"signature_name": "serving_default"}):
+            answer = post(served, "/v1/models/pair:predict", body | name).json()
+            assert answer == {"predictions": [12.0]}
+        refused = post(served, "/v1/models/pair:predict", body | {"signature_name": "one"})
+        assert refused.json()["error"] == "model 'pair' has no signature 'one': it has 'two'"
+    finally:
+        served.client().delete("pair")
+
+
 # --- all the others ---------------------------------------------------------------------
 
 

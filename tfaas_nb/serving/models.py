@@ -58,7 +58,8 @@ class Models:
         kind = request.head.header(b"content-type").partition(";")[0].strip().lower()
         # curl --data-binary calls whatever it sends a form.
         if kind in _ARCHIVES or request.body.startswith(_STARTS):
-            bundle = Bundle.from_upload(request.body, request.head.option("name"))
+            option = request.head.option
+            bundle = Bundle.from_upload(request.body, option("name"), option("signature"))
         else:
             bundle = _form_bundle(request)
         stored = self._service.upload(bundle)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import orjson
 
 from tfaas_nb.errors import FeatureError, RepositoryError, RequestError
@@ -67,9 +69,9 @@ class TensorFlowServing:
     ) -> Response:
         model = served(self._service, name, version, label)
         signature = model.bundle.graph.signature
-        told = tfserving.model_metadata(
-            name, str(model.stored.version), signature.inputs, signature.outputs
-        )
+        ends = signature.inputs, signature.outputs
+        number = str(model.stored.version)
+        told = tfserving.model_metadata(name, number, *ends, _signature_name(model))
         return Response(orjson.dumps(told))
 
     def _predict(
@@ -112,9 +114,16 @@ class TensorFlowServing:
 
 
 def _signed(model: Model, signature: str | None) -> Model:
-    if signature not in (None, tfserving.SIGNATURE):
+    own = _signature_name(model)
+    if signature not in (None, own, tfserving.SIGNATURE):
         raise RequestError(
-            f"model {model.stored.name!r} has no signature {signature!r}: "
-            f"it has {tfserving.SIGNATURE!r}"
+            f"model {model.stored.name!r} has no signature {signature!r}: it has {own!r}"
         )
     return model
+
+
+def _signature_name(model: Model) -> str:
+    """What the signature was called in the SavedModel that the model came from."""
+    origin = model.bundle.card.get("converted_from")
+    name = origin.get("signature") if isinstance(origin, Mapping) else None
+    return name if isinstance(name, str) and name else tfserving.SIGNATURE

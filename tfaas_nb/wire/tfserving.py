@@ -412,6 +412,7 @@ def model_metadata(
     version: str,
     inputs: Iterable[Tensor],
     outputs: Iterable[Tensor],
+    signature_name: str = SIGNATURE,
 ) -> dict[str, Any]:
     """The answer to ``GET /v1/models/NAME/metadata``.
 
@@ -421,6 +422,8 @@ def model_metadata(
         The model; versions are numbers, which protobuf's JSON writes as strings.
     inputs, outputs : iterable of Tensor
         The model's signature.
+    signature_name : str
+        What it is called.
     """
     signature = {
         "inputs": _tensors(inputs),
@@ -430,7 +433,7 @@ def model_metadata(
     return {
         "model_spec": {"name": name, "signature_name": "", "version": version},
         # Twice, because the metadata named signature_def is a map with a field of that name.
-        "metadata": {"signature_def": {"signature_def": {SIGNATURE: signature}}},
+        "metadata": {"signature_def": {"signature_def": {signature_name: signature}}},
     }
 
 
