@@ -52,6 +52,7 @@ def test_decisions_are_left_out_where_there_are_probabilities() -> None:
     np.testing.assert_array_equal(again["mass"], [0.5, 1.5])
     only = Signature(MATRIX.inputs, SEVERAL.outputs[:1])
     np.testing.assert_array_equal(only.joined(outputs), [[1], [2]])
+    np.testing.assert_array_equal(only.separated(only.joined(outputs))["cell"], [1, 2])
 
 
 def test_unknown_lengths_leave_the_flat_view_open() -> None:

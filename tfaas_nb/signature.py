@@ -261,7 +261,7 @@ class Signature:
 
     def separated(self, scores: Floats) -> dict[str, Array]:
         """Each output of the flat view by name, in its own shape, float32."""
-        if len(self.flat_outputs) == 1 and len(self.flat_outputs[0].shape) <= 1:
+        if len(self.flat_outputs) == 1 and len(self.flat_outputs[0].shape) == 1:
             return {self.flat_outputs[0].name: scores}
         found, start = {}, 0
         for tensor in self.flat_outputs:
