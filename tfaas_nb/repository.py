@@ -213,9 +213,9 @@ class Repository:
         """
         try:
             self._check_hashes(stored)
-            Params.from_json((stored.path / PARAMS).read_bytes(), stored.name)
         except (OSError, BundleError) as error:
             raise _damaged(stored, error) from error
+        self.params(stored)
 
     def params(self, stored: Stored) -> Params:
         """What ``params.json`` says of a version, without loading its graph.

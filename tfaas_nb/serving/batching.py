@@ -80,8 +80,8 @@ class Batcher:
 
     @property
     def is_begun(self) -> bool:
-        """Whether an event was added in this turn of the event loop already."""
-        return self._scheduled
+        """Whether events of this turn of the event loop may wait here already."""
+        return self._scheduled or self._held
 
     def add(self, model: Model, event: Event, encode: Encode, deliver: Deliver) -> None:
         """Have an event scored; `deliver` is called once, soon, with its answer or its error."""

@@ -8,6 +8,8 @@ import threading
 import time
 from typing import Any
 
+from tfaas_nb.serving.cores import usable_cores
+
 #: Processor use is an average over at least this many seconds.
 _LEAST_SECONDS = 1.0
 
@@ -28,8 +30,6 @@ class Machine:
 
     def cpu(self) -> dict[str, float | int]:
         """``percent`` of this process (100 is one core), and ``cores``."""
-        import psutil
-
         with self._change:
             since, spent = self._since or (_process().create_time(), 0.0)
             now = time.time()
@@ -37,7 +37,7 @@ class Machine:
                 used = self.cpu_seconds()
                 self._percent = 100 * (used - spent) / max(now - since, 1e-3)
                 self._since = now, used
-            return {"percent": round(self._percent, 1), "cores": psutil.cpu_count() or 1}
+            return {"percent": round(self._percent, 1), "cores": usable_cores()}
 
     def cpu_seconds(self) -> float:
         """Processor time of this process."""

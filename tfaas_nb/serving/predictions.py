@@ -64,7 +64,6 @@ class Predictions:
         self._service = service
         self._work = work
         self._batches = Batcher(work.threads)
-        self._is_held = False
         self._looked = 0.0
 
     def calls(self) -> dict[str, Call]:
@@ -77,7 +76,6 @@ class Predictions:
 
     def hold(self, more_to_come: bool) -> None:
         """Score events together that come until it is called with False."""
-        self._is_held = more_to_come
         if more_to_come:
             # To look at the disk is to let others have the interpreter, who keep it for long.
             self._look(_HELD_LOOK_SECONDS)
@@ -97,7 +95,7 @@ class Predictions:
             self._work.in_thread(answer, request, done)
             return
         try:
-            if not (self._is_held or self._batches.is_begun):
+            if not self._batches.is_begun:
                 self._look(LOOK_SECONDS)
             found = dialect.read(request.body)
             model = self._service.loaded(found.model or _asked(request))
