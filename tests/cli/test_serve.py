@@ -17,9 +17,10 @@ import requests
 from tests.command import COMMAND
 from tests.graphs import serialized, weighted_sum
 from tfaas_nb.bundle import Bundle
-from tfaas_nb.cli import TOKEN_VARIABLE, _parser, main
+from tfaas_nb.cli import main, parser
 from tfaas_nb.repository import Repository
 from tfaas_nb.serving.cores import usable_cores
+from tfaas_nb.serving.security import TOKEN_VARIABLE
 from tfaas_nb.serving.service import DEFAULT_MEMORY
 
 Start = Callable[..., "Serving"]
@@ -241,7 +242,7 @@ def test_a_damaged_model_is_told_once_by_all_workers(serve: Start, tmp_path: Pat
 
 @pytest.mark.parametrize("text", ["auto", "0"])
 def test_there_may_be_a_worker_for_every_core(text: str) -> None:
-    assert _parser().parse_args(["serve", "--workers", text]).workers == usable_cores()
+    assert parser().parse_args(["serve", "--workers", text]).workers == usable_cores()
 
 
 # --- refusals, in this process ----------------------------------------------------------
@@ -283,43 +284,11 @@ def test_a_file_in_place_of_the_directory_is_told(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "the following arguments are required: command"),
-        (["serv"], "invalid choice: 'serv'"),
-        (["serve", "--token", "a", "--no-token"], "not allowed with argument"),
-        (["serve", "--port", "http"], "invalid int value: 'http'"),
-        (["serve", "--workers", "many"], "'many' is neither a number nor auto"),
-        (["serve", "--workers", "-1"], "'-1' is neither a number nor auto"),
-        (["simulate", "ttbar"], "the following arguments are required: -o/--output"),
-        (["simulate", "higgs", "-o", "x"], "invalid choice: 'higgs'"),
-    ],
-)
-def test_a_wrong_command_is_told(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert ended.value.code == 2
-    assert message in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("command", [[], ["serve"], ["demo"], ["simulate"]])
-def test_every_command_explains_itself(
-    command: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main([*command, "--help"])
-    assert ended.value.code == 0
-    assert capsys.readouterr().out.startswith(" ".join(["usage: tfaas-nb", *command]))
-
-
-@pytest.mark.parametrize(
     ("text", "size"),
     [("500", 500), ("1KB", 1024), ("1.5 mb", 3 << 19), ("2G", 2 << 30), ("1TiB", 1 << 40)],
 )
 def test_a_size_is_read(text: str, size: int) -> None:
-    assert _parser().parse_args(["serve", "--memory", text]).memory == size
+    assert parser().parse_args(["serve", "--memory", text]).memory == size
 
 
 @pytest.mark.parametrize("text", ["", "much", "-1GB", "0", "1XB", "1e9", "GB"])
@@ -330,4 +299,4 @@ def test_what_is_no_size_is_told(text: str, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_a_gigabyte_is_kept_in_memory() -> None:
-    assert _parser().parse_args(["serve"]).memory == DEFAULT_MEMORY
+    assert parser().parse_args(["serve"]).memory == DEFAULT_MEMORY

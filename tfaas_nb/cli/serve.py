@@ -1,4 +1,4 @@
-"""The command ``tfaas-nb``: demo, serve, simulate."""
+"""``tfaas-nb serve``: a directory of models, until interrupted."""
 
 from __future__ import annotations
 
@@ -9,56 +9,21 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfaas_nb.errors import TfaasError
 from tfaas_nb.serving.security import TOKEN_VARIABLE
 
 if TYPE_CHECKING:
     from tfaas_nb.serving.server import Server
 
-_USAGE, _FAILED, _INTERRUPTED = 2, 1, 130
+_USAGE = 2
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    options = _parser().parse_args(arguments)
-    try:
-        code: int = options.run(options)
-    except TfaasError as error:
-        print(f"tfaas-nb: {error}", file=sys.stderr)
-        return _FAILED
-    except KeyboardInterrupt:
-        return _INTERRUPTED
-    return code
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tfaas-nb", description="A signal/background classifier as a service."
-    )
-    commands = parser.add_subparsers(required=True, metavar="command")
-    _add_demo(commands)
-    _add_serve(commands)
-    _add_simulate(commands)
-    return parser
-
-
-def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    demo = commands.add_parser(
-        "demo", help="train on the packaged sample, serve, and ask for the poster's event"
-    )
-    demo.add_argument(
-        "-o", "--output", type=Path, default=Path("demo"), help="folder for the files it makes"
-    )
-    demo.add_argument("--seed", type=int, default=1, help="seed of split and training")
-    demo.set_defaults(run=_demo)
-
-
-def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Tell the command line of it."""
     serve = commands.add_parser("serve", help="serve a directory of models until interrupted")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on")
     serve.add_argument("--port", type=int, default=8083, help="port to listen on; 0 for any")
@@ -101,23 +66,6 @@ def _bytes(text: str) -> int:
     if not found or not float(found[1]):
         raise argparse.ArgumentTypeError(f"{text!r} is no size: write for instance 500MB or 2GB")
     return int(float(found[1]) * 1024 ** " KMGT".index(found[2] or " "))
-
-
-def _add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    simulate = commands.add_parser(
-        "simulate", help="simulate events with Pythia 8 and FastJet into a ROOT file"
-    )
-    simulate.add_argument("process", choices=("ttbar", "qcd"))
-    simulate.add_argument("--events", type=int, default=1000, help="selected events to write")
-    simulate.add_argument("--seed", type=int, default=1, help="the same seed, the same events")
-    simulate.add_argument("-o", "--output", type=Path, required=True, help="the ROOT file")
-    simulate.set_defaults(run=_simulate)
-
-
-def _demo(options: argparse.Namespace) -> int:
-    from tfaas_nb.demo import run
-
-    return 0 if run(options.output, options.seed).agrees else _FAILED
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -185,24 +133,3 @@ def _workers(text: str) -> int:
     if text != "auto" and not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor auto")
     return (0 if text == "auto" else int(text)) or usable_cores()
-
-
-def _simulate(options: argparse.Namespace) -> int:
-    from tqdm.auto import tqdm
-
-    from tfaas_nb.data.simulation import simulate
-
-    with tqdm(total=options.events, desc=options.process, unit="event") as bar:
-
-        def show(events: int) -> None:
-            bar.update(events)
-
-        path = simulate(
-            options.process, options.events, options.seed, options.output, progress=show
-        )
-    print(path)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -12,6 +12,7 @@ import pytest
 
 import tfaas_nb as tn
 from tests.command import COMMAND
+from tfaas_nb.cli import main
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -53,6 +54,38 @@ def test_an_error_is_one_line() -> None:
     done = run("simulate", "qcd", "--events", "0", "-o", "a.root")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("tfaas-nb: cannot simulate 0 events")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: command"),
+        (["serv"], "invalid choice: 'serv'"),
+        (["serve", "--token", "a", "--no-token"], "not allowed with argument"),
+        (["serve", "--port", "http"], "invalid int value: 'http'"),
+        (["serve", "--workers", "many"], "'many' is neither a number nor auto"),
+        (["serve", "--workers", "-1"], "'-1' is neither a number nor auto"),
+        (["simulate", "ttbar"], "the following arguments are required: -o/--output"),
+        (["simulate", "higgs", "-o", "x"], "invalid choice: 'higgs'"),
+    ],
+)
+def test_a_wrong_command_is_told(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [[], ["serve"], ["demo"], ["simulate"]])
+def test_every_command_explains_itself(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--help"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith(" ".join(["usage: tfaas-nb", *command]))
 
 
 @pytest.mark.slow

@@ -1,0 +1,37 @@
+"""The command ``tfaas-nb``: one file per subcommand."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from tfaas_nb.cli import demo, serve, simulate
+from tfaas_nb.errors import TfaasError
+
+_FAILED, _INTERRUPTED = 1, 130
+_COMMANDS = (demo, serve, simulate)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except TfaasError as error:
+        print(f"tfaas-nb: {error}", file=sys.stderr)
+        return _FAILED
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """What the command line may hold."""
+    found = argparse.ArgumentParser(
+        prog="tfaas-nb", description="A signal/background classifier as a service."
+    )
+    commands = found.add_subparsers(required=True, metavar="command")
+    for command in _COMMANDS:
+        command.add(commands)
+    return found
