@@ -24,6 +24,7 @@ from tfaas_nb.bundle import CARD, LABELS, MODEL, PARAMS, TEXT, Bundle, check_nam
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.engines import open_engine
 from tfaas_nb.errors import BundleError, GraphError, TfaasError, TooLarge
+from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet, Variable
 from tfaas_nb.graph import FrozenGraph
 
 #: A params.json as somebody writes it by hand for a graph of their own.
@@ -395,6 +396,27 @@ def test_features_must_be_those_that_the_graph_carries(bundle: Bundle) -> None:
     swapped = replace(bundle.params, features=(second, first, *rest))
     with pytest.raises(BundleError, match="not those that the graph carries"):
         Bundle.from_parts(swapped.to_json(), bundle.graph.serialized)
+
+
+def test_it_tells_how_its_events_are_read(bundle: Bundle, foreign: bytes) -> None:
+    assert bundle.feature_set == TTBAR_ALL_HADRONIC
+    assert Bundle.from_archive(bundle.archive()).feature_set == TTBAR_ALL_HADRONIC
+    stranger = Bundle.from_parts(b'{"name": "sum"}', foreign)
+    assert stranger.feature_set is None
+    named = replace(stranger, params=replace(stranger.params, features=({"name": "a"},)))
+    assert named.feature_set == FeatureSet(stranger.name, (Variable("a"),), jet=())
+
+
+def test_the_names_of_the_poster_are_known(bundle: Bundle) -> None:
+    older = replace(bundle, params=replace(bundle.params, feature_set=None))
+    assert older.feature_set == TTBAR_ALL_HADRONIC
+
+
+def test_features_must_be_those_of_the_feature_set(bundle: Bundle) -> None:
+    other = FeatureSet("other", (Variable("a"),), jet=())
+    params = replace(bundle.params, feature_set=other).to_json()
+    with pytest.raises(BundleError, match=r"the feature set in params.json is not that of"):
+        Bundle.from_parts(params, bundle.graph.serialized)
 
 
 def test_without_features_in_params_the_graphs_are_used(bundle: Bundle) -> None:

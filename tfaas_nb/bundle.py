@@ -22,6 +22,7 @@ from typing import Any
 
 from tfaas_nb import archive, export, model_file, saved_model
 from tfaas_nb.errors import BundleError, GraphError
+from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet, Variable
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.model_file import Graph
 from tfaas_nb.table import Table
@@ -84,6 +85,7 @@ class Bundle:
         features: Sequence[Mapping[str, Any]] = (),
         card: Mapping[str, Any] | None = None,
         description: str = "",
+        feature_set: FeatureSet | None = None,
     ) -> Bundle:
         """Put a bundle together.
 
@@ -102,6 +104,8 @@ class Bundle:
             Model card.
         description : str, optional
             A sentence for people.
+        feature_set : FeatureSet, optional
+            How its inputs are read from ROOT files.
 
         Raises
         ------
@@ -120,6 +124,7 @@ class Bundle:
             timestamp=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             features=tuple(features)
             or tuple({"name": n} for n in graph.features or graph.signature.names or ()),
+            feature_set=feature_set,
         )
         return _checked(graph, params, tuple(labels), card or {})
 
@@ -308,6 +313,18 @@ class Bundle:
         named = tuple(str(f["name"]) for f in self.params.features)
         return named or self.graph.signature.names
 
+    @property
+    def feature_set(self) -> FeatureSet | None:
+        """How its inputs are read from ROOT files; None when they have no names.
+
+        Of a model that tells only names, each is taken for a branch with a number per event.
+        """
+        if self.params.feature_set or not self.features:
+            return self.params.feature_set
+        if self.features == TTBAR_ALL_HADRONIC.names:
+            return TTBAR_ALL_HADRONIC
+        return FeatureSet(self.name, tuple(map(Variable, self.features)), jet=())
+
     def renamed(self, name: str) -> Bundle:
         """The same model under another name."""
         return replace(self, params=replace(self.params, name=check_name(name)))
@@ -425,6 +442,8 @@ def _checked(
         raise BundleError(f"{PARAMS} names {len(named)} features, the graph takes {width}")
     if len(set(named)) != len(named):
         raise BundleError(f"{PARAMS} names a feature twice")
+    if named and params.feature_set and params.feature_set.names != named:
+        raise BundleError(f"the feature set in {PARAMS} is not that of the features it names")
     check_name(params.name)
     own = replace(params, model=graph.file_name, labels=LABELS, sha256=graph.sha256)
     return Bundle(graph, own, labels or graph.labels, dict(card))

@@ -202,6 +202,7 @@ class Classifier:
             features=[summary.to_dict() for summary in data.summaries()],
             card=self._card(),
             description=description,
+            feature_set=data.features,
         )
 
     def _card(self) -> dict[str, Any]:

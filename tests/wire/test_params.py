@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfaas_nb.errors import BundleError, TfaasError
+from tfaas_nb.features import TTBAR_ALL_HADRONIC
 from tfaas_nb.wire.params import Params
 
 #: As the Go server's documentation shows it, in the old spelling.
@@ -94,6 +96,11 @@ def test_the_new_spelling_wins() -> None:
     assert Params.from_json(both).input_node == "new"
 
 
+def test_how_events_are_read_comes_back_as_it_was() -> None:
+    known = replace(PARAMS, feature_set=TTBAR_ALL_HADRONIC)
+    assert Params.from_json(known.to_json()) == known
+
+
 def test_nulls_and_foreign_keys_are_left_out() -> None:
     found = Params.from_json(b'{"name": "a", "labels": null, "options": null, "else": [1]}')
     assert found == Params(name="a")
@@ -130,6 +137,8 @@ def test_every_file_is_read_back(value: Params) -> None:
         ({"options": 5}, "'options' must be a list, not 5"),
         ({"options": "fast"}, "'options' must be a list, not 'fast'"),
         ({"features": 5}, "'features' must be a list"),
+        ({"feature_set": 5}, "'feature_set' must be an object, not 5"),
+        ({"feature_set": {}}, "'feature_set' is not a description of a feature set: 'name'"),
         ({"features": {"a": 1}}, "'features' must be a list"),
         ({"features": [5]}, "feature 5 has no name"),
         ({"features": [{"unit": "GeV"}]}, "feature {'unit': 'GeV'} has no name"),

@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 
-from tfaas_nb.errors import BundleError
+from tfaas_nb.errors import BundleError, FeatureError
+from tfaas_nb.features import FeatureSet
 
 _RANGE = {"low", "median", "high", "present"}
 
@@ -18,8 +19,8 @@ class Params:
     """What ``params.json`` says of a model.
 
     The first twelve attributes are TFaaS's.  `features` (one mapping per input: ``name``,
-    ``unit``, ``low``, ``median``, ``high``, ``present``) and `sha256` (of the model file)
-    are ours; the Go server ignores them.
+    ``unit``, ``low``, ``median``, ``high``, ``present``), `feature_set` (how events are read
+    from ROOT files) and `sha256` (of the model file) are ours; the Go server ignores them.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Params:
     timestamp: str = ""
     op: str = ""
     features: tuple[Mapping[str, Any], ...] = field(default=())
+    feature_set: FeatureSet | None = None
     sha256: str = ""
 
     @classmethod
@@ -81,6 +83,7 @@ class Params:
             options=_options(values.get("options") or ()),
             img_channels=_count(values, "img_channels"),
             features=_feature_list(values.get("features") or ()),
+            feature_set=_feature_set(values.get("feature_set")),
         )
 
     def to_values(self) -> dict[str, Any]:
@@ -88,6 +91,10 @@ class Params:
         values = dict(vars(self))
         values["options"] = list(self.options)
         values["features"] = [dict(feature) for feature in self.features]
+        if self.feature_set:
+            values["feature_set"] = self.feature_set.to_dict()
+        else:
+            del values["feature_set"]
         return values | {"inputNode": self.input_node, "outputNode": self.output_node}
 
     def to_json(self) -> bytes:
@@ -124,6 +131,17 @@ def _feature_list(values: Any) -> tuple[Mapping[str, Any], ...]:
             raise BundleError(f"params.json: feature {feature!r} has no name")
         _check_range(feature)
     return tuple(features)
+
+
+def _feature_set(values: Any) -> FeatureSet | None:
+    if values is None:
+        return None
+    if not isinstance(values, Mapping):
+        raise BundleError(f"params.json: 'feature_set' must be an object, not {values!r}")
+    try:
+        return FeatureSet.from_dict(values)
+    except FeatureError as error:
+        raise BundleError(f"params.json: 'feature_set' is {error}") from error
 
 
 def _check_range(feature: Mapping[str, Any]) -> None:
