@@ -43,6 +43,7 @@ FLOORS = {
     "client": 6,
     "repository": 6,
     "classifier": 6,
+    "scoring": 7,
     "serving": 7,
     "widgets": 8,
     "demo": 8,

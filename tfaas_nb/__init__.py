@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tfaas_nb.evaluation import Evaluation
     from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet, Variable
     from tfaas_nb.graph import FrozenGraph
+    from tfaas_nb.scoring.job import score
     from tfaas_nb.serving.server import Server
 
 _HOME = {
@@ -39,6 +40,7 @@ _HOME = {
     "load": "data.root",
     "poster_event": "data.poster",
     "read": "data.root",
+    "score": "scoring.job",
     "sample": "data.sample",
     "sample_files": "data.sample",
     "simulate": "data.simulation",
@@ -60,6 +62,7 @@ __all__ = [  # noqa: RUF022 (in the order of the sentence)
     "Evaluation",
     "FrozenGraph",
     "Bundle",
+    "score",
     "Server",
     "Client",
     "errors",

@@ -22,7 +22,7 @@ from typing import Any
 
 from tfaas_nb import archive, export, model_file, saved_model
 from tfaas_nb.errors import BundleError, GraphError
-from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet, Variable
+from tfaas_nb.features import FeatureSet, feature_set_of
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.model_file import Graph
 from tfaas_nb.table import Table
@@ -321,9 +321,7 @@ class Bundle:
         """
         if self.params.feature_set or not self.features:
             return self.params.feature_set
-        if self.features == TTBAR_ALL_HADRONIC.names:
-            return TTBAR_ALL_HADRONIC
-        return FeatureSet(self.name, tuple(map(Variable, self.features)), jet=())
+        return feature_set_of(self.name, self.features)
 
     def renamed(self, name: str) -> Bundle:
         """The same model under another name."""

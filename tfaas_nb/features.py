@@ -273,3 +273,14 @@ TTBAR_ALL_HADRONIC = FeatureSet(
         Variable("jetTau3", "", rf"{_JET} $\tau_3$"),
     ),
 )
+
+
+def feature_set_of(name: str, features: Sequence[str]) -> FeatureSet:
+    """How the features of a model are read that tells only their names.
+
+    `TTBAR_ALL_HADRONIC` if they are its names in its order; else each is a variable of the
+    event, which a file has under that name.
+    """
+    if tuple(features) == TTBAR_ALL_HADRONIC.names:
+        return TTBAR_ALL_HADRONIC
+    return FeatureSet(name, tuple(map(Variable, features)), jet=())

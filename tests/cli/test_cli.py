@@ -78,7 +78,7 @@ def test_a_wrong_command_is_told(
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["demo"], ["simulate"]])
+@pytest.mark.parametrize("command", [[], ["serve"], ["demo"], ["score"], ["simulate"]])
 def test_every_command_explains_itself(
     command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

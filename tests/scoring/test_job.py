@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import pytest
+import uproot
+
+import tfaas_nb as tn
+from tests.graphs import placeholder, serialized
+from tfaas_nb.bundle import Bundle
+from tfaas_nb.classifier import Classifier
+from tfaas_nb.data import event_file
+from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.errors import BundleError, DataError
+from tfaas_nb.serving.server import Server
+
+SIGNAL, BACKGROUND = tn.sample_files()
+
+
+def both(tf: Any) -> None:
+    """The values and their doubles, as one output of two numbers."""
+    x = placeholder(tf, width=2)
+    tf.multiply(x, 2.0, name="y")
+
+
+def read(path: Path) -> dict[str, Any]:
+    with uproot.open(path) as file:
+        return dict(file["scores"].arrays(library="np"))
+
+
+@pytest.fixture(scope="module")
+def nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three events as in NanoAOD: two jets, none, one."""
+    path = tmp_path_factory.mktemp("nano") / "nano.root"
+    jets = ak.Array([[500.0, 400.0], [], [450.0]])
+    names = ("pt", "eta", "phi", "mass", "msoftdrop", "tau1", "tau2", "tau3")
+    collection = ak.zip({name: jets if name == "pt" else jets * 0 + 0.5 for name in names})
+    leptons = ak.zip({name: ak.Array([[], [], [1.0]]) for name in ("pt", "eta")})
+    with uproot.recreate(path) as file:
+        branches = {
+            "run": np.array([1, 1, 2], np.uint32),
+            "luminosityBlock": np.array([7, 8, 9], np.uint32),
+            "event": np.array([2**40, 5, 6], np.uint64),
+            "weight": np.array([0.5, 1.0, 2.0], np.float32),
+            "FatJet": collection,
+            "Electron": leptons,
+            "Muon": leptons,
+        }
+        file.mktree("Events", {name: ak.type(ak.Array(b)).content for name, b in branches.items()})
+        file["Events"].extend(branches)
+    return path
+
+
+def test_every_event_has_the_score_that_the_classifier_gives(
+    classifier: Classifier, tmp_path: Path
+) -> None:
+    made = tn.score([BACKGROUND, SIGNAL], classifier, tmp_path / "a.root", progress=False)
+    found = read(made.output)
+    data = tn.sample()
+    expected = np.concatenate([classifier.predict(part) for part in (data.background, data.signal)])
+    assert made.columns == tuple(found) == ("runNo", "lumi", "evtNo", "file", "entry", "score")
+    assert np.abs(found["score"] - expected).max() <= 1e-6
+    assert np.array_equal(found["file"], np.repeat([0, 1], 20_000))
+    assert np.array_equal(found["entry"], np.tile(np.arange(20_000), 2))
+    with uproot.open(SIGNAL) as file:
+        assert np.array_equal(found["evtNo"][20_000:], file["events"]["evtNo"].array(library="np"))
+    assert made.events == 40_000
+
+
+def test_ranges_of_entries_change_nothing(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = tn.score(SIGNAL, bundle, tmp_path / "a.root", progress=False)
+    monkeypatch.setattr(event_file.steps, "__defaults__", (6_001,))
+    parts = tn.score(SIGNAL, bundle, tmp_path / "b.root", progress=False)
+    found, expected = read(parts.output), read(whole.output)
+    assert np.abs(found.pop("score") - expected.pop("score")).max() <= 1e-6
+    for name, values in expected.items():
+        assert np.array_equal(found[name], values)
+
+
+def test_nano_aod_is_keyed_by_run_section_and_event(
+    bundle: Bundle, nano: Path, tmp_path: Path
+) -> None:
+    made = tn.score(nano, bundle, tmp_path / "a.root", keep=("weight",), progress=False)
+    found = read(made.output)
+    assert list(found)[:4] == ["run", "luminosityBlock", "event", "weight"]
+    assert found["event"].tolist() == [2**40, 5, 6]
+    assert found["luminosityBlock"].tolist() == [7, 8, 9]
+    assert found["weight"].tolist() == [0.5, 1.0, 2.0]
+
+
+def test_a_selection_leaves_the_others_out(bundle: Bundle, nano: Path, tmp_path: Path) -> None:
+    def two_jets(data: Dataset) -> Any:
+        return data.X[:, data.features.column("nJets")] >= 1
+
+    made = tn.score(nano, bundle, tmp_path / "a.root", cut=two_jets, progress=False)
+    assert read(made.output)["entry"].tolist() == [0, 2]
+    assert made.files == ((str(nano), 3, 2),)
+
+
+def test_a_model_on_a_server_gives_the_same(
+    serving: Server, bundle: Bundle, nano: Path, tmp_path: Path
+) -> None:
+    local = tn.score(nano, bundle, tmp_path / "a.root", progress=False)
+    address = f"{serving.url}/models/ttbar"
+    asked = tn.score(nano, address, tmp_path / "b.root", token=serving.token, progress=False)
+    assert np.abs(read(asked.output)["score"] - read(local.output)["score"]).max() <= 1e-6
+
+
+def test_several_outputs_have_a_column_each(nano: Path, tmp_path: Path) -> None:
+    two = Bundle.from_parts(b'{"name": "two", "features": ["run", "weight"]}', serialized(both))
+    made = tn.score(nano, two, tmp_path / "a.root", progress=False)
+    assert made.columns[-2:] == ("score_0", "score_1")
+
+
+def test_a_file_that_cannot_be_read_stops_the_job(bundle: Bundle, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.root"
+    broken.write_bytes(Path(SIGNAL).read_bytes()[:5000])
+    output = tmp_path / "a.root"
+    with pytest.raises(DataError, match=r"broken\.root"):
+        tn.score([SIGNAL, broken], bundle, output, progress=False)
+    assert not output.exists()
+    made = tn.score([broken, SIGNAL], bundle, output, on_error="skip", progress=False)
+    assert read(output)["file"].tolist() == [0] * 20_000
+    ((path, why),) = made.skipped
+    assert path == str(broken)
+    assert "broken.root" in why
+    assert "1 files skipped" in repr(made)
+    assert "broken.root" in made._repr_html_()
+    with pytest.raises(DataError, match=r"no file could be read; the first: .*broken\.root"):
+        tn.score(broken, bundle, output, on_error="skip", progress=False)
+
+
+def test_a_file_that_breaks_off_half_way_is_skipped_whole(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = damaged(tmp_path / "broken.root")
+    monkeypatch.setattr(event_file.steps, "__defaults__", (2_000,))
+    made = tn.score([broken, SIGNAL], bundle, tmp_path / "a.root", on_error="skip", progress=False)
+    assert made.files == ((SIGNAL, 20_000, 20_000),)
+    assert len(made.skipped) == 1
+    assert len(read(made.output)["score"]) == 20_000
+
+
+def damaged(path: Path) -> Path:
+    """The sample's signal in four clusters, the last one's bytes overwritten."""
+    with uproot.open(SIGNAL) as file:
+        events = file["events"].arrays()
+    with uproot.recreate(path) as file:
+        file.mktree("events", {name: events[name].type.content for name in events.fields})
+        for start in range(0, 8_000, 2_000):
+            part = events[start : start + 2_000]
+            file["events"].extend({name: part[name] for name in events.fields})
+    with uproot.open(path) as file:
+        branch = file["events"]["jetTau3"]
+        start = int(branch.member("fBasketSeek")[branch.num_baskets - 1])
+        length = int(branch.member("fBasketBytes")[branch.num_baskets - 1])
+    with path.open("r+b") as stream:
+        stream.seek(start + length // 2)
+        stream.write(bytes(length // 2))
+    return path
+
+
+def test_what_cannot_be_done_is_told(bundle: Bundle, nano: Path, tmp_path: Path) -> None:
+    copy = shutil.copyfile(nano, tmp_path / "copy.root")
+    with pytest.raises(DataError, match="is one of the files to score"):
+        tn.score(copy, bundle, copy, progress=False)
+    with pytest.raises(DataError, match="on_error is 'stop' or 'skip', not 'ignore'"):
+        tn.score(nano, bundle, tmp_path / "a.root", on_error="ignore", progress=False)
+    with pytest.raises(BundleError, match="No such file"):
+        tn.score(nano, tmp_path / "model", tmp_path / "a.root", progress=False)
+    with pytest.raises(DataError, match="no branch 'wieght'"):
+        tn.score(nano, bundle, tmp_path / "a.root", keep=("wieght",), progress=False)
+
+
+def test_a_branch_called_as_a_column_of_ours_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    path = tmp_path / "again.root"
+    scored = tn.score(SIGNAL, bundle, tmp_path / "a.root", progress=False)
+    with uproot.open(SIGNAL) as file, uproot.recreate(path) as again:
+        events = file["events"].arrays()
+        columns = {name: events[name] for name in events.fields}
+        again["events"] = columns | {"score": read(scored.output)["score"]}
+    with pytest.raises(DataError, match="the branch 'score' to keep is called as a column"):
+        tn.score(path, bundle, tmp_path / "b.root", keep=("score",), progress=False)
+
+
+def test_the_result_shows_itself(bundle: Bundle, nano: Path, tmp_path: Path) -> None:
+    made = tn.score(nano, bundle, tmp_path / "a.parquet", progress=False)
+    assert repr(made) == (
+        "Scored(a.parquet: 3 events of 1 files, "
+        "columns run, luminosityBlock, event, file, entry, score)"
+    )
+    assert "<td" in made._repr_html_()

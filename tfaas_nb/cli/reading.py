@@ -1,0 +1,46 @@
+"""Options of the commands that read ROOT files: which tree, branches and events."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Let a command have them."""
+    command.add_argument("--tree", help="TTree or RNTuple; by default events, Events, or the only")
+    command.add_argument(
+        "--branch",
+        action=_Mapping,
+        default={},
+        dest="branches",
+        metavar="VARIABLE=BRANCH",
+        help="where a variable stands if the file's layout does not tell; may be repeated",
+    )
+    command.add_argument(
+        "--cut", metavar="SELECTION", help="events to take, such as 'nJets >= 2 & jetPt_0 > 400'"
+    )
+    command.add_argument(
+        "--skip-unreadable",
+        action="store_const",
+        const="skip",
+        default="stop",
+        dest="on_error",
+        help="go on without files that cannot be read, and list them, instead of stopping",
+    )
+
+
+class _Mapping(argparse.Action):
+    """Collects ``A=B`` into a dict."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        """Add one."""
+        variable, _, branch = str(values).partition("=")
+        if not variable or not branch:
+            parser.error(f"{option_string} {values}: write VARIABLE=BRANCH")
+        setattr(namespace, self.dest, {**getattr(namespace, self.dest), variable: branch})

@@ -1,0 +1,144 @@
+"""Files of scores: a ROOT tree or a Parquet table, written piece by piece, there when whole."""
+
+from __future__ import annotations
+
+import importlib
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from tfaas_nb.errors import DataError, MissingExtra
+
+#: Name of the tree in a ROOT file of scores.
+TREE = "scores"
+
+Columns = Mapping[str, npt.NDArray[Any]]
+
+
+class ScoreFile:
+    """A file that appears under its name when the block that writes it ends well.
+
+    Parameters
+    ----------
+    path : Path
+        ``….root`` or ``….parquet``; what was there before is replaced.
+
+    Raises
+    ------
+    DataError
+        If the name ends otherwise, or the file cannot be written.
+    MissingExtra
+        If Parquet is asked for and pyarrow is not installed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._format = _format(path)
+        self._written = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        self._sink: _Sink | None = None
+
+    def write(self, columns: Columns) -> None:
+        """Add events: columns of equal length, the same names and types every time."""
+        try:
+            if self._sink is None:
+                self._sink = self._format(self._written, columns)
+            if len(next(iter(columns.values()))):
+                self._sink.write(columns)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def __enter__(self) -> ScoreFile:
+        if not self.path.parent.is_dir():
+            raise DataError(f"{self.path} cannot be written: there is no folder {self.path.parent}")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if self._sink is not None:
+                self._sink.close()
+                if error is None:
+                    self._written.replace(self.path)
+        except OSError as failed:
+            raise self._failed(failed) from failed
+        finally:
+            with suppress(OSError):
+                self._written.unlink(missing_ok=True)
+
+    def _failed(self, error: OSError) -> DataError:
+        return DataError(f"{self.path} cannot be written: {error.strerror or error}")
+
+
+class _Sink(Protocol):
+    def write(self, columns: Columns) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _RootTree:
+    def __init__(self, path: Path, columns: Columns) -> None:
+        import uproot
+
+        self._file = uproot.recreate(path)
+        self._tree = self._file.mktree(TREE, {name: c.dtype for name, c in columns.items()})
+
+    def write(self, columns: Columns) -> None:
+        self._tree.extend({name: _native(values) for name, values in columns.items()})
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _ParquetTable:
+    def __init__(self, path: Path, columns: Columns) -> None:
+        self._arrow, parquet = _pyarrow("pyarrow"), _pyarrow("pyarrow.parquet")
+        self._writer = parquet.ParquetWriter(path, self._table(columns).schema)
+
+    def _table(self, columns: Columns) -> Any:
+        return self._arrow.table({name: _native(values) for name, values in columns.items()})
+
+    def write(self, columns: Columns) -> None:
+        self._writer.write_table(self._table(columns))
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+_FORMATS: dict[str, type[_RootTree] | type[_ParquetTable]] = {
+    ".root": _RootTree,
+    ".parquet": _ParquetTable,
+}
+
+
+def _format(path: Path) -> type[_RootTree] | type[_ParquetTable]:
+    found = _FORMATS.get(path.suffix.lower())
+    if found is None:
+        raise DataError(f"{path}: scores are written as {' or '.join(_FORMATS)}, by the name's end")
+    if found is _ParquetTable:
+        _pyarrow("pyarrow.parquet")
+    return found
+
+
+def _native(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """In this machine's byte order, which the files' writers ask for."""
+    return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
+
+
+def _pyarrow(module: str) -> Any:
+    # Not an import statement: mypy then asks for stubs, which pyarrow does not have.
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtra(
+            "Parquet files need pyarrow: pip install 'tfaas-nb[arrow]', or write a .root file"
+        ) from error

@@ -1,0 +1,145 @@
+"""Who scores: a bundle in this process, or a model on a server, the same to the caller."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import numpy as np
+import numpy.typing as npt
+
+from tfaas_nb.bundle import PARAMS, Bundle
+from tfaas_nb.classifier import Classifier
+from tfaas_nb.client import Client
+from tfaas_nb.engines import open_engine
+from tfaas_nb.errors import BundleError, FeatureError, ServerError
+from tfaas_nb.features import FeatureSet, feature_set_of
+from tfaas_nb.wire.params import Params
+
+Floats = npt.NDArray[np.float32]
+
+#: A bundle, a trained classifier, the path of a model, or its address on a server.
+Model = Bundle | Classifier | str | os.PathLike[str]
+
+_ADDRESS = re.compile(r"(?P<server>.*?)/models/(?P<model>[^?#]+?)/?")
+
+
+class Scorer(Protocol):
+    """What scores events."""
+
+    @property
+    def features(self) -> FeatureSet:
+        """How its events are read."""
+        ...
+
+    def scores(self, X: Floats) -> Floats:
+        """Scores, float32 of shape (events, outputs), of events (events, features)."""
+        ...
+
+    def close(self) -> None:
+        """Free what it holds."""
+        ...
+
+
+def open_scorer(model: Model, token: str | None = None) -> Scorer:
+    """The scorer of a model.
+
+    Parameters
+    ----------
+    model : Bundle, Classifier, path, or str
+        A path is a bundle's folder, a folder that holds one bundle's folder, or a
+        ``.tar.gz``; an address is ``http://HOST:PORT/models/NAME``, where ``NAME`` may be
+        followed by ``/versions/3`` or ``/labels/production``.
+    token : str, optional
+        What the server asks for; ``?token=`` of an address does as well.
+
+    Raises
+    ------
+    BundleError
+        If there is no model at the path, or it cannot be read.
+    FeatureError
+        If the model does not tell what it reads of an event.
+    ModelNotFound, ServerUnreachable
+        If the server has no such model, or does not answer.
+    """
+    if isinstance(model, Classifier):
+        model = model.bundle("classifier")
+    if isinstance(model, Bundle):
+        return LocalScorer(model)
+    if re.match(r"https?://", os.fspath(model)):
+        return _remote(os.fspath(model), token)
+    return LocalScorer(Bundle.load(_folder(Path(model))))
+
+
+class LocalScorer:
+    """A bundle's graph, run in this process."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.features = _known(bundle.feature_set, bundle.name)
+        self._engine = open_engine(bundle.graph)
+
+    def scores(self, X: Floats) -> Floats:
+        """See `Scorer`."""
+        return self._engine(X)
+
+    def close(self) -> None:
+        """See `Scorer`."""
+        self._engine.close()
+
+
+@dataclass(frozen=True)
+class ServedScorer:
+    """A model on a server."""
+
+    client: Client
+    model: str
+    features: FeatureSet
+
+    def scores(self, X: Floats) -> Floats:
+        """See `Scorer`."""
+        found = np.asarray(self.client.predict(self.model, X, keys=self.features.names))
+        return found if found.ndim == 2 else found[:, np.newaxis]
+
+    def close(self) -> None:
+        """See `Scorer`."""
+
+
+def _remote(address: str, token: str | None) -> ServedScorer:
+    parts = urlsplit(address)
+    found = _ADDRESS.fullmatch(parts._replace(query="", fragment="").geturl())
+    if not found:
+        raise ServerError(
+            f"{parts._replace(query='').geturl()} names no model: write "
+            "http://HOST:PORT/models/NAME"
+        )
+    client = Client(found["server"], token or parse_qs(parts.query).get("token", [None])[0])
+    model = unquote(found["model"])
+    told = Params.from_values(client.params(model))
+    names = tuple(str(feature["name"]) for feature in told.features)
+    return ServedScorer(
+        client, model, _known(told.feature_set or feature_set_of(model, names), model)
+    )
+
+
+def _known(features: FeatureSet | None, model: str) -> FeatureSet:
+    if features is None or not len(features):
+        raise FeatureError(
+            f"model {model!r} does not tell the names of its features, so no file can be read for "
+            "it: name them in its params.json"
+        )
+    return features
+
+
+def _folder(path: Path) -> Path:
+    """The model's folder or archive at a path; of a folder with one model's folder, that."""
+    if not path.is_dir() or (path / PARAMS).exists():
+        return path
+    inside = sorted(found.parent for found in path.glob(f"*/{PARAMS}"))
+    if len(inside) != 1:
+        held = f"{len(inside)} models ({', '.join(p.name for p in inside)})" if inside else "none"
+        raise BundleError(f"{path} is no model's folder: it has no {PARAMS}, and holds {held}")
+    return inside[0]
