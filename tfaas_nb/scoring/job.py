@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tfaas_nb.data.event_file import Cut, EventFile, Events, Reading, steps
+from tfaas_nb.data.event_file import EventFile, Events, steps
 from tfaas_nb.data.files import Files, expand, identity
 from tfaas_nb.data.origins import Objects
+from tfaas_nb.data.reading import Cut, Reading
 from tfaas_nb.errors import DataError
 from tfaas_nb.scoring.score_file import ScoreFile
 from tfaas_nb.scoring.scorer import Model, Scorer, open_scorer
