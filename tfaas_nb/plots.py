@@ -10,13 +10,12 @@ import base64
 import io
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.metrics import Roc, WorkingPoint
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +25,38 @@ _BINS = 40
 _LINES = ("-", "--", ":", "-.")
 _SIGNAL: dict[str, Any] = {"label": "Signal", "color": "#5790fc", "hatch": "//"}
 _BACKGROUND: dict[str, Any] = {"label": "Background", "color": "#e42536", "hatch": "\\\\"}
+
+
+class Curve(Protocol):
+    """A ROC curve: efficiencies of the cuts, ε_B rising, and the area with its error."""
+
+    @property
+    def eps_s(self) -> npt.NDArray[Any]:
+        """Signal efficiencies."""
+
+    @property
+    def eps_b(self) -> npt.NDArray[Any]:
+        """Background efficiencies."""
+
+    @property
+    def auc(self) -> float:
+        """Area under ε_S over ε_B."""
+
+    @property
+    def auc_error(self) -> float:
+        """Its standard error."""
+
+
+class Point(Protocol):
+    """A cut: signal efficiency and background rejection."""
+
+    @property
+    def eps_s(self) -> float:
+        """Signal efficiency."""
+
+    @property
+    def rejection(self) -> float:
+        """Background rejection 1/ε_B."""
 
 
 def style() -> AbstractContextManager[None]:
@@ -46,22 +77,22 @@ def _axes(ax: Axes | None) -> Axes:
 
 
 def roc(
-    curves: Roc | Mapping[str, Roc],
+    curves: Curve | Mapping[str, Curve],
     ax: Axes | None = None,
-    points: Mapping[str, WorkingPoint] | None = None,
+    points: Mapping[str, Point] | None = None,
 ) -> Axes:
     """Background rejection 1/ε_B over signal efficiency ε_S, one line per classifier.
 
     Parameters
     ----------
-    curves : Roc or mapping of name to Roc
+    curves : metrics.Roc or mapping of name to it
         What to draw.
     ax : matplotlib.axes.Axes, optional
         Where; a new figure by default.
-    points : mapping of name to WorkingPoint, optional
+    points : mapping of name to metrics.WorkingPoint, optional
         Marked on the plot.
     """
-    named = {"": curves} if isinstance(curves, Roc) else curves
+    named = curves if isinstance(curves, Mapping) else {"": curves}
     with style():
         ax = _axes(ax)
         for line, (name, curve) in zip(_LINES * len(named), named.items(), strict=False):
