@@ -53,11 +53,14 @@ class Events:
         float32 of shape (events,).
     extra : mapping
         Kept branch → values, shape (events,), of the branch's own type.
+    sum_weights : float
+        Sum of the weights of all events of the range, before the selection.
     """
 
     X: npt.NDArray[np.float32]
     weight: npt.NDArray[np.float32]
     extra: Mapping[str, Array]
+    sum_weights: float
 
     def __len__(self) -> int:
         return len(self.X)
@@ -83,8 +86,8 @@ class EventFile:
     Raises
     ------
     DataError
-        On opening, if the file or its tree is unreadable, incomplete or empty, or lacks a
-        branch; the message names it and the nearest name.
+        On opening, if the file or its tree is unreadable or incomplete, or lacks a branch; the
+        message names it and the nearest name.  A tree without entries is no error.
     """
 
     def __init__(self, path: str, reading: Reading) -> None:
@@ -103,10 +106,9 @@ class EventFile:
             with self._decoding():
                 _check_complete(self.path, self._file.file.fEND)
                 self._tree = _tree(self._file, self.path, self.reading.tree)
-                if not self.entries:
-                    raise DataError(f"{self._where} is empty")
                 self._plan = Plan(self.reading, names(self._tree), self._where)
-                self._plan.check()
+                if self.entries:  # an empty tree may have been written without its branches
+                    self._plan.check()
         except BaseException:
             self.close()
             raise
@@ -166,39 +168,56 @@ class EventFile:
         with self._decoding():
             entries = self._entries(self._planned, start, stop)
             X, weight, extra = entries.X, entries.weight, entries.extra
+            total = float(weight.sum(dtype=np.float64))
             passed = entries.passed
             if passed is None:
-                return Events(X, weight, extra)
-            return Events(X[passed], weight[passed], {k: v[passed] for k, v in extra.items()})
+                return Events(X, weight, extra, total)
+            kept = {name: values[passed] for name, values in extra.items()}
+            return Events(X[passed], weight[passed], kept, total)
 
     def sum_of_weights(self) -> float:
         """The sum of the weights of all events, before any selection.
 
-        For NanoAOD it is that of the events that were generated, whatever was skimmed since:
-        the sum of ``Runs.genEventSumw`` if ``genWeight`` is part of the weight, and
-        ``Runs.genEventCount`` times the weight if that is a number.  Else it is the sum over
-        the entries of the tree.
-
         Returns
         -------
         float
-            Summed in double precision.
+            `generated_weights` if the file tells, else the sum over the entries of the tree,
+            for which their weights are read; in double precision.
 
         Raises
         ------
         DataError
             As `events`.
         """
+        generated = self.generated_weights()
+        if generated is not None:
+            return generated
         with self._decoding():
-            weight = self.reading.weight
-            if not isinstance(weight, str):
-                return (1.0 if weight is None else weight) * (self._runs(_COUNT) or self.entries)
-            expression = self._planned.weight
-            if _GENERATOR_WEIGHT in (expression.names if expression else (weight,)):
-                total = self._runs(_SUM_OF_WEIGHTS)
-                if total is not None:
-                    return total
             return self._sum_over_entries()
+
+    def generated_weights(self) -> float | None:
+        """The sum of the weights of the events that were generated, whatever was skimmed since.
+
+        Returns
+        -------
+        float or None
+            NanoAOD tells it in its tree ``Runs``: ``genEventSumw`` if ``genWeight`` is part of
+            the weight; if the weight is a number, that number times ``genEventCount``.  None
+            if the file does not tell.
+
+        Raises
+        ------
+        DataError
+            If the tree of runs is there and unreadable.
+        """
+        weight, expression = self.reading.weight, self._planned.weight
+        with self._decoding():
+            if not isinstance(weight, str):
+                count = self._runs(_COUNT)
+                return None if count is None else count * (1.0 if weight is None else weight)
+            if _GENERATOR_WEIGHT in (expression.names if expression else (weight,)):
+                return self._runs(_SUM_OF_WEIGHTS)
+            return None
 
     def _sum_over_entries(self) -> float:
         nothing = replace(self.reading.features, event=(), jet=(), derived=())
