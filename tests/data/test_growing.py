@@ -26,6 +26,16 @@ def test_parts_are_not_changed_by_what_comes_later() -> None:
     assert whole.tolist() == [0, 1, 2, 3, 4, 5]
 
 
+def test_one_array_may_be_two_columns() -> None:
+    growing, part = Growing(), np.array([1.0, 2.0])
+    growing.append({"weight": part, "kept": part})
+    growing.append({"weight": part, "kept": part})
+    growing.scale("weight", 0, 10.0)
+    assert growing.column("kept").tolist() == [1, 2, 1, 2]
+    assert growing.column("weight").tolist() == [10, 20, 10, 20]
+    assert part.tolist() == [1, 2]
+
+
 @pytest.mark.parametrize("rows", [0, 2])
 def test_what_was_added_last_can_be_forgotten(rows: int) -> None:
     growing = Growing()

@@ -407,7 +407,9 @@ def test_a_selection_may_leave_nothing(path: Path) -> None:
     assert len(read(path, FEATURES, cut="nLeptons > 100")) == 0
 
 
-def test_large_and_remote_files_are_not_hashed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_sets_and_remote_files_are_not_hashed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert sha256("root://host//a.root") == ""
     assert sha256(str(path) + " that went away") == ""
     monkeypatch.setattr("tfaas_nb.data.root._HASHED_UP_TO", 10)

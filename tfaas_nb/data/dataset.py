@@ -32,7 +32,8 @@ class Source:
     events : int
         Events kept.
     sha256 : str
-        Hash of the file's content; empty for files read over a network and for large ones.
+        Hash of the file's content; empty for files over a network, and where all files
+        together are larger than 1 GiB.
     entries : int
         Entries of the tree, before the selection.
     uuid : str
