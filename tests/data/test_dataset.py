@@ -148,11 +148,12 @@ def test_files_that_were_skipped_are_shown(data: Dataset) -> None:
 
 def test_a_selection_shows_the_entries_it_was_made_from(data: Dataset) -> None:
     source = Source("a.root", "signal", "events", 12, entries=20)
-    html = replace(data, sources=(source,))._repr_html_()
-    assert "entries" in html
-    assert ">20<" in html
-    assert ">12<" in html
-    assert "entries" not in data._repr_html_()
+    cut = replace(data, sources=(source,))
+    assert cut.files.columns[-2:] == ("entries", "events kept")
+    assert cut.files.rows[0][-2:] == (20, 12)
+    assert ">20<" in cut._repr_html_()
+    assert data.files.columns[-1] == "events read"
+    assert data.files.rows == (("a.root", "signal", "events", 12),)
 
 
 def test_summaries_leave_absent_jets_out(data: Dataset) -> None:

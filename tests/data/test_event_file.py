@@ -107,6 +107,27 @@ def test_a_selection_is_that_of_a_loop_over_events(path: str, values: dict[str, 
     assert 0 < len(expected) < 40
 
 
+def test_what_is_selected_by_need_not_be_a_feature(path: str, values: dict[str, Any]) -> None:
+    met = FeatureSet("met", "MET_pt")
+    rows = nano_rows(values)
+    for cut, expected in {
+        "nJets >= 2 & nLeptons == 1": [row[0] >= 2 and row[1] == 1 for row in rows],
+        "jetMassSoftDrop_0 > 50": [row[0] >= 1 and row[12] > 50 for row in rows],
+        "ht > 900": [sum(row[22:27]) > 900 for row in rows],
+    }.items():
+        part = events(path, Reading(met, cut=cut))
+        assert part.X[:, 0].tolist() == values["MET_pt"][expected].tolist()
+        assert 0 < len(part) < 60
+
+
+def test_numbers_that_are_not_there_are_not_skipped(tmp_path: Path) -> None:
+    path = str(write_ntuple(tmp_path / "a.root", {"x": ak.Array([1.0, None, 3.0])}))
+    with pytest.raises(DataError, match=r"'x' .* 1 values that are not finite, .* entry 1"):
+        events(path, Reading(FeatureSet("x", "x")))
+    kept = events(path, Reading(FeatureSet("none"), keep=("x",))).extra["x"]
+    np.testing.assert_array_equal(kept, [1.0, np.nan, 3.0])
+
+
 def test_a_function_may_select(path: str, values: dict[str, Any]) -> None:
     def even(data: Dataset) -> Any:
         assert data.features.column("nJets") == 0
