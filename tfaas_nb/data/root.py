@@ -1,4 +1,8 @@
-"""ROOT files → `Dataset`: one class after the other, file by file, range by range."""
+"""ROOT files → `Dataset`: one class after the other, file by file, range by range.
+
+Files are read one after another: uproot spends its time in Python, and 200 files took 2.1 s in
+turn, 2.5 s by two threads.
+"""
 
 from __future__ import annotations
 
