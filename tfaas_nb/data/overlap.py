@@ -199,7 +199,8 @@ def _bits(column: npt.NDArray[np.generic]) -> Hashes:
         return whole
     if column.dtype == np.float32:
         plain = np.ascontiguousarray(column) + np.float32(0)  # −0 is 0
-        return plain.view(np.uint32).astype(np.uint64)
+        narrow: Hashes = plain.view(np.uint32).astype(np.uint64)
+        return narrow
     wide: Hashes = (column.astype(np.float64) + 0.0).view(np.uint64)
     return wide
 

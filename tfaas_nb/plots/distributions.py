@@ -77,17 +77,19 @@ def overtraining(found: TrainTest, ax: Axes | None = None) -> Axes:
             ax.stairs(
                 *(content, bins),
                 fill=True,
-                alpha=0.3,
                 facecolor=look["color"],
-                edgecolor=look["color"],
-                hatch=look["hatch"],
-                label=f"{look['label']}, test",
+                alpha=0.2,
+                linewidth=0,
             )
             ax.stairs(
                 *(content, bins),
-                color=look["color"],
+                fill=True,
+                facecolor="none",
+                edgecolor=look["color"],
+                hatch=look["hatch"],
                 linewidth=2,
                 linestyle=look.get("linestyle", "-"),
+                label=f"{look['label']}, test",
             )
             points, error = _contents(train, name, bins)
             some = points > 0
