@@ -365,6 +365,10 @@ class Evaluation:
         target = Path(path).expanduser()
         if not target.parent.is_dir():
             raise DataError(f"the folder {target.parent} does not exist")
+        events = self.data if data is None else data
+        for name in features or ():
+            if events is not None:
+                events.features.column(name)  # before anything is drawn
         parts = self._sections(features, data, significance, learning_curve, seed, progress)
         made = datetime.now(timezone.utc).isoformat(timespec="seconds")
         html = document.page(title, made, self._summary(), parts)
@@ -416,7 +420,7 @@ class Evaluation:
                 self.importance(by, _REPEATS, seed, progress) for by in ("variable", "feature")
             ]
             found.append(sections.importance(important, sample))
-        events = data or self.data
+        events = self.data if data is None else data
         if events is not None:
             names = _most_important(events, important) if features is None else features
             shown = sample if data is None else Evaluation._named(data)
