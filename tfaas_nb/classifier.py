@@ -195,6 +195,11 @@ class Classifier:
         """The events it was trained on, those held out for the validation loss among them."""
         return self._fit_result().data
 
+    def training_scores(self) -> tuple[Any, Any, Any]:
+        """Classes, scores and weights of the events it was trained on, each of shape (events,)."""
+        data = self.training
+        return data.y, self.predict(data), data.weight
+
     def retrained(self, data: Dataset) -> Classifier:
         """A classifier of the same settings, trained quietly on other events; see `fit`."""
         return copy.copy(self).fit(data, progress=False)

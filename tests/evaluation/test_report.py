@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -71,6 +72,17 @@ def test_no_label_is_in_a_report_by_accident(plain: Evaluation, short: str, tmp_
         re.findall(r'src="([^"]+)"', html) for html in (short, labelled.read_text(encoding="utf-8"))
     ]
     assert all(a != b for a, b in zip(*pictures, strict=True))
+
+
+@pytest.mark.slow
+def test_events_that_were_not_kept_have_a_report_without_features(
+    plain: Evaluation, tmp_path: Path
+) -> None:
+    kept = SimpleNamespace(y=plain.y, weight=plain.weight)
+    evaluation = Evaluation.of(kept, plain.scores)
+    assert (evaluation.auc, evaluation.data) == (plain.auc, None)
+    html = evaluation.report(tmp_path / "r.html").read_text(encoding="utf-8")
+    assert headings(html) == ["ROC curve", "Scores", "Significance", "Calibration", SECTIONS[-1]]
 
 
 def test_a_report_goes_into_an_existing_folder(plain: Evaluation, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ such rows.  Never are identifiers alone enough: simulated samples number their e
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -138,8 +138,9 @@ class Fingerprints:
         return cls((hashes & ~np.uint64(1)) | _telling(X), named)
 
     @classmethod
-    def joined(cls, parts: Sequence[Fingerprints]) -> Fingerprints:
+    def joined(cls, parts: Iterable[Fingerprints]) -> Fingerprints:
         """Those of events that were read in parts, in the given order."""
+        parts = list(parts)
         named = [part.named for part in parts if part.named is not None]
         return cls(
             np.concatenate([part.values for part in parts] or [np.empty(0, np.uint64)]),

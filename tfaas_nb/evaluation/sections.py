@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from tfaas_nb import plots
-from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.dataset import Dataset, Source
 from tfaas_nb.evaluation import document
 from tfaas_nb.evaluation.document import Section
 from tfaas_nb.metrics import (
@@ -178,19 +178,26 @@ def losses(history: Any) -> dict[str, list[float]]:
     }
 
 
-def sources(data: Dataset, caption: str) -> str:
-    """The files that events came from, with their hashes."""
-    rows = tuple((s.file, s.role, s.tree, s.events, s.sha256 or None) for s in data.sources)
-    return document.table(Table(("file", "role", "tree", "events read", "SHA-256"), rows, caption))
+def model(card: Mapping[str, Any], sources: Mapping[str, Sequence[Source]]) -> Section:
+    """The model card, the files that events came from with their hashes, and versions."""
+    parts = [_card(card)] if card else []
+    parts += [_files(files, caption) for caption, files in sources.items() if files]
+    return Section("Model and versions", (*parts, _versions(card)))
 
 
-def card(values: Mapping[str, Any]) -> list[str]:
+def _files(files: Sequence[Source], caption: str) -> str:
+    rows = tuple((s.file, s.role, s.tree, s.events, s.sha256 or None) for s in files)
+    columns = ("file", "role", "tree", "events read", "SHA-256")
+    return document.table(Table(columns, rows, caption))
+
+
+def _card(values: Mapping[str, Any]) -> str:
     """The model card but for its dates and the evaluation, which is the report itself."""
     left_out = ("made", "evaluation", "training", "versions")
     kept = {name: value for name, value in values.items() if name not in left_out}
     if isinstance(kept.get("features"), Mapping):
         kept["features"] = {k: _names_only(v) for k, v in kept["features"].items()}
-    return [document.table(document.listing(kept, "Model card"))]
+    return document.table(document.listing(kept, "Model card"))
 
 
 def _names_only(value: Any) -> Any:
@@ -200,7 +207,7 @@ def _names_only(value: Any) -> Any:
     return value
 
 
-def versions(values: Mapping[str, Any]) -> str:
+def _versions(values: Mapping[str, Any]) -> str:
     """Versions of what made the model and the report."""
     here = {package: version(package) for package in _PACKAGES}
     python = {"python": sys.version.split()[0]}
