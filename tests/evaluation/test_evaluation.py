@@ -170,6 +170,7 @@ def test_the_sample_is_told_with_its_files(evaluation: Evaluation) -> None:
 def test_it_draws_on_given_axes(evaluation: Evaluation) -> None:
     curve, distributions = Figure().subplots(2)
     assert evaluation.plot(curve) is curve
+    assert evaluation.plot(Figure().subplots(), evaluation.band(), linear=True).get_ylim()[1] < 2
     assert evaluation.plot_scores(distributions, threshold=0.5) is distributions
     assert curve.lines
     assert "Cut at 0.500" in [text.get_text() for text in distributions.get_legend().get_texts()]

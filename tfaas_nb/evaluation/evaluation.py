@@ -443,11 +443,11 @@ class Evaluation:
         }
         return found | ({"seen_in_training": len(self.overlap)} if self.overlap else {})
 
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the ROC curve; see `plots.roc`."""
+    def plot(self, ax: Axes | None = None, band: Band | None = None, linear: bool = False) -> Axes:
+        """Draw the ROC curve; see `plots.roc`, or `plots.efficiencies` if `linear`."""
         from tfaas_nb import plots
 
-        return plots.roc(self.roc, ax)
+        return (plots.efficiencies if linear else plots.roc)(self.roc, ax, band=band)
 
     def plot_scores(self, ax: Axes | None = None, threshold: float | None = None) -> Axes:
         """Draw the score distributions; see `plots.scores`."""
