@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from tfaas_nb.data.dataset import Dataset, Source
 from tfaas_nb.errors import DataError
 from tfaas_nb.evaluation import Evaluation
+from tfaas_nb.evaluation.sections import working_points
 from tfaas_nb.features import FeatureSet, Variable
 from tfaas_nb.metrics import Roc, SignificanceScan
 
@@ -115,6 +116,15 @@ def test_working_points_are_those_of_curve_and_scan(evaluation: Evaluation) -> N
         ({"eps_s": 0.5, "systematics": 0.1}, "systematics belongs to"),
     ],
 )
+def test_a_cut_that_no_background_passes_has_a_limit(perfect: Evaluation) -> None:
+    row = working_points(perfect.roc, perfect.band(replicas=20)).rows[1]
+    limit = 3.0 / 2000  # ln 20 of effectively 2 000 events, somewhat fewer with weights
+    assert float(row[2].split()[1]) == pytest.approx(limit, rel=0.2)
+    assert row[2].startswith("< ")
+    assert row[3].startswith("> ")
+    assert "at 95 % CL" in row[3]
+
+
 def test_a_working_point_is_asked_for_in_one_way(
     asked: dict[str, Any], message: str, evaluation: Evaluation
 ) -> None:

@@ -53,22 +53,27 @@ def working_points(roc: Roc, band: Band | None = None) -> Table:
     reachable = [e for e in _BACKGROUND_EFFICIENCIES if e >= roc.eps_b[roc.eps_s > 0][0]]
     points = [roc.working_point(e) for e in _SIGNAL_EFFICIENCIES]
     points += [roc.working_point(eps_b=e) for e in reachable]
-    rows = tuple(_row(point, band) for point in points)
+    limit = roc.background.limit
+    rows = tuple(_row(point, band, limit) for point in points)
     interval = f"1/ε_B, {band.level:.1%} bootstrap" if band else "1/ε_B, bootstrap"
     columns = ("score ≥", "ε_S", "ε_B", "1/ε_B", interval, "background left", "")
     return Table(columns, rows, "Working points")
 
 
-def _row(point: WorkingPoint, band: Band | None) -> tuple[Any, ...]:
+def _row(point: WorkingPoint, band: Band | None, limit: float) -> tuple[Any, ...]:
     interval = ""
     if band is not None:
         low, high = band.at(point.eps_s)
         interval = f"{_inverse(high)} – {_inverse(low)}"
+    eps_b = f"{point.eps_b:.3g} ± {point.eps_b_error or 0:.2g}"
+    rejection = f"{_round(point.rejection)} ± {_round(point.rejection_error)}"
+    if not point.eps_b:
+        eps_b, rejection = f"< {limit:.2g} at 95 % CL", f"> {_round(1 / limit)} at 95 % CL"
     return (
         f"{point.threshold:.4f}",
         f"{point.eps_s:.4f} ± {point.eps_s_error or 0:.4f}",
-        f"{point.eps_b:.3g} ± {point.eps_b_error or 0:.2g}",
-        f"{_round(point.rejection)} ± {_round(point.rejection_error)}",
+        eps_b,
+        rejection,
         interval,
         point.background_left,
         f"fewer than {FEW_EVENTS}: do not rank by it" if point.is_uncertain else "",
