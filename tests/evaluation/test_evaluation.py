@@ -116,6 +116,13 @@ def test_working_points_are_those_of_curve_and_scan(evaluation: Evaluation) -> N
         ({"eps_s": 0.5, "systematics": 0.1}, "systematics belongs to"),
     ],
 )
+def test_a_working_point_is_asked_for_in_one_way(
+    asked: dict[str, Any], message: str, evaluation: Evaluation
+) -> None:
+    with pytest.raises(DataError, match=message):
+        evaluation.working_point(**asked)
+
+
 def test_a_cut_that_no_background_passes_has_a_limit(perfect: Evaluation) -> None:
     row = working_points(perfect.roc, perfect.band(replicas=20)).rows[1]
     limit = 3.0 / 2000  # ln 20 of effectively 2 000 events, somewhat fewer with weights
@@ -123,13 +130,6 @@ def test_a_cut_that_no_background_passes_has_a_limit(perfect: Evaluation) -> Non
     assert row[2].startswith("< ")
     assert row[3].startswith("> ")
     assert "at 95 % CL" in row[3]
-
-
-def test_a_working_point_is_asked_for_in_one_way(
-    asked: dict[str, Any], message: str, evaluation: Evaluation
-) -> None:
-    with pytest.raises(DataError, match=message):
-        evaluation.working_point(**asked)
 
 
 def test_scores_alone_have_band_significance_and_calibration(evaluation: Evaluation) -> None:
