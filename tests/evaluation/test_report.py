@@ -118,7 +118,9 @@ def test_two_trainings_with_one_seed_give_the_same_report(
     events: Dataset, unseen: Dataset, tmp_path: Path
 ) -> None:
     reports = [
-        trained(events[::4]).evaluate(unseen).report(tmp_path / f"{i}.html", progress=False)
+        trained(events[::4])
+        .evaluate(unseen)
+        .report(tmp_path / f"{i}.html", features=["nJets", "jetPt_0"], progress=False)
         for i in range(2)
     ]
     first, second = map(undated, reports)
@@ -129,7 +131,7 @@ def test_two_trainings_with_one_seed_give_the_same_report(
         *("ROC curve", "Scores of training and test events", "Significance", "Calibration"),
         *("Importance", "Features", "Training", "Model and versions"),
     ]
-    assert html.count("<figure>") == 2 + 1 + 1 + 1 + 2 + 12 + 1
+    assert html.count("<figure>") == 2 + 1 + 1 + 1 + 2 + 2 + 1
     for name in ("settings.seed", "architecture.hidden", "tensorflow", "none of the 400 events"):
         assert name in html
 
