@@ -17,7 +17,7 @@ from tfaas_nb import network, training
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.overlap import Fingerprints
-from tfaas_nb.errors import DataError, FeatureError, TrainingError
+from tfaas_nb.errors import FeatureError, TrainingError
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.features import FeatureSet, order_keys
 from tfaas_nb.graph import FrozenGraph
@@ -181,12 +181,8 @@ class Classifier:
         judged = copy.copy(self)  # which stays what it is when this one is fitted anew
         judged._evaluation = None
         evaluation = Evaluation.of(data, scores, judged, overlap)
-        if overlap and not allow_overlap:
-            raise DataError(
-                f"{overlap} were in the training, too, and would flatter the classifier: evaluate "
-                "events that were split off before (the sample itself may hold events twice); "
-                "evaluate(data, allow_overlap=True) goes on, and says so"
-            )
+        if not allow_overlap:
+            overlap.refuse()
         self._evaluation = evaluation
         return evaluation
 
@@ -194,6 +190,11 @@ class Classifier:
     def training(self) -> Dataset:
         """The events it was trained on, those held out for the validation loss among them."""
         return self._fit_result().data
+
+    def training_scores(self) -> tuple[Any, Any, Any]:
+        """Classes, scores and weights of the events it was trained on, each of shape (events,)."""
+        data = self.training
+        return data.y, self.predict(data), data.weight
 
     def retrained(self, data: Dataset) -> Classifier:
         """A classifier of the same settings, trained quietly on other events; see `fit`."""
