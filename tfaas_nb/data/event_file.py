@@ -1,0 +1,248 @@
+"""One ROOT file, opened once and read in ranges of entries.
+
+    with EventFile("ttbar.root", Reading(features)) as file:
+        for start, stop in steps(file.entries):
+            part = file.events(start, stop)
+
+Whole branches are read at a time, with no loop over events; memory is that of one range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tfaas_nb.data.branches import Array, Types, read
+from tfaas_nb.data.entries import Entries
+from tfaas_nb.data.layouts import Layout
+from tfaas_nb.data.opening import choose_tree, decoding, open_file
+from tfaas_nb.data.plan import Plan
+from tfaas_nb.data.reading import Reading as Reading
+from tfaas_nb.errors import DataError
+
+#: Entries read at a time: enough for the fixed cost of a read (about 8 ms) not to count.
+STEP = 200_000
+
+#: NanoAOD's tree of sums over all events that were generated, and what it has of weights.
+_RUNS = "Runs"
+_SUM_OF_WEIGHTS = ("genEventSumw", "genEventSumw_")
+_COUNT = ("genEventCount", "genEventCount_")
+_GENERATOR_WEIGHT = "genWeight"
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """Events of a range of entries that pass the selection, in the file's order.
+
+    Attributes
+    ----------
+    X : numpy.ndarray
+        Features, float32 of shape (events, features).
+    weight : numpy.ndarray
+        float32 of shape (events,).
+    extra : mapping
+        Kept branch → values, shape (events,), of the branch's own type.
+    sum_weights : float
+        Sum of the weights of all events of the range, before the selection.
+    """
+
+    X: npt.NDArray[np.float32]
+    weight: npt.NDArray[np.float32]
+    extra: Mapping[str, Array]
+    sum_weights: float
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+
+def steps(entries: int, step: int = STEP) -> Iterator[tuple[int, int]]:
+    """Ranges (start, stop) that cover all entries, of nearly equal length."""
+    count = -(-entries // step)
+    edges = [entries * i // count for i in range(count + 1)] if count else []
+    yield from pairwise(edges)
+
+
+class EventFile:
+    """A ROOT file from which events are read; open between ``with`` and its end.
+
+    Parameters
+    ----------
+    path : str
+        Local path or address.
+    reading : Reading
+        What to read.
+
+    Raises
+    ------
+    DataError
+        On opening, if the file or its tree is unreadable or incomplete, or lacks a branch; the
+        message names it and the nearest name.  A tree without entries is no error.
+    """
+
+    def __init__(self, path: str, reading: Reading) -> None:
+        self.path = path
+        self.reading = reading
+        self._file: Any = None
+        self._tree: Any = None
+        self._plan: Plan | None = None
+
+    def __enter__(self) -> EventFile:
+        self._file = open_file(self.path)
+        try:
+            with decoding(self.path):
+                self._tree = self._file[choose_tree(self._file, self.path, self.reading.tree)]
+                self._plan = Plan(self.reading, Types(self._tree), self._where)
+                if self.entries:  # an empty tree may have been written without its branches
+                    self._plan.check()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; nothing can be read of it any more."""
+        if self._file is not None:
+            self._file.close()
+        self._file = self._tree = self._plan = None
+
+    @property
+    def entries(self) -> int:
+        """Entries of the tree, before any selection."""
+        return int(self._opened.num_entries)
+
+    @property
+    def tree(self) -> str:
+        """Name of the tree."""
+        return str(self._opened.name)
+
+    @property
+    def layout(self) -> Layout:
+        """The layout that was recognised."""
+        return self._planned.layout
+
+    @property
+    def event_id(self) -> tuple[str, ...]:
+        """Branches that tell events apart (run, section, event), as far as they are there."""
+        plan = self._planned
+        return tuple(name for name in plan.layout.event_id if name in plan.branches)
+
+    @property
+    def uuid(self) -> str:
+        """The identifier that was given to the file when it was written."""
+        self._opened  # noqa: B018 (an open file is asked for)
+        return str(self._file.file.uuid)
+
+    def events(self, start: int = 0, stop: int | None = None) -> Events:
+        """The events of a range of entries that pass the selection.
+
+        Parameters
+        ----------
+        start, stop : int
+            First entry, and the one after the last; by default all of the tree.
+
+        Raises
+        ------
+        DataError
+            If the file turns out unreadable, branches contradict each other, or a value is
+            not finite; the message says where.
+        """
+        stop = self.entries if stop is None else min(stop, self.entries)
+        with decoding(self.path):
+            entries = self._entries(self._planned, start, stop)
+            X, weight, extra = entries.X, entries.weight, entries.extra
+            total = float(weight.sum(dtype=np.float64))
+            passed = entries.passed
+            if passed is None:
+                return Events(X, weight, extra, total)
+            kept = {name: values[passed] for name, values in extra.items()}
+            return Events(X[passed], weight[passed], kept, total)
+
+    def sum_of_weights(self) -> float:
+        """The sum of the weights of all events, before any selection.
+
+        Returns
+        -------
+        float
+            `generated_weights` if the file tells, else the sum over the entries of the tree,
+            for which their weights are read; in double precision.
+
+        Raises
+        ------
+        DataError
+            As `events`.
+        """
+        generated = self.generated_weights()
+        if generated is not None:
+            return generated
+        with decoding(self.path):
+            return self._sum_over_entries()
+
+    def generated_weights(self) -> float | None:
+        """The sum of the weights of the events that were generated, whatever was skimmed since.
+
+        Returns
+        -------
+        float or None
+            NanoAOD tells it in its tree ``Runs``: ``genEventSumw`` if ``genWeight`` is part of
+            the weight; if the weight is a number, that number times ``genEventCount``.  None
+            if the file does not tell.
+
+        Raises
+        ------
+        DataError
+            If the tree of runs is there and unreadable.
+        """
+        weight, expression = self.reading.weight, self._planned.weight
+        with decoding(self.path):
+            if not isinstance(weight, str):
+                count = self._runs(_COUNT)
+                return None if count is None else count * (1.0 if weight is None else weight)
+            if _GENERATOR_WEIGHT in (expression.names if expression else (weight,)):
+                return self._runs(_SUM_OF_WEIGHTS)
+            return None
+
+    def _sum_over_entries(self) -> float:
+        nothing = replace(self.reading.features, event=(), jet=(), derived=())
+        reading = replace(self.reading, features=nothing, cut=None, keep=())
+        plan = replace(self._planned, reading=reading)
+        parts = (self._entries(plan, *ends).weight for ends in steps(self.entries))
+        return sum(float(part.sum(dtype=np.float64)) for part in parts)
+
+    def _runs(self, wanted: tuple[str, ...]) -> float | None:
+        """The sum of a branch of NanoAOD's tree of runs; None if it is not there."""
+        if _RUNS not in self._file.keys(cycle=False, recursive=False):
+            return None
+        runs = self._file[_RUNS]
+        there = Types(runs)
+        found = next((name for name in wanted if name in there), None)
+        if found is None:
+            return None
+        return float(np.asarray(runs[found].array(library="np")).sum(dtype=np.float64))
+
+    def _entries(self, plan: Plan, start: int, stop: int) -> Entries:
+        return Entries(plan, read(self._opened, plan.wanted, start, stop, plan.where), start, stop)
+
+    @property
+    def _where(self) -> str:
+        return f"the tree {self.tree!r} of {self.path}"
+
+    @property
+    def _planned(self) -> Plan:
+        if self._plan is None:
+            self._opened  # noqa: B018 (says that it is not open)
+        assert self._plan is not None
+        return self._plan
+
+    @property
+    def _opened(self) -> Any:
+        if self._tree is None:
+            raise DataError(f"{self.path} is not open: use it as `with EventFile(...) as file:`")
+        return self._tree
