@@ -15,11 +15,12 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from tfaas_nb import backend, network
+from tfaas_nb import backend
 from tfaas_nb.errors import TrainingError
 from tfaas_nb.metrics import Roc
-from tfaas_nb.network import PREDICT_BATCH
+from tfaas_nb.network import PREDICT_BATCH, Parts
 from tfaas_nb.options import COUNT, check_option, is_number, is_whole
+from tfaas_nb.quantities import Quantities
 from tfaas_nb.table import Table
 
 #: What may be done with events of negative weight.
@@ -431,14 +432,17 @@ class _Learner:
     def __init__(self, model: Any, settings: Settings) -> None:
         tf = backend.tensorflow()
 
-        self._preparation, self._members = network.parts(model)
-        self._variables = self._members.trainable_variables
+        self._network = Parts.of(model)
+        self._variables = [v for part in self._network.trained for v in part.trainable_variables]
         self._shapes = [tuple(v.shape) for v in self._variables]
         self._sizes = [math.prod(shape) for shape in self._shapes]
         flat = np.concatenate([np.ravel(v) for v in self._variables])
         self._flat, self._average = tf.Variable(flat), tf.Variable(flat)
         self._first, self._second = (tf.Variable(np.zeros_like(flat)) for _ in range(2))
-        self._others = [tf.Variable(v.numpy()) for v in self._members.non_trainable_variables]
+        self._others = {
+            part: [tf.Variable(v.numpy()) for v in part.non_trainable_variables]
+            for part in self._network.trained
+        }
         self._decay = settings.weight_decay
         self._averages = settings.averaging > 0
         # Traced here: calls that trace make TensorFlow warn of it from the third training on.
@@ -468,9 +472,19 @@ class _Learner:
         parts = tf.split(flat, self._sizes)
         return [tf.reshape(p, shape) for p, shape in zip(parts, self._shapes, strict=True)]
 
-    def _prepared(self, X: Any) -> list[Any]:
-        quantities: list[Any] = backend.keras().tree.flatten(self._preparation(X))
-        return quantities
+    def _logits(self, quantities: Quantities, flat: Any, training: bool) -> Any:
+        """Logits (events, members) with the given weights; dropout's counters move on."""
+        weights = iter(self._parts(flat))
+
+        def call(part: Any, inputs: Any) -> Any:
+            own = [next(weights) for _ in part.trainable_variables]
+            found, others = part.stateless_call(own, self._others[part], inputs, training=training)
+            if training:
+                for variable, value in zip(self._others[part], others, strict=True):
+                    variable.assign(value)
+            return found
+
+        return self._network.apply(quantities, call)
 
     def _compiled_learning(self, width: int) -> Callable[..., Any]:
         tf = backend.tensorflow()
@@ -478,7 +492,7 @@ class _Learner:
         def learn(X: Any, y: Any, weight: Any, batches: Any, controls: Any) -> Any:
             rows = tf.reshape(batches, (-1,))
             size = tf.shape(batches)[1]
-            quantities = self._prepared(tf.gather(X, rows))
+            quantities = self._network.prepared(tf.gather(X, rows)).tensors
             events = [*quantities, tf.gather(y, rows), tf.gather(weight, rows)]
 
             def step(i: Any, total: Any) -> tuple[Any, Any]:
@@ -508,9 +522,7 @@ class _Learner:
         with tf.GradientTape() as tape:
             flat = self._flat.read_value()
             tape.watch(flat)
-            logits, others = self._members.stateless_call(
-                self._parts(flat), self._others, quantities, training=True
-            )
+            logits = self._logits(Quantities(*quantities), flat, training=True)
             losses = tf.nn.sigmoid_cross_entropy_with_logits(
                 tf.broadcast_to(y, tf.shape(logits)), logits
             )
@@ -518,8 +530,6 @@ class _Learner:
             # Summed over members, which learn each for itself.
             loss = tf.reduce_sum(tf.reduce_mean(weighted, axis=0))
         gradient = tape.gradient(loss, flat)
-        for variable, value in zip(self._others, others, strict=True):
-            variable.assign(value)
         self._update(flat, gradient, controls)
         return tf.reduce_sum(weighted) / tf.cast(tf.shape(logits)[1], tf.float32)
 
@@ -540,12 +550,8 @@ class _Learner:
         tf = backend.tensorflow()
 
         def score(X: Any) -> Any:
-            logits, _ = self._members.stateless_call(
-                self._parts(self._average.read_value()),
-                self._others,
-                self._prepared(X),
-                training=False,
-            )
+            flat = self._average.read_value()
+            logits = self._logits(self._network.prepared(X), flat, training=False)
             return tf.sigmoid(tf.reduce_mean(logits, axis=1))
 
         return _compiled(score, [tf.TensorSpec((None, width), tf.float32)])
