@@ -20,7 +20,7 @@ import numpy.typing as npt
 from tfaas_nb import backend
 from tfaas_nb.errors import TrainingError
 from tfaas_nb.features import FeatureSet
-from tfaas_nb.options import COUNT, check_option, is_number, is_whole
+from tfaas_nb.options import COUNT, as_plain, check_option, is_number, is_whole
 from tfaas_nb.quantities import Quantities, derive, plain
 
 Floats = npt.NDArray[np.float32]
@@ -67,13 +67,14 @@ class Architecture:
             units = getattr(self, name)
             right = isinstance(units, (tuple, list)) and all(is_whole(n, 1) for n in units)
             check_option(name, units, right, "numbers of units, each 1 or more")
-            object.__setattr__(self, name, tuple(units))
+            object.__setattr__(self, name, tuple(map(int, units)))
         check_option("members", self.members, is_whole(self.members, 1), COUNT)
         known = self.activation in ACTIVATIONS
         check_option("activation", self.activation, known, f"one of {ACTIVATIONS}")
-        right = is_number(self.dropout) and 0 <= self.dropout < 1
         check_option("raw", self.raw, isinstance(self.raw, bool), "True or False")
+        right = is_number(self.dropout) and 0 <= self.dropout < 1
         check_option("dropout", self.dropout, right, "0 or more, and less than 1")
+        as_plain(self)
 
 
 def build(features: FeatureSet, X: Floats, architecture: Architecture, seed: int) -> Any:

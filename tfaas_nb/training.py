@@ -19,7 +19,7 @@ from tfaas_nb import backend
 from tfaas_nb.errors import TrainingError
 from tfaas_nb.metrics import Roc
 from tfaas_nb.network import PREDICT_BATCH, Parts
-from tfaas_nb.options import COUNT, check_option, is_number, is_whole
+from tfaas_nb.options import COUNT, as_plain, check_option, is_number, is_whole
 from tfaas_nb.quantities import Quantities
 from tfaas_nb.table import Table
 
@@ -105,6 +105,7 @@ class Settings:
         check_option("balance", self.balance, isinstance(self.balance, bool), "True or False")
         way = self.negative_weights
         check_option("negative_weights", way, way in NEGATIVE_WEIGHTS, f"one of {NEGATIVE_WEIGHTS}")
+        as_plain(self)
 
     def rate(self, progress: float) -> float:
         """Step size after a fraction of the training."""
@@ -267,7 +268,8 @@ def fit(
     Raises
     ------
     TrainingError
-        If it was interrupted before the first epoch ended, or the loss is not finite.
+        If a class has no weight, training was interrupted before the first epoch ended, or the
+        loss is not finite.
     """
     loop = _Loop(model, training, validation, settings, should_stop or (lambda: False))
     try:
@@ -392,6 +394,11 @@ class _Scale:
     @classmethod
     def of(cls, training: Source, settings: Settings) -> _Scale:
         sums = training.weight_sums
+        if not min(sums) > 0:
+            raise TrainingError(
+                f"the weights of background and signal add up to {sums[0]:g} and {sums[1]:g}: "
+                "both must be positive"
+            )
         if settings.balance:
             return cls(*(0.5 * training.count / total for total in sums))
         return cls(*([training.count / sum(sums)] * 2))
