@@ -80,7 +80,8 @@ class Classifier:
         Parameters
         ----------
         data : Dataset
-            Training events of both classes; a part is held out for the validation loss.
+            Training events of both classes; a part is held out for the validation loss.  Their
+            weights count, see `Settings` on balance and on negative ones.
         progress : bool
             Show a progress bar (in a notebook, a widget).
         on_epoch : callable, optional
@@ -95,8 +96,9 @@ class Classifier:
             If there are too few events of a class or their weights are unusable, or training
             was interrupted before the first epoch ended.
         """
-        _check_classes(data)
         settings = self.settings
+        data = _usable(data, settings.negative_weights)
+        _check_classes(data)
         kept, held_out = data.split(settings.validation, settings.seed)
         _check_weights(kept)
         _check_weights(held_out)
@@ -300,6 +302,22 @@ def _check_classes(data: Dataset) -> None:
             raise TrainingError(
                 f"there are {len(part)} {name} events: training needs at least {_FEWEST_EVENTS}"
             )
+
+
+def _usable(data: Dataset, negative_weights: str) -> Dataset:
+    """The events to learn from, as the settings treat negative weights."""
+    negative = data.weight < 0
+    if not negative.any():
+        return data
+    if negative_weights == "ignore":
+        return data[~negative]
+    if negative_weights == "absolute":
+        return replace(data, weight=np.abs(data.weight))
+    raise TrainingError(
+        "event weights must be finite and not negative, "
+        f"{negative.sum()} of {len(data)} are: with negative_weights='absolute' their absolute "
+        "weight counts, with 'ignore' these events are left out"
+    )
 
 
 def _check_weights(data: Dataset) -> None:

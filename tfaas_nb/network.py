@@ -1,14 +1,16 @@
 """The Keras network of a classifier: raw physics values in, probability of signal out.
 
-Preprocessing is part of the network, so that every consumer of the frozen graph sends raw
-values.  For each jet it derives what physicists would (logarithms of momenta and masses,
-azimuth relative to the leading jet, N-subjettiness and mass ratios), normalises with mean
-and width learned on real jets only, and masks the padding.  Only Keras's own layers and
-operations are used: a saved ``.keras`` file needs no code of ours.
+What it derives from an event is in `quantities`, inside the network, so that every consumer of
+the frozen graph sends raw values.  Each jet alone goes through the same layers, their outputs
+are summed over jets, and further layers see that sum and the event.  The network is a few such
+members with weights of their own side by side; the mean of their logits decides.  Only Keras's
+own layers and operations are used: a saved ``.keras`` file needs no code of ours.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,22 +19,18 @@ import numpy.typing as npt
 
 from tfaas_nb import backend
 from tfaas_nb.errors import TrainingError
-from tfaas_nb.features import FeatureSet, Variable
+from tfaas_nb.features import FeatureSet
+from tfaas_nb.options import COUNT, as_plain, check_option, is_number, is_whole
+from tfaas_nb.quantities import Quantities, derive, plain
 
 Floats = npt.NDArray[np.float32]
 
-_TINY = 1e-3
-_PREDICT_BATCH = 16_384
+#: Activations whose operations every TensorFlow and ONNX has.
+ACTIVATIONS = ("relu", "silu", "elu", "selu", "tanh")
 
-#: Ratios of jet variables that carry the substructure: τ₂₁, τ₃₂ (JHEP 03 (2011) 015), groomed
-#: mass fraction, and masses over pT; used when a feature set has both variables.
-RATIOS = (
-    ("jetTau2", "jetTau1"),
-    ("jetTau3", "jetTau2"),
-    ("jetMassSoftDrop", "jetMass"),
-    ("jetMass", "jetPt"),
-    ("jetMassSoftDrop", "jetPt"),
-)
+#: Events scored at once.
+PREDICT_BATCH = 16_384
+_PREPARATION, _EMBEDDING, _DECISION = "preparation", "embedding", "decision"
 
 
 @dataclass(frozen=True)
@@ -43,15 +41,40 @@ class Architecture:
     ----------
     embedding : tuple of int
         Units of the layers applied to each jet alone; their outputs are summed over jets.
+        Without them the hidden layers see the jets side by side.
     hidden : tuple of int
         Units of the layers applied to the event.
+    members : int
+        Networks of these sizes that are trained at once; the mean of their logits decides.
+    activation : str
+        Of all these layers, one of `ACTIVATIONS`.
     dropout : float
         Fraction of hidden units left out in a training step.
+    raw : bool
+        See the normalised features as they are, and nothing derived from them: a plain
+        multilayer perceptron.
     """
 
-    embedding: tuple[int, ...] = (48, 32)
-    hidden: tuple[int, ...] = (128, 128, 128)
+    embedding: tuple[int, ...] = (64, 64, 32)
+    hidden: tuple[int, ...] = (64, 64)
+    members: int = 2
+    activation: str = "relu"
     dropout: float = 0.2
+    raw: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("embedding", "hidden"):
+            units = getattr(self, name)
+            right = isinstance(units, (tuple, list)) and all(is_whole(n, 1) for n in units)
+            check_option(name, units, right, "numbers of units, each 1 or more")
+            object.__setattr__(self, name, tuple(map(int, units)))
+        check_option("members", self.members, is_whole(self.members, 1), COUNT)
+        known = self.activation in ACTIVATIONS
+        check_option("activation", self.activation, known, f"one of {ACTIVATIONS}")
+        check_option("raw", self.raw, isinstance(self.raw, bool), "True or False")
+        right = is_number(self.dropout) and 0 <= self.dropout < 1
+        check_option("dropout", self.dropout, right, "0 or more, and less than 1")
+        as_plain(self)
 
 
 def build(features: FeatureSet, X: Floats, architecture: Architecture, seed: int) -> Any:
@@ -62,7 +85,8 @@ def build(features: FeatureSet, X: Floats, architecture: Architecture, seed: int
     features : FeatureSet
         What the columns are.
     X : numpy.ndarray
-        Training events, raw values, float32 of shape (events, features).
+        Training events, or a random part of them: raw values, float32 of shape
+        (events, features).
     architecture : Architecture
         Sizes of the layers.
     seed : int
@@ -71,7 +95,7 @@ def build(features: FeatureSet, X: Floats, architecture: Architecture, seed: int
     Returns
     -------
     keras.Model
-        float32 (events, features) → float32 (events, 1).
+        float32 (events, features) → float32 (events, 1); see `Parts` for what it is made of.
 
     Raises
     ------
@@ -83,103 +107,154 @@ def build(features: FeatureSet, X: Floats, architecture: Architecture, seed: int
     if not len(features):
         raise TrainingError(f"feature set {features.name!r} has no variables to train on")
     source = keras.Input((len(features),), name="input")
-    parts = []
-    if features.event:
-        parts.append(_event_part(source, X, slice(0, len(features.event))))
-    if features.derived:
-        parts.append(_event_part(source, X, features.derived_columns))
-    if features.jet:
-        parts += _jet_parts(source, features, X, architecture, seed)
-    hidden = keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
-    for i, units in enumerate(architecture.hidden):
-        hidden = _dense(units, seed + 100 + i)(hidden)
-        if architecture.dropout:
-            hidden = keras.layers.Dropout(architecture.dropout, seed=seed + 200 + i)(hidden)
-    output = _dense(1, seed + 300, activation="sigmoid")(hidden)
-    return keras.Model(source, output)
+    quantities = plain(source, X) if architecture.raw else derive(source, features, X)
+    preparation = keras.Model(source, quantities.tensors, name=_PREPARATION)
+    members = [_Member(architecture, seed + 1000 * i) for i in range(architecture.members)]
+    prepared = Quantities(*keras.tree.flatten(preparation(source)))
+    if prepared.jets is not None and architecture.embedding:
+        seen = [prepared.event, _embedded(prepared, members)]
+    else:
+        seen = [_side_by_side(prepared)]
+    logits = _decision([t.shape[1] for t in seen], members)(seen)
+    if architecture.members > 1:
+        logits = keras.ops.mean(logits, axis=1, keepdims=True)
+    return keras.Model(source, keras.ops.sigmoid(logits))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The models that a network is made of, for those who train it.
+
+    Attributes
+    ----------
+    preparation : keras.Model
+        Raw values → the tensors of `Quantities`; nothing in it is trained.
+    embedding : keras.Model or None
+        Quantities of a jet, shape (jets, n), → (jets, m), to be summed over an event's jets.
+        None when there are no jets or no layers for them.
+    decision : keras.Model
+        The event's quantities and that sum, or the event's and the jets' side by side, →
+        logits of shape (events, members).
+    """
+
+    preparation: Any
+    embedding: Any
+    decision: Any
+
+    @classmethod
+    def of(cls, model: Any) -> Parts:
+        """The parts of what `build` made, or of one that was saved and loaded."""
+        layers = {layer.name: layer for layer in model.layers}
+        return cls(layers[_PREPARATION], layers.get(_EMBEDDING), layers[_DECISION])
+
+    @property
+    def trained(self) -> list[Any]:
+        """Those with weights."""
+        return [part for part in (self.embedding, self.decision) if part is not None]
+
+    def logits(self, X: Floats) -> Any:
+        """Logits of raw events, float32 of shape (events, members)."""
+        return self.apply(self.prepared(X), lambda part, inputs: part(inputs))
+
+    def prepared(self, X: Any) -> Quantities:
+        """Quantities of raw events."""
+        return Quantities(*backend.keras().tree.flatten(self.preparation(X)))
+
+    def apply(self, quantities: Quantities, call: Callable[[Any, Any], Any]) -> Any:
+        """Logits of prepared events, the parts being applied by `call`.
+
+        Absent jets are left out before the embedding, which is most of the arithmetic.
+        """
+        tf = backend.tensorflow()
+
+        if self.embedding is None:
+            return call(self.decision, [_side_by_side(quantities)])
+        there = tf.where(quantities.mask[:, :, 0] > 0)
+        rows = call(self.embedding, tf.gather_nd(quantities.jets, there))
+        count = tf.shape(quantities.event)[0]
+        summed = tf.math.unsorted_segment_sum(rows, there[:, 0], count)
+        return call(self.decision, [quantities.event, summed])
 
 
 def predict(model: Any, X: Floats) -> Floats:
     """Scores of events, float32 of shape (events, outputs), in bounded memory."""
     parts = [
-        np.asarray(model(X[start : start + _PREDICT_BATCH], training=False))
-        for start in range(0, len(X), _PREDICT_BATCH)
+        np.asarray(model(X[start : start + PREDICT_BATCH], training=False))
+        for start in range(0, len(X), PREDICT_BATCH)
     ]
     return np.concatenate(parts) if parts else np.empty((0, model.output_shape[-1]), np.float32)
 
 
-def _dense(units: int, seed: int, activation: str = "relu") -> Any:
-    keras = backend.keras()
+def _side_by_side(quantities: Quantities) -> Any:
+    """The event's quantities and those of each slot, zero for absent jets."""
+    ops = backend.keras().ops
 
-    return keras.layers.Dense(
-        units, activation=activation, kernel_initializer=keras.initializers.GlorotUniform(seed)
-    )
+    if quantities.jets is None:
+        return quantities.event
+    width = math.prod(quantities.jets.shape[1:])
+    flat = ops.reshape(quantities.jets * quantities.mask, (-1, width))
+    return ops.concatenate([quantities.event, flat], axis=-1)
 
 
-def _event_part(source: Any, X: Floats, columns: slice) -> Any:
-    return _normalisation(X[:, columns])(source[:, columns])
-
-
-def _jet_parts(
-    source: Any, features: FeatureSet, X: Floats, architecture: Architecture, seed: int
-) -> list[Any]:
-    """Every jet's normalised quantities side by side, the mask, and the summed embedding."""
+def _embedded(quantities: Quantities, members: list[_Member]) -> Any:
+    """The embeddings of all members, summed over jets: shape (events, units)."""
     keras = backend.keras()
     ops = keras.ops
 
-    quantities, mask = _derived(source, features)
-    learned = keras.Model(source, [quantities, mask])
-    values, present = (np.asarray(part) for part in learned(X))
-    normalised = _normalisation(values[present[:, :, 0] > 0])(quantities) * mask
-    # Plain reshapes to two dimensions: Keras's Flatten and its Dense on three dimensions
-    # add a dozen shape computations each, which cost a lone event more than the arithmetic.
-    jets, count = features.jets, quantities.shape[-1]
-    parts = [ops.reshape(normalised, (-1, jets * count)), ops.reshape(mask, (-1, jets))]
-    if architecture.embedding:
-        jet = ops.reshape(normalised, (-1, count))
-        for i, units in enumerate(architecture.embedding):
-            jet = _dense(units, seed + i)(jet)
-        embedded = ops.reshape(jet, (-1, jets, architecture.embedding[-1]))
-        parts.append(ops.sum(embedded * mask, axis=1))
-    return parts
+    jets, count = quantities.jets.shape[1:]
+    one = keras.Input((count,))
+    embedding = keras.Model(one, _joined([m.embed(one) for m in members]), name=_EMBEDDING)
+    # Plain reshapes to two dimensions: Keras's Dense on three dimensions adds a dozen shape
+    # computations, which cost a lone event more than the arithmetic.
+    rows = embedding(ops.reshape(quantities.jets, (-1, count)))
+    each = ops.reshape(rows, (-1, jets, rows.shape[-1]))
+    return ops.sum(each * quantities.mask, axis=1)
 
 
-def _derived(source: Any, features: FeatureSet) -> tuple[Any, Any]:
-    """Quantities of shape (events, jets, n) and the mask of real jets (events, jets, 1)."""
-    ops = backend.keras().ops
-
-    columns = {v.name: source[:, features.jet_columns(v.name)] for v in features.jet}
-    mask = ops.cast(ops.not_equal(columns[features.order_by], features.padding), "float32")
-    quantities = [q for v in features.jet for q in _transformed(columns[v.name], v)]
-    quantities += [
-        columns[above] / ops.maximum(columns[below], _TINY)
-        for above, below in RATIOS
-        if above in columns and below in columns
-    ]
-    return ops.stack(quantities, axis=-1), ops.expand_dims(mask, -1)
-
-
-def _transformed(column: Any, variable: Variable) -> list[Any]:
-    ops = backend.keras().ops
-
-    if variable.unit == "GeV":
-        return [column, ops.log(ops.maximum(column, 1.0))]
-    if variable.unit == "rad":
-        # Physics does not change when the detector turns: only differences count.
-        from_leading = column - column[:, :1]
-        return [ops.cos(from_leading), ops.sin(from_leading)]
-    return [column]
-
-
-def _normalisation(values: Floats) -> Any:
-    """Shift by the mean, divide by the width; constant quantities (no width) are only shifted."""
+def _decision(widths: list[int], members: list[_Member]) -> Any:
+    """What decides on the event's quantities and, if there is one, the sum over jets."""
     keras = backend.keras()
 
-    flat = values.reshape(-1, values.shape[-1]).astype(np.float64)
-    count = values.shape[-1]
-    mean = flat.mean(axis=0) if len(flat) else np.zeros(count)
-    variance = flat.var(axis=0) if len(flat) else np.ones(count)
-    constant = variance <= 1e-12 * np.maximum(1.0, mean**2)
-    return keras.layers.Normalization(
-        mean=mean.astype(np.float32), variance=np.where(constant, 1.0, variance).astype(np.float32)
-    )
+    event, *embedded = inputs = [keras.Input((width,)) for width in widths]
+    logits = []
+    for i, member in enumerate(members):
+        units = widths[-1] // len(members)
+        own = [e[:, i * units : (i + 1) * units] for e in embedded]
+        logits.append(member.decide(_joined([event, *own])))
+    return keras.Model(inputs, _joined(logits), name=_DECISION)
+
+
+def _joined(tensors: list[Any]) -> Any:
+    ops = backend.keras().ops
+    return ops.concatenate(tensors, axis=-1) if len(tensors) > 1 else tensors[0]
+
+
+class _Member:
+    def __init__(self, architecture: Architecture, seed: int) -> None:
+        self._architecture, self._seed = architecture, seed
+
+    def embed(self, rows: Any) -> Any:
+        for units in self._architecture.embedding:
+            rows = self._dense(rows, units, self._architecture.activation)
+        return rows
+
+    def decide(self, hidden: Any) -> Any:
+        """Logit, shape (events, 1)."""
+        architecture = self._architecture
+        for units in architecture.hidden:
+            hidden = self._dense(hidden, units, architecture.activation)
+            if architecture.dropout:
+                layer = backend.keras().layers.Dropout(architecture.dropout, seed=self._fresh())
+                hidden = layer(hidden)
+        return self._dense(hidden, 1)
+
+    def _dense(self, tensor: Any, units: int, activation: str | None = None) -> Any:
+        keras = backend.keras()
+
+        initial = keras.initializers.GlorotUniform(self._fresh())
+        return keras.layers.Dense(units, activation, kernel_initializer=initial)(tensor)
+
+    def _fresh(self) -> int:
+        """A seed that no other layer has."""
+        self._seed += 1
+        return self._seed

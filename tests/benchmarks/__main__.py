@@ -1,6 +1,6 @@
 """All benchmarks, or some; writes RESULTS.md and the README's table.
 
-Usage: python -m tests.benchmarks [--only single,peers,bulk,latency,upload,memory,reading] [--quick]
+Usage: python -m tests.benchmarks [--only PARTS] [--quick]
 """
 
 from __future__ import annotations
@@ -9,7 +9,17 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tests.benchmarks import bulk, latency, memory, reading, report, single, upload
+from tests.benchmarks import (
+    bulk,
+    latency,
+    memory,
+    physics,
+    reading,
+    report,
+    single,
+    training,
+    upload,
+)
 from tests.benchmarks.load import needs_wrk
 from tests.benchmarks.options import Options
 from tests.benchmarks.peers import measure as peers
@@ -23,8 +33,11 @@ PARTS: dict[str, Callable[[Options], report.Section]] = {
     "upload": upload.measure,
     "memory": memory.measure,
     "reading": reading.measure,
+    "physics": physics.measure,
+    "training": training.measure,
 }
-_WITHOUT_SERVERS = {"reading"}
+#: Parts that put no server under load.
+_WITHOUT_LOAD = {"reading", "physics", "training"}
 
 
 def main() -> int:
@@ -37,7 +50,7 @@ def main() -> int:
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     lengths = Options.quick() if options.quick else Options()
     try:
-        if set(chosen) - _WITHOUT_SERVERS:
+        if set(chosen) - _WITHOUT_LOAD:
             needs_wrk()
         sections = [PARTS[part](lengths) for part in PARTS if part in chosen]
     except Unavailable as error:
