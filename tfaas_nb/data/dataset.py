@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,9 +30,13 @@ class Source:
     tree : str
         Tree within the file.
     events : int
-        Events read.
+        Events kept.
     sha256 : str
-        Hash of the file's content; empty for files read over a network.
+        Hash of the file's content; empty for files read over a network and for large ones.
+    entries : int
+        Entries of the tree, before the selection.
+    uuid : str
+        The identifier that ROOT gave the file when it was written.
     """
 
     file: str
@@ -40,6 +44,8 @@ class Source:
     tree: str
     events: int
     sha256: str = ""
+    entries: int = 0
+    uuid: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,9 @@ class Dataset:
         What the columns are.
     sources : tuple of Source
         Files the events were read from.
+    extra : mapping
+        What else was kept of each event, by the name of its branch: shape (events,), of the
+        branch's own type; for instance ``run``, ``luminosityBlock`` and ``event``.
     """
 
     X: npt.NDArray[np.float32]
@@ -91,6 +100,7 @@ class Dataset:
     weight: npt.NDArray[np.float32]
     features: FeatureSet
     sources: tuple[Source, ...] = ()
+    extra: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         expected = (len(self.y), len(self.features))
@@ -99,13 +109,25 @@ class Dataset:
                 f"a dataset of {len(self.y)} events needs X of shape {expected} and weight of "
                 f"shape {self.y.shape}, got {self.X.shape} and {self.weight.shape}"
             )
+        for name, values in self.extra.items():
+            if values.shape != self.y.shape:
+                raise DataError(
+                    f"{name!r} has shape {values.shape} in a dataset of {len(self.y)} events: "
+                    "one number per event is kept"
+                )
 
     def __len__(self) -> int:
         return len(self.y)
 
     def __getitem__(self, events: Any) -> Dataset:
         """Some of the events: a slice, a mask or an array of positions."""
-        return replace(self, X=self.X[events], y=self.y[events], weight=self.weight[events])
+        return replace(
+            self,
+            X=self.X[events],
+            y=self.y[events],
+            weight=self.weight[events],
+            extra={name: values[events] for name, values in self.extra.items()},
+        )
 
     @property
     def signal(self) -> Dataset:
@@ -217,17 +239,23 @@ def concatenate(parts: Sequence[Dataset]) -> Dataset:
     Raises
     ------
     DataError
-        If there is nothing to join or the feature sets differ.
+        If there is nothing to join, or feature sets or kept branches differ.
     """
     if not parts:
         raise DataError("there is no dataset to concatenate")
     if any(part.features != parts[0].features for part in parts):
         names = sorted({part.features.name for part in parts})
         raise DataError(f"datasets with different feature sets cannot be joined: {names}")
+    if any(part.extra.keys() != parts[0].extra.keys() for part in parts):
+        kept = sorted({", ".join(sorted(part.extra)) or "nothing" for part in parts})
+        raise DataError(f"datasets that kept different branches cannot be joined: {kept}")
     return Dataset(
         X=np.concatenate([part.X for part in parts]),
         y=np.concatenate([part.y for part in parts]),
         weight=np.concatenate([part.weight for part in parts]),
         features=parts[0].features,
         sources=tuple(source for part in parts for source in part.sources),
+        extra={
+            name: np.concatenate([part.extra[name] for part in parts]) for name in parts[0].extra
+        },
     )

@@ -1,0 +1,68 @@
+"""Which files are meant: paths, globs, lists of them, addresses."""
+
+from __future__ import annotations
+
+import glob
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from tfaas_nb.data.nearest import hint
+from tfaas_nb.errors import DataError
+
+#: A path, a glob, an address such as ``root://host//file.root``, or several of them.
+Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+def expand(files: Files) -> list[str]:
+    """The files that paths and globs stand for, globs in alphabetical order.
+
+    A file that is matched more than once is listed once, where it came first, and a
+    `UserWarning` says so: its events must not count twice.
+
+    Raises
+    ------
+    DataError
+        If the list is empty, a file does not exist or a glob matches nothing.
+    """
+    given = [files] if isinstance(files, (str, os.PathLike)) else list(files)
+    if not given:
+        raise DataError("the list of ROOT files is empty")
+    found = [path for item in given for path in _expand(os.path.expanduser(os.fspath(item)))]
+    once = {identity(path): path for path in reversed(found)}
+    if len(once) < len(found):
+        kept = set(map(id, once.values()))
+        twice = sorted({path for path in found if id(path) not in kept})
+        warnings.warn(
+            f"files that were named more than once are read once: {', '.join(twice[:5])}"
+            + (f" and {len(twice) - 5} more" if len(twice) > 5 else ""),
+            stacklevel=2,
+        )
+    return list(reversed(once.values()))
+
+
+def identity(path: str) -> str:
+    """What two names of the same file have in common."""
+    return path if is_remote(path) else os.path.realpath(path)
+
+
+def is_remote(path: str) -> bool:
+    """Whether a file is read over a network protocol."""
+    return "://" in path
+
+
+def _expand(path: str) -> list[str]:
+    if is_remote(path) or os.path.isfile(path):
+        return [path]
+    if glob.has_magic(path):
+        matches = sorted(glob.glob(path, recursive=True))
+        if not matches:
+            raise DataError(f"no file matches {path!r}")
+        return matches
+    if os.path.isdir(path):
+        raise DataError(f"{path} is a folder: name the ROOT files, for instance '{path}/*.root'")
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise DataError(f"{path} does not exist, nor does its folder {folder}")
+    raise DataError(f"{path} does not exist{hint(Path(path).name, sorted(os.listdir(folder)))}")
