@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Any
 
@@ -41,7 +41,7 @@ def model(dropout: float = 0.0) -> Any:
 
 def fit(
     settings: Settings = SETTINGS,
-    train: Events = TRAINING,
+    train: training.Source = TRAINING,
     validation: Events = VALIDATION,
     **options: Any,
 ) -> tuple[Any, History]:
@@ -258,3 +258,49 @@ def test_a_history_is_a_table_that_marks_the_best() -> None:
     assert repr(history) == "History(3 epochs, early, best 2: validation AUC 0.7500)"
     assert [row[-1] for row in history.table().rows] == ["", "best", ""]
     assert "validation loss" in history._repr_html_()
+
+
+class InBlocks:
+    """Events as a stream gives them: in blocks, new arrays each time."""
+
+    def __init__(self, events: Events, size: int) -> None:
+        self.events, self.size = events, size
+        self.count, self.weight_sums = events.count, events.weight_sums
+        self.asked: list[int] = []
+        self.open = 0
+
+    def blocks(self, epoch: int) -> Generator[Events, None, None]:
+        self.asked.append(epoch)
+        self.open += 1
+        try:
+            for start in range(0, self.count, self.size):
+                part = slice(start, start + self.size)
+                own = self.events
+                yield Events(own.X[part].copy(), own.y[part], own.weight[part])
+        finally:
+            self.open -= 1
+
+
+def test_a_source_of_one_block_is_an_array(usual: tuple[Any, History]) -> None:
+    source = InBlocks(TRAINING, 300)
+    assert weights(fit(train=source)[0]) == weights(usual[0])
+    assert source.asked == [1, 2, 3]
+
+
+def test_blocks_are_learned_from_one_after_the_other() -> None:
+    source = InBlocks(TRAINING, 70)
+    _, history = fit(STILL, train=source)
+    assert history.epochs[0].loss == pytest.approx(loss_of(model(), TRAINING), rel=1e-4)
+    fitted, _ = fit(replace(SETTINGS, epochs=10, learning_rate=0.01), train=source)
+    assert loss_of(fitted, VALIDATION) < 0.7 * loss_of(model(), VALIDATION)
+
+
+def test_a_source_is_closed_when_training_is_stopped() -> None:
+    source, asked = InBlocks(TRAINING, 70), []
+
+    def should_stop() -> bool:
+        asked.append(True)
+        return len(asked) == 14
+
+    fit(train=source, should_stop=should_stop)
+    assert (source.asked, source.open) == ([1, 2], 0)

@@ -1,11 +1,16 @@
-"""Fitting a network: compiled steps over data that stays in TensorFlow, best weights kept."""
+"""Fitting a network: compiled steps over data that stays in TensorFlow, best weights kept.
+
+Training events come from a `Source` in blocks that fit into memory: those of an array are one
+block that stays in TensorFlow from epoch to epoch, those of files too large for memory are many.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -110,19 +115,74 @@ class History:
         return self.table()._repr_html_()
 
 
+class Block(Protocol):
+    """Events in memory: X (n, features) float32, y (n,) 0 or 1, weight (n,); a `Dataset` is one."""
+
+    @property
+    def X(self) -> npt.NDArray[np.float32]: ...  # noqa: D102, N802
+    @property
+    def y(self) -> npt.NDArray[Any]: ...  # noqa: D102
+    @property
+    def weight(self) -> npt.NDArray[np.float32]: ...  # noqa: D102
+
+
+class Source(Protocol):
+    """Where training events come from.
+
+    Attributes
+    ----------
+    count : int
+        Events in an epoch, at least one.
+    weight_sums : tuple of two floats
+        Sum of the weights of background and of signal, known before the first epoch: weights
+        are scaled by it, the same in every block.
+    """
+
+    @property
+    def count(self) -> int: ...  # noqa: D102
+    @property
+    def weight_sums(self) -> tuple[float, float]: ...  # noqa: D102
+
+    def blocks(self, epoch: int) -> Generator[Block, None, None]:
+        """All events once, in blocks that fit into memory, each of both classes in proportion.
+
+        Events are shuffled within a block by the fit; that those of one file or class are spread
+        over blocks is the source's part, as is another order in another epoch (they count
+        from 1) and the same one for the same epoch.  A block that is the *same object* as the
+        one before stays in TensorFlow; arrays of a block must not change once it was given.
+        An epoch may be left before its last block: the generator is then closed.
+        """
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Events:
-    """Arrays of events: X (n, features) float32, y (n,), weight (n,)."""
+    """Arrays of events: X (n, features) float32, y (n,), weight (n,); a `Source` of one block."""
 
     X: npt.NDArray[np.float32]
     y: npt.NDArray[Any]
     weight: npt.NDArray[np.float32]
 
+    @property
+    def count(self) -> int:
+        """Events."""
+        return len(self.y)
+
+    @property
+    def weight_sums(self) -> tuple[float, float]:
+        """Sum of the weights of background and of signal."""
+        background, signal = (self.weight[self.y == c].sum(dtype=np.float64) for c in (0, 1))
+        return float(background), float(signal)
+
+    def blocks(self, epoch: int) -> Generator[Events, None, None]:
+        """All of them."""
+        yield self
+
 
 def fit(
     model: Any,
-    training: Events,
-    validation: Events,
+    training: Source,
+    validation: Block,
     settings: Settings,
     on_epoch: Callable[[Epoch], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -131,6 +191,21 @@ def fit(
 
     A `KeyboardInterrupt`, or `should_stop` answering True, ends the training with the best
     weights so far.
+
+    Parameters
+    ----------
+    model : keras.Model
+        What `network.build` made.
+    training : Source
+        Events to learn from.
+    validation : Block
+        Events to judge each epoch by.
+    settings : Settings
+        How to fit.
+    on_epoch : callable, optional
+        Called after each epoch.
+    should_stop : callable, optional
+        Asked often; True ends the training.
 
     Raises
     ------
@@ -151,21 +226,21 @@ class _Loop:
     def __init__(
         self,
         model: Any,
-        training: Events,
-        validation: Events,
+        training: Source,
+        validation: Block,
         settings: Settings,
         should_stop: Callable[[], bool],
     ) -> None:
         keras = backend.keras()
 
-        self.model, self.validation, self.settings = model, validation, settings
-        self.should_stop = should_stop
-        self.count = len(training.y)
+        self.model, self.training, self.validation = model, training, validation
+        self.settings, self.should_stop = settings, should_stop
         self.optimizer = keras.optimizers.AdamW(
             settings.learning_rate, weight_decay=settings.weight_decay
         )
         self.optimizer.build(model.trainable_variables)
-        self.steps = _compiled_steps(model, self.optimizer, training)
+        self.steps = _compiled_steps(model, self.optimizer)
+        self.resident = _Resident(sum(training.weight_sums) / training.count)
         self.done: list[Epoch] = []
         self.best: Epoch | None = None
         self.best_weights: list[Any] = []
@@ -174,7 +249,7 @@ class _Loop:
     def epochs(self) -> Iterator[Epoch]:
         random = np.random.default_rng(self.settings.seed)
         for number in range(1, self.settings.epochs + 1):
-            loss = self._one_pass(random.permutation(self.count))
+            loss = self._one_pass(number, random)
             if loss is None:
                 self.stopped = "interrupted"
                 return
@@ -188,14 +263,17 @@ class _Loop:
             if self._stale(epoch) and self._stale(epoch) % self.settings.decay_after == 0:
                 self.optimizer.learning_rate.assign(epoch.learning_rate * self.settings.decay)
 
-    def _one_pass(self, order: npt.NDArray[np.int64]) -> float | None:
+    def _one_pass(self, number: int, random: np.random.Generator) -> float | None:
         """Mean loss of a pass over all events; None when stopped within it."""
         total = 0.0
-        for batches in _calls(order, self.settings.batch_size):
-            if self.should_stop():
-                return None
-            total += float(self.steps(batches))
-        return self._finite(total / self.count)
+        with closing(self.training.blocks(number)) as blocks:
+            for block in blocks:
+                tensors = self.resident.tensors(block)
+                for batches in _calls(random.permutation(len(block.y)), self.settings.batch_size):
+                    if self.should_stop():
+                        return None
+                    total += float(self.steps(*tensors, batches))
+        return self._finite(total / self.training.count)
 
     def _validated(self, number: int, loss: float) -> Epoch:
         v = self.validation
@@ -242,19 +320,36 @@ def _calls(order: npt.NDArray[np.int64], batch: int) -> Iterator[npt.NDArray[np.
         yield order[full:].reshape(1, -1)
 
 
-def _compiled_steps(model: Any, optimizer: Any, events: Events) -> Callable[[Any], Any]:
-    """A function that runs one optimiser step per row of event positions.
+class _Resident:
+    """The block in TensorFlow's memory; the next takes its place, unless it is the same."""
 
-    It returns the sum of the events' weighted losses.  The arrays live in TensorFlow; weights
-    are scaled to a mean of one so that the learning rate keeps its meaning.
+    def __init__(self, mean_weight: float) -> None:
+        # Weights of a mean of one: the learning rate keeps its meaning.
+        self._mean_weight = mean_weight
+        self._block: Block | None = None
+        self._tensors: tuple[Any, Any, Any] | None = None
+
+    def tensors(self, block: Block) -> tuple[Any, Any, Any]:
+        if self._tensors is None or block is not self._block:
+            tf = backend.tensorflow()
+            self._tensors = None  # freed before the next are made
+            self._tensors = (
+                tf.constant(block.X),
+                tf.constant(block.y.astype(np.float32)[:, np.newaxis]),
+                tf.constant((block.weight / self._mean_weight).astype(np.float32)),
+            )
+            self._block = block
+        return self._tensors
+
+
+def _compiled_steps(model: Any, optimizer: Any) -> Callable[..., Any]:
+    """A function of X, y, weight and rows of positions: one optimiser step per row.
+
+    It returns the sum of the events' weighted losses.
     """
     keras, tf = backend.keras(), backend.tensorflow()
 
-    X = tf.constant(events.X)
-    y = tf.constant(events.y.astype(np.float32)[:, np.newaxis])
-    weight = tf.constant((events.weight / events.weight.mean()).astype(np.float32))
-
-    def step(rows: Any) -> Any:
+    def step(X: Any, y: Any, weight: Any, rows: Any) -> Any:
         with tf.GradientTape() as tape:
             scores = model(tf.gather(X, rows), training=True)
             losses = keras.losses.binary_crossentropy(tf.gather(y, rows), scores)
@@ -264,19 +359,24 @@ def _compiled_steps(model: Any, optimizer: Any, events: Events) -> Callable[[Any
         optimizer.apply(tape.gradient(loss, variables), variables)
         return tf.reduce_sum(weighted)
 
-    def steps(batches: Any) -> Any:
+    def steps(X: Any, y: Any, weight: Any, batches: Any) -> Any:
         return tf.while_loop(
             lambda i, total: i < tf.shape(batches)[0],
-            lambda i, total: (i + 1, total + step(batches[i])),
+            lambda i, total: (i + 1, total + step(X, y, weight, batches[i])),
             (tf.constant(0), tf.constant(0.0)),
             parallel_iterations=1,
         )[1]
 
-    compiled = tf.function(
-        steps, input_signature=[tf.TensorSpec((None, None), tf.int64)], autograph=False
-    )
+    width = model.input_shape[-1]
+    signature = [
+        tf.TensorSpec((None, width), tf.float32),
+        tf.TensorSpec((None, 1), tf.float32),
+        tf.TensorSpec((None,), tf.float32),
+        tf.TensorSpec((None, None), tf.int64),
+    ]
+    compiled = tf.function(steps, input_signature=signature, autograph=False)
     # Traced here: calls that trace make TensorFlow warn of it from the third training on.
-    traced: Callable[[Any], Any] = compiled.get_concrete_function()
+    traced: Callable[..., Any] = compiled.get_concrete_function()
     return traced
 
 
