@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ import numpy.typing as npt
 
 from tfaas_nb.data.branches import Array, Lists, Read, finite, names, read
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.data.files import is_remote
+from tfaas_nb.data.files import is_remote, is_xrootd
 from tfaas_nb.data.jets import Jets
 from tfaas_nb.data.layouts import Layout, Resolver, recognise
 from tfaas_nb.data.nearest import hint
@@ -61,6 +60,8 @@ class Reading:
         Branches with one number per event to keep beside the features.
     objects : Objects or None
         Which jets and leptons count; None leaves it to the layout.
+    timeout : float or None
+        Seconds without an answer after which an XRootD server is given up; None is 60.
     """
 
     features: FeatureSet = TTBAR_ALL_HADRONIC
@@ -70,6 +71,7 @@ class Reading:
     weight: str | float | None = None
     keep: tuple[str, ...] = ()
     objects: Objects | None = None
+    timeout: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +112,8 @@ class EventFile:
         Local path or address.
     reading : Reading
         What to read.
+    should_stop : callable, optional
+        Asked often while an XRootD server is waited for; True ends that with a `DataError`.
 
     Raises
     ------
@@ -118,26 +122,36 @@ class EventFile:
         branch; the message names it and the nearest name.
     """
 
-    def __init__(self, path: str, reading: Reading) -> None:
+    def __init__(
+        self, path: str, reading: Reading, should_stop: Callable[[], bool] | None = None
+    ) -> None:
         self.path = path
+        self.should_stop = should_stop
         self.reading = reading
         self._file: Any = None
         self._tree: Any = None
 
     def __enter__(self) -> EventFile:
-        import uproot
-
         with self._decoding():
-            self._file = uproot.open(self.path, object_cache=None, array_cache=None).__enter__()
+            self._file = self._root_file().__enter__()
         try:
             with self._decoding():
-                _check_complete(self.path, self._file.file.fEND)
+                _check_complete(self.path, self._file.file)
                 self._tree = _tree(self._file, self.path, self.reading.tree)
                 self._check_branches()
         except BaseException:
             self.close()
             raise
         return self
+
+    def _root_file(self) -> Any:
+        import uproot
+
+        if is_xrootd(self.path):
+            from tfaas_nb.data import xrootd
+
+            return xrootd.open_file(self.path, self.reading.timeout, self.should_stop)
+        return uproot.open(self.path, object_cache=None, array_cache=None)
 
     def __exit__(self, *raised: object) -> None:
         self.close()
@@ -394,11 +408,11 @@ def _numbers(raw: Read, name: str, where: str) -> Array:
     return values
 
 
-def _check_complete(path: str, expected: int) -> None:
+def _check_complete(path: str, file: Any) -> None:
     """A copy that broke off may still show some of its trees."""
-    if is_remote(path):
+    if is_remote(path) and not is_xrootd(path):  # other servers need not tell the size
         return
-    size = Path(path).stat().st_size
+    size, expected = file.source.num_bytes, file.fEND
     if size < expected:
         raise DataError(f"{path} is truncated: it has {size} of {expected} bytes; copy it again")
 

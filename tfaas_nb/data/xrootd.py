@@ -9,6 +9,7 @@ it was, whatever was reading.  What happens is told by the logger of this module
 from __future__ import annotations
 
 import fnmatch
+import glob
 import itertools
 import logging
 import math
@@ -16,6 +17,7 @@ import queue
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import uproot
@@ -38,9 +40,14 @@ _GRACE = 2.0
 _ELEMENT = 2_097_136
 _ELEMENTS = 1024
 _BYTES = 8 << 20
-#: Settings of XRootD's client, in seconds; the user's own ``XRD_...`` variables go before them.
+#: Settings of XRootD's client, in seconds and times; a user's ``XRD_...`` variables go before them.
 #: Its defaults let no connection be tried again within two minutes of a failed one.
-_CLIENT = {"TimeoutResolution": 1, "ConnectionWindow": 2, "StreamErrorWindow": 1}
+_CLIENT = {
+    "TimeoutResolution": 1,
+    "ConnectionWindow": 2,
+    "ConnectionRetry": 1,
+    "StreamErrorWindow": 1,
+}
 #: Status codes of the client, and error numbers of a server, after which to ask again: lost or
 #: refused connections, expired requests; a server that restarted, is overloaded or out of memory.
 _AWAY = {1, 102, 103, 104, 105, 107, 108, 109, 202, 206, 207, 208}
@@ -136,7 +143,7 @@ class XRootDSource(Source):  # type: ignore[misc]
         pieces = [list(_pieces(start, stop)) for start, stop in ranges]
         got: dict[tuple[int, int], bytes] = {}
         for group in _groups([piece for of_range in pieces for piece in of_range]):
-            got |= self._line.persist(lambda group=group: self._request(group, vectors))
+            got |= self._line.persist(partial(self._request, group, vectors))
         return [b"".join(got[piece] for piece in of_range) for of_range in pieces]
 
     def _request(self, pieces: list[tuple[int, int]], vectors: bool) -> dict[Any, bytes]:
@@ -275,12 +282,6 @@ def _groups(pieces: Iterable[tuple[int, int]]) -> Iterator[list[tuple[int, int]]
         yield group
 
 
-def is_xrootd(path: str) -> bool:
-    """Whether an address is one of XRootD's."""
-    scheme, mark, _ = path.partition("://")
-    return bool(mark) and scheme in ("root", "roots", "xroot", "xroots")
-
-
 def open_file(
     path: str, timeout: float | None = None, should_stop: Callable[[], bool] | None = None
 ) -> Any:
@@ -295,11 +296,6 @@ def open_file(
     )
 
 
-def has_glob(url: str) -> bool:
-    """Whether an address has a ``*`` or a ``[...]``; a ``?`` begins the address's options."""
-    return _is_pattern(_shown(url).partition("://")[2])
-
-
 def matching(url: str, timeout: float | None = None) -> list[str]:
     """Addresses that a glob stands for, in alphabetical order; no ``**``.
 
@@ -309,13 +305,15 @@ def matching(url: str, timeout: float | None = None) -> list[str]:
         If nothing matches, or the server or a folder cannot be read.
     """
     if "**" in url:
-        raise DataError(f"{_shown(url)}: servers are not searched for **; name the folders, as in */*.root")
+        raise DataError(
+            f"{_shown(url)}: servers are not searched for **; name the folders, as in */*.root"
+        )
     address, mark, options = url.partition("?")
     scheme, _, rest = address.partition("://")
     host, *parts = rest.split("/")
     server = f"{scheme}://{host}"
     line, files = _Line(url, timeout), _client().FileSystem(server)
-    known = list(itertools.takewhile(lambda part: not _is_pattern(part), parts))
+    known = list(itertools.takewhile(lambda part: not glob.has_magic(part), parts))
 
     def listed(folder: str) -> dict[str, bool]:
         """The names in a folder, and which of them are folders."""
@@ -331,9 +329,7 @@ def matching(url: str, timeout: float | None = None) -> list[str]:
     return [f"{server}/{path}{mark}{options}" for path in found]
 
 
-def _walk(
-    listed: Callable[[str], dict[str, bool]], folder: str, below: list[str]
-) -> Iterator[str]:
+def _walk(listed: Callable[[str], dict[str, bool]], folder: str, below: list[str]) -> Iterator[str]:
     """Files below a folder that fit the patterns, one for each step."""
     entries = listed(folder)
     for name in sorted(fnmatch.filter(entries, below[0])):
@@ -341,10 +337,6 @@ def _walk(
             yield from _walk(listed, f"{folder}/{name}", below[1:])
         elif not below[1:] and not entries[name]:
             yield f"{folder}/{name}"
-
-
-def _is_pattern(part: str) -> bool:
-    return "*" in part or "[" in part
 
 
 def _shown(url: str) -> str:
