@@ -86,11 +86,14 @@ class Events:
         float32 of shape (events,).
     extra : mapping
         Kept branch → values, shape (events,), of the branch's own type.
+    entry : numpy.ndarray
+        Entry of the tree, int64 of shape (events,).
     """
 
     X: npt.NDArray[np.float32]
     weight: npt.NDArray[np.float32]
     extra: Mapping[str, Array]
+    entry: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.X)
@@ -218,10 +221,12 @@ class EventFile:
             X[:, column] = finite(values, name, self._where, lambda position: start + position)
         weight = self._weights(raw, n, start)
         extra = {name: _numbers(raw, name, self._where) for name in reading.keep}
+        entry = np.arange(start, stop)
         if reading.cut is None:
-            return Events(X, weight, extra)
+            return Events(X, weight, extra, entry)
         passed = self._passed(X, weight, extra)
-        return Events(X[passed], weight[passed], {k: v[passed] for k, v in extra.items()})
+        extra = {name: values[passed] for name, values in extra.items()}
+        return Events(X[passed], weight[passed], extra, entry[passed])
 
     def _passed(
         self,

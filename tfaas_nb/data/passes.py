@@ -1,0 +1,275 @@
+"""Ways through files that are larger than memory: in order, or mixed for training."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.event_file import EventFile, Events, Reading, steps
+from tfaas_nb.data.position import Portion
+from tfaas_nb.errors import DataError
+
+#: Files of a class that are read from at the same time.
+_OPEN = 4
+#: Entries below which a read costs more than what it reads.
+_FEWEST = 10_000
+
+Stop = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class StreamedFile:
+    """A file of which a part is in memory at a time.
+
+    Attributes
+    ----------
+    number : int
+        Its place among the files.
+    path, role, tree, uuid : str
+        As in `Source`, with the whole path.
+    y : int
+        Class of its events.
+    entries : int
+        Of its tree, before the selection.
+    reading : Reading
+        What is read of it.
+    """
+
+    number: int
+    path: str
+    role: str
+    y: int
+    tree: str
+    entries: int
+    uuid: str
+    reading: Reading
+
+    @property
+    def name(self) -> str:
+        """Its name, without folder and options."""
+        return os.path.basename(self.path.partition("?")[0] if "://" in self.path else self.path)
+
+
+@dataclass
+class Faults:
+    """What becomes of files that cannot be read.
+
+    Attributes
+    ----------
+    go_on : bool
+        Whether to go on without them.
+    skipped : dict
+        Path → why it was skipped.
+    """
+
+    go_on: bool = False
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    @contextmanager
+    def of(self, path: str, should_stop: Stop = lambda: False) -> Iterator[None]:
+        """Note a `DataError` of a file, if that is what is wanted."""
+        try:
+            yield
+        except DataError as error:
+            if not self.go_on or should_stop():
+                raise
+            self.skipped[path] = str(error)
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Events of a range of entries of one file.
+
+    Attributes
+    ----------
+    file : StreamedFile
+        Where they are from.
+    entry : numpy.ndarray
+        Entry of each event, int64 of shape (events,).
+    events : Dataset
+        The events.
+    last : bool
+        Whether the file has no more of them.
+    """
+
+    file: StreamedFile
+    entry: npt.NDArray[np.int64]
+    events: Dataset
+    last: bool
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What is passed through, and how.
+
+    Attributes
+    ----------
+    files : tuple of StreamedFile
+        In order.
+    portions : tuple of Portion
+        An event is passed by if one of them does not have it.
+    faults : Faults
+        What becomes of files that cannot be read.
+    """
+
+    files: tuple[StreamedFile, ...]
+    portions: tuple[Portion, ...]
+    faults: Faults
+
+    def in_order(self, step: int, should_stop: Stop) -> Iterator[Chunk]:
+        """All events, in the order of files and entries; `step` entries at a time."""
+        for file in self.readable:
+            with (
+                self.faults.of(file.path, should_stop),
+                closing(self._open(file, should_stop)) as opened,
+            ):
+                for start, stop in steps(file.entries, step):
+                    yield self._chunk(file, opened.events(start, stop), stop == file.entries)
+
+    def mixed(
+        self, counts: Sequence[int], size: int, random: np.random.Generator, should_stop: Stop
+    ) -> Iterator[Dataset]:
+        """All events once, in blocks that have each class in proportion, of several files.
+
+        Parameters
+        ----------
+        counts : sequence of int
+            Events of each class.
+        size : int
+            Most events of a block.
+        random : numpy.random.Generator
+            Decides the order of files and of ranges of their entries.
+        should_stop : callable
+            Asked while a server is waited for.
+        """
+        blocks = -(-sum(counts) // size)
+        supplies = []
+        for y in range(len(counts)):
+            files = [file for file in self.readable if file.y == y]
+            step = _step(sum(file.entries for file in files), blocks, size)
+            supplies.append(_Supply(self._shuffled(files, step, random, should_stop)))
+        for block in range(blocks):
+            quotas = [n * (block + 1) // blocks - n * block // blocks for n in counts]
+            filled = self._block(supplies, quotas)
+            if len(filled):
+                yield filled
+            del filled
+
+    @property
+    def readable(self) -> list[StreamedFile]:
+        """Files that have not been skipped."""
+        return [file for file in self.files if file.path not in self.faults.skipped]
+
+    def _block(self, supplies: Sequence[_Supply], quotas: Sequence[int]) -> Dataset:
+        features = self.files[0].reading.features
+        size, filled = sum(quotas), 0
+        X = np.empty((size, len(features)), dtype=np.float32)
+        y, weight = np.empty(size, dtype=np.int8), np.empty(size, dtype=np.float32)
+        for supply, quota in zip(supplies, quotas, strict=True):
+            for part in supply.take(quota):
+                end = filled + len(part)
+                X[filled:end], y[filled:end], weight[filled:end] = part.X, part.y, part.weight
+                filled = end
+        return Dataset(X[:filled], y[:filled], weight[:filled], features)
+
+    def _shuffled(
+        self,
+        files: list[StreamedFile],
+        step: int,
+        random: np.random.Generator,
+        should_stop: Stop,
+    ) -> Iterator[Dataset]:
+        """Ranges of a few files at a time, in random order; each file is opened once."""
+        waiting = [files[i] for i in random.permutation(len(files))]
+        reading: list[_Ranges] = []
+        try:
+            while waiting or reading:
+                while waiting and len(reading) < _OPEN:
+                    reading.append(_Ranges(waiting.pop(), step, random))
+                chosen = reading[random.integers(len(reading))]
+                chunk = None
+                with self.faults.of(chosen.file.path, should_stop):
+                    if chosen.opened is None:
+                        chosen.opened = self._open(chosen.file, should_stop)
+                    events = chosen.opened.events(*chosen.ranges.pop())
+                    chunk = self._chunk(chosen.file, events, not chosen.ranges)
+                if chunk is None or chunk.last:
+                    reading.remove(chosen)
+                    chosen.close()
+                if chunk is not None:
+                    yield chunk.events
+        finally:
+            for ranges in reading:
+                ranges.close()
+
+    def _open(self, file: StreamedFile, should_stop: Stop) -> EventFile:
+        opened = EventFile(file.path, file.reading, should_stop).__enter__()
+        if opened.entries != file.entries:
+            found = opened.entries
+            opened.close()
+            raise DataError(
+                f"{file.path} has changed: it had {file.entries} entries and now has {found}; "
+                "load the files again"
+            )
+        return opened
+
+    def _chunk(self, file: StreamedFile, events: Events, last: bool) -> Chunk:
+        data = Dataset(
+            events.X,
+            np.full(len(events), file.y, dtype=np.int8),
+            events.weight,
+            file.reading.features,
+            extra=events.extra,
+        )
+        entry = events.entry
+        for portion in self.portions:
+            inside = portion.has(file.name, entry)
+            data, entry = data[inside], entry[inside]
+        return Chunk(file, entry, data, last)
+
+
+class _Ranges:
+    """A file in use, and what is still to be read of it."""
+
+    def __init__(self, file: StreamedFile, step: int, random: np.random.Generator) -> None:
+        self.file = file
+        self.opened: EventFile | None = None
+        ranges = list(steps(file.entries, step))
+        self.ranges = [ranges[i] for i in random.permutation(len(ranges))]
+
+    def close(self) -> None:
+        if self.opened is not None:
+            self.opened.close()
+
+
+class _Supply:
+    """Events of one class, taken in any number."""
+
+    def __init__(self, parts: Iterator[Dataset]) -> None:
+        self._parts = parts
+        self._left: Dataset | None = None
+
+    def take(self, count: int) -> Iterator[Dataset]:
+        """The next events; fewer when there are no more."""
+        while count:
+            part = self._left if self._left is not None else next(self._parts, None)
+            self._left = None
+            if part is None:
+                return
+            if len(part) > count:
+                self._left, part = part[count:], part[:count]
+            count -= len(part)
+            yield part
+
+
+def _step(entries: int, blocks: int, size: int) -> int:
+    """Entries read at a time, so that a block has events of several files."""
+    several = entries // max(blocks, 1) // _OPEN
+    most = max(size // _OPEN, 1)
+    return min(max(several, _FEWEST), most)
