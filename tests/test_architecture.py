@@ -20,6 +20,7 @@ FLOORS = {
     "operations": 0,
     "reference": 0,
     "durable": 0,
+    "variables": 0,
     "backend": 1,
     "signature": 1,
     "isolation": 1,

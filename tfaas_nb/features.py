@@ -14,65 +14,72 @@ from functools import cached_property
 from typing import Any
 
 from tfaas_nb.errors import FeatureError
+from tfaas_nb.variables import Derived, derived_names, known
+from tfaas_nb.variables import Variable as Variable
+from tfaas_nb.variables import derived as derived_by_name
 
 
-@dataclass(frozen=True)
-class Variable:
-    """One quantity of an event or of each of its jets.
-
-    Attributes
-    ----------
-    name : str
-        Name of the branch and stem of the feature names.
-    unit : str
-        ``"GeV"``, ``"rad"`` or ``""`` for a pure number.
-    title : str
-        Axis title, in matplotlib's math text.
-    """
-
-    name: str
-    unit: str = ""
-    title: str = ""
-
-    @property
-    def axis(self) -> str:
-        """Axis title with its unit, for instance ``$p_T$ [GeV]``."""
-        title = self.title or self.name
-        return f"{title} [{self.unit}]" if self.unit else title
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class FeatureSet:
     """Ordered features of an event: per-event variables, then per-jet variables slot by slot.
 
     The order is that of TFaaS's published demo: each jet variable fills its slots
-    ``name_0 … name_{jets-1}`` before the next one starts; slot 0 is the leading jet.
+    ``name_0 … name_{jets-1}`` before the next one starts; slot 0 is the leading jet.  Derived
+    quantities come last.
 
     Attributes
     ----------
     name : str
         Name of the set.
     event : tuple of Variable
-        Per-event variables.
+        Per-event variables.  Given as text, one that `tfaas_nb.variables.KNOWN` has gets its
+        unit and title from there.
     jet : tuple of Variable
-        Per-jet variables.
+        Per-jet variables, likewise.
     jets : int
         Jets kept per event; further ones are dropped, absent ones padded.
     order_by : str
         Jet variable by which jets are ordered, largest first.
     padding : float
         Value of absent jets.
+    derived : tuple of str
+        Quantities computed from the jets when a file is read, such as ``tau21_0``, ``m_jj``
+        or ``deltaR_01``; `tfaas_nb.variables` lists them.  The variables they are computed
+        from need not be features.
     """
 
     name: str
     event: tuple[Variable, ...]
     jet: tuple[Variable, ...]
-    jets: int = 5
-    order_by: str = "jetPt"
-    padding: float = 0.0
+    jets: int
+    order_by: str
+    padding: float
+    derived: tuple[str, ...]
 
-    def __post_init__(self) -> None:
-        if self.jet and self.jets < 1:
+    def __init__(
+        self,
+        name: str,
+        event: Sequence[Variable | str] = (),
+        jet: Sequence[Variable | str] = (),
+        jets: int = 5,
+        order_by: str = "jetPt",
+        padding: float = 0.0,
+        derived: Sequence[str] = (),
+    ) -> None:
+        for attribute, value in (
+            ("name", name),
+            ("event", _variables(event)),
+            ("jet", _variables(jet)),
+            ("jets", jets),
+            ("order_by", order_by),
+            ("padding", padding),
+            ("derived", (derived,) if isinstance(derived, str) else tuple(derived)),
+        ):
+            object.__setattr__(self, attribute, value)
+        self._check()
+
+    def _check(self) -> None:
+        if (self.jet or self.derived) and self.jets < 1:
             raise FeatureError(
                 f"feature set {self.name!r} keeps {self.jets} jets: keep one or more"
             )
@@ -86,16 +93,32 @@ class FeatureSet:
                 f"feature set {self.name!r} orders jets by {self.order_by!r}, "
                 f"which is none of its jet variables {[v.name for v in self.jet]}"
             )
+        for wanted in self.derived:
+            self._derived(wanted)
+
+    def _derived(self, name: str) -> Derived:
+        found = derived_by_name(name)
+        if found is None:
+            raise FeatureError(
+                f"feature set {self.name!r} derives {name!r}, which is not known"
+                f"{_near(name, derived_names(self.jets))}"
+            )
+        if any(slot >= self.jets for slot in found.slots):
+            raise FeatureError(
+                f"feature set {self.name!r} derives {name!r}, but keeps {self.jets} jets: "
+                f"their numbers are 0 to {self.jets - 1}"
+            )
+        return found
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Feature names in the order of the columns."""
         slots = [f"{v.name}_{i}" for v in self.jet for i in range(self.jets)]
-        return (*(v.name for v in self.event), *slots)
+        return (*(v.name for v in self.event), *slots, *self.derived)
 
     @cached_property
     def branches(self) -> tuple[str, ...]:
-        """Branches to read: the event's, then the jets'."""
+        """The variables that are read: the event's, then the jets'."""
         return tuple(v.name for v in (*self.event, *self.jet))
 
     def __len__(self) -> int:
@@ -124,7 +147,39 @@ class FeatureSet:
         column = self.column(feature)
         if column < len(self.event):
             return self.event[column]
+        if column >= self.derived_columns.start:
+            return self.derivation(feature).variable
         return self.jet[(column - len(self.event)) // self.jets]
+
+    def derivation(self, feature: str) -> Derived:
+        """How a derived feature is computed.
+
+        Raises
+        ------
+        FeatureError
+            If there is no such derived quantity, or its jets are not kept.
+        """
+        return self._derived(feature)
+
+    def slots(self, feature: str) -> tuple[int, ...]:
+        """The jets that an event must have for a feature to be more than padding.
+
+        Raises
+        ------
+        FeatureError
+            If there is no such feature.
+        """
+        column = self.column(feature) - len(self.event)
+        if column < 0:
+            return ()
+        if feature in self.derived:
+            return self._derived(feature).slots
+        return (column % self.jets,)
+
+    @property
+    def derived_columns(self) -> slice:
+        """The columns that hold the derived quantities; they are the last."""
+        return slice(len(self) - len(self.derived), len(self))
 
     def jet_columns(self, variable: str) -> slice:
         """The columns that hold a jet variable, leading jet first."""
@@ -174,6 +229,7 @@ class FeatureSet:
             "jets": self.jets,
             "order_by": self.order_by,
             "padding": self.padding,
+            "derived": list(self.derived),
         }
 
     @classmethod
@@ -193,6 +249,7 @@ class FeatureSet:
                 jets=int(values["jets"]),
                 order_by=str(values["order_by"]),
                 padding=float(values["padding"]),
+                derived=tuple(map(str, values.get("derived", ()))),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise FeatureError(f"not a description of a feature set: {error}") from error
@@ -248,28 +305,31 @@ def _listed(names: Iterable[str], limit: int = 8) -> str:
 
 
 def _unknown(key: object, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(str(key), known, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return f"unknown key {key!r}{hint}"
+    return f"unknown key {key!r}{_near(key, known)}"
 
 
-_JET = "AK8 jet"
+def _near(name: object, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(str(name), known, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def _variables(given: Sequence[Variable | str]) -> tuple[Variable, ...]:
+    several = (given,) if isinstance(given, str) else given
+    return tuple(known(one) if isinstance(one, str) else one for one in several)
+
 
 #: The 42 features of TFaaS's published tt̄ → all-hadronic demo, in its order.
 TTBAR_ALL_HADRONIC = FeatureSet(
     name="ttbar-all-hadronic",
-    event=(
-        Variable("nJets", "", "Number of AK8 jets"),
-        Variable("nLeptons", "", "Number of leptons"),
-    ),
+    event=("nJets", "nLeptons"),
     jet=(
-        Variable("jetEta", "", rf"{_JET} $\eta$"),
-        Variable("jetMass", "GeV", rf"{_JET} mass"),
-        Variable("jetMassSoftDrop", "GeV", rf"{_JET} soft-drop mass"),
-        Variable("jetPhi", "rad", rf"{_JET} $\phi$"),
-        Variable("jetPt", "GeV", rf"{_JET} $p_T$"),
-        Variable("jetTau1", "", rf"{_JET} $\tau_1$"),
-        Variable("jetTau2", "", rf"{_JET} $\tau_2$"),
-        Variable("jetTau3", "", rf"{_JET} $\tau_3$"),
+        "jetEta",
+        "jetMass",
+        "jetMassSoftDrop",
+        "jetPhi",
+        "jetPt",
+        "jetTau1",
+        "jetTau2",
+        "jetTau3",
     ),
 )

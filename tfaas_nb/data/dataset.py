@@ -184,12 +184,14 @@ class Dataset:
         FeatureError
             If there is no such feature.
         """
-        features, column = self.features, self.features.column(feature)
-        if column < len(features.event):
+        features = self.features
+        slots = list(features.slots(feature))
+        if not slots:
             return np.ones(len(self), dtype=bool)
-        slot = (column - len(features.event)) % features.jets
+        if not features.jet:  # then only derived columns tell which jets are there
+            return np.asarray(self.X[:, features.column(feature)] != features.padding)
         order = self.X[:, features.jet_columns(features.order_by)]
-        return np.asarray(order[:, slot] != features.padding)
+        return np.asarray((order[:, slots] != features.padding).all(axis=1))
 
     def summaries(self) -> tuple[FeatureSummary, ...]:
         """The range of every feature, in the order of the columns."""

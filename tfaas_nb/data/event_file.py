@@ -12,66 +12,32 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tfaas_nb.data.branches import Array, Lists, Read, finite, names, read
-from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.branches import Array, names, read
+from tfaas_nb.data.entries import Entries
 from tfaas_nb.data.files import is_remote, is_xrootd
-from tfaas_nb.data.jets import Jets
-from tfaas_nb.data.layouts import Layout, Resolver, recognise
+from tfaas_nb.data.layouts import Layout
 from tfaas_nb.data.nearest import hint
-from tfaas_nb.data.origins import EventOrigin, JetOrigin, Objects, Slots, check_counts
+from tfaas_nb.data.plan import Plan
+from tfaas_nb.data.reading import Reading as Reading
 from tfaas_nb.errors import DataError, TfaasError
-from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
 
 #: Entries read at a time: enough for the fixed cost of a read (about 8 ms) not to count.
 STEP = 200_000
 
 _DEFAULT_TREES = ("events", "Events")
 _TREES = ("TTree", "ROOT::RNTuple")
-
-#: A mask of the events to keep, from the events themselves.
-Cut = Callable[[Dataset], npt.NDArray[np.bool_]]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What is to be read of every file.
-
-    Attributes
-    ----------
-    features : FeatureSet
-        The columns.
-    tree : str or None
-        TTree or RNTuple; None means ``events``, ``Events``, or the only one of a file.
-    branches : mapping
-        Variable → branch, where the file's layout does not tell.
-    cut : str, callable or None
-        Events to keep: an expression, or a function of a `Dataset` that returns a mask.
-    weight : str, float or None
-        Weight of an event: a branch or an expression, or a number; None is 1.
-    keep : tuple of str
-        Branches with one number per event to keep beside the features.
-    objects : Objects or None
-        Which jets and leptons count; None leaves it to the layout.
-    timeout : float or None
-        Seconds without an answer after which an XRootD server is given up; None is 60.
-    """
-
-    features: FeatureSet = TTBAR_ALL_HADRONIC
-    tree: str | None = None
-    branches: Mapping[str, str] = field(default_factory=dict)
-    cut: str | Cut | None = None
-    weight: str | float | None = None
-    keep: tuple[str, ...] = ()
-    objects: Objects | None = None
-    timeout: float | None = None
+#: NanoAOD's tree of sums over all events that were generated, and what it has of weights.
+_RUNS = "Runs"
+_SUM_OF_WEIGHTS = ("genEventSumw", "genEventSumw_")
+_COUNT = ("genEventCount", "genEventCount_")
+_GENERATOR_WEIGHT = "genWeight"
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +99,7 @@ class EventFile:
         self.reading = reading
         self._file: Any = None
         self._tree: Any = None
+        self._plan: Plan | None = None
 
     def __enter__(self) -> EventFile:
         with self._decoding():
@@ -141,7 +108,10 @@ class EventFile:
             with self._decoding():
                 _check_complete(self.path, self._file.file)
                 self._tree = _tree(self._file, self.path, self.reading.tree)
-                self._check_branches()
+                if not self.entries:
+                    raise DataError(f"{self._where} is empty")
+                self._plan = Plan(self.reading, names(self._tree), self._where)
+                self._plan.check()
         except BaseException:
             self.close()
             raise
@@ -163,7 +133,7 @@ class EventFile:
         """Close the file; nothing can be read of it any more."""
         if self._file is not None:
             self._file.close()
-        self._file = self._tree = None
+        self._file = self._tree = self._plan = None
 
     @property
     def entries(self) -> int:
@@ -178,12 +148,13 @@ class EventFile:
     @property
     def layout(self) -> Layout:
         """The layout that was recognised."""
-        return self._resolver.layout
+        return self._planned.layout
 
     @property
     def event_id(self) -> tuple[str, ...]:
         """Branches that tell events apart (run, section, event), as far as they are there."""
-        return tuple(name for name in self.layout.event_id if name in self._resolver.branches)
+        plan = self._planned
+        return tuple(name for name in plan.layout.event_id if name in plan.branches)
 
     @property
     def uuid(self) -> str:
@@ -207,187 +178,75 @@ class EventFile:
         """
         stop = self.entries if stop is None else min(stop, self.entries)
         with self._decoding():
-            return self._events(start, stop)
+            entries = self._entries(self._planned, start, stop)
+            X, weight, extra = entries.X, entries.weight, entries.extra
+            passed = entries.passed
+            entry = np.arange(start, stop)
+            if passed is None:
+                return Events(X, weight, extra, entry)
+            kept = {name: values[passed] for name, values in extra.items()}
+            return Events(X[passed], weight[passed], kept, entry[passed])
 
-    def _events(self, start: int, stop: int) -> Events:
-        reading, features = self.reading, self.reading.features
-        raw = read(self._opened, self._wanted, start, stop, self._where)
-        n = stop - start
-        X = np.full((n, len(features)), features.padding, dtype=np.float32)
-        jets = self._fill_jets(X, raw, start) if self._jets else None
-        for column, (variable, origin) in enumerate(self._event_origins.items()):
-            values = origin.of_events(raw, jets, self._objects, self._where)
-            name = origin.branches[0] if origin.branches else variable
-            X[:, column] = finite(values, name, self._where, lambda position: start + position)
-        weight = self._weights(raw, n, start)
-        extra = {name: _numbers(raw, name, self._where) for name in reading.keep}
-        entry = np.arange(start, stop)
-        if reading.cut is None:
-            return Events(X, weight, extra, entry)
-        passed = self._passed(X, weight, extra)
-        extra = {name: values[passed] for name, values in extra.items()}
-        return Events(X[passed], weight[passed], extra, entry[passed])
+    def sum_of_weights(self) -> float:
+        """The sum of the weights of all events, before any selection.
 
-    def _passed(
-        self,
-        X: npt.NDArray[np.float32],
-        weight: npt.NDArray[np.float32],
-        extra: Mapping[str, Array],
-    ) -> npt.NDArray[np.bool_]:
-        cut = self.reading.cut
-        if not callable(cut):
-            raise DataError(f"a selection is a function of a Dataset, not {cut!r}")
-        data = Dataset(X, np.zeros(len(X), np.int8), weight, self.reading.features, extra=extra)
-        passed = np.asarray(cut(data))
-        if passed.shape != (len(X),) or passed.dtype != bool:
-            raise DataError(
-                f"the selection returned {passed.dtype} of shape {passed.shape}; it must return "
-                f"a mask, bool of shape {(len(X),)}"
-            )
-        return passed
+        For NanoAOD it is that of the events that were generated, whatever was skimmed since:
+        the sum of ``Runs.genEventSumw`` if ``genWeight`` is part of the weight, and
+        ``Runs.genEventCount`` times the weight if that is a number.  Else it is the sum over
+        the entries of the tree.
 
-    def _weights(self, raw: Read, n: int, start: int) -> npt.NDArray[np.float32]:
-        weight = self.reading.weight
-        if not isinstance(weight, str):
-            return np.full(n, 1.0 if weight is None else weight, dtype=np.float32)
-        values = _numbers(raw, weight, self._where)
-        return finite(values, weight, self._where, lambda position: start + position)
+        Returns
+        -------
+        float
+            Summed in double precision.
 
-    def _fill_jets(self, X: npt.NDArray[np.float32], raw: Read, start: int) -> Jets:
-        """Scatter the jets of all events into their slots, leading jets first."""
-        features = self.reading.features
-        lists = self._lists(raw)
-        first = next(iter(lists))
-        counts = lists[first].counts
-        for variable, jagged in lists.items():
-            check_counts(
-                self._name(variable), jagged.counts, self._name(first), counts, self._where, "jets",
-                start,
-            )  # fmt: skip
-        ends = np.cumsum(counts)
-        selected = self._selected(lists)
+        Raises
+        ------
+        DataError
+            As `events`.
+        """
+        with self._decoding():
+            weight = self.reading.weight
+            if not isinstance(weight, str):
+                return (1.0 if weight is None else weight) * (self._runs(_COUNT) or self.entries)
+            expression = self._planned.weight
+            if _GENERATOR_WEIGHT in (expression.names if expression else (weight,)):
+                total = self._runs(_SUM_OF_WEIGHTS)
+                if total is not None:
+                    return total
+            return self._sum_over_entries()
 
-        def values(variable: str) -> npt.NDArray[np.float32]:
-            taken = lists[variable].values
-            if selected is not None:
-                taken = np.where(selected, taken, 0)
-            if variable in self.layout.floor_at_zero:
-                taken = np.maximum(taken, 0)
-            return finite(
-                taken,
-                self._name(variable),
-                self._where,
-                lambda position: start + int(np.searchsorted(ends, position, side="right")),
-            )
+    def _sum_over_entries(self) -> float:
+        nothing = replace(self.reading.features, event=(), jet=(), derived=())
+        reading = replace(self.reading, features=nothing, cut=None, keep=())
+        plan = replace(self._planned, reading=reading)
+        parts = (self._entries(plan, *ends).weight for ends in steps(self.entries))
+        return sum(float(part.sum(dtype=np.float64)) for part in parts)
 
-        by = values(features.order_by)
-        jets = Jets.placed(counts, by, features.jets, selected)
-        for variable in (v.name for v in features.jet):
-            column = features.jet_columns(variable).start
-            jets.fill(X, column, by if variable == features.order_by else values(variable))
-        return jets
-
-    def _selected(self, lists: Mapping[str, Lists]) -> npt.NDArray[np.bool_] | None:
-        if not self._selects_jets:
+    def _runs(self, wanted: tuple[str, ...]) -> float | None:
+        """The sum of a branch of NanoAOD's tree of runs; None if it is not there."""
+        if _RUNS not in self._file.keys(cycle=False, recursive=False):
             return None
-        objects = self._objects
-        return np.asarray(
-            (lists["jetPt"].values > objects.jet_pt_min)
-            & (np.abs(lists["jetEta"].values) < objects.jet_eta_max)
-        )
+        runs = self._file[_RUNS]
+        there = names(runs)
+        found = next((name for name in wanted if name in there), None)
+        if found is None:
+            return None
+        return float(np.asarray(runs[found].array(library="np")).sum(dtype=np.float64))
 
-    def _lists(self, raw: Read) -> dict[str, Lists]:
-        """Jets read, variable by variable; of flattened ones those that are there."""
-        found: dict[str, Lists] = {}
-        flattened: dict[str, Array] = {}
-        for variable, origin in self._jets.items():
-            if isinstance(origin, Slots):
-                flattened[variable] = origin.matrix(raw, self._where)
-            else:
-                found[variable] = origin.of_jets(raw, self._where)
-        if flattened:
-            there = self._there(flattened)
-            counts = there.sum(axis=1)
-            for variable, matrix in flattened.items():
-                if matrix.shape != there.shape:
-                    raise DataError(
-                        f"{self._where} has {matrix.shape[1]} branches for {variable}, and "
-                        f"{there.shape[1]} for the other variables of its jets"
-                    )
-                found[variable] = Lists(matrix[there], counts)
-        return {variable: found[variable] for variable in self._jets}
-
-    def _there(self, flattened: Mapping[str, Array]) -> npt.NDArray[np.bool_]:
-        """Which slots hold a jet: those of positive pT; without pT, those not padded."""
-        if "jetPt" in flattened:
-            return np.asarray(flattened["jetPt"] > 0)  # NaN is not above zero either
-        by = flattened.get(self.reading.features.order_by, next(iter(flattened.values())))
-        return np.asarray(np.isfinite(by) & (by != self.reading.features.padding))
-
-    # What is needed of this file.
-
-    @cached_property
-    def _resolver(self) -> Resolver:
-        branches = names(self._opened)
-        reading = self.reading
-        return Resolver(branches, recognise(branches), reading.branches, reading.objects)
-
-    @property
-    def _objects(self) -> Objects:
-        return self.reading.objects or self.layout.objects or Objects()
-
-    @property
-    def _selects_jets(self) -> bool:
-        return (self.reading.objects or self.layout.objects) is not None
-
-    @cached_property
-    def _event_origins(self) -> dict[str, EventOrigin]:
-        return {v.name: self._resolver.event(v.name) for v in self.reading.features.event}
-
-    @cached_property
-    def _jets(self) -> dict[str, JetOrigin]:
-        """Variables of jets to read, and where they come from; none if no jets are needed."""
-        features = self.reading.features
-        wanted = [v.name for v in features.jet]
-        counted = any(not origin.branches for origin in self._event_origins.values())
-        if not wanted and not counted:
-            return {}
-        if features.order_by not in wanted:
-            wanted.append(features.order_by)
-        if self._selects_jets or self.layout.slots:
-            wanted += [name for name in ("jetPt", "jetEta") if name not in wanted]
-        return {name: self._resolver.jet(name) for name in wanted}
-
-    @cached_property
-    def _wanted(self) -> list[str]:
-        """Branches to read."""
-        origins = [*self._event_origins.values(), *self._jets.values()]
-        branches = self._resolver.present(origins)
-        weight = self.reading.weight
-        more = (*self.reading.keep, *([weight] if isinstance(weight, str) else []))
-        return list(dict.fromkeys((*branches, *more)))
-
-    def _name(self, variable: str) -> str:
-        return self._jets[variable].branches[0]
+    def _entries(self, plan: Plan, start: int, stop: int) -> Entries:
+        return Entries(plan, read(self._opened, plan.wanted, start, stop, plan.where), start, stop)
 
     @property
     def _where(self) -> str:
         return f"the tree {self.tree!r} of {self.path}"
 
-    def _check_branches(self) -> None:
-        if not self.entries:
-            raise DataError(f"the tree {self.tree!r} of {self.path} is empty")
-        origins = {**self._event_origins, **self._jets}
-        missing = self._resolver.missing(list(origins.values()))
-        missing += [name for name in self._wanted if name not in self._resolver.branches]
-        if not missing:
-            return
-        there = sorted(self._resolver.branches)
-        told = f"its branches are {there}" if len(there) <= 30 else f"it has {len(there)} others"
-        raise DataError(
-            f"{self._where} has no branch {', '.join(map(repr, dict.fromkeys(missing)))}; "
-            f"{told}{hint(missing[0], there)}"
-        )
+    @property
+    def _planned(self) -> Plan:
+        if self._plan is None:
+            self._opened  # noqa: B018 (says that it is not open)
+        assert self._plan is not None
+        return self._plan
 
     @property
     def _opened(self) -> Any:
@@ -404,13 +263,6 @@ class EventFile:
         except Exception as error:  # a damaged file can fail anywhere in the decoding
             why = textwrap.shorten(str(error), 200) or type(error).__name__
             raise DataError(f"{self.path} cannot be read as a ROOT file: {why}") from error
-
-
-def _numbers(raw: Read, name: str, where: str) -> Array:
-    values = raw[name]
-    if isinstance(values, Lists):
-        raise DataError(f"branch {name!r} of {where} must hold one number per event")
-    return values
 
 
 def _check_complete(path: str, file: Any) -> None:

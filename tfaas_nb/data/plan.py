@@ -1,0 +1,246 @@
+"""Which branches of one tree are read, and what each is for; decided before anything is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from tfaas_nb.data.expression import Expression
+from tfaas_nb.data.layouts import Layout, Resolver, is_list, recognise
+from tfaas_nb.data.nearest import hint, nearest
+from tfaas_nb.data.origins import Branch, EventOrigin, JetOrigin, Objects, Slots
+from tfaas_nb.data.reading import Reading
+from tfaas_nb.errors import DataError
+from tfaas_nb.variables import Derived, derived, derived_names
+
+_FEW = 30
+
+
+@dataclass(frozen=True)
+class OfEvent:
+    """A name in an expression that stands for a number per event."""
+
+    origin: EventOrigin
+
+
+@dataclass(frozen=True)
+class OfJet:
+    """A name in an expression that stands for a variable of the jet in a slot."""
+
+    variable: str
+    slot: int
+
+
+Term = OfEvent | OfJet | Derived
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a reading is done on one tree.
+
+    Attributes
+    ----------
+    reading : Reading
+        What is wanted.
+    branches : mapping
+        Branch → type, of the tree.
+    where : str
+        The tree and its file, for errors.
+    """
+
+    reading: Reading
+    branches: Mapping[str, str]
+    where: str
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The layout that was recognised."""
+        return recognise(self.branches)
+
+    @cached_property
+    def resolver(self) -> Resolver:
+        """Finds variables in this tree."""
+        return Resolver(self.branches, self.layout, self.reading.branches, self.reading.objects)
+
+    @property
+    def objects(self) -> Objects:
+        """Which jets and leptons count."""
+        return self.reading.objects or self.layout.objects or Objects()
+
+    @property
+    def selects_jets(self) -> bool:
+        """Whether jets are selected, rather than taken as the file has them."""
+        return (self.reading.objects or self.layout.objects) is not None
+
+    @cached_property
+    def weight(self) -> Expression | None:
+        """The weight, if it is a branch or an expression.
+
+        Raises
+        ------
+        DataError
+            If it is not an expression.
+        """
+        weight = self.reading.weight
+        if not isinstance(weight, str) or weight in self.branches:
+            return None
+        return Expression.parse(weight, "weight")
+
+    @property
+    def weight_branch(self) -> str | None:
+        """The weight, if it is a branch; its name may be any."""
+        weight = self.reading.weight
+        return weight if isinstance(weight, str) and weight in self.branches else None
+
+    @cached_property
+    def event(self) -> dict[str, EventOrigin]:
+        """Per-event features and where they come from."""
+        return {v.name: self.resolver.event(v.name) for v in self.reading.features.event}
+
+    @cached_property
+    def terms(self) -> dict[str, Term]:
+        """What the names in cut and weight stand for.
+
+        Raises
+        ------
+        DataError
+            If a name stands for nothing; the message shows where it is and the nearest one.
+        """
+        return {
+            name: self._term(name, expression)
+            for expression in (self.reading.selection, self.weight)
+            if expression is not None
+            for name in expression.names
+        }
+
+    @cached_property
+    def jets(self) -> dict[str, JetOrigin]:
+        """Variables of jets that are read, and where they come from; none if none is needed."""
+        features = self.reading.features
+        wanted = [v.name for v in features.jet]
+        quantities = [features.derivation(name) for name in features.derived]
+        for term in self.terms.values():
+            if isinstance(term, OfJet):
+                wanted.append(term.variable)
+            elif isinstance(term, Derived):
+                quantities.append(term)
+        wanted += [name for quantity in quantities for name in quantity.needs]
+        if not wanted and not any(not origin.branches for origin in self._event_origins):
+            return {}
+        wanted.append(features.order_by)
+        if self.selects_jets:
+            wanted += ["jetPt", "jetEta"]
+        names = list(dict.fromkeys(wanted))
+        origins = {name: self.resolver.jet(name) for name in names}
+        if any(isinstance(origin, Slots) for origin in origins.values()):
+            pt = self.resolver.jet("jetPt")  # tells which slots hold a jet
+            if not self.resolver.missing([pt]):
+                origins["jetPt"] = pt
+        return origins
+
+    @cached_property
+    def wanted(self) -> list[str]:
+        """Branches to read, each once."""
+        found = self.resolver.present([*self._event_origins, *self.jets.values()])
+        return list(dict.fromkeys((*found, *self._by_name)))
+
+    def check(self) -> None:
+        """Refuse a tree that lacks something.
+
+        Raises
+        ------
+        DataError
+            Naming every branch that is missing, and the nearest to the first.
+        """
+        for_variable = {
+            name: variable
+            for variable, origin in (*self.event.items(), *self.jets.items())
+            for name in self.resolver.missing([origin])
+        }
+        missing = self.resolver.missing([*self._event_origins, *self.jets.values()])
+        missing += [name for name in self._by_name if name not in self.branches]
+        if not missing:
+            return
+        there = sorted(self.branches)
+        told = f"its branches are {there}" if len(there) <= _FEW else f"it has {len(there)} others"
+        layout = f" ({self.layout.name})" if self.layout.marks else ""
+        raise DataError(
+            f"{self.where}{layout} has no branch {', '.join(map(repr, dict.fromkeys(missing)))}; "
+            f"{told}{hint(missing[0], there)}{self._advice(missing[0], for_variable)}"
+        )
+
+    def _advice(self, missing: str, for_variable: Mapping[str, str]) -> str:
+        near = nearest(missing, self.branches)
+        if near is None or missing not in for_variable:
+            return ""
+        mapping = f"branches={{{for_variable[missing]!r}: {near!r}}}"
+        return f"; if that is meant, say {mapping}"
+
+    @property
+    def _event_origins(self) -> list[EventOrigin]:
+        used = [term.origin for term in self.terms.values() if isinstance(term, OfEvent)]
+        return [*self.event.values(), *used]
+
+    @property
+    def _by_name(self) -> list[str]:
+        """Branches that were asked for by their own names."""
+        return [*self.reading.keep, *filter(None, [self.weight_branch])]
+
+    def _term(self, name: str, expression: Expression) -> Term:
+        features, resolver = self.reading.features, self.resolver
+        if name in self.event:
+            return OfEvent(self.event[name])
+        if name in features.derived:
+            return features.derivation(name)
+        of_jet = self._of_jet(name)
+        if of_jet and (name in features.names or self.layout.slots):
+            return self._kept(of_jet, name, expression)
+        if name in self.branches and not is_list(self.branches[name]):
+            return OfEvent(Branch(name))
+        if name in resolver.mapping or name in self.layout.event:
+            return OfEvent(resolver.event(name))
+        quantity = derived(name)
+        if quantity is not None:
+            for slot in quantity.slots:
+                self._kept(OfJet("", slot), name, expression)
+            return quantity
+        if of_jet:
+            return self._kept(of_jet, name, expression)
+        raise self._nothing(name, expression)
+
+    def _of_jet(self, name: str) -> OfJet | None:
+        """The variable and slot of a name such as ``jetPt_0``, if jets have that variable."""
+        match = re.fullmatch(r"(.+)_(0|[1-9]\d*)", name)
+        if match is None:
+            return None
+        origin = self.resolver.jet(match[1])
+        if self.resolver.missing([origin]):
+            return None
+        if isinstance(origin, Branch) and not is_list(self.branches[origin.name]):
+            return None
+        return OfJet(match[1], int(match[2]))
+
+    def _kept(self, term: OfJet, name: str, expression: Expression) -> OfJet:
+        jets = self.reading.features.jets
+        if term.slot >= jets:
+            raise expression.unknown(
+                name, f"the feature set keeps {jets} jets, with numbers from 0 to {jets - 1}"
+            )
+        return term
+
+    def _nothing(self, name: str, expression: Expression) -> DataError:
+        if name in self.branches:
+            why = f"{name} is a list per event: name one of its jets, for instance {name}_0"
+            return expression.unknown(name, why)
+        features = self.reading.features
+        known = [
+            *features.names,
+            *(b for b, kind in self.branches.items() if not is_list(kind)),
+            *self.layout.event,
+            *derived_names(features.jets),
+        ]
+        return expression.unknown(
+            name, f"{name} is neither a feature nor a branch of {self.where}{hint(name, known)}"
+        )
