@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.data.event_file import EventFile, Events, Reading, steps
+from tfaas_nb.data.event_file import EventFile, steps
 from tfaas_nb.data.position import Portion
+from tfaas_nb.data.reading import Reading
 from tfaas_nb.errors import DataError
 
 #: Files of a class that are read from at the same time.
@@ -39,6 +40,10 @@ class StreamedFile:
         Of its tree, before the selection.
     reading : Reading
         What is read of it.
+    sample : int
+        Number of the sample that it belongs to.
+    generated : float or None
+        Sum of the weights of all events that were generated, if the file tells.
     """
 
     number: int
@@ -49,6 +54,8 @@ class StreamedFile:
     entries: int
     uuid: str
     reading: Reading
+    sample: int = 0
+    generated: float | None = None
 
     @property
     def name(self) -> str:
@@ -65,21 +72,21 @@ class Faults:
     go_on : bool
         Whether to go on without them.
     skipped : dict
-        Path → why it was skipped.
+        Path → its role, and why it was skipped.
     """
 
     go_on: bool = False
-    skipped: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @contextmanager
-    def of(self, path: str, should_stop: Stop = lambda: False) -> Iterator[None]:
+    def of(self, path: str, role: str, should_stop: Stop = lambda: False) -> Iterator[None]:
         """Note a `DataError` of a file, if that is what is wanted."""
         try:
             yield
         except DataError as error:
             if not self.go_on or should_stop():
                 raise
-            self.skipped[path] = str(error)
+            self.skipped[path] = role, str(error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,14 +101,17 @@ class Chunk:
         Entry of each event, int64 of shape (events,).
     events : Dataset
         The events.
-    last : bool
-        Whether the file has no more of them.
+    read : int
+        Length of the range.
+    total : float
+        Sum of the weights in the range before any selection, as they stand in the file.
     """
 
     file: StreamedFile
     entry: npt.NDArray[np.int64]
     events: Dataset
-    last: bool
+    read: int
+    total: float
 
 
 @dataclass(frozen=True)
@@ -116,21 +126,26 @@ class Pass:
         An event is passed by if one of them does not have it.
     faults : Faults
         What becomes of files that cannot be read.
+    factors : mapping
+        Number of a sample → by what the weights of its events are multiplied, if not by one.
     """
 
     files: tuple[StreamedFile, ...]
     portions: tuple[Portion, ...]
     faults: Faults
+    factors: Mapping[int, float] = field(default_factory=dict)
 
     def in_order(self, step: int, should_stop: Stop) -> Iterator[Chunk]:
         """All events, in the order of files and entries; `step` entries at a time."""
         for file in self.readable:
+            if should_stop():
+                return
             with (
-                self.faults.of(file.path, should_stop),
+                self.faults.of(file.path, file.role, should_stop),
                 closing(self._open(file, should_stop)) as opened,
             ):
-                for start, stop in steps(file.entries, step):
-                    yield self._chunk(file, opened.events(start, stop), stop == file.entries)
+                for ends in steps(file.entries, step):
+                    yield self._chunk(file, opened, ends)
 
     def mixed(
         self, counts: Sequence[int], size: int, random: np.random.Generator, should_stop: Stop
@@ -194,12 +209,12 @@ class Pass:
                     reading.append(_Ranges(waiting.pop(), step, random))
                 chosen = reading[random.integers(len(reading))]
                 chunk = None
-                with self.faults.of(chosen.file.path, should_stop):
+                file = chosen.file
+                with self.faults.of(file.path, file.role, should_stop):
                     if chosen.opened is None:
-                        chosen.opened = self._open(chosen.file, should_stop)
-                    events = chosen.opened.events(*chosen.ranges.pop())
-                    chunk = self._chunk(chosen.file, events, not chosen.ranges)
-                if chunk is None or chunk.last:
+                        chosen.opened = self._open(file, should_stop)
+                    chunk = self._chunk(file, chosen.opened, chosen.ranges.pop())
+                if chunk is None or not chosen.ranges:
                     reading.remove(chosen)
                     chosen.close()
                 if chunk is not None:
@@ -219,19 +234,20 @@ class Pass:
             )
         return opened
 
-    def _chunk(self, file: StreamedFile, events: Events, last: bool) -> Chunk:
+    def _chunk(self, file: StreamedFile, opened: EventFile, ends: tuple[int, int]) -> Chunk:
+        events = opened.events(*ends)
         data = Dataset(
-            events.X,
-            np.full(len(events), file.y, dtype=np.int8),
-            events.weight,
-            file.reading.features,
+            X=events.X,
+            y=np.full(len(events), file.y, dtype=np.int8),
+            weight=events.weight * np.float32(self.factors.get(file.sample, 1.0)),
+            features=file.reading.features,
             extra=events.extra,
         )
         entry = events.entry
         for portion in self.portions:
             inside = portion.has(file.name, entry)
             data, entry = data[inside], entry[inside]
-        return Chunk(file, entry, data, last)
+        return Chunk(file, entry, data, ends[1] - ends[0], events.sum_weights)
 
 
 class _Ranges:
