@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from tfaas_nb.classifier import Classifier
     from tfaas_nb.client import Client
     from tfaas_nb.data.dataset import Dataset
+    from tfaas_nb.data.inspection import inspect
+    from tfaas_nb.data.normalisation import Sample
+    from tfaas_nb.data.origins import Objects
     from tfaas_nb.data.poster import poster_event
     from tfaas_nb.data.root import load, read
     from tfaas_nb.data.sample import sample, sample_files
@@ -33,9 +36,12 @@ _HOME = {
     "Evaluation": "evaluation",
     "FeatureSet": "features",
     "FrozenGraph": "graph",
+    "Objects": "data.origins",
+    "Sample": "data.normalisation",
     "Server": "serving.server",
     "TTBAR_ALL_HADRONIC": "features",
     "Variable": "features",
+    "inspect": "data.inspection",
     "load": "data.root",
     "poster_event": "data.poster",
     "read": "data.root",
@@ -53,6 +59,9 @@ __all__ = [  # noqa: RUF022 (in the order of the sentence)
     "sample",
     "sample_files",
     "poster_event",
+    "inspect",
+    "Objects",
+    "Sample",
     "load",
     "read",
     "Dataset",

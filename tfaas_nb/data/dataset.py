@@ -49,6 +49,25 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Skipped:
+    """A file that was asked for and not read.
+
+    Attributes
+    ----------
+    file : str
+        As it was named.
+    role : str
+        ``"signal"``, ``"background"`` or ``"events"``.
+    reason : str
+        What was wrong with it.
+    """
+
+    file: str
+    role: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class FeatureSummary:
     """Where the values of a feature lie, absent jets left out.
 
@@ -93,6 +112,8 @@ class Dataset:
     extra : mapping
         What else was kept of each event, by the name of its branch: shape (events,), of the
         branch's own type; for instance ``run``, ``luminosityBlock`` and ``event``.
+    skipped : tuple of Skipped
+        Files that could not be read, if the user asked to go on without them.
     """
 
     X: npt.NDArray[np.float32]
@@ -101,6 +122,7 @@ class Dataset:
     features: FeatureSet
     sources: tuple[Source, ...] = ()
     extra: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    skipped: tuple[Skipped, ...] = ()
 
     def __post_init__(self) -> None:
         expected = (len(self.y), len(self.features))
@@ -213,14 +235,28 @@ class Dataset:
 
     def __repr__(self) -> str:
         signal = int(np.count_nonzero(self.y == SIGNAL))
+        skipped = f", {len(self.skipped)} files skipped" if self.skipped else ""
         return (
             f"Dataset({signal} signal + {len(self) - signal} background events, "
-            f"{len(self.features)} features)"
+            f"{len(self.features)} features{skipped})"
         )
 
     def _repr_html_(self) -> str:
-        rows = tuple((s.file, s.role, s.tree, s.events) for s in self.sources)
-        return Table(("file", "role", "tree", "events read"), rows, repr(self))._repr_html_()
+        shown = self._files(self.sources)._repr_html_()
+        if self.skipped:
+            rows = tuple((one.file, one.role, one.reason) for one in self.skipped)
+            shown += Table(("skipped", "role", "reason"), rows, "Not read:")._repr_html_()
+        return shown
+
+    def _files(self, sources: Sequence[Source]) -> Table:
+        """Files and the events kept of them; beside these the entries, where some were cut."""
+        if all(s.entries in (0, s.events) for s in sources):
+            rows: tuple[tuple[Any, ...], ...] = tuple(
+                (s.file, s.role, s.tree, s.events) for s in sources
+            )
+            return Table(("file", "role", "tree", "events read"), rows, repr(self))
+        rows = tuple((s.file, s.role, s.tree, s.entries, s.events) for s in sources)
+        return Table(("file", "role", "tree", "entries", "events kept"), rows, repr(self))
 
 
 def _summary(
@@ -260,4 +296,5 @@ def concatenate(parts: Sequence[Dataset]) -> Dataset:
         extra={
             name: np.concatenate([part.extra[name] for part in parts]) for name in parts[0].extra
         },
+        skipped=tuple(skipped for part in parts for skipped in part.skipped),
     )

@@ -147,7 +147,7 @@ class Stream:
         shared = _Shared(Faults(go_on), memory, progress, scaling)
         files = _opened(wanted, shared)
         if not files:
-            reasons = "; ".join(list(shared.faults.skipped.values())[:3])
+            reasons = "; ".join(reason for _, reason in list(shared.faults.skipped.values())[:3])
             raise DataError(f"none of {len(wanted)} files could be read: {reasons}")
         if not any(file.entries for file in files):
             raise DataError(f"the tree {files[0].tree!r} of {files[0].path} is empty")
