@@ -65,5 +65,5 @@ def numbers(file: str, entries: npt.NDArray[np.int64], seed: int) -> npt.NDArray
 def _mixed(z: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z = z ^ (z >> np.uint64(31))
+    z ^= z >> np.uint64(31)
     return z

@@ -62,17 +62,13 @@ class Drawn:
         return len(self.number)
 
     def __getitem__(self, which: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Drawn:
-        return Drawn(
-            self.events[which], self.file[which], self.entry[which], self.number[which]
-        )
+        return Drawn(self.events[which], self.file[which], self.entry[which], self.number[which])
 
     @classmethod
     def of(cls, chunk: Chunk, seed: int) -> Drawn:
         """The events of a chunk with their numbers."""
         file = np.full(len(chunk.entry), chunk.file.number, dtype=np.int64)
-        return cls(
-            chunk.events, file, chunk.entry, numbers(chunk.file.name, chunk.entry, seed)
-        )
+        return cls(chunk.events, file, chunk.entry, numbers(chunk.file.name, chunk.entry, seed))
 
     @classmethod
     def joined(cls, parts: list[Drawn]) -> Drawn:
