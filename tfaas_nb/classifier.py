@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from tfaas_nb import network, training
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.stream import Stream
 from tfaas_nb.errors import FeatureError, TrainingError
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.features import FeatureSet, order_keys
@@ -68,7 +70,7 @@ class Classifier:
 
     def fit(
         self,
-        data: Dataset,
+        data: Dataset | Stream,
         progress: bool = True,
         on_epoch: Callable[[Epoch], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
@@ -77,8 +79,10 @@ class Classifier:
 
         Parameters
         ----------
-        data : Dataset
-            Training events of both classes; a part is held out for the validation loss.
+        data : Dataset or Stream
+            Training events of both classes; a part is held out for the validation loss.  Of a
+            stream, that part and the events to learn the normalisation from are as many as
+            fit into its memory.
         progress : bool
             Show a progress bar (in a notebook, a widget).
         on_epoch : callable, optional
@@ -93,17 +97,14 @@ class Classifier:
             If there are too few events of a class or their weights are unusable, or training
             was interrupted before the first epoch ended.
         """
-        _check_classes(data)
         settings = self.settings
-        kept, held_out = data.split(settings.validation, settings.seed)
-        _check_weights(kept)
-        _check_weights(held_out)
-        model = network.build(kept.features, kept.X, self.architecture, settings.seed)
+        ready = _ready(data, settings, progress)
+        model = network.build(data.features, ready.known.X, self.architecture, settings.seed)
         with _ProgressBar(settings.epochs, enabled=progress) as show:
             history = training.fit(
                 model,
-                Events(kept.X, kept.y, kept.weight),
-                Events(held_out.X, held_out.y, held_out.weight),
+                ready.training,
+                ready.validation,
                 settings,
                 _both(show, on_epoch),
                 should_stop,
@@ -127,15 +128,16 @@ class Classifier:
         """The features it was trained on."""
         return self._fit_result().data.features
 
-    def predict(self, events: Dataset | npt.ArrayLike | Mapping[str, float]) -> Any:
+    def predict(self, events: Dataset | Stream | npt.ArrayLike | Mapping[str, float]) -> Any:
         """Scores: the probability of signal.
 
         A dataset's columns are put into the order of the training's by their names.
 
         Parameters
         ----------
-        events : Dataset, array of shape (events, features) or (features,), or mapping
-            Raw physics values in the order of the training features, or one event by name.
+        events : Dataset, Stream, array of shape (events, features) or (features,), or mapping
+            Raw physics values in the order of the training features, or one event by name.  A
+            stream is read in the order of its files and entries.
 
         Returns
         -------
@@ -150,11 +152,13 @@ class Classifier:
             If names or number of features differ from the training's, or a dataset's jets
             are ordered or padded in another way.
         """
+        if isinstance(events, Stream):
+            return self._scored(events).scores
         X, single = self.features.matrix(_values(events, self.features))
         scores = network.predict(self.model, X)[:, 0]
         return float(scores[0]) if single else scores
 
-    def evaluate(self, data: Dataset) -> Evaluation:
+    def evaluate(self, data: Dataset | Stream) -> Evaluation:
         """Judge it on events it has not seen.
 
         Raises
@@ -164,8 +168,17 @@ class Classifier:
         DataError
             If a class is missing.
         """
-        self._evaluation = Evaluation.of(data, self.predict(data))
+        if isinstance(data, Stream):
+            scored = self._scored(data)
+            self._evaluation = Evaluation.of(scored, scored.scores)
+        else:
+            self._evaluation = Evaluation.of(data, self.predict(data))
         return self._evaluation
+
+    def _scored(self, stream: Stream) -> _Scored:
+        self._fit_result()
+        with closing(stream.chunks()) as chunks:
+            return _Scored.of(chunks, self.predict)
 
     def freeze(self) -> FrozenGraph:
         """The network as one inference graph with constant weights.
@@ -209,10 +222,7 @@ class Classifier:
         card = {
             "features": fitted.data.features.to_dict(),
             "training": [vars(source).copy() for source in fitted.data.sources],
-            "events": {
-                "signal": len(fitted.data.signal),
-                "background": len(fitted.data.background),
-            },
+            "events": dict(zip(("background", "signal"), _counts(fitted.data), strict=True)),
             "settings": vars(self.settings).copy(),
             "architecture": vars(self.architecture).copy(),
             "history": repr(fitted.history),
@@ -242,8 +252,63 @@ class Classifier:
 
 
 class _Fitted:
-    def __init__(self, model: Any, data: Dataset, history: History) -> None:
+    def __init__(self, model: Any, data: Dataset | Stream, history: History) -> None:
         self.model, self.data, self.history = model, data, history
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """Events made ready for training: a source, some of them in memory, and those held out."""
+
+    training: training.Source
+    known: Dataset
+    validation: Dataset
+
+
+def _ready(data: Dataset | Stream, settings: Settings, progress: bool) -> _Ready:
+    if isinstance(data, Stream):
+        held = data.hold_out(settings.validation, settings.seed, progress)
+        _check_classes(data)
+        ready = _Ready(held.training, held.known, held.validation)
+    else:
+        _check_classes(data)
+        kept, held_out = data.split(settings.validation, settings.seed)
+        ready = _Ready(Events(kept.X, kept.y, kept.weight), kept, held_out)
+    _check_weights(ready.known)
+    _check_weights(ready.validation)
+    return ready
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """Scores, classes and weights of a stream's events, without their features."""
+
+    scores: npt.NDArray[np.float32]
+    y: npt.NDArray[np.int8]
+    weight: npt.NDArray[np.float32]
+
+    @classmethod
+    def of(cls, chunks: Iterable[Dataset], predict: Callable[[Dataset], Any]) -> _Scored:
+        columns: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
+        for chunk in chunks:
+            for column, values in zip(
+                columns, (predict(chunk), chunk.y, chunk.weight), strict=True
+            ):
+                column.append(values)
+        empty = (np.float32, np.int8, np.float32)
+        return cls(
+            *(
+                np.concatenate([np.empty(0, kind), *column])
+                for kind, column in zip(empty, columns, strict=True)
+            )
+        )
+
+
+def _counts(data: Dataset | Stream) -> tuple[int, int]:
+    """Events of background and of signal."""
+    if isinstance(data, Stream):
+        return data.counts
+    return len(data.background), len(data.signal)
 
 
 def _changed(value: Any, options: dict[str, Any]) -> Any:
@@ -252,11 +317,11 @@ def _changed(value: Any, options: dict[str, Any]) -> Any:
     return replace(value, **own)
 
 
-def _check_classes(data: Dataset) -> None:
-    for name, part in (("signal", data.signal), ("background", data.background)):
-        if len(part) < _FEWEST_EVENTS:
+def _check_classes(data: Dataset | Stream) -> None:
+    for name, count in zip(("background", "signal"), _counts(data), strict=True):
+        if count < _FEWEST_EVENTS:
             raise TrainingError(
-                f"there are {len(part)} {name} events: training needs at least {_FEWEST_EVENTS}"
+                f"there are {count} {name} events: training needs at least {_FEWEST_EVENTS}"
             )
 
 

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.metrics import EFFICIENCIES, FEW_EVENTS, Roc
 from tfaas_nb.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+class Labelled(Protocol):
+    """Classes and weights of events: y (n,) 0 or 1, weight (n,); a `Dataset` has them."""
+
+    @property
+    def y(self) -> npt.NDArray[np.int8]: ...  # noqa: D102
+    @property
+    def weight(self) -> npt.NDArray[np.float32]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -37,8 +45,15 @@ class Evaluation:
     roc: Roc
 
     @classmethod
-    def of(cls, data: Dataset, scores: npt.ArrayLike) -> Evaluation:
-        """Judge scores of a dataset's events.
+    def of(cls, data: Labelled, scores: npt.ArrayLike) -> Evaluation:
+        """Judge scores of events.
+
+        Parameters
+        ----------
+        data : Labelled
+            Their classes and weights: a `Dataset`, for instance.
+        scores : array of shape (events,)
+            One for each event.
 
         Raises
         ------

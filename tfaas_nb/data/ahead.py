@@ -64,7 +64,7 @@ def _work(
     ready: queue.Queue[T | _Last],
     stop: threading.Event,
 ) -> None:
-    last = _Last()
+    last, items = _Last(), None
     try:
         items = produce(stop.is_set)
         while not stop.is_set():

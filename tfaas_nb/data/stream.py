@@ -6,6 +6,7 @@ trained on and scored in the same way, and holds a sample of its events instead 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -535,10 +536,15 @@ def _opened(wanted: Sequence[Wanted], shared: _Shared) -> tuple[StreamedFile, ..
     """What there is in each file, in order."""
     from tqdm.auto import tqdm
 
+    stop = threading.Event()
+
     def look(number: int) -> StreamedFile | None:
         one = wanted[number]
         scaled = shared.scaling[one.sample] is not None
-        with shared.faults.of(one.path, one.role), EventFile(one.path, one.reading) as file:
+        with (
+            shared.faults.of(one.path, one.role, stop.is_set),
+            EventFile(one.path, one.reading, stop.is_set) as file,
+        ):
             generated = file.generated_weights() if scaled else None
             return StreamedFile(
                 number, one.path, one.role, one.y, file.tree, file.entries, file.uuid, one.reading,
@@ -559,5 +565,6 @@ def _opened(wanted: Sequence[Wanted], shared: _Shared) -> tuple[StreamedFile, ..
             )
             return tuple(file for file in bar if file is not None)
         except BaseException:
+            stop.set()
             threads.shutdown(wait=False, cancel_futures=True)
             raise
