@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
+import os
 import re
 import shutil
 import subprocess
@@ -13,13 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 import tfaas_nb as tn
 from tests.xrootd import XRootDServer, needs_xrootd
+from tfaas_nb import backend
 from tfaas_nb.data.event_file import EventFile, Reading
 from tfaas_nb.data.files import expand
-from tfaas_nb.errors import DataError
+from tfaas_nb.errors import DataError, MissingExtra
 
 SIGNAL, BACKGROUND = tn.sample_files()
 N = 20_000
@@ -96,7 +100,7 @@ def test_a_missing_file_is_named_at_once_and_without_its_token(xrootd: XRootDSer
 
 
 def test_a_host_that_does_not_exist_is_not_waited_for() -> None:
-    pytest.importorskip("XRootD")
+    needs_xrootd()
     with pytest.raises(DataError, match="there is no server of that name"):
         tn.read("root://nowhere.invalid//a.root")
 
@@ -180,27 +184,78 @@ def test_a_server_without_vector_reads_is_read_all_the_same(
 @pytest.mark.slow
 def test_local_files_need_no_xrootd() -> None:
     code = (
-        f"import sys, tfaas_nb; tfaas_nb.read({SIGNAL!r}); "
+        f"import sys, tfaas_nb; tfaas_nb.read({SIGNAL!r}, progress=False); "
         "print([m for m in sys.modules if 'xrootd' in m.lower() and 'uproot' not in m])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
+def test_without_the_client_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tfaas_nb.data import xrootd
+
+    monkeypatch.setattr(xrootd, "_client", xrootd._Client())
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"pip install 'tfaas-nb\[xrootd\]'"):
+        tn.read("root://localhost//a.root")
+
+
+def test_a_client_that_cannot_be_imported_is_said_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tfaas_nb.data import xrootd
+
+    (tmp_path / "XRootD.py").write_text("raise ImportError('libXrdCl.so is somewhere else')")
+    inherited = os.environ.get("PYTHONPATH", "")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{inherited}")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(xrootd, "_client", xrootd._Client())
+    with pytest.raises(MissingExtra, match=r"xrootd\]'.* \(libXrdCl\.so is somewhere else\)"):
+        tn.read("root://localhost//a.root")
+
+
+def clients() -> list[psutil.Process]:
+    """Processes of ours that are XRootD's client."""
+    mine = psutil.Process().children(recursive=True)
+    return [one for one in mine if "tfaas_nb.data.xrootd_process" in one.cmdline()]
+
+
+def test_the_client_is_in_a_process_of_its_own_because_tensorflow_is_here(url: str) -> None:
+    """Imported after TensorFlow, the client would end this process."""
+    assert backend.tensorflow()
+    assert read(url) == N
+    assert len(clients()) == 1
+    assert "XRootD" not in sys.modules
+
+
+def test_a_client_that_crashes_is_started_again(url: str) -> None:
+    with EventFile(url, Reading()) as file:
+        file.events(0, 100)
+        (client,) = clients()
+        client.kill()
+        assert len(file.events(100, N)) == N - 100
+        assert clients() != [client]
+
+
 @pytest.mark.slow
-def test_without_the_client_the_extra_is_named() -> None:
+def test_the_client_ends_with_whoever_started_it(url: str) -> None:
     code = (
-        "import sys; sys.modules['XRootD'] = None\n"
-        "import tfaas_nb\n"
-        "try: tfaas_nb.read('root://localhost//a.root')\n"
-        "except tfaas_nb.errors.MissingExtra as error: print(error)"
+        "import os, psutil, tfaas_nb\n"
+        f"tfaas_nb.read({url!r}, progress=False)\n"
+        "(client,) = psutil.Process().children()\n"
+        "print(client.pid, flush=True)\n"
+        "os.kill(os.getpid(), 9)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "pip install 'tfaas-nb[xrootd]'" in done.stdout
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    client = int(done.stdout)
+    end = time.monotonic() + 20
+    while psutil.pid_exists(client) and psutil.Process(client).status() != "zombie":
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_no_bytes_are_lost_at_the_edges_of_requests(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("XRootD")
+    needs_xrootd()
     from tfaas_nb.data import xrootd
 
     monkeypatch.setattr(xrootd, "_ELEMENT", 10)

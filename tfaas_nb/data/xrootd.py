@@ -3,21 +3,29 @@
 XRootD's own client waits for half an hour and more.  Here each request has a time limit, and a
 server that does not answer is asked again, over a new connection, until `TIMEOUT` has passed
 without a byte from it: then the file cannot be read.  A read that was broken off continues where
-it was, whatever was reading.  What happens is told by the logger of this module.
+it was, whatever was reading.  What happens is told by the logger of this module.  The client
+lives in a process of its own; `tfaas_nb.data.xrootd_process` says why.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import glob
+import importlib.util
 import itertools
 import logging
 import math
+import os
 import queue
+import socket
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
+from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 import uproot
@@ -35,27 +43,26 @@ _REQUEST = 30.0
 _PAUSE = 0.5
 _TICK = 0.1
 _GRACE = 2.0
+_START = 60.0
 #: What a request may ask for: the protocol's usual limits of an element and of their number, and
 #: so many bytes that a slow line carries them within `_REQUEST`.
 _ELEMENT = 2_097_136
 _ELEMENTS = 1024
 _BYTES = 8 << 20
-#: Settings of XRootD's client, in seconds and times; a user's ``XRD_...`` variables go before them.
-#: Its defaults let no connection be tried again within two minutes of a failed one.
-_CLIENT = {
-    "TimeoutResolution": 1,
-    "ConnectionWindow": 2,
-    "ConnectionRetry": 1,
-    "StreamErrorWindow": 1,
-}
 #: Status codes of the client, and error numbers of a server, after which to ask again: lost or
 #: refused connections, expired requests; a server that restarted, is overloaded or out of memory.
-_AWAY = {1, 102, 103, 104, 105, 107, 108, 109, 202, 206, 207, 208}
+_ENDED = 1
+_AWAY = {_ENDED, 102, 103, 104, 105, 107, 108, 109, 202, 206, 207, 208}
 _SERVER_AWAY = {3004, 3008, 3012, 3014, 3017, 3024, 3034, 3035}
 _ANSWERED = 400
+_NO_HOST = 101
 _NOT_FOUND = {3011}
 _NOT_ALLOWED = {3010, 3030}
 _LOGIN_FAILED = {203, 204}
+_MISSING = (
+    "root:// files need XRootD's client: pip install 'tfaas-nb[xrootd]', "
+    "or conda install -c conda-forge xrootd"
+)
 
 
 class _Away(Exception):
@@ -98,7 +105,7 @@ class XRootDSource(Source):  # type: ignore[misc]
         super().__init__()
         self._file_path = file_path
         self._line = _Line(file_path, timeout, should_stop)
-        self._file: Any = None
+        self._file: int | None = None
         self._vectors = True
         self._shut = False
         self._num_bytes = self._line.persist(self._size)
@@ -146,33 +153,34 @@ class XRootDSource(Source):  # type: ignore[misc]
             got |= self._line.persist(partial(self._request, group, vectors))
         return [b"".join(got[piece] for piece in of_range) for of_range in pieces]
 
-    def _request(self, pieces: list[tuple[int, int]], vectors: bool) -> dict[Any, bytes]:
+    def _request(
+        self, pieces: list[tuple[int, int]], vectors: bool
+    ) -> dict[tuple[int, int], bytes]:
         """One attempt to read pieces, each an offset and a size."""
         if vectors and self._vectors:
             with suppress(_Refused):  # not every server answers them, nor as many as we send
-                answer = self._ask("vector_read", pieces)
-                return {(part.offset, part.length): part.buffer for part in answer.chunks}
+                answer: dict[tuple[int, int], bytes] = self._ask("vector_read", pieces)
+                return answer
             self._vectors = False
         return {(offset, size): self._ask("read", offset, size) for offset, size in pieces}
 
     def _size(self) -> int:
-        return int(self._ask("stat").size)
+        return int(self._ask("stat"))
 
-    def _ask(self, request: str, *arguments: Any) -> Any:
+    def _ask(self, method: str, *arguments: Any) -> Any:
         try:
             if self._file is None:
-                self._file = _client().File()
-                self._line.ask(self._file.open, self._file_path)
-            return self._line.ask(getattr(self._file, request), *arguments)
+                self._file = next(_files)
+                self._line.ask("open", self._file_path, file=self._file)
+            return self._line.ask(method, *arguments, file=self._file)
         except BaseException:
             self._drop()  # the next attempt takes a new connection
             raise
 
     def _drop(self) -> None:
         file, self._file = self._file, None
-        if file is not None and file.is_open():
-            with suppress(ValueError):  # closed by the client's own thread in between
-                file.close(timeout=1, callback=lambda *answer: None)
+        if file is not None:
+            _client.tell("forget", file)
 
 
 class _Line:
@@ -219,26 +227,18 @@ class _Line:
             self._go_on()
             time.sleep(_TICK)
 
-    def ask(self, request: Callable[..., Any], *arguments: Any) -> Any:
-        """The response to one request of XRootD's client.
+    def ask(self, method: str, *arguments: Any, file: int = 0) -> Any:
+        """The value that one request gives.
 
-        Python waits, not the client: an interrupt is heard, and time is kept.
+        Here is waited, not in the client: an interrupt is heard, and time is kept.
         """
-        answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         seconds = max(1, math.ceil(min(_REQUEST, self._end - time.monotonic())))
-        submitted = request(
-            *arguments,
-            timeout=seconds,
-            callback=lambda status, response, hosts: answers.put((status, response)),
-        )
-        _check(submitted)
-        end = time.monotonic() + seconds + _GRACE
-        while time.monotonic() < end:
-            self._go_on()
-            with suppress(queue.Empty):
-                status, response = answers.get(timeout=_TICK)
-                _check(status)
-                return response
+        with _client.request(method, file, arguments, seconds) as answers:
+            end = time.monotonic() + seconds + _GRACE
+            while time.monotonic() < end:
+                self._go_on()
+                with suppress(queue.Empty):
+                    return _value(*answers.get(timeout=_TICK))
         raise _Away(f"no answer within {seconds} s")
 
     def _go_on(self) -> None:
@@ -246,20 +246,127 @@ class _Line:
             raise DataError(f"reading {self.shown} was stopped")
 
 
-def _check(status: Any) -> None:
-    """Raise what the status of a request means, unless it is a success."""
-    if status.ok:
-        return
-    said = " ".join(status.message.split()).partition("] ")[2] or f"status {status.code}"
-    if status.code in _AWAY or (status.code == _ANSWERED and status.errno in _SERVER_AWAY):
+def _value(ok: bool, code: int, number: int, message: str, value: Any) -> Any:
+    """The value of an answer, unless that is an error."""
+    if ok:
+        return value
+    said = " ".join(message.split()).partition("] ")[2] or f"status {code}"
+    if code in _AWAY or (code == _ANSWERED and number in _SERVER_AWAY):
         raise _Away(said)
-    if status.code == _ANSWERED and status.errno in _NOT_FOUND:
+    if code == _ANSWERED and number in _NOT_FOUND:
         raise _Refused(f"{said}; check the path: two slashes follow the server's name")
-    if status.code in _LOGIN_FAILED or status.errno in _NOT_ALLOWED:
+    if code in _LOGIN_FAILED or (code == _ANSWERED and number in _NOT_ALLOWED):
         raise _Refused(f"{said}; renew your proxy (voms-proxy-init --voms cms) or ticket (kinit)")
-    if said == "Invalid address":
+    if code == _NO_HOST:
         raise _Refused("there is no server of that name; check the address")
     raise _Refused(said)
+
+
+class _Client:
+    """XRootD's client in another process, started when it is first needed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, queue.SimpleQueue[Any]] = {}
+        self._connection: Connection | None = None
+        self._owner = 0
+
+    @contextmanager
+    def request(
+        self, method: str, file: int, arguments: tuple[Any, ...], seconds: int
+    ) -> Iterator[queue.SimpleQueue[Any]]:
+        """Send a request; its answer comes by the queue."""
+        number, answers = next(self._numbers), queue.SimpleQueue[Any]()
+        with self._lock:
+            connection = self._started()
+            self._waiting[number] = answers
+            _send(connection, (number, file, method, arguments, seconds))
+        try:
+            yield answers
+        finally:
+            with self._lock:
+                self._waiting.pop(number, None)
+
+    def tell(self, method: str, file: int) -> None:
+        """Send what needs no answer, if there is anybody to send it to."""
+        with self._lock:
+            if self._connection is not None and self._owner == os.getpid():
+                _send(self._connection, (0, file, method, (), 1))
+
+    def _started(self) -> Connection:
+        if self._connection is not None and self._owner == os.getpid():
+            return self._connection
+        connection, process = _start()
+        self._connection, self._owner, self._waiting = connection, os.getpid(), {}
+        threading.Thread(
+            target=self._listen, args=(connection, process), name="tfaas-nb XRootD", daemon=True
+        ).start()
+        return connection
+
+    def _listen(self, connection: Connection, process: subprocess.Popen[bytes]) -> None:
+        """Hand out answers until the process ends."""
+        with suppress(EOFError, OSError):
+            while True:
+                number, *answer = connection.recv()
+                with self._lock:
+                    answers = self._waiting.pop(number, None)
+                if answers is not None:
+                    answers.put(answer)
+                del answer
+        ended = process.wait()
+        with self._lock:
+            if self._connection is connection:
+                self._connection = None
+            for answers in self._waiting.values():
+                answers.put((False, _ENDED, 0, f"[ERROR] XRootD's client ended with {ended}", None))
+            self._waiting.clear()
+        connection.close()
+
+
+def _start() -> tuple[Connection, subprocess.Popen[bytes]]:
+    """Start the client's process.
+
+    Raises
+    ------
+    MissingExtra
+        If the client is not installed, or does not start.
+    """
+    if importlib.util.find_spec("XRootD") is None:
+        raise MissingExtra(_MISSING)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tfaas_nb.data.xrootd_process", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # an interrupted cell is not its business
+        )
+    connection = Connection(ours.detach())
+    try:
+        failed = connection.recv() if connection.poll(_START) else "it did not start in time"
+    except (EOFError, OSError):
+        failed = f"its process ended with {process.wait()}"
+    except BaseException:
+        process.kill()
+        raise
+    if failed:
+        connection.close()
+        process.kill()
+        process.wait()
+        raise MissingExtra(f"{_MISSING} ({failed})")
+    return connection, process
+
+
+def _send(connection: Connection, request: tuple[Any, ...]) -> None:
+    with suppress(OSError):  # the process has ended: the thread that listens says so
+        connection.send(request)
+
+
+_client = _Client()
+_files = itertools.count(1)
 
 
 def _pieces(start: int, stop: int) -> Iterator[tuple[int, int]]:
@@ -312,16 +419,13 @@ def matching(url: str, timeout: float | None = None) -> list[str]:
     scheme, _, rest = address.partition("://")
     host, *parts = rest.split("/")
     server = f"{scheme}://{host}"
-    line, files = _Line(url, timeout), _client().FileSystem(server)
+    line = _Line(url, timeout)
     known = list(itertools.takewhile(lambda part: not glob.has_magic(part), parts))
 
     def listed(folder: str) -> dict[str, bool]:
         """The names in a folder, and which of them are folders."""
-        flags = _client().flags
-        entries = line.persist(
-            lambda: line.ask(files.dirlist, folder or "/", flags.DirListFlags.STAT)
-        )
-        return {e.name: bool(e.statinfo.flags & flags.StatInfoFlags.IS_DIR) for e in entries}
+        entries: dict[str, bool] = line.persist(lambda: line.ask("dirlist", server, folder or "/"))
+        return entries
 
     found = list(_walk(listed, "/".join(known), parts[len(known) :]))
     if not found:
@@ -348,16 +452,3 @@ def _host(url: str) -> str:
     """``root://host:port`` of an address, without what may be secret in it."""
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{rest.partition('/')[0].rpartition('@')[2]}"
-
-
-def _client() -> Any:
-    try:
-        from XRootD import client
-    except ImportError as error:
-        raise MissingExtra(
-            "root:// files need XRootD's client: pip install 'tfaas-nb[xrootd]', "
-            "or conda install -c conda-forge xrootd"
-        ) from error
-    for name, value in _CLIENT.items():
-        client.EnvPutInt(name, value)
-    return client
