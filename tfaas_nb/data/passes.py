@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -18,6 +19,8 @@ from tfaas_nb.errors import DataError
 
 #: Files of a class that are read from at the same time.
 _OPEN = 4
+#: Ranges of entries that the events of a class in a block come from.
+_PIECES = 8
 #: Entries below which a read costs more than what it reads.
 _FEWEST = 10_000
 
@@ -201,27 +204,23 @@ class Pass:
         should_stop: Stop,
     ) -> Iterator[Dataset]:
         """Ranges of a few files at a time, in random order; each file is opened once."""
-        waiting = [files[i] for i in random.permutation(len(files))]
-        reading: list[_Ranges] = []
+        opened: dict[int, EventFile] = {}
         try:
-            while waiting or reading:
-                while waiting and len(reading) < _OPEN:
-                    reading.append(_Ranges(waiting.pop(), step, random))
-                chosen = reading[random.integers(len(reading))]
-                chunk = None
-                file = chosen.file
+            for part in _ranges(files, step, random):
+                chunk, file = None, part.file
                 with self.faults.of(file.path, file.role, should_stop):
-                    if chosen.opened is None:
-                        chosen.opened = self._open(file, should_stop)
-                    chunk = self._chunk(file, chosen.opened, chosen.ranges.pop())
-                if chunk is None or not chosen.ranges:
-                    reading.remove(chosen)
-                    chosen.close()
+                    if file.path in self.faults.skipped:
+                        continue
+                    if file.number not in opened:
+                        opened[file.number] = self._open(file, should_stop)
+                    chunk = self._chunk(file, opened[file.number], part.ends)
+                if (chunk is None or part.last) and file.number in opened:
+                    opened.pop(file.number).close()
                 if chunk is not None:
                     yield chunk.events
         finally:
-            for ranges in reading:
-                ranges.close()
+            for left in opened.values():
+                left.close()
 
     def _open(self, file: StreamedFile, should_stop: Stop) -> EventFile:
         opened = EventFile(file.path, file.reading, should_stop).__enter__()
@@ -250,18 +249,43 @@ class Pass:
         return Chunk(file, entry, data, ends[1] - ends[0], events.sum_weights)
 
 
-class _Ranges:
-    """A file in use, and what is still to be read of it."""
+@dataclass(frozen=True)
+class _Range:
+    """Entries of a file, and where in the pass they come: between 0, its beginning, and 1."""
 
-    def __init__(self, file: StreamedFile, step: int, random: np.random.Generator) -> None:
-        self.file = file
-        self.opened: EventFile | None = None
+    at: float
+    file: StreamedFile
+    ends: tuple[int, int]
+    last: bool
+
+
+def _ranges(files: list[StreamedFile], step: int, random: np.random.Generator) -> Iterator[_Range]:
+    """Ranges of all files, `_OPEN` files at a time, to each a lane: all lanes end together."""
+    lanes: list[list[StreamedFile]] = [[] for _ in range(min(_OPEN, len(files)))]
+    lengths = [0] * len(lanes)
+    for i in random.permutation(len(files)):
+        shortest = lengths.index(min(lengths))
+        lanes[shortest].append(files[i])
+        lengths[shortest] += files[i].entries
+    return heapq.merge(
+        *(
+            _lane(own, step, child)
+            for own, child in zip(lanes, random.spawn(len(lanes)), strict=True)
+        ),
+        key=lambda part: part.at,
+    )
+
+
+def _lane(files: list[StreamedFile], step: int, random: np.random.Generator) -> Iterator[_Range]:
+    """One file after another, the ranges of each in random order."""
+    length, done = sum(file.entries for file in files), 0
+    for file in files:
         ranges = list(steps(file.entries, step))
-        self.ranges = [ranges[i] for i in random.permutation(len(ranges))]
-
-    def close(self) -> None:
-        if self.opened is not None:
-            self.opened.close()
+        for count, i in enumerate(random.permutation(len(ranges)), start=1):
+            start, stop = ranges[i]
+            at = (done + random.random() * (stop - start)) / length
+            done += stop - start
+            yield _Range(at, file, (start, stop), count == len(ranges))
 
 
 class _Supply:
@@ -286,6 +310,5 @@ class _Supply:
 
 def _step(entries: int, blocks: int, size: int) -> int:
     """Entries read at a time, so that a block has events of several files."""
-    several = entries // max(blocks, 1) // _OPEN
-    most = max(size // _OPEN, 1)
-    return min(max(several, _FEWEST), most)
+    several = entries // max(blocks, 1) // _PIECES
+    return min(max(several, _FEWEST), max(size // _PIECES, 1))
