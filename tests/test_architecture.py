@@ -50,7 +50,7 @@ FLOORS = {
     "cli": 9,
 }
 HEAVY = (
-    *("tensorflow", "keras", "uproot", "awkward", "matplotlib", "ipywidgets", "sklearn"),
+    *("tensorflow", "keras", "uproot", "awkward", "matplotlib", "ipywidgets", "sklearn", "scipy"),
     *("netron", "prometheus_client", "psutil", "XRootD"),
     *("onnx", "onnxruntime", "tf2onnx", "PIL"),
 )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tfaas_nb.data.inspection import inspect
     from tfaas_nb.data.normalisation import Sample
     from tfaas_nb.data.origins import Objects
+    from tfaas_nb.data.overlap import overlap
     from tfaas_nb.data.poster import poster_event
     from tfaas_nb.data.root import load, read
     from tfaas_nb.data.sample import sample, sample_files
@@ -43,6 +44,7 @@ _HOME = {
     "Variable": "features",
     "inspect": "data.inspection",
     "load": "data.root",
+    "overlap": "data.overlap",
     "poster_event": "data.poster",
     "read": "data.root",
     "sample": "data.sample",
@@ -65,6 +67,7 @@ __all__ = [  # noqa: RUF022 (in the order of the sentence)
     "load",
     "read",
     "Dataset",
+    "overlap",
     "Classifier",
     "Evaluation",
     "FrozenGraph",

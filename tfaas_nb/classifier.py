@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
@@ -16,11 +17,13 @@ import numpy.typing as npt
 from tfaas_nb import network, training
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.overlap import Fingerprints
 from tfaas_nb.data.stream import Stream
-from tfaas_nb.errors import FeatureError, TrainingError
+from tfaas_nb.errors import DataError, FeatureError, TrainingError
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.features import FeatureSet, order_keys
 from tfaas_nb.graph import FrozenGraph
+from tfaas_nb.metrics import Roc
 from tfaas_nb.network import Architecture
 from tfaas_nb.training import Epoch, Events, History, Settings
 
@@ -158,27 +161,65 @@ class Classifier:
         scores = network.predict(self.model, X)[:, 0]
         return float(scores[0]) if single else scores
 
-    def evaluate(self, data: Dataset | Stream) -> Evaluation:
+    def evaluate(self, data: Dataset | Stream, allow_overlap: bool = False) -> Evaluation:
         """Judge it on events it has not seen.
+
+        Parameters
+        ----------
+        data : Dataset or Stream
+            Events of both classes.
+        allow_overlap : bool
+            Go on although events were in the training; the evaluation, its report and the
+            model's card say so.
 
         Raises
         ------
         TrainingError
             If it was not fitted.
         DataError
-            If a class is missing.
+            If events were in the training (`data.overlap` tells how that is known), or a class
+            is missing.
         """
+        fitted = self._fit_result()
+        judged = copy.copy(self)  # which stays what it is when this one is fitted anew
+        judged._evaluation = None
         if isinstance(data, Stream):
             scored = self._scored(data)
-            self._evaluation = Evaluation.of(scored, scored.scores)
+            overlap = fitted.fingerprints.found_in(scored.fingerprints)
+            roc = Roc.of(scored.y, scored.scores, scored.weight)
+            evaluation = Evaluation(
+                scored.scores, scored.y, scored.weight, roc, None, judged, overlap
+            )
         else:
-            self._evaluation = Evaluation.of(data, self.predict(data))
-        return self._evaluation
+            scores = self.predict(data)
+            overlap = fitted.fingerprints.found_in(Fingerprints.of(data, self.features))
+            evaluation = Evaluation.of(data, scores, judged, overlap)
+        if overlap and not allow_overlap:
+            raise DataError(
+                f"{overlap} were in the training, too, and would flatter the classifier: evaluate "
+                "events that were split off before (the sample itself may hold events twice); "
+                "evaluate(data, allow_overlap=True) goes on, and says so"
+            )
+        self._evaluation = evaluation
+        return evaluation
+
+    @property
+    def training(self) -> Dataset:
+        """The events it was trained on, those held out for the validation loss among them.
+
+        Of a stream they are those drawn at random.
+        """
+        data = self._fit_result().data
+        return data.sample if isinstance(data, Stream) else data
+
+    def retrained(self, data: Dataset) -> Classifier:
+        """A classifier of the same settings, trained quietly on other events; see `fit`."""
+        return copy.copy(self).fit(data, progress=False)
 
     def _scored(self, stream: Stream) -> _Scored:
         self._fit_result()
         with closing(stream.chunks()) as chunks:
-            return _Scored.of(chunks, self.predict)
+            return _Scored.of(chunks, self.predict, self.features)
 
     def freeze(self) -> FrozenGraph:
         """The network as one inference graph with constant weights.
@@ -213,11 +254,18 @@ class Classifier:
             self.freeze(),
             labels=(self.label,),
             features=[summary.to_dict() for summary in data.summaries()],
-            card=self._card(),
+            card=self.card(),
             description=description,
         )
 
-    def _card(self) -> dict[str, Any]:
+    def card(self) -> dict[str, Any]:
+        """What one must know of it, as plain values for JSON: a bundle's model card.
+
+        Raises
+        ------
+        TrainingError
+            If it was not fitted.
+        """
         fitted = self._fit_result()
         card = {
             "features": fitted.data.features.to_dict(),
@@ -254,6 +302,8 @@ class Classifier:
 class _Fitted:
     def __init__(self, model: Any, data: Dataset | Stream, history: History) -> None:
         self.model, self.data, self.history = model, data, history
+        # Of a stream the sample's, so that memory stays bounded: a file that is in both shows.
+        self.fingerprints = Fingerprints.of(data.sample if isinstance(data, Stream) else data)
 
 
 @dataclass(frozen=True)
@@ -281,26 +331,37 @@ def _ready(data: Dataset | Stream, settings: Settings, progress: bool) -> _Ready
 
 @dataclass(frozen=True, eq=False)
 class _Scored:
-    """Scores, classes and weights of a stream's events, without their features."""
+    """Scores, classes and weights of a stream's events, without their features.
+
+    What is kept of an event is 17 bytes, 25 with identifiers.
+    """
 
     scores: npt.NDArray[np.float32]
     y: npt.NDArray[np.int8]
     weight: npt.NDArray[np.float32]
+    fingerprints: Fingerprints
 
     @classmethod
-    def of(cls, chunks: Iterable[Dataset], predict: Callable[[Dataset], Any]) -> _Scored:
-        columns: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
+    def of(
+        cls,
+        chunks: Iterable[Dataset],
+        predict: Callable[[Dataset], npt.NDArray[np.float32]],
+        features: FeatureSet,
+    ) -> _Scored:
+        scores: list[npt.NDArray[np.float32]] = [np.empty(0, np.float32)]
+        y: list[npt.NDArray[np.int8]] = [np.empty(0, np.int8)]
+        weight: list[npt.NDArray[np.float32]] = [np.empty(0, np.float32)]
+        seen: list[Fingerprints] = []
         for chunk in chunks:
-            for column, values in zip(
-                columns, (predict(chunk), chunk.y, chunk.weight), strict=True
-            ):
-                column.append(values)
-        empty = (np.float32, np.int8, np.float32)
+            scores.append(predict(chunk))
+            y.append(chunk.y)
+            weight.append(chunk.weight)
+            seen.append(Fingerprints.of(chunk, features))
         return cls(
-            *(
-                np.concatenate([np.empty(0, kind), *column])
-                for kind, column in zip(empty, columns, strict=True)
-            )
+            np.concatenate(scores),
+            np.concatenate(y),
+            np.concatenate(weight),
+            Fingerprints.joined(seen),
         )
 
 

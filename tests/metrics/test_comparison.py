@@ -40,6 +40,7 @@ def test_the_error_is_delongs_for_correlated_curves() -> None:
     assert Comparison.of(y, first, second).error == pytest.approx(np.sqrt(variance), rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True])
 def test_the_error_is_that_of_repeated_experiments(weighted: bool) -> None:
     found = []
@@ -51,6 +52,7 @@ def test_the_error_is_that_of_repeated_experiments(weighted: bool) -> None:
     assert found[0].error < found[0].curves[0].auc_error
 
 
+@pytest.mark.slow
 def test_equal_classifiers_differ_significantly_as_often_as_chance_has_it() -> None:
     """Both are the same score with independent noise: p is uniform."""
     random = np.random.default_rng(5)

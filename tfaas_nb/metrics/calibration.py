@@ -137,7 +137,11 @@ class Calibration:
             if not math.isnan(s)
         )
         columns = ("score", "mean score", "signal fraction", "68.3 % interval", "weight")
-        return Table(columns, rows, repr(self))
+        caption = (
+            f"Expected calibration error {self.expected_error:.4f}, Brier score {self.brier:.4f}, "
+            f"χ²/ndf = {self.chi2:.1f}/{self.ndf}, p = {self.p:.2g}"
+        )
+        return Table(columns, rows, caption)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw fraction over score; see `plots.calibration`."""

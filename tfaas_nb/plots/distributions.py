@@ -38,10 +38,11 @@ def scores(
     weight = np.ones(len(y)) if weight is None else weight
     with style():
         ax = axes(ax)
-        _two_classes(ax, y, values, weight, np.linspace(0, 1, _BINS + 1))
+        low, high = _range(values)
+        _two_classes(ax, y, values, weight, np.linspace(low, high, _BINS + 1))
         if threshold is not None:
             ax.axvline(threshold, color="black", linestyle="--", label=f"Cut at {threshold:.3f}")
-        ax.set_xlim(0, 1)
+        ax.set_xlim(low, high)
         ax.set_yscale("log")
         ax.set_xlabel("Classifier score")
         ax.set_ylabel("Events (normalised)")
@@ -64,7 +65,7 @@ def overtraining(found: TrainTest, ax: Axes | None = None) -> Axes:
     """
     train, test = found.train.events, found.test.events
     together = [train.signal, train.background, test.signal, test.background]
-    low, high = min(0.0, *(v.min() for v in together)), max(1.0, *(v.max() for v in together))
+    low, high = _range(np.concatenate(together))
     bins = np.linspace(low, high, _BINS // 2 + 1)
     with style():
         ax = axes(ax)
@@ -77,17 +78,19 @@ def overtraining(found: TrainTest, ax: Axes | None = None) -> Axes:
             ax.stairs(
                 *(content, bins),
                 fill=True,
-                alpha=0.3,
                 facecolor=look["color"],
-                edgecolor=look["color"],
-                hatch=look["hatch"],
-                label=f"{look['label']}, test",
+                alpha=0.2,
+                linewidth=0,
             )
             ax.stairs(
                 *(content, bins),
-                color=look["color"],
+                fill=True,
+                facecolor="none",
+                edgecolor=look["color"],
+                hatch=look["hatch"],
                 linewidth=2,
                 linestyle=look.get("linestyle", "-"),
+                label=f"{look['label']}, test",
             )
             points, error = _contents(train, name, bins)
             some = points > 0
@@ -112,6 +115,12 @@ def overtraining(found: TrainTest, ax: Axes | None = None) -> Axes:
         ax.set_ylabel("Events (normalised)")
         ax.legend(loc="upper center", fontsize=14)
         return finished(ax)
+
+
+def _range(scores: npt.NDArray[Any]) -> tuple[float, float]:
+    """From 0 to 1, unless scores are no probabilities."""
+    low, high = float(scores.min()), float(scores.max())
+    return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
 
 
 def _contents(

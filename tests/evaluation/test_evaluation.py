@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.dataset import Dataset, Source
 from tfaas_nb.errors import DataError
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.features import FeatureSet, Variable
-from tfaas_nb.metrics import Roc
+from tfaas_nb.metrics import Roc, SignificanceScan
 
 FEATURES = FeatureSet("flat", (Variable("x"),), ())
 
@@ -95,6 +96,75 @@ def test_in_a_cell_it_shows_table_and_curve(evaluation: Evaluation) -> None:
     assert "<table>" in html
     assert 'alt="ROC curve"' in html
     assert "data:image/png;base64,iVBOR" in html
+
+
+def test_working_points_are_those_of_curve_and_scan(evaluation: Evaluation) -> None:
+    roc = evaluation.roc
+    assert evaluation.working_point(0.5) == roc.working_point(0.5)
+    assert evaluation.working_point(eps_b=0.1) == roc.working_point(eps_b=0.1)
+    options = {"signal": 50, "background": 1000, "systematics": 0.1}
+    best = evaluation.working_point(significance="asimov", **options)
+    assert best == SignificanceScan.of(roc, "asimov", **options).best  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({}, "either eps_s or eps_b"),
+        ({"eps_s": 0.5, "significance": "asimov"}, "one of eps_s, eps_b and significance"),
+        ({"eps_s": 0.5, "systematics": 0.1}, "systematics belongs to"),
+    ],
+)
+def test_a_working_point_is_asked_for_in_one_way(
+    asked: dict[str, Any], message: str, evaluation: Evaluation
+) -> None:
+    with pytest.raises(DataError, match=message):
+        evaluation.working_point(**asked)
+
+
+def test_scores_alone_have_band_significance_and_calibration(evaluation: Evaluation) -> None:
+    assert evaluation.band(replicas=50).replicas == 50
+    assert evaluation.significance("s/sqrt(b)").kind == "s/sqrt(b)"
+    assert len(evaluation.calibration(bins=4).score) == 4
+
+
+@pytest.mark.parametrize("ask", ["overtraining", "importance", "learning_curve", "plot_history"])
+def test_scores_alone_do_not_know_the_classifier(ask: str, evaluation: Evaluation) -> None:
+    with pytest.raises(DataError, match=r"make it by classifier\.evaluate\(data\)"):
+        getattr(evaluation, ask)()
+
+
+def test_two_evaluations_are_compared_event_by_event(evaluation: Evaluation) -> None:
+    noise = np.random.default_rng(1).normal(0, 0.1, len(DATA)).astype(np.float32)
+    other = Evaluation.of(DATA, DATA.X[:, 0] + noise)
+    found = evaluation.compare(other, ("sharp", "blurred"))
+    assert found.difference == pytest.approx(evaluation.auc - other.auc)
+    assert found.z > 5
+    assert repr(found).startswith("Comparison(AUC sharp − blurred = +")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d[:-1],
+        lambda d: d[::-1],
+        lambda d: replace(d, weight=2 * d.weight),
+        lambda d: replace(d, X=d.X[np.r_[2, 1, 0, 3 : len(d)]]),
+    ],
+    ids=["fewer", "order of classes", "weights", "order"],
+)
+def test_evaluations_of_other_events_are_not_compared(change: Any, evaluation: Evaluation) -> None:
+    data = change(DATA)
+    with pytest.raises(DataError, match="different events"):
+        evaluation.compare(Evaluation.of(data, data.X[:, 0]))
+
+
+def test_the_sample_is_told_with_its_files(evaluation: Evaluation) -> None:
+    assert evaluation.sample == "2000 signal and 2000 background events"
+    files = tuple(Source(f"{i}.root", "signal", "events", 1) for i in range(5))
+    for kept, where in ((2, "(0.root, 1.root)"), (5, "(5 files)")):
+        named = Evaluation.of(replace(DATA, sources=files[:kept]), DATA.X[:, 0])
+        assert named.sample.endswith(f"events {where}")
 
 
 def test_it_draws_on_given_axes(evaluation: Evaluation) -> None:
