@@ -21,6 +21,8 @@ FLOORS = {
     "reference": 0,
     "durable": 0,
     "variables": 0,
+    "options": 1,
+    "quantities": 2,
     "backend": 1,
     "signature": 1,
     "isolation": 1,

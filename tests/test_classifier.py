@@ -133,7 +133,7 @@ def test_an_unknown_option_is_named_with_those_that_exist() -> None:
 
 
 def test_an_impossible_option_is_refused() -> None:
-    with pytest.raises(TrainingError, match="epochs must be positive, not 0"):
+    with pytest.raises(TrainingError, match="epochs must be a whole number, 1 or more, not 0"):
         Classifier(epochs=0)
 
 
@@ -172,12 +172,30 @@ def test_too_few_events_are_refused(few: Dataset, kept: slice, message: str) -> 
 
 @pytest.mark.parametrize(
     ("signal_weight", "message"),
-    [(0.0, "signal events .* no weight"), (-1.0, "not negative"), (np.nan, "must be finite")],
+    [
+        (0.0, "signal events .* no weight"),
+        (-1.0, "not negative, 100 of 200 are: with negative_weights='absolute'"),
+        (np.nan, "must be finite"),
+    ],
 )
 def test_unusable_weights_are_refused(few: Dataset, signal_weight: float, message: str) -> None:
     weight = np.where(few.y == 1, signal_weight, 1.0).astype(np.float32)
     with pytest.raises(TrainingError, match=message):
         Classifier(**QUICK).fit(replace(few, weight=weight), progress=False)
+
+
+def test_negative_weights_are_left_out_or_taken_as_positive(few: Dataset) -> None:
+    negative = np.arange(len(few)) % 4 == 0
+    weight = np.where(negative, -2.0, 1.0).astype(np.float32)
+    signed = replace(few, weight=weight)
+
+    def scores(data: Dataset, **options: Any) -> Any:
+        fitted = Classifier(**QUICK, **options).fit(data, progress=False)
+        return fitted.predict(few).tolist()
+
+    assert scores(signed, negative_weights="ignore") == scores(few[~negative])
+    positive = replace(few, weight=np.abs(weight))
+    assert scores(signed, negative_weights="absolute") == scores(positive)
 
 
 def test_events_held_out_need_weight_too(few: Dataset) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -44,12 +45,10 @@ def build(features: FeatureSet = FEATURES, X: Floats | None = None, **changes: A
     return network.build(features, X, replace(SMALL, **changes), seed=1)
 
 
-def normalisations(model: Any) -> list[tuple[list[float], list[float]]]:
-    """Mean and variance of the event's quantities, then those of the jets', which are more."""
-    kind = backend.keras().layers.Normalization
-    layers = [layer for layer in model.layers if isinstance(layer, kind)]
-    found = [(np.ravel(layer.mean).tolist(), np.ravel(layer.variance).tolist()) for layer in layers]
-    return sorted(found, key=lambda pair: len(pair[0]))
+def prepared(model: Any, X: Floats) -> list[Any]:
+    """What the layers that learn see: the event, its jets, which of these there are."""
+    quantities = backend.keras().tree.flatten(network.parts(model)[0](X))
+    return [np.asarray(t) for t in quantities]
 
 
 @pytest.fixture(scope="module")
@@ -75,23 +74,19 @@ def test_many_events_are_scored_as_few_are(model: Any) -> None:
     assert scores[-100:] == pytest.approx(network.predict(model, X[-100:]), abs=1e-6)
 
 
-def test_normalisation_is_learned_on_real_jets_only() -> None:
-    X = events()
-    pt = X[:, FEATURES.jet_columns("jetPt")]
-    real = pt[pt != FEATURES.padding].astype(float)
-    mean, variance = normalisations(build())[1]
-    assert mean[:2] == pytest.approx([real.mean(), np.log(real).mean()], rel=1e-5)
-    assert variance[:2] == pytest.approx([real.var(), np.log(real).var()], rel=1e-4)
+def test_quantities_of_real_jets_have_mean_zero_and_width_one(model: Any) -> None:
+    event, jets, mask = prepared(model, events())
+    real = jets[mask[:, :, 0] == 1].astype(float)
+    assert real.mean(axis=0) == pytest.approx(0.0, abs=1e-4)
+    varies = real.std(axis=0) > 1e-6
+    assert real.std(axis=0)[varies] == pytest.approx(1.0, abs=1e-3)
+    assert event[:, :3].astype(float).mean(axis=0) == pytest.approx(0.0, abs=1e-4)
 
 
 def test_more_padding_does_not_change_the_normalisation(model: Any) -> None:
     wider = replace(FEATURES, jets=7)
-    padded = normalisations(build(wider, events(features=wider)))
-    for (mean, variance), (own_mean, own_variance) in zip(
-        padded, normalisations(model), strict=True
-    ):
-        assert mean == pytest.approx(own_mean, rel=1e-5)
-        assert variance == pytest.approx(own_variance, rel=1e-5)
+    padded = prepared(build(wider, events(features=wider)), events(features=wider))
+    assert padded[1][:, : FEATURES.jets] == pytest.approx(prepared(model, events())[1], abs=1e-4)
 
 
 @pytest.mark.parametrize("padding", [-1.0, -999.0, 0.1])
@@ -119,6 +114,21 @@ def test_turning_the_detector_does_not_change_a_score(model: Any) -> None:
     phi = turned[:, FEATURES.jet_columns("jetPhi")]
     phi[:] = np.mod(phi + 1.234 + np.pi, 2 * np.pi) - np.pi
     assert network.predict(model, turned) == pytest.approx(network.predict(model, X), abs=1e-5)
+
+
+def test_mirroring_the_detector_does_not_change_a_score() -> None:
+    """Neither along the beam nor across it; a lone jet turned over does."""
+    features = replace(FEATURES, jet=(*JETS, Variable("jetEta")))
+    X = events(features=features)
+    there = X[:, features.jet_columns("jetPt")] > 0
+    random = np.random.default_rng(3)
+    X[:, features.jet_columns("jetEta")] = random.uniform(-2, 2, there.shape) * there
+    built, mirrored = build(features, X), [X.copy(), X.copy()]
+    for turned, name in zip(mirrored, ("jetEta", "jetPhi"), strict=True):
+        turned[:, features.jet_columns(name)] *= -1
+        assert network.predict(built, turned) == pytest.approx(network.predict(built, X), abs=1e-5)
+    X[:, features.column("jetEta_1")] *= -1
+    assert np.abs(network.predict(built, X) - network.predict(built, mirrored[0])).max() > 1e-3
 
 
 def test_turning_one_jet_alone_does(model: Any) -> None:
@@ -178,11 +188,75 @@ def test_a_feature_set_without_variables_makes_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"embedding": ()}, {"hidden": ()}, {"dropout": 0.0}, {"hidden": (4, 4, 4)}]
+    "changes",
+    [
+        {"embedding": ()},
+        {"hidden": ()},
+        {"dropout": 0.0},
+        {"hidden": (4, 4, 4)},
+        {"members": 1},
+        {"members": 3, "activation": "silu"},
+    ],
 )
 def test_architectures_of_all_sizes_make_a_network(changes: dict[str, Any]) -> None:
     scores = network.predict(build(**changes), events())
     assert len(np.unique(scores)) > 100
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("hidden", (8, 0)),
+        ("embedding", (1.5,)),
+        ("members", 0),
+        ("members", True),
+        ("activation", "lambda"),
+        ("dropout", 1.0),
+        ("dropout", -0.1),
+        ("dropout", "half"),
+    ],
+)
+def test_impossible_architectures_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(TrainingError, match=rf"{name} must be .*, not {re.escape(repr(value))}"):
+        Architecture(**{name: value})
+
+
+def test_sizes_may_be_a_list_or_one_number() -> None:
+    assert Architecture(hidden=[8, 4]).hidden == (8, 4)  # type: ignore[arg-type]
+    with pytest.raises(TrainingError, match="hidden must be numbers of units"):
+        Architecture(hidden=8)  # type: ignore[arg-type]
+
+
+def test_the_mean_of_the_members_decides(model: Any) -> None:
+    preparation, members = network.parts(model)
+    logits = np.asarray(members(preparation(events())))
+    assert logits.shape == (200, 2)
+    mean = 1 / (1 + np.exp(-logits.mean(axis=1)))
+    assert network.predict(model, events())[:, 0] == pytest.approx(mean, abs=1e-6)
+
+
+def test_derived_features_count_where_their_jets_are() -> None:
+    features = FeatureSet("derived", ("nJets",), derived=("tau21_0", "m_jj"))
+    random = np.random.default_rng(1)
+    X = random.uniform(0.1, 0.9, (200, 3)).astype(np.float32)
+    X[:, 2] = np.where(random.random(200) < 0.5, 0.0, 1000 * X[:, 2])
+    built = build(features, X)
+    (event,) = prepared(built, X)
+    there = X[:, 2] > 0
+    assert event[there, 2].mean() == pytest.approx(0.0, abs=1e-5)
+    assert (event[~there, 2] == 0).all()
+    assert len(np.unique(network.predict(built, X))) > 100
+
+
+def test_events_angles_count_from_the_leading_jet() -> None:
+    features = FeatureSet("met", ("metPhi",), ("jetPt", "jetPhi"), jets=2)
+    X = np.random.default_rng(1).uniform(0.1, 3.0, (50, 5)).astype(np.float32)
+    turned = X.copy()
+    turned[:, [0, 3, 4]] += 0.7
+    built = build(features, X)
+    assert network.predict(built, turned) == pytest.approx(network.predict(built, X), abs=1e-5)
+    turned[:, 0] += 1.0
+    assert np.abs(network.predict(built, turned) - network.predict(built, X)).max() > 1e-3
 
 
 def test_dropout_is_off_when_predicting(model: Any) -> None:

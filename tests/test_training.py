@@ -17,9 +17,9 @@ from tfaas_nb.network import Architecture
 from tfaas_nb.training import Epoch, Events, History, Settings
 
 FEATURES = FeatureSet("flat", (Variable("a"), Variable("b")), ())
-SETTINGS = Settings(epochs=3, batch_size=32, seed=5)
+SETTINGS = Settings(epochs=3, batch_size=32, learning_rate=1e-3, balance=False, seed=5)
 #: Steps so small that the network stays what it was.
-STILL = replace(SETTINGS, learning_rate=1e-12, weight_decay=0.0, epochs=1)
+STILL = replace(SETTINGS, learning_rate=1e-12, weight_decay=0.0, warm_up=0.0, epochs=1)
 
 
 def events(count: int = 300, seed: int = 1) -> Events:
@@ -34,8 +34,8 @@ TRAINING, VALIDATION = events(), events(100, seed=2)
 FLIPPED = replace(VALIDATION, y=1 - VALIDATION.y)
 
 
-def model(dropout: float = 0.0) -> Any:
-    architecture = Architecture(hidden=(8,), dropout=dropout)
+def model(dropout: float = 0.0, members: int = 1) -> Any:
+    architecture = Architecture(hidden=(8,), members=members, dropout=dropout)
     return network.build(FEATURES, TRAINING.X, architecture, seed=1)
 
 
@@ -136,11 +136,47 @@ def test_training_ends_early_without_a_better_loss() -> None:
     assert loss_of(fitted, FLIPPED) == pytest.approx(history.epochs[0].val_loss, rel=1e-5)
 
 
-def test_steps_shrink_without_a_better_loss() -> None:
-    settings = replace(SETTINGS, epochs=6, decay=0.5, decay_after=2)
-    _, history = fit(settings, validation=FLIPPED)
+def test_the_step_size_rises_and_falls_along_a_cosine() -> None:
+    settings = replace(SETTINGS, epochs=10, warm_up=0.1)
+    _, history = fit(settings)
     rates = [epoch.learning_rate for epoch in history.epochs]
-    assert rates == pytest.approx([1e-3, 1e-3, 1e-3, 5e-4, 5e-4, 2.5e-4])
+    cosine = [0.5 * (1 + np.cos(np.pi * i / 10)) for i in range(1, 11)]
+    assert rates == pytest.approx([1e-3 * (0.01 + 0.99 * c) for c in cosine])
+    assert settings.rate(0.05) == pytest.approx(0.5e-3)
+
+
+def test_the_first_steps_are_adams() -> None:
+    """Whatever the gradient is, Adam's first step moves each weight by the step size."""
+    settings = replace(SETTINGS, epochs=1, batch_size=300, averaging=0.0, weight_decay=0.0)
+    before, (fitted, _) = model(), fit(replace(settings, warm_up=0.0))
+    moved = np.concatenate(
+        [
+            np.ravel(a - b)
+            for a, b in zip(fitted.get_weights(), before.get_weights(), strict=True)
+            if a.dtype == np.float32
+        ]
+    )
+    rate = settings.learning_rate * 0.01
+    assert np.abs(moved[np.abs(moved) > 1e-12]) == pytest.approx(rate, rel=0.05)
+
+
+def test_the_average_of_weights_is_kept() -> None:
+    """Halfway between the first weights and those after one step, as it begins with 2/11."""
+    settings = replace(SETTINGS, epochs=1, batch_size=300, warm_up=0.0, learning_rate=1.0)
+    first = model().get_weights()
+    (last, _), (averaged, _) = (fit(replace(settings, averaging=a)) for a in (0.0, 0.5))
+    for a, b, c in zip(first, last.get_weights(), averaged.get_weights(), strict=True):
+        assert c == pytest.approx(2 / 11 * a + 9 / 11 * b, abs=1e-6)
+
+
+def test_members_learn_each_for_itself() -> None:
+    twins = model(members=2)
+    training.fit(twins, TRAINING, VALIDATION, SETTINGS)
+    lone, _ = fit()
+    both = twins.get_weights()  # kernel and bias of one, those of the other, then the next layer
+    first = [weight for i, weight in enumerate(both) if i % 4 < 2]
+    for own, others in zip(lone.get_weights(), first, strict=True):
+        assert others == pytest.approx(own, abs=1e-6)
 
 
 def test_all_epochs_done_is_finished() -> None:
@@ -171,7 +207,7 @@ def test_a_stop_within_an_epoch_is_heard_and_that_epoch_undone() -> None:
     settings = replace(SETTINGS, batch_size=1)
     stopped, history = fit(settings, should_stop=should_stop)
     assert (len(history.epochs), len(asked), history.stopped) == (1, 8, "interrupted")
-    assert weights(stopped) == weights(fit(replace(settings, epochs=1))[0])
+    assert loss_of(stopped, VALIDATION) == pytest.approx(history.epochs[0].val_loss, rel=1e-5)
 
 
 @pytest.mark.parametrize("option", ["on_epoch", "should_stop"])
@@ -241,15 +277,43 @@ def test_the_unit_of_weights_does_not_matter(usual: tuple[Any, History]) -> None
         ("batch_size", -1),
         ("learning_rate", 0.0),
         ("learning_rate", float("nan")),
-        ("decay_after", 0),
+        ("epochs", 1.5),
+        ("epochs", True),
+        ("weight_decay", -0.1),
+        ("weight_decay", "much"),
+        ("warm_up", 1.0),
+        ("averaging", 1.0),
+        ("averaging", -0.1),
+        ("balance", "yes"),
+        ("negative_weights", "keep"),
+        ("seed", -1),
+        ("seed", 1.5),
         ("patience", 0),
         ("validation", 0.0),
         ("validation", 1.0),
     ],
 )
-def test_impossible_settings_are_refused(name: str, value: float) -> None:
-    with pytest.raises(TrainingError, match=f"{name} must .* not {value}"):
+def test_impossible_settings_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(TrainingError, match=f"{name} must be .*, not {value!r}"):
         Settings(**{name: value})
+
+
+@pytest.mark.parametrize(("count", "batch"), [(40, 16), (3200, 100), (28_000, 512)])
+def test_few_events_are_learned_in_smaller_batches(count: int, batch: int) -> None:
+    assert Settings().batch(count) == batch
+    assert Settings(batch_size=7).batch(count) == 7
+
+
+def test_balanced_classes_have_the_same_weight() -> None:
+    """As if the lighter class had been scaled by hand; and not so without it."""
+    lighter = replace(TRAINING, weight=np.where(TRAINING.y == 1, 0.01, 1.0).astype(np.float32))
+    balanced, as_given = (
+        fit(replace(SETTINGS, epochs=20, learning_rate=0.02, balance=b), lighter, lighter)[0]
+        for b in (True, False)
+    )
+    means = [float(network.predict(m, VALIDATION.X).mean()) for m in (balanced, as_given)]
+    assert 0.3 < means[0] < 0.7
+    assert means[1] < 0.1
 
 
 def test_a_history_is_a_table_that_marks_the_best() -> None:

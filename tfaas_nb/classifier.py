@@ -83,9 +83,10 @@ class Classifier:
         Parameters
         ----------
         data : Dataset or Stream
-            Training events of both classes; a part is held out for the validation loss.  Of a
-            stream, that part and the events to learn the normalisation from are as many as
-            fit into its memory.
+            Training events of both classes; a part is held out for the validation loss.  Their
+            weights count, see `Settings` on balance and on negative ones.  Of a stream, the
+            part held out and the events to learn the normalisation from are as many as fit
+            into its memory.
         progress : bool
             Show a progress bar (in a notebook, a widget).
         on_epoch : callable, optional
@@ -101,6 +102,7 @@ class Classifier:
             was interrupted before the first epoch ended.
         """
         settings = self.settings
+        data = _usable(data, settings.negative_weights)
         ready = _ready(data, settings, progress)
         model = network.build(data.features, ready.known.X, self.architecture, settings.seed)
         with _ProgressBar(settings.epochs, enabled=progress) as show:
@@ -318,6 +320,7 @@ class _Ready:
 def _ready(data: Dataset | Stream, settings: Settings, progress: bool) -> _Ready:
     if isinstance(data, Stream):
         held = data.hold_out(settings.validation, settings.seed, progress)
+        _refuse(data.negative_weights, len(data))
         _check_classes(data)
         ready = _Ready(held.training, held.known, held.validation)
     else:
@@ -379,11 +382,36 @@ def _changed(value: Any, options: dict[str, Any]) -> Any:
 
 
 def _check_classes(data: Dataset | Stream) -> None:
-    for name, count in zip(("background", "signal"), _counts(data), strict=True):
+    background, signal = _counts(data)
+    for name, count in (("signal", signal), ("background", background)):
         if count < _FEWEST_EVENTS:
             raise TrainingError(
                 f"there are {count} {name} events: training needs at least {_FEWEST_EVENTS}"
             )
+
+
+def _usable(data: Dataset | Stream, negative_weights: Any) -> Any:
+    """The events to learn from, as the settings treat negative weights."""
+    refuse = negative_weights == "refuse"
+    if isinstance(data, Stream):
+        return data if refuse else data.with_negative_weights(negative_weights)
+    negative = data.weight < 0
+    if not negative.any():
+        return data
+    if refuse:
+        _refuse(int(negative.sum()), len(data))
+    if negative_weights == "ignore":
+        return data[~negative]
+    return replace(data, weight=np.abs(data.weight))
+
+
+def _refuse(negative: int, events: int) -> None:
+    if negative:
+        raise TrainingError(
+            "event weights must be finite and not negative, "
+            f"{negative} of {events} are: with negative_weights='absolute' their absolute "
+            "weight counts, with 'ignore' these events are left out"
+        )
 
 
 def _check_weights(data: Dataset) -> None:

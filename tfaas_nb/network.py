@@ -1,10 +1,10 @@
 """The Keras network of a classifier: raw physics values in, probability of signal out.
 
-Preprocessing is part of the network, so that every consumer of the frozen graph sends raw
-values.  For each jet it derives what physicists would (logarithms of momenta and masses,
-azimuth relative to the leading jet, N-subjettiness and mass ratios), normalises with mean
-and width learned on real jets only, and masks the padding.  Only Keras's own layers and
-operations are used: a saved ``.keras`` file needs no code of ours.
+What it derives from an event is in `quantities`, inside the network, so that every consumer of
+the frozen graph sends raw values.  Each jet alone goes through the same layers, their outputs
+are summed over jets, and further layers see that sum and the event.  The network is a few such
+members with weights of their own side by side; the mean of their logits decides.  Only Keras's
+own layers and operations are used: a saved ``.keras`` file needs no code of ours.
 """
 
 from __future__ import annotations
@@ -17,22 +17,18 @@ import numpy.typing as npt
 
 from tfaas_nb import backend
 from tfaas_nb.errors import TrainingError
-from tfaas_nb.features import FeatureSet, Variable
+from tfaas_nb.features import FeatureSet
+from tfaas_nb.options import COUNT, check_option, is_number, is_whole
+from tfaas_nb.quantities import Quantities, derive
 
 Floats = npt.NDArray[np.float32]
 
-_TINY = 1e-3
-_PREDICT_BATCH = 16_384
+#: Activations whose operations every TensorFlow and ONNX has.
+ACTIVATIONS = ("relu", "silu", "elu", "selu", "tanh")
 
-#: Ratios of jet variables that carry the substructure: τ₂₁, τ₃₂ (JHEP 03 (2011) 015), groomed
-#: mass fraction, and masses over pT; used when a feature set has both variables.
-RATIOS = (
-    ("jetTau2", "jetTau1"),
-    ("jetTau3", "jetTau2"),
-    ("jetMassSoftDrop", "jetMass"),
-    ("jetMass", "jetPt"),
-    ("jetMassSoftDrop", "jetPt"),
-)
+#: Events scored at once.
+PREDICT_BATCH = 16_384
+_PREPARATION, _MEMBERS = "preparation", "members"
 
 
 @dataclass(frozen=True)
@@ -43,15 +39,34 @@ class Architecture:
     ----------
     embedding : tuple of int
         Units of the layers applied to each jet alone; their outputs are summed over jets.
+        Without them the hidden layers see the jets side by side.
     hidden : tuple of int
         Units of the layers applied to the event.
+    members : int
+        Networks of these sizes that are trained at once; the mean of their logits decides.
+    activation : str
+        Of all these layers, one of `ACTIVATIONS`.
     dropout : float
         Fraction of hidden units left out in a training step.
     """
 
-    embedding: tuple[int, ...] = (48, 32)
-    hidden: tuple[int, ...] = (128, 128, 128)
+    embedding: tuple[int, ...] = (64, 64, 32)
+    hidden: tuple[int, ...] = (64, 64)
+    members: int = 2
+    activation: str = "relu"
     dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name in ("embedding", "hidden"):
+            units = getattr(self, name)
+            right = isinstance(units, (tuple, list)) and all(is_whole(n, 1) for n in units)
+            check_option(name, units, right, "numbers of units, each 1 or more")
+            object.__setattr__(self, name, tuple(units))
+        check_option("members", self.members, is_whole(self.members, 1), COUNT)
+        known = self.activation in ACTIVATIONS
+        check_option("activation", self.activation, known, f"one of {ACTIVATIONS}")
+        right = is_number(self.dropout) and 0 <= self.dropout < 1
+        check_option("dropout", self.dropout, right, "0 or more, and less than 1")
 
 
 def build(features: FeatureSet, X: Floats, architecture: Architecture, seed: int) -> Any:
@@ -62,7 +77,8 @@ def build(features: FeatureSet, X: Floats, architecture: Architecture, seed: int
     features : FeatureSet
         What the columns are.
     X : numpy.ndarray
-        Training events, raw values, float32 of shape (events, features).
+        Training events, or a random part of them: raw values, float32 of shape
+        (events, features).
     architecture : Architecture
         Sizes of the layers.
     seed : int
@@ -71,7 +87,7 @@ def build(features: FeatureSet, X: Floats, architecture: Architecture, seed: int
     Returns
     -------
     keras.Model
-        float32 (events, features) → float32 (events, 1).
+        float32 (events, features) → float32 (events, 1); see `parts` for what it is made of.
 
     Raises
     ------
@@ -83,102 +99,94 @@ def build(features: FeatureSet, X: Floats, architecture: Architecture, seed: int
     if not len(features):
         raise TrainingError(f"feature set {features.name!r} has no variables to train on")
     source = keras.Input((len(features),), name="input")
-    parts = []
-    if features.event:
-        parts.append(_event_part(source, features, X))
-    if features.jet:
-        parts += _jet_parts(source, features, X, architecture, seed)
-    hidden = keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
-    for i, units in enumerate(architecture.hidden):
-        hidden = _dense(units, seed + 100 + i)(hidden)
-        if architecture.dropout:
-            hidden = keras.layers.Dropout(architecture.dropout, seed=seed + 200 + i)(hidden)
-    output = _dense(1, seed + 300, activation="sigmoid")(hidden)
-    return keras.Model(source, output)
+    quantities = derive(source, features, X).tensors
+    preparation = keras.Model(source, quantities, name=_PREPARATION)
+    inputs = [keras.Input(t.shape[1:]) for t in quantities]
+    members = keras.Model(inputs, _logits(inputs, architecture, seed), name=_MEMBERS)
+    logits = members(preparation(source))
+    if architecture.members > 1:
+        logits = keras.ops.mean(logits, axis=1, keepdims=True)
+    return keras.Model(source, keras.ops.sigmoid(logits))
+
+
+def parts(model: Any) -> tuple[Any, Any]:
+    """The two models that a network is made of.
+
+    Returns
+    -------
+    preparation : keras.Model
+        Raw values → a list of normalised quantities; nothing in it is trained.
+    members : keras.Model
+        Those quantities → logits, float32 of shape (events, members).
+    """
+    return model.get_layer(_PREPARATION), model.get_layer(_MEMBERS)
 
 
 def predict(model: Any, X: Floats) -> Floats:
     """Scores of events, float32 of shape (events, outputs), in bounded memory."""
     parts = [
-        np.asarray(model(X[start : start + _PREDICT_BATCH], training=False))
-        for start in range(0, len(X), _PREDICT_BATCH)
+        np.asarray(model(X[start : start + PREDICT_BATCH], training=False))
+        for start in range(0, len(X), PREDICT_BATCH)
     ]
     return np.concatenate(parts) if parts else np.empty((0, model.output_shape[-1]), np.float32)
 
 
-def _dense(units: int, seed: int, activation: str = "relu") -> Any:
-    keras = backend.keras()
-
-    return keras.layers.Dense(
-        units, activation=activation, kernel_initializer=keras.initializers.GlorotUniform(seed)
-    )
-
-
-def _event_part(source: Any, features: FeatureSet, X: Floats) -> Any:
-    count = len(features.event)
-    return _normalisation(X[:, :count])(source[:, :count])
-
-
-def _jet_parts(
-    source: Any, features: FeatureSet, X: Floats, architecture: Architecture, seed: int
-) -> list[Any]:
-    """Every jet's normalised quantities side by side, the mask, and the summed embedding."""
-    keras = backend.keras()
-    ops = keras.ops
-
-    quantities, mask = _derived(source, features)
-    learned = keras.Model(source, [quantities, mask])
-    values, present = (np.asarray(part) for part in learned(X))
-    normalised = _normalisation(values[present[:, :, 0] > 0])(quantities) * mask
-    # Plain reshapes to two dimensions: Keras's Flatten and its Dense on three dimensions
-    # add a dozen shape computations each, which cost a lone event more than the arithmetic.
-    jets, count = features.jets, quantities.shape[-1]
-    parts = [ops.reshape(normalised, (-1, jets * count)), ops.reshape(mask, (-1, jets))]
-    if architecture.embedding:
-        jet = ops.reshape(normalised, (-1, count))
-        for i, units in enumerate(architecture.embedding):
-            jet = _dense(units, seed + i)(jet)
-        embedded = ops.reshape(jet, (-1, jets, architecture.embedding[-1]))
-        parts.append(ops.sum(embedded * mask, axis=1))
-    return parts
-
-
-def _derived(source: Any, features: FeatureSet) -> tuple[Any, Any]:
-    """Quantities of shape (events, jets, n) and the mask of real jets (events, jets, 1)."""
+def _logits(inputs: list[Any], architecture: Architecture, seed: int) -> Any:
+    """Logits of shape (events, members)."""
     ops = backend.keras().ops
 
-    columns = {v.name: source[:, features.jet_columns(v.name)] for v in features.jet}
-    mask = ops.cast(ops.not_equal(columns[features.order_by], features.padding), "float32")
-    quantities = [q for v in features.jet for q in _transformed(columns[v.name], v)]
-    quantities += [
-        columns[above] / ops.maximum(columns[below], _TINY)
-        for above, below in RATIOS
-        if above in columns and below in columns
-    ]
-    return ops.stack(quantities, axis=-1), ops.expand_dims(mask, -1)
+    # Jets come with their mask; a preparation without jets gives the event's quantities alone.
+    quantities = Quantities(*inputs)
+    seeds = range(seed, seed + 1000 * architecture.members, 1000)
+    each = [_Member(architecture, s).logit(quantities) for s in seeds]
+    return ops.concatenate(each, axis=1) if len(each) > 1 else each[0]
 
 
-def _transformed(column: Any, variable: Variable) -> list[Any]:
-    ops = backend.keras().ops
+class _Member:
+    def __init__(self, architecture: Architecture, seed: int) -> None:
+        self._architecture, self._seed = architecture, seed
 
-    if variable.unit == "GeV":
-        return [column, ops.log(ops.maximum(column, 1.0))]
-    if variable.unit == "rad":
-        # Physics does not change when the detector turns: only differences count.
-        from_leading = column - column[:, :1]
-        return [ops.cos(from_leading), ops.sin(from_leading)]
-    return [column]
+    def logit(self, quantities: Quantities) -> Any:
+        keras = backend.keras()
 
+        architecture = self._architecture
+        hidden = self._seen(quantities)
+        for units in architecture.hidden:
+            hidden = self._dense(hidden, units)
+            if architecture.dropout:
+                hidden = keras.layers.Dropout(architecture.dropout, seed=self._fresh())(hidden)
+        return self._dense(hidden, 1, activation=None)
 
-def _normalisation(values: Floats) -> Any:
-    """Shift by the mean, divide by the width; constant quantities (no width) are only shifted."""
-    keras = backend.keras()
+    def _seen(self, quantities: Quantities) -> Any:
+        """What the hidden layers see, of shape (events, n)."""
+        ops = backend.keras().ops
 
-    flat = values.reshape(-1, values.shape[-1]).astype(np.float64)
-    count = values.shape[-1]
-    mean = flat.mean(axis=0) if len(flat) else np.zeros(count)
-    variance = flat.var(axis=0) if len(flat) else np.ones(count)
-    constant = variance <= 1e-12 * np.maximum(1.0, mean**2)
-    return keras.layers.Normalization(
-        mean=mean.astype(np.float32), variance=np.where(constant, 1.0, variance).astype(np.float32)
-    )
+        if quantities.jets is None:
+            return quantities.event
+        jets, count = quantities.jets.shape[1:]
+        units = self._architecture.embedding
+        if not units:
+            flat = ops.reshape(quantities.jets * quantities.mask, (-1, jets * count))
+            return ops.concatenate([quantities.event, flat], axis=-1)
+        # Plain reshapes to two dimensions: Keras's Dense on three dimensions adds a dozen shape
+        # computations, which cost a lone event more than the arithmetic.
+        rows = ops.reshape(quantities.jets, (-1, count))
+        for n in units:
+            rows = self._dense(rows, n)
+        embedded = ops.reshape(rows, (-1, jets, units[-1]))
+        summed = ops.sum(embedded * quantities.mask, axis=1)
+        return ops.concatenate([quantities.event, summed], axis=-1)
+
+    def _dense(self, tensor: Any, units: int, activation: str | None = "") -> Any:
+        keras = backend.keras()
+
+        return keras.layers.Dense(
+            units,
+            activation=self._architecture.activation if activation == "" else activation,
+            kernel_initializer=keras.initializers.GlorotUniform(self._fresh()),
+        )(tensor)
+
+    def _fresh(self) -> int:
+        """A seed that no other layer has."""
+        self._seed += 1
+        return self._seed

@@ -15,14 +15,23 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from tfaas_nb import backend
+from tfaas_nb import backend, network
 from tfaas_nb.errors import TrainingError
 from tfaas_nb.metrics import Roc
-from tfaas_nb.network import predict
+from tfaas_nb.network import PREDICT_BATCH
+from tfaas_nb.options import COUNT, check_option, is_number, is_whole
 from tfaas_nb.table import Table
+
+#: What may be done with events of negative weight.
+NEGATIVE_WEIGHTS = ("refuse", "ignore", "absolute")
 
 #: Steps in one call into TensorFlow: few enough that a Stop is heard at once.
 _STEPS_PER_CALL = 64
+#: Batches of this size, smaller ones where an epoch would have few steps.
+_LARGEST_BATCH, _SMALLEST_BATCH, _STEPS_PER_EPOCH = 512, 16, 32
+#: Adam's, of Kingma and Ba (2015).
+_BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7
+_LAST_RATE = 0.01
 
 
 @dataclass(frozen=True)
@@ -32,43 +41,90 @@ class Settings:
     Attributes
     ----------
     epochs : int
-        Most passes over the training events.
-    batch_size : int
-        Events in a step.
+        Passes over the training events.
+    batch_size : int or None
+        Events in a step; by default 512, and fewer where there are fewer than 16 thousand.
     learning_rate : float
-        Initial step size of AdamW; multiplied by `decay` after `decay_after` epochs without
-        a better validation loss.
+        Largest step size of AdamW: it rises in the first `warm_up` of the training and falls
+        along half a cosine.
+    warm_up : float
+        Fraction of the training in which the step size rises.
     weight_decay : float
         AdamW's weight decay.
+    averaging : float
+        The network has the exponential moving average of the weights over steps; this is the
+        fraction kept in a step (less at the beginning), 0 for the last step's weights.
     patience : int
         Epochs without a better validation loss after which training ends.
     validation : float
         Fraction of the training events held out to see the validation loss.
+    balance : bool
+        Scale the weights so that signal and background have the same sum: scores are then
+        probabilities for a mixture of as much of one as of the other.  Otherwise they are
+        probabilities for the mixture that the weights describe.
+    negative_weights : str
+        What to do with events of negative weight, as generators at next-to-leading order give:
+        ``"refuse"`` them with an error, ``"ignore"`` the events, or learn from their
+        ``"absolute"`` weight.  The latter two change the distribution that is learned, so that
+        scores are no probabilities of the weighted mixture.
     seed : int
         Decides held-out events, initial weights, dropout and order of events.
     """
 
-    epochs: int = 40
-    batch_size: int = 256
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-3
-    decay: float = 0.3
-    decay_after: int = 3
+    epochs: int = 20
+    batch_size: int | None = None
+    learning_rate: float = 5e-3
+    warm_up: float = 0.05
+    weight_decay: float = 0.05
+    averaging: float = 0.998
     patience: int = 8
-    validation: float = 0.15
+    validation: float = 0.1
+    balance: bool = True
+    negative_weights: str = "refuse"
     seed: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "learning_rate", "decay", "decay_after", "patience"):
-            if not getattr(self, name) > 0:
-                raise TrainingError(f"{name} must be positive, not {getattr(self, name)}")
-        if not 0 < self.validation < 1:
-            raise TrainingError(f"validation must lie between 0 and 1, not {self.validation}")
+        for name in ("epochs", "patience"):
+            check_option(name, getattr(self, name), is_whole(getattr(self, name), 1), COUNT)
+        if self.batch_size is not None:
+            check_option("batch_size", self.batch_size, is_whole(self.batch_size, 1), COUNT)
+        check_option("seed", self.seed, is_whole(self.seed, 0), "a whole number, not negative")
+        rate, decay = self.learning_rate, self.weight_decay
+        check_option("learning_rate", rate, is_number(rate) and rate > 0, "a positive number")
+        check_option(
+            "weight_decay", decay, is_number(decay) and decay >= 0, "a number, not negative"
+        )
+        for name in ("warm_up", "averaging"):
+            value = getattr(self, name)
+            check_option(
+                name, value, is_number(value) and 0 <= value < 1, "0 or more, and less than 1"
+            )
+        held = self.validation
+        check_option("validation", held, is_number(held) and 0 < held < 1, "between 0 and 1")
+        check_option("balance", self.balance, isinstance(self.balance, bool), "True or False")
+        way = self.negative_weights
+        check_option("negative_weights", way, way in NEGATIVE_WEIGHTS, f"one of {NEGATIVE_WEIGHTS}")
+
+    def rate(self, progress: float) -> float:
+        """Step size after a fraction of the training."""
+        falling = _LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + math.cos(math.pi * progress))
+        rising = progress / self.warm_up if self.warm_up else 1.0
+        return self.learning_rate * min(rising, falling)
+
+    def batch(self, count: int) -> int:
+        """Events in a step, of so many training events."""
+        if self.batch_size is not None:
+            return self.batch_size
+        return min(_LARGEST_BATCH, max(_SMALLEST_BATCH, count // _STEPS_PER_EPOCH))
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over the training events: mean losses (binary cross-entropy), validation AUC."""
+    """One pass over the training events: mean losses (binary cross-entropy), validation AUC.
+
+    The loss is that of the members, each by itself, while they learn; the validation loss that
+    of the network with its averaged weights.
+    """
 
     number: int
     loss: float
@@ -231,19 +287,18 @@ class _Loop:
         settings: Settings,
         should_stop: Callable[[], bool],
     ) -> None:
-        keras = backend.keras()
-
-        self.model, self.training, self.validation = model, training, validation
+        self.training, self.validation = training, validation
         self.settings, self.should_stop = settings, should_stop
-        self.optimizer = keras.optimizers.AdamW(
-            settings.learning_rate, weight_decay=settings.weight_decay
-        )
-        self.optimizer.build(model.trainable_variables)
-        self.steps = _compiled_steps(model, self.optimizer)
-        self.resident = _Resident(sum(training.weight_sums) / training.count)
+        scale = _Scale.of(training, settings)
+        self.weights = scale.weights(validation)
+        self.batch = settings.batch(training.count)
+        self.learner = _Learner(model, settings)
+        self.resident = _Resident(scale)
+        self.steps = 0
+        self.seen = 0
         self.done: list[Epoch] = []
         self.best: Epoch | None = None
-        self.best_weights: list[Any] = []
+        self.best_weights: Any = None
         self.stopped = "finished"
 
     def epochs(self) -> Iterator[Epoch]:
@@ -260,8 +315,6 @@ class _Loop:
             if self._stale(epoch) >= self.settings.patience:
                 self.stopped = "early"
                 return
-            if self._stale(epoch) and self._stale(epoch) % self.settings.decay_after == 0:
-                self.optimizer.learning_rate.assign(epoch.learning_rate * self.settings.decay)
 
     def _one_pass(self, number: int, random: np.random.Generator) -> float | None:
         """Mean loss of a pass over all events; None when stopped within it."""
@@ -269,22 +322,37 @@ class _Loop:
         with closing(self.training.blocks(number)) as blocks:
             for block in blocks:
                 tensors = self.resident.tensors(block)
-                for batches in _calls(random.permutation(len(block.y)), self.settings.batch_size):
+                for batches in _calls(random.permutation(len(block.y)), self.batch):
                     if self.should_stop():
                         return None
-                    total += float(self.steps(*tensors, batches))
+                    total += self.learner.learn(*tensors, batches, self._controls(batches.shape))
         return self._finite(total / self.training.count)
 
+    def _controls(self, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+        """For each step: step size, the same with Adam's correction, how much average to keep."""
+        controls = np.empty((shape[0], 3), np.float32)
+        for row in controls:
+            self.steps += 1
+            self.seen += shape[1]
+            rate = self.settings.rate(self._progress)
+            correction = math.sqrt(1 - _BETA_2**self.steps) / (1 - _BETA_1**self.steps)
+            kept = min(self.settings.averaging, (1 + self.steps) / (10 + self.steps))
+            row[:] = rate, rate * correction, kept
+        return controls
+
+    @property
+    def _progress(self) -> float:
+        return self.seen / (self.training.count * self.settings.epochs)
+
     def _validated(self, number: int, loss: float) -> Epoch:
-        v = self.validation
-        scores = predict(self.model, v.X)[:, 0]
-        val_loss = self._finite(_cross_entropy(v.y, scores, v.weight))
+        scores = self.learner.scores(self.validation.X)
+        val_loss = self._finite(_cross_entropy(self.validation.y, scores, self.weights))
         return Epoch(
             number=number,
             loss=loss,
             val_loss=val_loss,
-            val_auc=Roc.of(v.y, scores, v.weight).auc,
-            learning_rate=float(self.optimizer.learning_rate),
+            val_auc=Roc.of(self.validation.y, scores, self.weights).auc,
+            learning_rate=self.settings.rate(self._progress),
         )
 
     def _finite(self, loss: float) -> float:
@@ -298,7 +366,7 @@ class _Loop:
     def _keep_if_best(self, epoch: Epoch) -> None:
         if self.best is None or epoch.val_loss < self.best.val_loss:
             # Both in one statement: an interrupt in between would mix two epochs.
-            self.best_weights, self.best = self.model.get_weights(), epoch
+            self.best_weights, self.best = self.learner.weights(), epoch
 
     def _stale(self, epoch: Epoch) -> int:
         return epoch.number - self.best.number if self.best else 0
@@ -306,26 +374,37 @@ class _Loop:
     def finish(self) -> History:
         if self.best is None:
             raise TrainingError("training was interrupted before its first epoch ended")
-        self.model.set_weights(self.best_weights)
+        self.learner.give(self.best_weights)
         return History(tuple(self.done), self.best.number, self.stopped)
 
 
-def _calls(order: npt.NDArray[np.int64], batch: int) -> Iterator[npt.NDArray[np.int64]]:
-    """Positions of events, shape (steps, batch) per call; the last call has the remainder."""
-    full = len(order) // batch * batch
-    batches = order[:full].reshape(-1, batch)
-    for start in range(0, len(batches), _STEPS_PER_CALL):
-        yield batches[start : start + _STEPS_PER_CALL]
-    if full < len(order):
-        yield order[full:].reshape(1, -1)
+@dataclass(frozen=True)
+class _Scale:
+    """What weights of background and signal are multiplied with, so that their mean is one.
+
+    The learning rate then keeps its meaning, whatever the unit of weights.
+    """
+
+    background: float
+    signal: float
+
+    @classmethod
+    def of(cls, training: Source, settings: Settings) -> _Scale:
+        sums = training.weight_sums
+        if settings.balance:
+            return cls(*(0.5 * training.count / total for total in sums))
+        return cls(*([training.count / sum(sums)] * 2))
+
+    def weights(self, block: Block) -> npt.NDArray[np.float32]:
+        scale = np.where(np.asarray(block.y) == 1, self.signal, self.background)
+        return (block.weight * scale).astype(np.float32)
 
 
 class _Resident:
     """The block in TensorFlow's memory; the next takes its place, unless it is the same."""
 
-    def __init__(self, mean_weight: float) -> None:
-        # Weights of a mean of one: the learning rate keeps its meaning.
-        self._mean_weight = mean_weight
+    def __init__(self, scale: _Scale) -> None:
+        self._scale = scale
         self._block: Block | None = None
         self._tensors: tuple[Any, Any, Any] | None = None
 
@@ -336,48 +415,157 @@ class _Resident:
             self._tensors = (
                 tf.constant(block.X),
                 tf.constant(block.y.astype(np.float32)[:, np.newaxis]),
-                tf.constant((block.weight / self._mean_weight).astype(np.float32)),
+                tf.constant(self._scale.weights(block)),
             )
             self._block = block
         return self._tensors
 
 
-def _compiled_steps(model: Any, optimizer: Any) -> Callable[..., Any]:
-    """A function of X, y, weight and rows of positions: one optimiser step per row.
+class _Learner:
+    """AdamW (Loshchilov and Hutter, 2019) on all weights in one vector, and their average.
 
-    It returns the sum of the events' weighted losses.
+    One vector instead of a variable per layer: a step has few operations besides the
+    arithmetic.  The network itself is not touched until it is given weights.
     """
-    keras, tf = backend.keras(), backend.tensorflow()
 
-    def step(X: Any, y: Any, weight: Any, rows: Any) -> Any:
+    def __init__(self, model: Any, settings: Settings) -> None:
+        tf = backend.tensorflow()
+
+        self._preparation, self._members = network.parts(model)
+        self._variables = self._members.trainable_variables
+        self._shapes = [tuple(v.shape) for v in self._variables]
+        self._sizes = [math.prod(shape) for shape in self._shapes]
+        flat = np.concatenate([np.ravel(v) for v in self._variables])
+        self._flat, self._average = tf.Variable(flat), tf.Variable(flat)
+        self._first, self._second = (tf.Variable(np.zeros_like(flat)) for _ in range(2))
+        self._others = [tf.Variable(v.numpy()) for v in self._members.non_trainable_variables]
+        self._decay = settings.weight_decay
+        self._averages = settings.averaging > 0
+        # Traced here: calls that trace make TensorFlow warn of it from the third training on.
+        self._learn = self._compiled_learning(model.input_shape[-1])
+        self._score = self._compiled_scoring(model.input_shape[-1])
+
+    def learn(self, X: Any, y: Any, weight: Any, batches: Any, controls: Any) -> float:
+        """One step per row of positions; the sum of the events' weighted losses."""
+        return float(self._learn(X, y, weight, batches, controls))
+
+    def scores(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Scores of events with the averaged weights, shape (events,)."""
+        starts = range(0, len(X), PREDICT_BATCH)
+        return np.concatenate([self._score(X[i : i + PREDICT_BATCH]).numpy() for i in starts])
+
+    def weights(self) -> Any:
+        """The averaged weights."""
+        return self._average.numpy()
+
+    def give(self, weights: Any) -> None:
+        """Put weights into the network."""
+        for variable, part in zip(self._variables, self._parts(weights), strict=True):
+            variable.assign(part)
+
+    def _parts(self, flat: Any) -> list[Any]:
+        tf = backend.tensorflow()
+        parts = tf.split(flat, self._sizes)
+        return [tf.reshape(p, shape) for p, shape in zip(parts, self._shapes, strict=True)]
+
+    def _prepared(self, X: Any) -> list[Any]:
+        quantities: list[Any] = backend.keras().tree.flatten(self._preparation(X))
+        return quantities
+
+    def _compiled_learning(self, width: int) -> Callable[..., Any]:
+        tf = backend.tensorflow()
+
+        def learn(X: Any, y: Any, weight: Any, batches: Any, controls: Any) -> Any:
+            rows = tf.reshape(batches, (-1,))
+            size = tf.shape(batches)[1]
+            quantities = self._prepared(tf.gather(X, rows))
+            events = [*quantities, tf.gather(y, rows), tf.gather(weight, rows)]
+
+            def step(i: Any, total: Any) -> tuple[Any, Any]:
+                batch = [t[i * size : (i + 1) * size] for t in events]
+                return i + 1, total + self._step(*batch, controls=controls[i])
+
+            return tf.while_loop(
+                lambda i, total: i < tf.shape(batches)[0],
+                step,
+                (tf.constant(0), tf.constant(0.0)),
+                parallel_iterations=1,
+            )[1]
+
+        signature = [
+            tf.TensorSpec((None, width), tf.float32),
+            tf.TensorSpec((None, 1), tf.float32),
+            tf.TensorSpec((None,), tf.float32),
+            tf.TensorSpec((None, None), tf.int64),
+            tf.TensorSpec((None, 3), tf.float32),
+        ]
+        return _compiled(learn, signature)
+
+    def _step(self, *batch: Any, controls: Any) -> Any:
+        tf = backend.tensorflow()
+
+        *quantities, y, weight = batch
         with tf.GradientTape() as tape:
-            scores = model(tf.gather(X, rows), training=True)
-            losses = keras.losses.binary_crossentropy(tf.gather(y, rows), scores)
-            weighted = losses * tf.gather(weight, rows)
-            loss = tf.reduce_mean(weighted)
-        variables = model.trainable_variables
-        optimizer.apply(tape.gradient(loss, variables), variables)
-        return tf.reduce_sum(weighted)
+            flat = self._flat.read_value()
+            tape.watch(flat)
+            logits, others = self._members.stateless_call(
+                self._parts(flat), self._others, quantities, training=True
+            )
+            losses = tf.nn.sigmoid_cross_entropy_with_logits(
+                tf.broadcast_to(y, tf.shape(logits)), logits
+            )
+            weighted = losses * weight[:, tf.newaxis]
+            # Summed over members, which learn each for itself.
+            loss = tf.reduce_sum(tf.reduce_mean(weighted, axis=0))
+        gradient = tape.gradient(loss, flat)
+        for variable, value in zip(self._others, others, strict=True):
+            variable.assign(value)
+        self._update(flat, gradient, controls)
+        return tf.reduce_sum(weighted) / tf.cast(tf.shape(logits)[1], tf.float32)
 
-    def steps(X: Any, y: Any, weight: Any, batches: Any) -> Any:
-        return tf.while_loop(
-            lambda i, total: i < tf.shape(batches)[0],
-            lambda i, total: (i + 1, total + step(X, y, weight, batches[i])),
-            (tf.constant(0), tf.constant(0.0)),
-            parallel_iterations=1,
-        )[1]
+    def _update(self, flat: Any, gradient: Any, controls: Any) -> None:
+        tf = backend.tensorflow()
 
-    width = model.input_shape[-1]
-    signature = [
-        tf.TensorSpec((None, width), tf.float32),
-        tf.TensorSpec((None, 1), tf.float32),
-        tf.TensorSpec((None,), tf.float32),
-        tf.TensorSpec((None, None), tf.int64),
-    ]
-    compiled = tf.function(steps, input_signature=signature, autograph=False)
-    # Traced here: calls that trace make TensorFlow warn of it from the third training on.
+        rate, corrected, kept = controls[0], controls[1], controls[2]
+        first = self._first.assign(_BETA_1 * self._first + (1 - _BETA_1) * gradient)
+        second = self._second.assign(_BETA_2 * self._second + (1 - _BETA_2) * tf.square(gradient))
+        moved = corrected * first / (tf.sqrt(second) + _EPSILON)
+        new = self._flat.assign(flat - rate * self._decay * flat - moved)
+        if self._averages:
+            self._average.assign(new + kept * (self._average - new))
+        else:
+            self._average.assign(new)
+
+    def _compiled_scoring(self, width: int) -> Callable[..., Any]:
+        tf = backend.tensorflow()
+
+        def score(X: Any) -> Any:
+            logits, _ = self._members.stateless_call(
+                self._parts(self._average.read_value()),
+                self._others,
+                self._prepared(X),
+                training=False,
+            )
+            return tf.sigmoid(tf.reduce_mean(logits, axis=1))
+
+        return _compiled(score, [tf.TensorSpec((None, width), tf.float32)])
+
+
+def _compiled(function: Callable[..., Any], signature: list[Any]) -> Callable[..., Any]:
+    tf = backend.tensorflow()
+    compiled = tf.function(function, input_signature=signature, autograph=False)
     traced: Callable[..., Any] = compiled.get_concrete_function()
     return traced
+
+
+def _calls(order: npt.NDArray[np.int64], batch: int) -> Iterator[npt.NDArray[np.int64]]:
+    """Positions of events, shape (steps, batch) per call; the last call has the remainder."""
+    full = len(order) // batch * batch
+    batches = order[:full].reshape(-1, batch)
+    for start in range(0, len(batches), _STEPS_PER_CALL):
+        yield batches[start : start + _STEPS_PER_CALL]
+    if full < len(order):
+        yield order[full:].reshape(1, -1)
 
 
 def _cross_entropy(

@@ -18,7 +18,7 @@ from tfaas_nb.data.event_file import EventFile
 from tfaas_nb.data.normalisation import Sample
 from tfaas_nb.data.root import load, read
 from tfaas_nb.data.stream import Stream
-from tfaas_nb.errors import DataError
+from tfaas_nb.errors import DataError, TrainingError
 from tfaas_nb.features import FeatureSet, Variable
 
 FEATURES = FeatureSet("ids", (Variable("id"), Variable("x")), ())
@@ -316,6 +316,21 @@ def test_what_fits_into_one_block_is_read_once(folder: Path) -> None:
     assert second is first
 
 
+@pytest.mark.parametrize("how", ["absolute", "ignore"])
+def test_negative_weights_are_treated_as_one_likes(made: Path, how: str) -> None:
+    events, expected = stream(made, weight="w - 2"), whole(made, weight="w - 2")
+    assert events.negative_weights == np.count_nonzero(expected.weight < 0) > 0
+    treated = events.with_negative_weights(how)
+    if how == "ignore":
+        expected = expected[expected.weight >= 0]
+    assert len(treated) == len(expected)
+    blocks = list(treated.blocks(1))
+    assert sorted(ids(iter(blocks))) == sorted(expected.X[:, ID])
+    total = sum(float(block.weight.sum()) for block in blocks)
+    assert total == pytest.approx(np.abs(expected.weight).sum(), rel=1e-6)
+    assert sum(treated.weight_sums) == pytest.approx(total, rel=1e-6)
+
+
 # What goes wrong.
 
 
@@ -463,9 +478,18 @@ def test_scores_of_a_stream_are_those_of_its_events(
     sample = tn.sample()
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores, classifier.predict(sample), rtol=0, atol=1e-6)
-    evaluation = classifier.evaluate(streamed)
+    with pytest.raises(DataError, match="of the 40000 events .* were in the training"):
+        classifier.evaluate(streamed)
+    evaluation = classifier.evaluate(streamed, allow_overlap=True)
     assert evaluation.y.tolist() == sample.y.tolist()
     assert evaluation.scores.tobytes() == scores.tobytes()
+
+
+def test_negative_weights_are_refused_unless_one_said_otherwise(made: Path) -> None:
+    events = stream(made, weight="w - 2")
+    classifier = tn.Classifier(hidden=(4,), epochs=1, members=1)
+    with pytest.raises(TrainingError, match="negative_weights='absolute'"):
+        classifier.fit(events, progress=False)
 
 
 def test_a_stopped_training_leaves_no_thread(streamed: Stream) -> None:

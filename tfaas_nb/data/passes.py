@@ -6,7 +6,8 @@ import heapq
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ _PIECES = 8
 _FEWEST = 10_000
 
 Stop = Callable[[], bool]
+Negative = Literal["keep", "absolute", "ignore"]
 
 
 @dataclass(frozen=True)
@@ -131,12 +133,16 @@ class Pass:
         What becomes of files that cannot be read.
     factors : mapping
         Number of a sample → by what the weights of its events are multiplied, if not by one.
+    negative : str
+        Whether events of negative weight are passed as they are (``"keep"``), with the
+        ``"absolute"`` value, or not at all (``"ignore"``).
     """
 
     files: tuple[StreamedFile, ...]
     portions: tuple[Portion, ...]
     faults: Faults
     factors: Mapping[int, float] = field(default_factory=dict)
+    negative: Negative = "keep"
 
     def in_order(self, step: int, should_stop: Stop) -> Iterator[Chunk]:
         """All events, in the order of files and entries; `step` entries at a time."""
@@ -245,6 +251,11 @@ class Pass:
         entry = events.entry
         for portion in self.portions:
             inside = portion.has(file.name, entry)
+            data, entry = data[inside], entry[inside]
+        if self.negative == "absolute":
+            data = replace(data, weight=np.abs(data.weight))
+        elif self.negative == "ignore":
+            inside = data.weight >= 0
             data, entry = data[inside], entry[inside]
         return Chunk(file, entry, data, ends[1] - ends[0], events.sum_weights)
 

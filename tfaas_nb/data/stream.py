@@ -25,7 +25,7 @@ from tfaas_nb.data.dataset import (
     Source,
 )
 from tfaas_nb.data.event_file import EventFile
-from tfaas_nb.data.passes import Chunk, Faults, Pass, StreamedFile
+from tfaas_nb.data.passes import Chunk, Faults, Negative, Pass, StreamedFile
 from tfaas_nb.data.position import Portion
 from tfaas_nb.data.reading import Reading
 from tfaas_nb.data.survey import Drawn, Survey, survey
@@ -106,12 +106,14 @@ class Stream:
         shared: _Shared,
         portions: tuple[Portion, ...] = (),
         known: tuple[int, Survey] | None = None,
+        negative: Negative = "keep",
     ) -> None:
         self.files = files
         self.features: FeatureSet = files[0].reading.features
         self._shared = shared
         self._portions = portions
         self._known = known
+        self._negative = negative
 
     @classmethod
     def open(
@@ -179,6 +181,11 @@ class Stream:
         return background, signal
 
     @property
+    def negative_weights(self) -> int:
+        """Events of negative weight; the files are read for it, once."""
+        return sum(tally.negative for tally in self._surveyed().tallies.values())
+
+    @property
     def sources(self) -> tuple[Source, ...]:
         """Files that the events are in, and how many; the files are read for it, once.
 
@@ -243,6 +250,13 @@ class Stream:
         first, second = replace(own, high=edge), replace(own, low=edge)
         return self._part((*others, first)), self._part((*others, second))
 
+    def with_negative_weights(self, how: Negative) -> Stream:
+        """The events of negative weight with the ``"absolute"`` value, or ``"ignore"``-d.
+
+        Sums of weights to which samples are scaled stay what they are.
+        """
+        return Stream(self.files, self._shared, self._portions, None, how)
+
     def chunks(self, progress: bool | None = None) -> Generator[Dataset, None, None]:
         """All events in the order of files and entries, some at a time, read ahead.
 
@@ -285,7 +299,8 @@ class Stream:
         left = drawn[~held]
         portion = Portion(_seed(seed, for_sampling=True), float(edge), 1.0)
         rest = seen.without(drawn[held], left)
-        kept = Stream(self.files, self._shared, (*self._portions, portion), (seed, rest))
+        portions = (*self._portions, portion)
+        kept = Stream(self.files, self._shared, portions, (seed, rest), self._negative)
         return HeldOut(
             training=Training(kept, seed, self._shows(progress)),
             validation=drawn[held].events,
@@ -347,11 +362,11 @@ class Stream:
     @property
     def _pass(self) -> Pass:
         shared = self._shared
-        return Pass(self.files, self._portions, shared.faults, shared.factors)
+        return Pass(self.files, self._portions, shared.faults, shared.factors, self._negative)
 
     @property
     def _is_whole(self) -> bool:
-        return all(file.reading.cut is None for file in self.files)
+        return self._negative != "ignore" and all(f.reading.cut is None for f in self.files)
 
     @property
     def _event_bytes(self) -> int:
@@ -364,7 +379,7 @@ class Stream:
         return int(self._shared.memory * 1e6 * _BLOCK / self._event_bytes)
 
     def _part(self, portions: tuple[Portion, ...]) -> Stream:
-        return Stream(self.files, self._shared, portions)
+        return Stream(self.files, self._shared, portions, None, self._negative)
 
     def _shows(self, progress: bool | None) -> bool:
         return self._shared.progress if progress is None else progress
@@ -413,7 +428,8 @@ class Stream:
                 features=self.features,
                 extra={name: np.empty(0) for name in keep},
             )
-            unscaled = Stream(self.files, replace(self._shared, factors={}), self._portions)
+            shared = replace(self._shared, factors={})
+            unscaled = Stream(self.files, shared, self._portions, None, self._negative)
             with closing(unscaled._read("looking at all events", progress)) as chunks:
                 seen = survey(
                     chunks, min(capacity, _MOST_DRAWN), _seed(seed, for_sampling=True), empty

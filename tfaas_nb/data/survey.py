@@ -25,17 +25,23 @@ class Tally:
         Sum of their weights.
     total : float
         Sum of the weights of all its events, before the selection, as they stand in the file.
+    negative : int
+        Events of negative weight among those that belong to the stream.
     """
 
     events: int = 0
     weights: float = 0.0
     total: float = 0.0
+    negative: int = 0
 
     def and_those_of(self, chunk: Chunk) -> Tally:
         """With the events of a chunk."""
-        weights = float(chunk.events.weight.sum(dtype=np.float64))
+        weight = chunk.events.weight
         return Tally(
-            self.events + len(chunk.entry), self.weights + weights, self.total + chunk.total
+            self.events + len(weight),
+            self.weights + float(weight.sum(dtype=np.float64)),
+            self.total + chunk.total,
+            self.negative + int(np.count_nonzero(weight < 0)),
         )
 
 
