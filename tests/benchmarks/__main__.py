@@ -1,6 +1,6 @@
 """All benchmarks, or some; writes RESULTS.md and the README's table.
 
-Usage: python -m tests.benchmarks [--only single,peers,bulk,latency,upload,memory] [--quick]
+Usage: python -m tests.benchmarks [--only single,peers,bulk,latency,upload,memory,streaming] [--quick]
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tests.benchmarks import bulk, latency, memory, report, single, upload
+from tests.benchmarks import bulk, latency, memory, report, single, streaming, upload
 from tests.benchmarks.load import needs_wrk
 from tests.benchmarks.options import Options
 from tests.benchmarks.peers import measure as peers
@@ -22,7 +22,10 @@ PARTS: dict[str, Callable[[Options], report.Section]] = {
     "latency": latency.measure,
     "upload": upload.measure,
     "memory": memory.measure,
+    "streaming": streaming.measure,
 }
+#: Parts that need no load on a server.
+_WITHOUT_WRK = {"streaming"}
 
 
 def main() -> int:
@@ -35,7 +38,8 @@ def main() -> int:
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     lengths = Options.quick() if options.quick else Options()
     try:
-        needs_wrk()
+        if set(chosen) - _WITHOUT_WRK:
+            needs_wrk()
         sections = [PARTS[part](lengths) for part in PARTS if part in chosen]
     except Unavailable as error:
         print(error, file=sys.stderr)
