@@ -1,6 +1,7 @@
 """All benchmarks, or some; writes RESULTS.md and the README's table.
 
-Usage: python -m tests.benchmarks [--only single,peers,bulk,latency,upload,memory,streaming] [--quick]
+Usage: python -m tests.benchmarks [--only single,peers,bulk,latency,upload,memory,streaming]
+       [--quick]
 """
 
 from __future__ import annotations

@@ -18,10 +18,10 @@ from tests.benchmarks.unavailable import Unavailable
 
 _TITLE = "Streaming"
 _METHOD = """Most resident memory (VmHWM) of a process that trains the default classifier for
-{epochs} epochs from files of {events} events each (the packaged sample, repeated; half of the files
-are signal), read as a stream (`tn.load(..., stream=True)`, whose events take {memory} MB) and whole.
-Each training has a process of its own. What TensorFlow takes before any event is read,
-{base} MB, is part of all of them."""
+{epochs} epochs from files of {events} events each (the packaged sample, repeated; half of the
+files are signal), read as a stream (`tn.load(..., stream=True, memory={memory})`) and whole. Each
+training has a process of its own. What TensorFlow takes before any event is read, {base} MB, is
+part of all of them."""
 _HEADER = (
     "files", "events", "their matrix [MB]",
     "streamed, peak [MB]", "in memory, peak [MB]", "streamed ÷ in memory",
