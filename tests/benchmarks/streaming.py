@@ -1,4 +1,4 @@
-"""Memory of training from files: streamed from few and from many, and with all in memory."""
+"""Memory of training from files, streamed from few and from many; and of loading them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.benchmarks.unavailable import Unavailable
 _TITLE = "Streaming"
 _METHOD = """Most resident memory (VmHWM) of a process that trains the default classifier for
 {epochs} epochs from files of {events} events each (the packaged sample, repeated; half of the
-files are signal), read as a stream (`tn.load(..., stream=True, memory={memory})`) and whole. Each
-training has a process of its own. What TensorFlow takes before any event is read, {base} MB, is
-part of all of them."""
+files are signal), read as a stream (`tn.load(..., stream=True, memory={memory})`); and of one that
+only loads them whole, to which training would add its copies. Each has a process of its own. What
+TensorFlow takes before any event is read, {base} MB, is part of all of them."""
 _HEADER = (
     "files", "events", "their matrix [MB]",
-    "streamed, peak [MB]", "in memory, peak [MB]", "streamed ÷ in memory",
+    "training, streamed: peak [MB]", "loading alone: peak [MB]", "ratio",
 )  # fmt: skip
 _FEW, _MANY = 5, 50
 
@@ -41,7 +41,7 @@ def measure(options: Options) -> Section:
             options.tell(f"streaming, {count} files, streamed")
             streamed[count] = peak(folder, count, "stream", epochs, memory)
             options.tell(f"streaming, {count} files, in memory")
-            whole = peak(folder, count, "whole", epochs, memory)
+            whole = peak(folder, count, "load", epochs, memory)
             sizes = (events * 42 * 4, streamed[count], whole)
             rows.append(
                 (

@@ -1,6 +1,6 @@
-"""One training, in this process; its last line is the most memory it had.
+"""One training, or loading alone, in this process; its last line is the most memory it had.
 
-Usage: python -m tests.benchmarks.trainer FOLDER FILES stream|whole|nothing EPOCHS MEMORY
+Usage: python -m tests.benchmarks.trainer FOLDER FILES stream|load|nothing EPOCHS MEMORY
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ def main(folder: str, count: int, how: str, epochs: int, memory: float) -> None:
         data: tn.Dataset | tn.Stream
         if how == "stream":
             data = tn.load(*files, stream=True, memory=memory, progress=False)
+            tn.Classifier(epochs=epochs, seed=1).fit(data, progress=False)
         else:
             data = tn.load(*files, progress=False)
-        tn.Classifier(epochs=epochs, seed=1).fit(data, progress=False)
     print(json.dumps({"peak": peak()}))
 
 

@@ -220,6 +220,7 @@ def clients() -> list[psutil.Process]:
     return [one for one in mine if "tfaas_nb.data.xrootd_process" in one.cmdline()]
 
 
+@pytest.mark.slow
 def test_the_client_is_in_a_process_of_its_own_because_tensorflow_is_here(url: str) -> None:
     """Imported after TensorFlow, the client would end this process."""
     assert backend.tensorflow()
@@ -234,6 +235,19 @@ def test_a_client_that_crashes_is_started_again(url: str) -> None:
         (client,) = clients()
         client.kill()
         assert len(file.events(100, N)) == N - 100
+        assert clients() != [client]
+
+
+@pytest.mark.slow
+def test_a_client_that_hangs_is_replaced(url: str) -> None:
+    with EventFile(url, Reading(timeout=30.0)) as file:
+        file.events(0, 100)
+        (client,) = clients()
+        client.suspend()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("tfaas_nb.data.xrootd._REQUEST", 1.0)
+            patch.setattr("tfaas_nb.data.xrootd._GRACE", 0.5)
+            assert len(file.events(100, N)) == N - 100
         assert clients() != [client]
 
 

@@ -42,7 +42,7 @@ TIMEOUT = 60.0
 _REQUEST = 30.0
 _PAUSE = 0.5
 _TICK = 0.1
-_GRACE = 2.0
+_GRACE = 5.0
 _START = 60.0
 #: What a request may ask for: the protocol's usual limits of an element and of their number, and
 #: so many bytes that a slow line carries them within `_REQUEST`.
@@ -239,6 +239,7 @@ class _Line:
                 self._go_on()
                 with suppress(queue.Empty):
                     return _value(*answers.get(timeout=_TICK))
+        _client.kill()  # it keeps time itself, unless it hangs
         raise _Away(f"no answer within {seconds} s")
 
     def _go_on(self) -> None:
@@ -270,6 +271,7 @@ class _Client:
         self._numbers = itertools.count(1)
         self._waiting: dict[int, queue.SimpleQueue[Any]] = {}
         self._connection: Connection | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._owner = 0
 
     @contextmanager
@@ -294,11 +296,18 @@ class _Client:
             if self._connection is not None and self._owner == os.getpid():
                 _send(self._connection, (0, file, method, (), 1))
 
+    def kill(self) -> None:
+        """End the process; the next request starts another one."""
+        with self._lock:
+            if self._process is not None and self._owner == os.getpid():
+                self._process.kill()
+
     def _started(self) -> Connection:
         if self._connection is not None and self._owner == os.getpid():
             return self._connection
         connection, process = _start()
         self._connection, self._owner, self._waiting = connection, os.getpid(), {}
+        self._process = process
         threading.Thread(
             target=self._listen, args=(connection, process), name="tfaas-nb XRootD", daemon=True
         ).start()

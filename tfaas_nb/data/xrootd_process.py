@@ -55,7 +55,8 @@ class _Desk:
         if method == "forget":
             forgotten = self._files.pop(file, None)
             if forgotten is not None and forgotten.is_open():
-                forgotten.close(timeout=1, callback=lambda *answer: None)
+                # Kept until it is closed: its end would wait for that, and keep everybody waiting.
+                forgotten.close(timeout=1, callback=lambda *answer, kept=forgotten: None)
             return
         if method == "dirlist":
             server, folder = arguments
