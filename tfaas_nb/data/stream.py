@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tfaas_nb.data.ahead import ahead
+from tfaas_nb.data.allocation import give_back
 from tfaas_nb.data.dataset import (
     BACKGROUND,
     SIGNAL,
@@ -147,6 +148,7 @@ class Stream:
         """
         if not wanted:
             raise DataError("the list of ROOT files is empty")
+        give_back()
         shared = _Shared(Faults(go_on), memory, progress, scaling)
         files = _opened(wanted, shared)
         if not files:
