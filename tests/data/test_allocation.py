@@ -17,7 +17,8 @@ def resident():
 
 if sys.argv[1] == "give back":
     give_back()
-del (np.ones(4_000_000, np.uint8))  # glibc learns from it that such sizes come again
+first = np.ones(4_000_000, np.uint8)
+del first  # glibc learns from it that such sizes come again
 before, large, small = resident(), [], []
 for _ in range(50):
     large.append(np.ones(2_000_000, np.uint8))
