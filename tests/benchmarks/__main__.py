@@ -1,7 +1,7 @@
 """All benchmarks, or some; writes RESULTS.md and the README's table.
 
-Usage: python -m tests.benchmarks [--only single,peers,bulk,latency,upload,memory,streaming]
-       [--quick]
+Usage: python -m tests.benchmarks [--only PART,PART...] [--quick]
+The parts are single, peers, bulk, latency, upload, memory, reading and streaming.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tests.benchmarks import bulk, latency, memory, report, single, streaming, upload
+from tests.benchmarks import bulk, latency, memory, reading, report, single, streaming, upload
 from tests.benchmarks.load import needs_wrk
 from tests.benchmarks.options import Options
 from tests.benchmarks.peers import measure as peers
@@ -23,10 +23,10 @@ PARTS: dict[str, Callable[[Options], report.Section]] = {
     "latency": latency.measure,
     "upload": upload.measure,
     "memory": memory.measure,
+    "reading": reading.measure,
     "streaming": streaming.measure,
 }
-#: Parts that need no load on a server.
-_WITHOUT_WRK = {"streaming"}
+_WITHOUT_SERVERS = {"reading", "streaming"}
 
 
 def main() -> int:
@@ -39,7 +39,7 @@ def main() -> int:
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     lengths = Options.quick() if options.quick else Options()
     try:
-        if set(chosen) - _WITHOUT_WRK:
+        if set(chosen) - _WITHOUT_SERVERS:
             needs_wrk()
         sections = [PARTS[part](lengths) for part in PARTS if part in chosen]
     except Unavailable as error:

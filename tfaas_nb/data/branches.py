@@ -85,7 +85,8 @@ def _plain(array: Any, branch: str, where: str) -> Array | Lists:
 
     layout = array.layout
     if not isinstance(layout, (ak.contents.NumpyArray, ak.contents.ListOffsetArray)):
-        array = ak.from_regular(ak.to_packed(ak.drop_none(array, axis=None)), axis=None)
+        # A number that is not there becomes NaN, which is refused where it is needed.
+        array = ak.fill_none(ak.from_regular(ak.to_packed(array), axis=None), np.nan, axis=-1)
         layout = ak.to_layout(array)
     if layout.is_numpy:
         values = np.asarray(layout.data)

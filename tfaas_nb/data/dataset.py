@@ -32,7 +32,8 @@ class Source:
     events : int
         Events kept.
     sha256 : str
-        Hash of the file's content; empty for files read over a network and for large ones.
+        Hash of the file's content; empty for files over a network, and where all files
+        together are larger than 1 GiB.
     entries : int
         Entries of the tree, before the selection.
     uuid : str
@@ -242,21 +243,23 @@ class Dataset:
         )
 
     def _repr_html_(self) -> str:
-        shown = self._files(self.sources)._repr_html_()
+        shown = self.files._repr_html_()
         if self.skipped:
             rows = tuple((one.file, one.role, one.reason) for one in self.skipped)
             shown += Table(("skipped", "role", "reason"), rows, "Not read:")._repr_html_()
         return shown
 
-    def _files(self, sources: Sequence[Source]) -> Table:
-        """Files and the events kept of them; beside these the entries, where some were cut."""
-        if all(s.entries in (0, s.events) for s in sources):
-            rows: tuple[tuple[Any, ...], ...] = tuple(
-                (s.file, s.role, s.tree, s.events) for s in sources
-            )
-            return Table(("file", "role", "tree", "events read"), rows, repr(self))
-        rows = tuple((s.file, s.role, s.tree, s.entries, s.events) for s in sources)
-        return Table(("file", "role", "tree", "entries", "events kept"), rows, repr(self))
+    @property
+    def files(self) -> Table:
+        """The files and the events kept of them; also their entries, where some were cut."""
+        columns: tuple[str, ...] = ("file", "role", "tree", "entries", "events kept")
+        rows: list[tuple[Any, ...]] = [
+            (s.file, s.role, s.tree, s.entries, s.events) for s in self.sources
+        ]
+        if all(s.entries in (0, s.events) for s in self.sources):
+            columns = (*columns[:3], "events read")
+            rows = [(*row[:3], row[4]) for row in rows]
+        return Table(columns, tuple(rows), repr(self))
 
 
 def _summary(

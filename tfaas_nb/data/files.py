@@ -15,6 +15,7 @@ from tfaas_nb.errors import DataError
 Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 _XROOTD = ("root", "roots", "xroot", "xroots")
+_SHOWN = 5
 
 
 def expand(files: Files, timeout: float | None = None) -> list[str]:
@@ -39,19 +40,22 @@ def expand(files: Files, timeout: float | None = None) -> list[str]:
     given = [files] if isinstance(files, (str, os.PathLike)) else list(files)
     if not given:
         raise DataError("the list of ROOT files is empty")
-    found = [
-        path for item in given for path in _expand(os.path.expanduser(os.fspath(item)), timeout)
-    ]
-    once = {identity(path): path for path in reversed(found)}
-    if len(once) < len(found):
-        kept = set(map(id, once.values()))
-        twice = sorted({path for path in found if id(path) not in kept})
+    paths = [os.path.expanduser(os.fspath(item)) for item in given]
+    found = [path for asked in paths for path in _expand(asked, timeout)]
+    once: dict[str, str] = {}
+    twice = []
+    for path in found:
+        if identity(path) in once:
+            twice.append(path)
+        once.setdefault(identity(path), path)
+    if twice:
+        more = f" and {len(twice) - _SHOWN} more" if len(twice) > _SHOWN else ""
         warnings.warn(
-            f"files that were named more than once are read once: {', '.join(twice[:5])}"
-            + (f" and {len(twice) - 5} more" if len(twice) > 5 else ""),
+            f"files that were named more than once are read once: "
+            f"{', '.join(twice[:_SHOWN])}{more}",
             stacklevel=2,
         )
-    return list(reversed(once.values()))
+    return list(once.values())
 
 
 def identity(path: str) -> str:

@@ -26,7 +26,11 @@ class Growing:
         return self._rows
 
     def append(self, parts: Mapping[str, Array]) -> None:
-        """Add rows; each part has the same columns, of the same types or of wider ones."""
+        """Add rows; each part has the same columns.
+
+        A matrix that owns its memory is taken over when it is the first: whoever gave it must
+        not use it any more.  Types may differ; the wider one is taken.
+        """
         rows = len(next(iter(parts.values())))
         for name, part in parts.items():
             self._arrays[name] = self._extended(self._arrays.get(name), part)
@@ -51,7 +55,7 @@ class Growing:
 
     def _extended(self, array: Array | None, part: Array) -> Array:
         if array is None:
-            return part if part.flags.owndata and part.flags.c_contiguous else part.copy()
+            return part if part.ndim == 2 and part.flags.owndata else part.copy()
         dtype = np.promote_types(array.dtype, part.dtype)
         if dtype.kind == "f" and "f" not in (array.dtype.kind, part.dtype.kind):
             dtype = np.dtype(np.int64)  # of uint64 and a signed type; no float, which rounds

@@ -1,4 +1,8 @@
-"""ROOT files → `Dataset`: one class after the other, file by file, range by range."""
+"""ROOT files → `Dataset`: one class after the other, file by file, range by range.
+
+Files are read one after another: uproot spends its time in Python, and 200 files took 2.1 s in
+turn, 2.5 s by two threads.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +33,9 @@ from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
 OnError = Literal["stop", "skip"]
 
 _HASH_CHUNK = 1 << 20
-#: Larger files are identified by their UUID alone: hashing one reads all of it, while of a
-#: NanoAOD file one part in a hundred is read for its features.
-_HASHED_UP_TO = 256 << 20
+#: Bytes of all files together up to which they are hashed.  Hashing reads all of a file, while of
+#: NanoAOD one part in a hundred is read for its features: many files have their UUIDs only.
+_HASHED_UP_TO = 1 << 30
 _MANY_FILES = 20
 _SECONDS = (5.0, 1.0)  # before a progress bar appears: of few files, of many
 
@@ -286,7 +290,7 @@ def _read(
     wanted = parts(classes, reading.timeout)
     if memory is not None:
         return _stream(wanted, reading, on_error, progress, memory)
-    with _Reader(reading, on_error, sum(len(part.paths) for part in wanted), progress) as reader:
+    with _Reader(reading, on_error, [p for part in wanted for p in part.paths], progress) as reader:
         for part in wanted:
             reader.read(part)
         return reader.dataset()
@@ -311,10 +315,13 @@ def _stream(
 class _Reader:
     """Reads one file after another into arrays that grow; hashes them on the side."""
 
-    def __init__(self, reading: Reading, on_error: OnError, files: int, progress: bool) -> None:
+    def __init__(
+        self, reading: Reading, on_error: OnError, paths: Sequence[str], progress: bool
+    ) -> None:
         self._reading = reading
         self._on_error = on_error
-        self._files = files
+        self._files = len(paths)
+        self._hashed = sum(map(_size, paths)) <= _HASHED_UP_TO
         self._progress = progress
         self._columns = Growing()
         self._sources: list[tuple[Source, Future[str]]] = []
@@ -372,7 +379,7 @@ class _Reader:
         """Append the events of a file; the sum of weights before the selection."""
         rows, read = len(self._columns), 0.0
         with EventFile(path, reading) as file:
-            digest = self._hashing.submit(sha256, path)
+            digest = self._hashing.submit(sha256, path if self._hashed else "")
             for start, stop in steps(file.entries):
                 events = file.events(start, stop)
                 read += events.sum_weights
@@ -409,14 +416,19 @@ class _Reader:
         )
 
 
+def _size(path: str) -> int:
+    try:
+        return 0 if is_remote(path) else Path(path).stat().st_size
+    except OSError:  # that it cannot be read is said when it is its turn
+        return 0
+
+
 def sha256(path: str) -> str:
-    """Hash of a file's content; empty for a remote, large or unreadable one."""
-    if is_remote(path):
+    """Hash of a file's content; empty for no file, or a remote or unreadable one."""
+    if not path or is_remote(path):
         return ""
     digest = hashlib.sha256()
     try:
-        if Path(path).stat().st_size > _HASHED_UP_TO:
-            return ""
         with open(path, "rb") as stream:
             while chunk := stream.read(_HASH_CHUNK):
                 digest.update(chunk)
