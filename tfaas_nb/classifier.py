@@ -19,7 +19,7 @@ from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.overlap import Fingerprints
 from tfaas_nb.data.stream import Stream
-from tfaas_nb.errors import DataError, FeatureError, TrainingError
+from tfaas_nb.errors import FeatureError, TrainingError
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.features import FeatureSet, order_keys
 from tfaas_nb.graph import FrozenGraph
@@ -196,12 +196,8 @@ class Classifier:
             scores = self.predict(data)
             overlap = fitted.fingerprints.found_in(Fingerprints.of(data, self.features))
             evaluation = Evaluation.of(data, scores, judged, overlap)
-        if overlap and not allow_overlap:
-            raise DataError(
-                f"{overlap} were in the training, too, and would flatter the classifier: evaluate "
-                "events that were split off before (the sample itself may hold events twice); "
-                "evaluate(data, allow_overlap=True) goes on, and says so"
-            )
+        if not allow_overlap:
+            overlap.refuse()
         self._evaluation = evaluation
         return evaluation
 
@@ -213,6 +209,11 @@ class Classifier:
         """
         data = self._fit_result().data
         return data.sample if isinstance(data, Stream) else data
+
+    def training_scores(self) -> tuple[Any, Any, Any]:
+        """Classes, scores and weights of the events it was trained on, each of shape (events,)."""
+        data = self.training
+        return data.y, self.predict(data), data.weight
 
     def retrained(self, data: Dataset) -> Classifier:
         """A classifier of the same settings, trained quietly on other events; see `fit`."""

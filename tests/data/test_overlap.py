@@ -9,7 +9,7 @@ import pytest
 
 from tfaas_nb.data.dataset import Dataset, concatenate
 from tfaas_nb.data.overlap import Fingerprints, overlap
-from tfaas_nb.errors import FeatureError
+from tfaas_nb.errors import DataError, FeatureError
 from tfaas_nb.features import FeatureSet, Variable
 
 RANDOM = np.random.default_rng(1)
@@ -167,6 +167,14 @@ def test_nothing_overlaps_with_no_events() -> None:
     data = normal(100)
     assert not overlap(data[:0], data)
     assert not overlap(data, data[:0])
+
+
+def test_it_can_be_refused(events: Dataset) -> None:
+    overlap(events[::2], events[1::2]).refuse()
+    with pytest.raises(
+        DataError, match=r"1 of the 11 events \(positions 10\) were in the training"
+    ):
+        overlap(events[::2], events[np.r_[1:21:2, 20]]).refuse()
 
 
 def test_it_shows_itself() -> None:

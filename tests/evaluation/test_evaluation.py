@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from tfaas_nb.data.dataset import Dataset, Source
 from tfaas_nb.errors import DataError
 from tfaas_nb.evaluation import Evaluation
+from tfaas_nb.evaluation.sections import working_points
 from tfaas_nb.features import FeatureSet, Variable
 from tfaas_nb.metrics import Roc, SignificanceScan
 
@@ -122,6 +123,15 @@ def test_a_working_point_is_asked_for_in_one_way(
         evaluation.working_point(**asked)
 
 
+def test_a_cut_that_no_background_passes_has_a_limit(perfect: Evaluation) -> None:
+    row = working_points(perfect.roc, perfect.band(replicas=20)).rows[1]
+    limit = 3.0 / 2000  # ln 20 of effectively 2 000 events, somewhat fewer with weights
+    assert float(row[2].split()[1]) == pytest.approx(limit, rel=0.2)
+    assert row[2].startswith("< ")
+    assert row[3].startswith("> ")
+    assert "at 95 % CL" in row[3]
+
+
 def test_scores_alone_have_band_significance_and_calibration(evaluation: Evaluation) -> None:
     assert evaluation.band(replicas=50).replicas == 50
     assert evaluation.significance("s/sqrt(b)").kind == "s/sqrt(b)"
@@ -170,6 +180,7 @@ def test_the_sample_is_told_with_its_files(evaluation: Evaluation) -> None:
 def test_it_draws_on_given_axes(evaluation: Evaluation) -> None:
     curve, distributions = Figure().subplots(2)
     assert evaluation.plot(curve) is curve
+    assert evaluation.plot(Figure().subplots(), evaluation.band(), linear=True).get_ylim()[1] < 2
     assert evaluation.plot_scores(distributions, threshold=0.5) is distributions
     assert curve.lines
     assert "Cut at 0.500" in [text.get_text() for text in distributions.get_legend().get_texts()]

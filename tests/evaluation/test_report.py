@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -73,6 +74,17 @@ def test_no_label_is_in_a_report_by_accident(plain: Evaluation, short: str, tmp_
     assert all(a != b for a, b in zip(*pictures, strict=True))
 
 
+@pytest.mark.slow
+def test_events_that_were_not_kept_have_a_report_without_features(
+    plain: Evaluation, tmp_path: Path
+) -> None:
+    kept = SimpleNamespace(y=plain.y, weight=plain.weight)
+    evaluation = Evaluation.of(kept, plain.scores)
+    assert (evaluation.auc, evaluation.data) == (plain.auc, None)
+    html = evaluation.report(tmp_path / "r.html").read_text(encoding="utf-8")
+    assert headings(html) == ["ROC curve", "Scores", "Significance", "Calibration", SECTIONS[-1]]
+
+
 def test_a_report_goes_into_an_existing_folder(plain: Evaluation, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere does not exist"):
         plain.report(tmp_path / "nowhere" / "report.html")
@@ -106,7 +118,9 @@ def test_two_trainings_with_one_seed_give_the_same_report(
     events: Dataset, unseen: Dataset, tmp_path: Path
 ) -> None:
     reports = [
-        trained(events[::4]).evaluate(unseen).report(tmp_path / f"{i}.html", progress=False)
+        trained(events[::4])
+        .evaluate(unseen)
+        .report(tmp_path / f"{i}.html", features=["nJets", "jetPt_0"], progress=False)
         for i in range(2)
     ]
     first, second = map(undated, reports)
@@ -117,7 +131,7 @@ def test_two_trainings_with_one_seed_give_the_same_report(
         *("ROC curve", "Scores of training and test events", "Significance", "Calibration"),
         *("Importance", "Features", "Training", "Model and versions"),
     ]
-    assert html.count("<figure>") == 2 + 1 + 1 + 1 + 2 + 12 + 1
+    assert html.count("<figure>") == 2 + 1 + 1 + 1 + 2 + 2 + 1
     for name in ("settings.seed", "architecture.hidden", "tensorflow", "none of the 400 events"):
         assert name in html
 

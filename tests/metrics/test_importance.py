@@ -144,6 +144,21 @@ def test_progress_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
     assert "3/3" in capfd.readouterr().err
 
 
+def test_large_datasets_are_sampled_class_by_class() -> None:
+    few = DATA[np.r_[0:1500:2, 1:1500:6]]
+    seen: list[Dataset] = []
+
+    def scorer(events: Dataset) -> np.ndarray:
+        seen.append(events)
+        return score(events)
+
+    found = Importance.of(scorer, few, progress=False, most_events=400)
+    assert (len(seen[0].background), len(seen[0].signal)) == (300, 100)
+    assert found.events == 400
+    rows = set(map(tuple, few.X.tolist()))
+    assert set(map(tuple, seen[0].X.tolist())) < rows
+
+
 def test_impossible_requests_are_refused() -> None:
     with pytest.raises(DataError, match="not by 'jet'"):
         Importance.of(score, DATA, by="jet")

@@ -177,7 +177,7 @@ def test_an_impossible_efficiency_is_refused(eps_s: float) -> None:
         Roc.of(y, scores).working_point(eps_s)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("weighted", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_error_of_a_rejection_is_that_of_repeated_experiments(weighted: bool) -> None:
     points = []
     for seed in range(200):

@@ -16,13 +16,14 @@ such rows.  Never are identifiers alone enough: simulated samples number their e
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.errors import DataError
 from tfaas_nb.features import FeatureSet, order_keys
 from tfaas_nb.table import Table
 
@@ -78,6 +79,21 @@ class Overlap:
         more = ", ..." if len(self) > _SHOWN else ""
         chance = f", where chance has {self.chance:.1f}" if self.chance >= 0.05 else ""
         return f"{len(self)} of the {self.events} events (positions {first}{more}{chance})"
+
+    def refuse(self) -> None:
+        """Raise if there is any event of the training among those to judge a classifier by.
+
+        Raises
+        ------
+        DataError
+            Naming how many there are, and the first.
+        """
+        if self:
+            raise DataError(
+                f"{self} were in the training, too, and would flatter the classifier: evaluate "
+                "events that were split off before (the sample itself may hold events twice); "
+                "evaluate(data, allow_overlap=True) goes on, and says so"
+            )
 
     def table(self) -> Table:
         """What was found."""
@@ -138,8 +154,9 @@ class Fingerprints:
         return cls((hashes & ~np.uint64(1)) | _telling(X), named)
 
     @classmethod
-    def joined(cls, parts: Sequence[Fingerprints]) -> Fingerprints:
+    def joined(cls, parts: Iterable[Fingerprints]) -> Fingerprints:
         """Those of events that were read in parts, in the given order."""
+        parts = list(parts)
         named = [part.named for part in parts if part.named is not None]
         return cls(
             np.concatenate([part.values for part in parts] or [np.empty(0, np.uint64)]),

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from tfaas_nb.evaluation.evaluation import Evaluation
-from tfaas_nb.evaluation.trained import Trained
+from tfaas_nb.evaluation.trained import Labelled, Trained
 
-__all__ = ["Evaluation", "Trained"]
+__all__ = ["Evaluation", "Labelled", "Trained"]

@@ -18,8 +18,9 @@ from tfaas_nb import durable
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.overlap import Overlap
 from tfaas_nb.errors import DataError
-from tfaas_nb.evaluation import document, sections
-from tfaas_nb.evaluation.trained import Trained
+from tfaas_nb.evaluation import sections
+from tfaas_nb.evaluation.report import Report, leak_warning
+from tfaas_nb.evaluation.trained import Labelled, Trained
 from tfaas_nb.metrics import (
     EFFICIENCIES,
     FEW_EVENTS,
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MOST_FILES = 4
-_MOST_FEATURES = 12
 
 #: Shuffles of each feature in a report; their spread is much below the error of the sample.
 _REPEATS = 3
@@ -76,7 +76,7 @@ class Evaluation:
     @classmethod
     def of(
         cls,
-        data: Dataset,
+        data: Labelled,
         scores: npt.ArrayLike,
         trained: Trained | None = None,
         overlap: Overlap | None = None,
@@ -86,7 +86,7 @@ class Evaluation:
         Parameters
         ----------
         data : Dataset
-            The events.
+            The events; whatever has `y` and `weight` will do, without what features tell.
         scores : array of shape (events,)
             Larger means more signal-like; from wherever.
         trained : Trained, optional
@@ -101,7 +101,8 @@ class Evaluation:
         """
         values = np.asarray(scores, dtype=np.float32)
         roc = Roc.of(data.y, values, data.weight)
-        return cls(values, data.y, data.weight, roc, data, trained, overlap)
+        events = data if isinstance(data, Dataset) else None
+        return cls(values, data.y, data.weight, roc, events, trained, overlap)
 
     @property
     def auc(self) -> float:
@@ -121,12 +122,7 @@ class Evaluation:
     @property
     def sample(self) -> str:
         """Which events, in the words of a caption."""
-        signal = int(np.count_nonzero(self.y == 1))
-        files = list(dict.fromkeys(s.file for s in self.data.sources)) if self.data else []
-        where = f" ({', '.join(files)})" if files else ""
-        if len(files) > _MOST_FILES:
-            where = f" ({len(files)} files)"
-        return f"{signal} signal and {len(self.y) - signal} background events{where}"
+        return _sample(self.y, self.data)
 
     def rejections(self) -> Table:
         """Background rejection at the usual signal efficiencies, with its statistical error."""
@@ -227,9 +223,7 @@ class Evaluation:
     @cached_property
     def _overtraining(self) -> Overtraining:
         trained = self._judged("scores of the training events")
-        data = trained.training
-        train = Roc.of(data.y, trained.predict(data), data.weight)
-        return Overtraining.of(train, self.roc)
+        return Overtraining.of(Roc.of(*trained.training_scores()), self.roc)
 
     def importance(
         self, by: str = "feature", repeats: int = 5, seed: int = 1, progress: bool = True
@@ -275,9 +269,12 @@ class Evaluation:
         Raises
         ------
         DataError
-            If it is not known what gave the scores, or a fraction is impossible.
+            If it is not known what gave the scores, the training events were read in parts, or
+            a fraction is impossible.
         """
         trained = self._judged("trainings on fewer events")
+        if not isinstance(trained.training, Dataset):
+            raise DataError("a learning curve needs the training events in memory, as a Dataset")
         return LearningCurve.of(
             lambda data: trained.retrained(data).predict,
             trained.training,
@@ -369,31 +366,12 @@ class Evaluation:
         for name in features or ():
             if events is not None:
                 events.features.column(name)  # before anything is drawn
-        parts = self._sections(features, data, significance, learning_curve, seed, progress)
         made = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        html = document.page(title, made, self._summary(), parts)
-        durable.replace(target, html.encode(), target.parent)
+        content = self._contents(features, data, significance, learning_curve, seed, progress)
+        durable.replace(target, content.html(title, made).encode(), target.parent)
         return target
 
-    def _summary(self) -> list[str]:
-        rows = (
-            ("events", self.sample),
-            ("AUC", f"{self.auc:.4f} ± {self.auc_error:.4f} (DeLong)"),
-            ("accuracy at a score of 0.5", f"{self.accuracy:.4f}"),
-            ("events that were in the training", self._leak or "not known"),
-        )
-        shown = [document.table(Table(("", ""), rows))]
-        return [document.warning(self._warning), *shown] if self._warning else shown
-
-    @property
-    def _leak(self) -> str:
-        return "" if self.overlap is None else str(self.overlap)
-
-    @property
-    def _warning(self) -> str:
-        return f"Not an honest test: {self.overlap} were in the training." if self.overlap else ""
-
-    def _sections(
+    def _contents(
         self,
         features: Sequence[str] | None,
         data: Dataset | None,
@@ -401,55 +379,38 @@ class Evaluation:
         learning_curve: LearningCurve | None,
         seed: int,
         progress: bool,
-    ) -> list[document.Section]:
-        sample, trained = self.sample, self.trained
-        found = [sections.curve(self.roc, self.band(seed=seed), sample)]
-        if trained is None:
-            found.append(sections.scores(self.y, self.scores, self.weight, sample))
-        else:
-            found.append(sections.training_and_test(self.overtraining(), sample))
-        scan = significance or self._default_scan()
-        if scan is not None:
-            counted = significance is None and len(np.unique(self.weight)) == 1
-            found.append(sections.significance(scan, sample, counted))
-        if self.scores.min() >= 0 and self.scores.max() <= 1:
-            found.append(sections.calibration(self.calibration(), sample))
-        important: list[Importance] = []
-        if trained is not None and self.data is not None:
-            important = [
-                self.importance(by, _REPEATS, seed, progress) for by in ("variable", "feature")
-            ]
-            found.append(sections.importance(important, sample))
-        events = self.data if data is None else data
-        if events is not None:
-            names = _most_important(events, important) if features is None else features
-            shown = sample if data is None else Evaluation._named(data)
-            found.append(sections.features(events, names, shown))
+    ) -> Report:
+        trained = self.trained
+        no_probabilities = self.scores.min() < 0 or self.scores.max() > 1
+        shuffled = () if trained is None or self.data is None else ("variable", "feature")
+        sources = {"Files of the evaluated events": self.data.sources if self.data else ()}
         if trained is not None:
-            found.append(sections.training(trained.history, learning_curve, sample))
-        found.append(self._model())
-        return found
+            sources = {"Files of the training events": trained.training.sources} | sources
+        return Report(
+            sample=self.sample,
+            roc=self.roc,
+            band=self.band(seed=seed),
+            overlap=self.overlap,
+            overtraining=None if trained is None else self.overtraining(),
+            significance=significance or self._significance_of_sample(),
+            counted=significance is None and len(np.unique(self.weight)) == 1,
+            calibration=None if no_probabilities else self.calibration(),
+            importance=[self.importance(by, _REPEATS, seed, progress) for by in shuffled],
+            drawn=self.data if data is None else data,
+            drawn_sample="" if data is None else _sample(data.y, data),
+            features=features,
+            history=None if trained is None else trained.history,
+            learning_curve=learning_curve,
+            card={} if trained is None else trained.card(),
+            sources=sources,
+        )
 
-    @staticmethod
-    def _named(data: Dataset) -> str:
-        return f"{len(data.signal)} signal and {len(data.background)} background events"
-
-    def _default_scan(self) -> SignificanceScan | None:
+    def _significance_of_sample(self) -> SignificanceScan | None:
+        """With the sums of weights; None where too few background events are left anywhere."""
         try:
             return self.significance()
         except DataError:
             return None
-
-    def _model(self) -> document.Section:
-        card = {} if self.trained is None else self.trained.card()
-        parts = [] if self.trained is None else sections.card(card)
-        for data, caption in (
-            (self.trained.training if self.trained else None, "Files of the training events"),
-            (self.data, "Files of the evaluated events"),
-        ):
-            if data is not None and data.sources:
-                parts.append(sections.sources(data, caption))
-        return document.Section("Model and versions", (*parts, sections.versions(card)))
 
     def _judged(self, wanted: str) -> Trained:
         if self.trained is None:
@@ -461,7 +422,10 @@ class Evaluation:
 
     def _events(self) -> Dataset:
         if self.data is None:
-            raise DataError("this evaluation has no events: make it by classifier.evaluate(data)")
+            raise DataError(
+                "this evaluation did not keep the events: make it by classifier.evaluate(data), "
+                "with events in memory as a Dataset"
+            )
         return self.data
 
     def to_dict(self) -> dict[str, Any]:
@@ -479,11 +443,11 @@ class Evaluation:
         }
         return found | ({"seen_in_training": len(self.overlap)} if self.overlap else {})
 
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the ROC curve; see `plots.roc`."""
+    def plot(self, ax: Axes | None = None, band: Band | None = None, linear: bool = False) -> Axes:
+        """Draw the ROC curve; see `plots.roc`, or `plots.efficiencies` if `linear`."""
         from tfaas_nb import plots
 
-        return plots.roc(self.roc, ax)
+        return (plots.efficiencies if linear else plots.roc)(self.roc, ax, band=band)
 
     def plot_scores(self, ax: Axes | None = None, threshold: float | None = None) -> Axes:
         """Draw the score distributions; see `plots.scores`."""
@@ -514,12 +478,15 @@ class Evaluation:
 
         picture = plots.html_image(plots.png(lambda ax: plots.roc(self.roc, ax)), "ROC curve")
         head = f"AUC {self.auc:.4f} ± {self.auc_error:.4f}, accuracy {self.accuracy:.3f}"
-        leak = f"<p><b>{self._warning}</b></p>" if self._warning else ""
+        leak = f"<p><b>{leak_warning(self.overlap)}</b></p>" if self.overlap else ""
         return f"{leak}<p>{head}</p>{self.rejections()._repr_html_()}{picture}"
 
 
-def _most_important(data: Dataset, important: Sequence[Importance]) -> Sequence[str]:
-    """The dozen features to draw: by importance, if it is known."""
-    known = [one.names for one in important if one.by == "feature"]
-    names = known[0] if known else data.features.names
-    return [name for name in names if data.present(name).any()][:_MOST_FEATURES]
+def _sample(y: npt.NDArray[np.int8], data: Dataset | None) -> str:
+    """Which events, in the words of a caption."""
+    signal = int(np.count_nonzero(y == 1))
+    files = list(dict.fromkeys(source.file for source in data.sources)) if data else []
+    where = f" ({', '.join(files)})" if files else ""
+    if len(files) > _MOST_FILES:
+        where = f" ({len(files)} files)"
+    return f"{signal} signal and {len(y) - signal} background events{where}"

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from tfaas_nb import plots
-from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.dataset import Dataset, Source
 from tfaas_nb.evaluation import document
 from tfaas_nb.evaluation.document import Section
 from tfaas_nb.metrics import (
@@ -53,22 +53,27 @@ def working_points(roc: Roc, band: Band | None = None) -> Table:
     reachable = [e for e in _BACKGROUND_EFFICIENCIES if e >= roc.eps_b[roc.eps_s > 0][0]]
     points = [roc.working_point(e) for e in _SIGNAL_EFFICIENCIES]
     points += [roc.working_point(eps_b=e) for e in reachable]
-    rows = tuple(_row(point, band) for point in points)
+    limit = roc.background.limit
+    rows = tuple(_row(point, band, limit) for point in points)
     interval = f"1/ε_B, {band.level:.1%} bootstrap" if band else "1/ε_B, bootstrap"
     columns = ("score ≥", "ε_S", "ε_B", "1/ε_B", interval, "background left", "")
     return Table(columns, rows, "Working points")
 
 
-def _row(point: WorkingPoint, band: Band | None) -> tuple[Any, ...]:
+def _row(point: WorkingPoint, band: Band | None, limit: float) -> tuple[Any, ...]:
     interval = ""
     if band is not None:
         low, high = band.at(point.eps_s)
         interval = f"{_inverse(high)} – {_inverse(low)}"
+    eps_b = f"{point.eps_b:.3g} ± {point.eps_b_error or 0:.2g}"
+    rejection = f"{_round(point.rejection)} ± {_round(point.rejection_error)}"
+    if not point.eps_b:
+        eps_b, rejection = f"< {limit:.2g} at 95 % CL", f"> {_round(1 / limit)} at 95 % CL"
     return (
         f"{point.threshold:.4f}",
         f"{point.eps_s:.4f} ± {point.eps_s_error or 0:.4f}",
-        f"{point.eps_b:.3g} ± {point.eps_b_error or 0:.2g}",
-        f"{_round(point.rejection)} ± {_round(point.rejection_error)}",
+        eps_b,
+        rejection,
         interval,
         point.background_left,
         f"fewer than {FEW_EVENTS}: do not rank by it" if point.is_uncertain else "",
@@ -178,19 +183,26 @@ def losses(history: Any) -> dict[str, list[float]]:
     }
 
 
-def sources(data: Dataset, caption: str) -> str:
-    """The files that events came from, with their hashes."""
-    rows = tuple((s.file, s.role, s.tree, s.events, s.sha256 or None) for s in data.sources)
-    return document.table(Table(("file", "role", "tree", "events read", "SHA-256"), rows, caption))
+def model(card: Mapping[str, Any], sources: Mapping[str, Sequence[Source]]) -> Section:
+    """The model card, the files that events came from with their hashes, and versions."""
+    parts = [_card(card)] if card else []
+    parts += [_files(files, caption) for caption, files in sources.items() if files]
+    return Section("Model and versions", (*parts, _versions(card)))
 
 
-def card(values: Mapping[str, Any]) -> list[str]:
+def _files(files: Sequence[Source], caption: str) -> str:
+    rows = tuple((s.file, s.role, s.tree, s.events, s.sha256 or None) for s in files)
+    columns = ("file", "role", "tree", "events read", "SHA-256")
+    return document.table(Table(columns, rows, caption))
+
+
+def _card(values: Mapping[str, Any]) -> str:
     """The model card but for its dates and the evaluation, which is the report itself."""
     left_out = ("made", "evaluation", "training", "versions")
     kept = {name: value for name, value in values.items() if name not in left_out}
     if isinstance(kept.get("features"), Mapping):
         kept["features"] = {k: _names_only(v) for k, v in kept["features"].items()}
-    return [document.table(document.listing(kept, "Model card"))]
+    return document.table(document.listing(kept, "Model card"))
 
 
 def _names_only(value: Any) -> Any:
@@ -200,7 +212,7 @@ def _names_only(value: Any) -> Any:
     return value
 
 
-def versions(values: Mapping[str, Any]) -> str:
+def _versions(values: Mapping[str, Any]) -> str:
     """Versions of what made the model and the report."""
     here = {package: version(package) for package in _PACKAGES}
     python = {"python": sys.version.split()[0]}

@@ -5,21 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.data.dataset import Dataset
+
+
+class Labelled(Protocol):
+    """Events whose class is known; a `Dataset`, or what was kept of events read in parts."""
+
+    @property
+    def y(self) -> npt.NDArray[np.int8]:
+        """Classes, 1 signal, 0 background, shape (events,)."""
+
+    @property
+    def weight(self) -> npt.NDArray[np.float32]:
+        """Event weights, shape (events,)."""
 
 
 class Trained(Protocol):
     """A classifier that was trained: its scores, its training and its card."""
 
     @property
-    def training(self) -> Dataset:
-        """The events it was trained on."""
+    def training(self) -> Any:
+        """The events it was trained on: a `Dataset`, or what reads them in parts."""
 
     @property
     def history(self) -> Any:
         """What happened in the training: a `training.History`."""
+
+    def training_scores(self) -> tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]:
+        """Classes, scores and weights of the events it was trained on."""
 
     def predict(self, events: Dataset) -> npt.ArrayLike:
         """Scores of events, shape (events,)."""

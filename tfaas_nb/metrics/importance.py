@@ -29,6 +29,9 @@ Scorer = Callable[[Dataset], npt.ArrayLike]
 #: Numbers in the events scored at once (4 bytes each).
 _BLOCK = 1 << 24
 
+#: More events make the errors smaller than anybody needs.
+MOST_EVENTS = 20_000
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Importance:
@@ -44,7 +47,7 @@ class Importance:
     auc : float
         AUC with all features in place.
     events, repeats, seed : int
-        Events, shuffles of each name, and what these depend on.
+        Events that were shuffled, how often each name was, and what this depends on.
     by : str
         ``"feature"`` or ``"variable"``.
     """
@@ -67,6 +70,7 @@ class Importance:
         repeats: int = 5,
         seed: int = 1,
         progress: bool = True,
+        most_events: int = MOST_EVENTS,
     ) -> Importance:
         """Shuffle, score, compare.
 
@@ -85,6 +89,8 @@ class Importance:
             The same seed gives the same shuffles.
         progress : bool
             Show a progress bar.
+        most_events : int
+            Of a larger dataset as many are drawn at random, each class in proportion.
 
         Raises
         ------
@@ -96,8 +102,9 @@ class Importance:
         if repeats < 1:
             raise DataError(f"shuffle once or more often, not {repeats} times")
         groups = _groups(data.features, by)
-        unshuffled = _placed(data, np.asarray(scorer(data)))
         random = np.random.default_rng(seed)
+        data = _some(data, most_events, random)
+        unshuffled = _placed(data, np.asarray(scorer(data)))
         keys = random.random((repeats, len(data)))
         drops, errors = np.zeros(len(groups)), np.zeros(len(groups))
         blocks = list(_blocks(list(groups.values()), len(data), len(data.features), repeats))
@@ -146,6 +153,18 @@ class Importance:
 
         picture = plots.html_image(plots.png(self.plot), "Loss of AUC when features are shuffled")
         return self.table()._repr_html_() + picture
+
+
+def _some(data: Dataset, most: int, random: np.random.Generator) -> Dataset:
+    """At most so many events, each class in proportion."""
+    if len(data) <= most:
+        return data
+    taken = []
+    for kind in (0, 1):
+        positions = np.flatnonzero(data.y == kind)
+        count = max(1, round(len(positions) * most / len(data)))
+        taken.append(random.permutation(positions)[:count])
+    return data[np.sort(np.concatenate(taken))]
 
 
 def _groups(features: FeatureSet, by: str) -> dict[str, list[int]]:

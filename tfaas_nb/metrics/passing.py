@@ -73,6 +73,12 @@ class Tail:
         w = weight[order]
         return cls(-scores[order], _ladder(w), _ladder(w**2))
 
+    @property
+    def limit(self) -> float:
+        """Upper limit at 95 % CL on the efficiency of a cut that no event passes, binomial."""
+        effective = float(self.weights[-1] ** 2 / self.squares[-1])
+        return float(1 - 0.05 ** (1 / effective))
+
     def above(self, thresholds: npt.ArrayLike) -> Passing:
         """What has a score of at least each threshold; these may come in any order."""
         cuts = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))

@@ -61,7 +61,10 @@ def checked(
     if set(np.unique(truth)) != {0, 1}:
         raise DataError("a ROC curve needs signal (1) and background (0) events, and no others")
     if not (np.isfinite(score).all() and np.isfinite(w).all() and (w >= 0).all()):
-        raise DataError("scores and weights must be finite, weights not negative")
+        raise DataError(
+            "scores and weights must be finite, weights not negative: leave events of negative "
+            "weight out, or count them with their absolute weight"
+        )
     if not all(w[truth == kind].sum() > 0 for kind in (0, 1)):
         raise DataError("the signal or the background events have no weight")
     return truth.astype(np.int64), score, w

@@ -100,10 +100,10 @@ def importance(found: Losses, sample: str) -> str:
     """For `plots.importance`."""
     what = "the slots of one variable together" if found.by == "variable" else "one feature"
     return (
-        f"Loss of AUC (from {found.auc:.4f}) when {what} is shuffled among those of {sample} "
-        f"that have it, mean of {found.repeats} shuffles. Error bars: paired difference on the "
-        "same events (DeLong) and spread of the shuffles, in quadrature. What correlated features "
-        "share counts for none of them."
+        f"Loss of AUC (from {found.auc:.4f}) when {what} is shuffled among the events that "
+        f"have it, of {found.events} of {sample}; mean of {found.repeats} shuffles. Error bars: "
+        "paired difference on the same events (DeLong) and spread of the shuffles, in quadrature. "
+        "What correlated features share counts for none of them."
     )
 
 

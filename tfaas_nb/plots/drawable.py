@@ -233,6 +233,10 @@ class Losses(Protocol):
         """Their errors."""
 
     @property
+    def events(self) -> int:
+        """Events that were shuffled."""
+
+    @property
     def by(self) -> str:
         """What was shuffled at a time: a feature or a variable."""
 

@@ -42,6 +42,8 @@ def style() -> AbstractContextManager[None]:
         "axes.labelsize": 20,
         "legend.fontsize": 16,
         "figure.autolayout": False,
+        "figure.constrained_layout.h_pad": 0.1,
+        "figure.constrained_layout.w_pad": 0.1,
         "hatch.linewidth": 0.8,
     }
     return plt.style.context([mplhep.style.CMS, small])

@@ -1,0 +1,129 @@
+"""The report of an evaluation: what is in it, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tfaas_nb.data.dataset import Dataset, Source
+from tfaas_nb.data.overlap import Overlap
+from tfaas_nb.evaluation import document, sections
+from tfaas_nb.evaluation.document import Section
+from tfaas_nb.metrics import (
+    Band,
+    Calibration,
+    Importance,
+    LearningCurve,
+    Overtraining,
+    Roc,
+    SignificanceScan,
+)
+from tfaas_nb.table import Table
+
+_MOST_FEATURES = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """Everything that a report shows; what is not known is left out.
+
+    Attributes
+    ----------
+    sample : str
+        Which events were evaluated, in the words of a caption.
+    roc, band : Roc, Band
+        The curve and where it lies.
+    overlap : Overlap or None
+        Which events were in the training.
+    overtraining, significance, calibration, importance, learning_curve
+        Results of `metrics`.
+    drawn : Dataset or None
+        Events whose features are drawn.
+    features : sequence of str, optional
+        Which of them; the most important dozen by default.
+    history : training.History or None
+        What happened in the training.
+    card : mapping
+        The model card.
+    sources : mapping of str to sequence of Source
+        Files that events came from, by what they were for.
+    """
+
+    sample: str
+    roc: Roc
+    band: Band
+    overlap: Overlap | None = None
+    overtraining: Overtraining | None = None
+    significance: SignificanceScan | None = None
+    counted: bool = False
+    calibration: Calibration | None = None
+    importance: Sequence[Importance] = ()
+    drawn: Dataset | None = None
+    drawn_sample: str = ""
+    features: Sequence[str] | None = None
+    history: Any = None
+    learning_curve: LearningCurve | None = None
+    card: Mapping[str, Any] = field(default_factory=dict)
+    sources: Mapping[str, Sequence[Source]] = field(default_factory=dict)
+
+    def html(self, title: str, made: str) -> str:
+        """The report as one file; see `document.page`."""
+        return document.page(title, made, self._summary(), self._sections())
+
+    def _summary(self) -> list[str]:
+        seen = "not known" if self.overlap is None else str(self.overlap)
+        rows = (
+            ("events", self.sample),
+            ("AUC", f"{self.roc.auc:.4f} ± {self.roc.auc_error:.4f} (DeLong)"),
+            ("accuracy at a score of 0.5", f"{self.roc.accuracy:.4f}"),
+            ("events that were in the training", seen),
+        )
+        shown = [document.table(Table(("", ""), rows))]
+        if self.overlap:
+            return [document.warning(leak_warning(self.overlap)), *shown]
+        return shown
+
+    def _sections(self) -> list[Section]:
+        sample = self.sample
+        found = [sections.curve(self.roc, self.band, sample)]
+        if self.overtraining is None:
+            found.append(sections.scores(*_together(self.roc), sample))
+        else:
+            found.append(sections.training_and_test(self.overtraining, sample))
+        if self.significance is not None:
+            found.append(sections.significance(self.significance, sample, self.counted))
+        if self.calibration is not None:
+            found.append(sections.calibration(self.calibration, sample))
+        if self.importance:
+            found.append(sections.importance(self.importance, sample))
+        if self.drawn is not None:
+            names = self._named(self.drawn) if self.features is None else self.features
+            found.append(sections.features(self.drawn, names, self.drawn_sample or sample))
+        if self.history is not None:
+            found.append(sections.training(self.history, self.learning_curve, sample))
+        found.append(sections.model(self.card, self.sources))
+        return found
+
+    def _named(self, data: Dataset) -> list[str]:
+        """The features to draw: by importance, if it is known."""
+        known = [one.names for one in self.importance if one.by == "feature"]
+        names = known[0] if known else data.features.names
+        return [name for name in names if data.present(name).any()][:_MOST_FEATURES]
+
+
+def leak_warning(overlap: Overlap) -> str:
+    """What everything made of events of the training says."""
+    return f"Not an honest test: {overlap} were in the training."
+
+
+def _together(roc: Roc) -> tuple[Any, Any, Any]:
+    """Classes, scores and weights of a curve's events."""
+    e = roc.events
+    return (
+        np.repeat([1, 0], [len(e.signal), len(e.background)]),
+        np.concatenate([e.signal, e.background]),
+        np.concatenate([e.signal_weight, e.background_weight]),
+    )
