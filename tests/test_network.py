@@ -13,7 +13,7 @@ import pytest
 from tfaas_nb import backend, network
 from tfaas_nb.errors import TrainingError
 from tfaas_nb.features import FeatureSet, Variable
-from tfaas_nb.network import Architecture, Floats
+from tfaas_nb.network import Architecture, Floats, Parts
 
 JETS = (
     Variable("jetPt", "GeV"),
@@ -47,8 +47,7 @@ def build(features: FeatureSet = FEATURES, X: Floats | None = None, **changes: A
 
 def prepared(model: Any, X: Floats) -> list[Any]:
     """What the layers that learn see: the event, its jets, which of these there are."""
-    quantities = backend.keras().tree.flatten(network.parts(model)[0](X))
-    return [np.asarray(t) for t in quantities]
+    return [np.asarray(t) for t in Parts.of(model).prepared(X).tensors]
 
 
 @pytest.fixture(scope="module")
@@ -239,8 +238,7 @@ def test_sizes_may_be_a_list_or_one_number() -> None:
 
 
 def test_the_mean_of_the_members_decides(model: Any) -> None:
-    preparation, members = network.parts(model)
-    logits = np.asarray(members(preparation(events())))
+    logits = np.asarray(Parts.of(model).logits(events()))
     assert logits.shape == (200, 2)
     mean = 1 / (1 + np.exp(-logits.mean(axis=1)))
     assert network.predict(model, events())[:, 0] == pytest.approx(mean, abs=1e-6)

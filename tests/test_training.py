@@ -298,6 +298,18 @@ def test_impossible_settings_are_refused(name: str, value: Any) -> None:
         Settings(**{name: value})
 
 
+def test_settings_may_be_numpys_numbers() -> None:
+    settings = Settings(seed=np.int64(3), weight_decay=np.float32(0.5))  # type: ignore[arg-type]
+    assert (type(settings.seed), type(settings.weight_decay)) == (int, float)
+
+
+@pytest.mark.parametrize("balance", [True, False])
+def test_a_class_without_weight_is_refused(balance: bool) -> None:
+    weightless = replace(TRAINING, weight=TRAINING.y.astype(np.float32))
+    with pytest.raises(TrainingError, match="background and signal add up to 0 and"):
+        fit(replace(SETTINGS, balance=balance), train=weightless)
+
+
 @pytest.mark.parametrize(("count", "batch"), [(40, 16), (3200, 100), (28_000, 512)])
 def test_few_events_are_learned_in_smaller_batches(count: int, batch: int) -> None:
     assert Settings().batch(count) == batch

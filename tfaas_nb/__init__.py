@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tfaas_nb.bundle import Bundle
     from tfaas_nb.classifier import Classifier
     from tfaas_nb.client import Client
+    from tfaas_nb.comparison import ComparedClassifiers, compare
+    from tfaas_nb.cross_validation import CrossValidation, cross_validate
     from tfaas_nb.data.dataset import Dataset
     from tfaas_nb.data.inspection import inspect
     from tfaas_nb.data.normalisation import Sample
@@ -34,6 +36,10 @@ _HOME = {
     "Bundle": "bundle",
     "Classifier": "classifier",
     "Client": "client",
+    "ComparedClassifiers": "comparison",
+    "CrossValidation": "cross_validation",
+    "compare": "comparison",
+    "cross_validate": "cross_validation",
     "Dataset": "data.dataset",
     "Evaluation": "evaluation",
     "FeatureSet": "features",
@@ -72,6 +78,10 @@ __all__ = [  # noqa: RUF022 (in the order of the sentence)
     "Stream",
     "overlap",
     "Classifier",
+    "cross_validate",
+    "CrossValidation",
+    "compare",
+    "ComparedClassifiers",
     "Evaluation",
     "FrozenGraph",
     "Bundle",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,14 @@ def check_option(name: str, value: object, right: bool, wanted: str) -> None:
     """
     if not right:
         raise TrainingError(f"{name} must be {wanted}, not {value!r}")
+
+
+def as_plain(value: Any) -> None:
+    """Turn NumPy's numbers among a frozen dataclass's attributes into Python's, for JSON."""
+    for field in fields(value):
+        held = getattr(value, field.name)
+        if isinstance(held, np.generic):
+            object.__setattr__(value, field.name, held.item())
 
 
 def is_number(value: Any) -> bool:

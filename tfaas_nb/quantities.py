@@ -93,6 +93,11 @@ def derive(source: Any, features: FeatureSet, X: Floats) -> Quantities:
     return Quantities(_joined(parts), learn.normalised(jets.quantities(), mask), mask)
 
 
+def plain(source: Any, X: Floats) -> Quantities:
+    """The features themselves, normalised, padding and all."""
+    return Quantities(_Learner(source, X).normalised(source))
+
+
 class _Learner:
     """Learns means and widths of tensors on the training events."""
 
@@ -128,7 +133,7 @@ def _of_event(source: Any, features: FeatureSet, jets: _Jets | None) -> Any:
     """Event variables; of energies the logarithm too, of azimuths the direction."""
     ops = backend.keras().ops
 
-    at = {unit: [] for unit in ("GeV", "rad", "")}
+    at: dict[str, list[int]] = {unit: [] for unit in ("GeV", "rad", "")}
     for i, variable in enumerate(features.event):
         at[variable.unit if variable.unit in at else ""].append(i)
     parts = []
@@ -152,7 +157,7 @@ class _Jets:
         self._units = {v.name: v.unit for v in features.jet}
         self._positive = [v.name for v in features.jet if _is_positive(v, features, X)]
         self.mask = _is_not(self[features.order_by], features.padding)
-        self._eta = self._mirrored() if _ETA in self else None
+        self._eta: Any = self._mirrored() if _ETA in self else None
 
     def __contains__(self, name: str) -> bool:
         return name in self._units

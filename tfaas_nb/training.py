@@ -15,11 +15,12 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from tfaas_nb import backend, network
+from tfaas_nb import backend
 from tfaas_nb.errors import TrainingError
 from tfaas_nb.metrics import Roc
-from tfaas_nb.network import PREDICT_BATCH
-from tfaas_nb.options import COUNT, check_option, is_number, is_whole
+from tfaas_nb.network import PREDICT_BATCH, Parts
+from tfaas_nb.options import COUNT, as_plain, check_option, is_number, is_whole
+from tfaas_nb.quantities import Quantities
 from tfaas_nb.table import Table
 
 #: What may be done with events of negative weight.
@@ -104,6 +105,7 @@ class Settings:
         check_option("balance", self.balance, isinstance(self.balance, bool), "True or False")
         way = self.negative_weights
         check_option("negative_weights", way, way in NEGATIVE_WEIGHTS, f"one of {NEGATIVE_WEIGHTS}")
+        as_plain(self)
 
     def rate(self, progress: float) -> float:
         """Step size after a fraction of the training."""
@@ -266,7 +268,8 @@ def fit(
     Raises
     ------
     TrainingError
-        If it was interrupted before the first epoch ended, or the loss is not finite.
+        If a class has no weight, training was interrupted before the first epoch ended, or the
+        loss is not finite.
     """
     loop = _Loop(model, training, validation, settings, should_stop or (lambda: False))
     try:
@@ -391,6 +394,11 @@ class _Scale:
     @classmethod
     def of(cls, training: Source, settings: Settings) -> _Scale:
         sums = training.weight_sums
+        if not min(sums) > 0:
+            raise TrainingError(
+                f"the weights of background and signal add up to {sums[0]:g} and {sums[1]:g}: "
+                "both must be positive"
+            )
         if settings.balance:
             return cls(*(0.5 * training.count / total for total in sums))
         return cls(*([training.count / sum(sums)] * 2))
@@ -431,14 +439,17 @@ class _Learner:
     def __init__(self, model: Any, settings: Settings) -> None:
         tf = backend.tensorflow()
 
-        self._preparation, self._members = network.parts(model)
-        self._variables = self._members.trainable_variables
+        self._network = Parts.of(model)
+        self._variables = [v for part in self._network.trained for v in part.trainable_variables]
         self._shapes = [tuple(v.shape) for v in self._variables]
         self._sizes = [math.prod(shape) for shape in self._shapes]
         flat = np.concatenate([np.ravel(v) for v in self._variables])
         self._flat, self._average = tf.Variable(flat), tf.Variable(flat)
         self._first, self._second = (tf.Variable(np.zeros_like(flat)) for _ in range(2))
-        self._others = [tf.Variable(v.numpy()) for v in self._members.non_trainable_variables]
+        self._others = {
+            part: [tf.Variable(v.numpy()) for v in part.non_trainable_variables]
+            for part in self._network.trained
+        }
         self._decay = settings.weight_decay
         self._averages = settings.averaging > 0
         # Traced here: calls that trace make TensorFlow warn of it from the third training on.
@@ -468,9 +479,19 @@ class _Learner:
         parts = tf.split(flat, self._sizes)
         return [tf.reshape(p, shape) for p, shape in zip(parts, self._shapes, strict=True)]
 
-    def _prepared(self, X: Any) -> list[Any]:
-        quantities: list[Any] = backend.keras().tree.flatten(self._preparation(X))
-        return quantities
+    def _logits(self, quantities: Quantities, flat: Any, training: bool) -> Any:
+        """Logits (events, members) with the given weights; dropout's counters move on."""
+        weights = iter(self._parts(flat))
+
+        def call(part: Any, inputs: Any) -> Any:
+            own = [next(weights) for _ in part.trainable_variables]
+            found, others = part.stateless_call(own, self._others[part], inputs, training=training)
+            if training:
+                for variable, value in zip(self._others[part], others, strict=True):
+                    variable.assign(value)
+            return found
+
+        return self._network.apply(quantities, call)
 
     def _compiled_learning(self, width: int) -> Callable[..., Any]:
         tf = backend.tensorflow()
@@ -478,7 +499,7 @@ class _Learner:
         def learn(X: Any, y: Any, weight: Any, batches: Any, controls: Any) -> Any:
             rows = tf.reshape(batches, (-1,))
             size = tf.shape(batches)[1]
-            quantities = self._prepared(tf.gather(X, rows))
+            quantities = self._network.prepared(tf.gather(X, rows)).tensors
             events = [*quantities, tf.gather(y, rows), tf.gather(weight, rows)]
 
             def step(i: Any, total: Any) -> tuple[Any, Any]:
@@ -508,9 +529,7 @@ class _Learner:
         with tf.GradientTape() as tape:
             flat = self._flat.read_value()
             tape.watch(flat)
-            logits, others = self._members.stateless_call(
-                self._parts(flat), self._others, quantities, training=True
-            )
+            logits = self._logits(Quantities(*quantities), flat, training=True)
             losses = tf.nn.sigmoid_cross_entropy_with_logits(
                 tf.broadcast_to(y, tf.shape(logits)), logits
             )
@@ -518,8 +537,6 @@ class _Learner:
             # Summed over members, which learn each for itself.
             loss = tf.reduce_sum(tf.reduce_mean(weighted, axis=0))
         gradient = tape.gradient(loss, flat)
-        for variable, value in zip(self._others, others, strict=True):
-            variable.assign(value)
         self._update(flat, gradient, controls)
         return tf.reduce_sum(weighted) / tf.cast(tf.shape(logits)[1], tf.float32)
 
@@ -540,12 +557,8 @@ class _Learner:
         tf = backend.tensorflow()
 
         def score(X: Any) -> Any:
-            logits, _ = self._members.stateless_call(
-                self._parts(self._average.read_value()),
-                self._others,
-                self._prepared(X),
-                training=False,
-            )
+            flat = self._average.read_value()
+            logits = self._logits(self._network.prepared(X), flat, training=False)
             return tf.sigmoid(tf.reduce_mean(logits, axis=1))
 
         return _compiled(score, [tf.TensorSpec((None, width), tf.float32)])

@@ -1,7 +1,6 @@
 """All benchmarks, or some; writes RESULTS.md and the README's table.
 
-Usage: python -m tests.benchmarks [--only PART,PART...] [--quick]
-The parts are single, peers, bulk, latency, upload, memory, reading and streaming.
+Usage: python -m tests.benchmarks [--only PARTS] [--quick]
 """
 
 from __future__ import annotations
@@ -10,7 +9,18 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tests.benchmarks import bulk, latency, memory, reading, report, single, streaming, upload
+from tests.benchmarks import (
+    bulk,
+    latency,
+    memory,
+    physics,
+    reading,
+    report,
+    single,
+    streaming,
+    training,
+    upload,
+)
 from tests.benchmarks.load import needs_wrk
 from tests.benchmarks.options import Options
 from tests.benchmarks.peers import measure as peers
@@ -25,8 +35,11 @@ PARTS: dict[str, Callable[[Options], report.Section]] = {
     "memory": memory.measure,
     "reading": reading.measure,
     "streaming": streaming.measure,
+    "physics": physics.measure,
+    "training": training.measure,
 }
-_WITHOUT_SERVERS = {"reading", "streaming"}
+#: Parts that put no server under load.
+_WITHOUT_LOAD = {"reading", "streaming", "physics", "training"}
 
 
 def main() -> int:
@@ -39,7 +52,7 @@ def main() -> int:
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     lengths = Options.quick() if options.quick else Options()
     try:
-        if set(chosen) - _WITHOUT_SERVERS:
+        if set(chosen) - _WITHOUT_LOAD:
             needs_wrk()
         sections = [PARTS[part](lengths) for part in PARTS if part in chosen]
     except Unavailable as error:

@@ -77,4 +77,5 @@ def _preface() -> str:
 
 Written by `make bench` on {os.cpu_count()} cores with Python {python}; the load generator shares
 them. The model is that of TFaaS's published benchmark, dense layers 42-128-128-128-64-64-1, with
-random weights. All figures are ratios of things measured in turns in one run."""
+random weights. All figures are ratios of things measured in turns in one run, except areas under
+ROC curves."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 import tfaas_nb as tn
-from tests.benchmarks import reading, report
+from tests.benchmarks import physics, reading, report, training
 from tests.benchmarks.clients import latencies
 from tests.benchmarks.load import Ask, Measured, ratio
+from tests.benchmarks.options import Options
 from tests.benchmarks.report import Section
 from tfaas_nb.bundle import Bundle
+from tfaas_nb.classifier import Classifier
 from tfaas_nb.serving.server import Server
 from tfaas_nb.wire import tfaas
+from tfaas_nb.yardsticks import Logistic, Trainable
 
 
 def _ask(server: Server, body: bytes) -> Ask:
@@ -55,6 +59,25 @@ def test_all_ways_of_reading_give_the_same_matrix() -> None:
 )
 def test_ratios_are_shown_to_digits_that_mean_something(ratio: float, text: str) -> None:
     assert report.shown(ratio) == text
+
+
+def test_trainings_are_compared_on_the_same_folds() -> None:
+    """On little of the sample, with classifiers that learn little."""
+    quick = Classifier(epochs=1, hidden=(4,), embedding=(), members=1)
+    chosen: dict[str, Trainable] = {"first": quick, "second": Logistic()}
+    section = physics.measure(Options(folds=2, every=200), chosen)
+    first, second = section.rows
+    assert (first[0], first[2], second[0]) == ("first", "", "second")
+    assert re.fullmatch(r"[-+]0\.\d{5} ± 0\.\d{5}", second[2])
+    assert "2-fold cross-validation on 200 events" in section.markdown()
+
+
+@pytest.mark.slow
+def test_the_speed_of_training_is_a_ratio() -> None:
+    section = training.measure(Options(rounds=1, every=200, epochs=1))
+    keras, ours = section.rows
+    assert (keras[1], float(ours[1]) > 0) == ("1", True)
+    assert list(section.main.values()) == [ours[1]]
 
 
 def test_a_part_replaces_its_own_results_only(

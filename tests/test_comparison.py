@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import tfaas_nb as tn
+from tfaas_nb.classifier import Classifier
+from tfaas_nb.comparison import ComparedClassifiers, compare, yardsticks
+from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.errors import TrainingError
+from tfaas_nb.metrics import Comparison, Roc
+from tfaas_nb.yardsticks import Boosting, Logistic, Trainable
+
+QUICK: dict[str, Any] = {"epochs": 4, "hidden": (8,), "embedding": (8,), "members": 1}
+
+
+@pytest.fixture(scope="module")
+def split(events: Dataset) -> tuple[Dataset, Dataset]:
+    return events[::4].split(seed=1)
+
+
+@pytest.fixture(scope="module")
+def compared(split: tuple[Dataset, Dataset]) -> ComparedClassifiers:
+    chosen: dict[str, Trainable] = {
+        "default": Classifier(**QUICK),
+        "logistic": Logistic(),
+        "boosting": Boosting(iterations=5, learning_rate=0.3),
+    }
+    return compare(*split, chosen, progress=False)
+
+
+def test_all_are_tested_on_the_same_events(
+    compared: ComparedClassifiers, split: tuple[Dataset, Dataset]
+) -> None:
+    test = split[1]
+    assert list(compared.curves) == ["default", "logistic", "boosting"]
+    for contender in compared.contenders:
+        scores = contender.trained.predict(test)
+        assert contender.roc.auc == Roc.of(test.y, scores, test.weight).auc > 0.85
+        assert contender.seconds > 0
+
+
+def test_differences_are_paired_and_to_the_first(
+    compared: ComparedClassifiers, split: tuple[Dataset, Dataset]
+) -> None:
+    test = split[1]
+    one, first = (compared.contenders[i].trained.predict(test) for i in (1, 0))
+    expected = Comparison.of(test.y, one, first, test.weight)
+    found = compared.difference("logistic")
+    assert (found.difference, found.error) == (expected.difference, expected.error)
+    assert found.error < found.curves[0].auc_error
+
+
+def test_the_table_tells_areas_differences_rejections_and_time(
+    compared: ComparedClassifiers,
+) -> None:
+    table = compared.table()
+    assert table.columns[:3] == ("classifier", "AUC", "difference")
+    assert table.columns[3:] == ("1/ε_B at ε_S 0.3", "1/ε_B at ε_S 0.5", "training [s]")
+    difference = compared.difference("boosting")
+    assert table.rows[0][2] is None
+    assert table.rows[2][2] == f"{difference.difference:+.4f} ± {difference.error:.4f}"
+    assert "boosting" in repr(compared)
+    html = compared._repr_html_()
+    assert html.count("<tr>") == 4
+    assert "ROC curves of all classifiers" in html
+
+
+def test_the_plot_has_a_line_for_each(compared: ComparedClassifiers) -> None:
+    labels = compared.plot().get_legend_handles_labels()[1]
+    assert {label.split(" (")[0] for label in labels} >= {"default", "logistic", "boosting"}
+
+
+def test_an_unknown_name_is_refused(compared: ComparedClassifiers) -> None:
+    with pytest.raises(TrainingError, match="no 'forest' among default, logistic, boosting"):
+        compared.difference("forest")
+
+
+def test_a_given_classifier_is_left_as_it_is(split: tuple[Dataset, Dataset]) -> None:
+    given = Classifier(**QUICK | {"epochs": 1})
+    compare(*split, {"mine": given}, progress=False)
+    assert repr(given) == "Classifier(not trained)"
+
+
+def test_nothing_to_compare_is_refused(split: tuple[Dataset, Dataset]) -> None:
+    with pytest.raises(TrainingError, match="no classifier to compare"):
+        compare(*split, {})
+
+
+@pytest.mark.slow
+def test_by_default_the_usual_four_are_compared() -> None:
+    """On a tenth of the sample the default is at least as good as each of the others."""
+    compared = tn.compare(*tn.sample()[::5].split(), progress=False)
+    assert list(compared.curves) == list(yardsticks())
+    for name in list(compared.curves)[1:]:
+        assert compared.difference(name).difference < 0

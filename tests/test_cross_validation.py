@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tfaas_nb as tn
+from tfaas_nb.classifier import Classifier
+from tfaas_nb.cross_validation import CrossValidation, cross_validate
+from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.errors import TrainingError
+from tfaas_nb.metrics import Roc
+from tfaas_nb.training import Epoch
+from tfaas_nb.yardsticks import Logistic
+
+QUICK: dict[str, Any] = {"epochs": 1, "hidden": (4,), "embedding": (), "members": 1}
+
+
+@pytest.fixture(scope="module")
+def few(events: Dataset) -> Dataset:
+    return events[::10]
+
+
+@pytest.fixture(scope="module")
+def result(few: Dataset) -> CrossValidation:
+    return cross_validate(few, 4, Logistic(), progress=False)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Scores an event 1 if it was trained on it: what a leak would look like."""
+
+    seen: frozenset[bytes] = frozenset()
+
+    def fit(self, data: Dataset, progress: bool = False) -> Memory:
+        return Memory(frozenset(row.tobytes() for row in data.X))
+
+    def predict(self, events: Dataset) -> Any:
+        return np.array([float(row.tobytes() in self.seen) for row in events.X])
+
+
+def test_every_event_is_left_out_once(few: Dataset, result: CrossValidation) -> None:
+    left_out = np.concatenate([fold.events for fold in result.folds])
+    assert sorted(left_out) == list(range(len(few)))
+    assert np.isfinite(result.scores).all()
+
+
+def test_no_event_is_scored_by_a_classifier_that_saw_it(few: Dataset) -> None:
+    assert not cross_validate(few, 3, Memory(), progress=False).scores.any()
+
+
+def test_folds_have_both_classes_in_proportion(few: Dataset, result: CrossValidation) -> None:
+    assert [few.y[fold.events].mean() for fold in result.folds] == [0.5] * 4
+
+
+def test_a_fold_is_judged_on_its_events(few: Dataset, result: CrossValidation) -> None:
+    for fold in result.folds:
+        part = few[fold.events]
+        roc = Roc.of(part.y, result.scores[fold.events], part.weight)
+        assert fold.roc.auc == roc.auc > 0.8
+        assert fold.seconds > 0
+
+
+def test_the_mean_has_the_error_of_a_mean(result: CrossValidation) -> None:
+    aucs = [fold.roc.auc for fold in result.folds]
+    assert result.mean == pytest.approx(np.mean(aucs))
+    assert result.spread == pytest.approx(np.std(aucs, ddof=1))
+    assert result.error == pytest.approx(np.std(aucs, ddof=1) / 2)
+
+
+def test_the_same_seed_gives_the_same_folds(few: Dataset, result: CrossValidation) -> None:
+    again = cross_validate(few, 4, Logistic(), progress=False)
+    other = cross_validate(few, 4, Logistic(), seed=2, progress=False)
+    assert again.scores.tolist() == result.scores.tolist()
+    assert other.folds[0].events.tolist() != result.folds[0].events.tolist()
+
+
+def test_a_classifier_is_left_as_it_is(few: Dataset) -> None:
+    classifier = Classifier(**QUICK)
+    found = cross_validate(few, 2, classifier, progress=False)
+    assert repr(classifier) == "Classifier(not trained)"
+    fold = found.folds[0]
+    kept = np.setdiff1d(np.arange(len(few)), fold.events)
+    alone = Classifier(**QUICK).fit(few[kept], progress=False)
+    assert found.scores[fold.events].tolist() == alone.predict(few[fold.events]).tolist()
+
+
+def test_it_shows_a_table_of_folds(result: CrossValidation) -> None:
+    assert repr(result).startswith("CrossValidation(4 folds: AUC 0.9")
+    assert f"± {result.error:.4f}" in repr(result)
+    assert [row[:2] for row in result.table().rows] == [(i, 100) for i in (1, 2, 3, 4)]
+    assert result._repr_html_().count("<tr>") == 5
+
+
+def test_it_may_be_stopped_between_folds(few: Dataset) -> None:
+    asked: list[bool] = []
+
+    def should_stop() -> bool:
+        asked.append(True)
+        return len(asked) == 2
+
+    found = cross_validate(few, 3, Logistic(), progress=False, should_stop=should_stop)
+    assert repr(found).startswith("CrossValidation(1 folds of 3, interrupted: AUC 0.")
+    assert math.isnan(found.error)
+    assert np.isfinite(found.scores).sum() == len(found.folds[0].events)
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A training that the user interrupts."""
+
+    def fit(self, data: Dataset, progress: bool = False) -> Any:
+        raise KeyboardInterrupt
+
+    def predict(self, events: Dataset) -> Any:
+        raise AssertionError
+
+
+class StoppedHalfway(Classifier):
+    """A classifier interrupted in its second epoch, which keeps the weights of the first."""
+
+    def fit(self, data: Dataset, **_: Any) -> Classifier:  # type: ignore[override]
+        seen: list[Epoch] = []
+        return super().fit(
+            data, progress=False, on_epoch=seen.append, should_stop=lambda: bool(seen)
+        )
+
+
+@pytest.mark.parametrize(
+    "trainable", [Interrupted(), StoppedHalfway(**QUICK | {"epochs": 3})], ids=["raised", "kept"]
+)
+def test_a_fold_that_was_interrupted_does_not_count(few: Dataset, trainable: Any) -> None:
+    with pytest.raises(TrainingError, match="interrupted before its first fold"):
+        cross_validate(few, 2, trainable, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("folds", "message"),
+    [(1, "folds must be a whole number, 2 or more, not 1"), (300, "200 events of a class")],
+)
+def test_impossible_folds_are_refused(few: Dataset, folds: int, message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
+        cross_validate(few, folds, progress=False)
+
+
+def test_progress_is_shown(few: Dataset, capfd: pytest.CaptureFixture[str]) -> None:
+    tn.cross_validate(few, 2, Logistic())
+    assert "2/2" in capfd.readouterr().err

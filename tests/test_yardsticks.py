@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.errors import TrainingError
+from tfaas_nb.features import FeatureSet
+from tfaas_nb.metrics import Roc
+from tfaas_nb.yardsticks import (
+    ENGINEERED,
+    Boosting,
+    Logistic,
+    Trainable,
+    plain_network,
+    with_engineered,
+)
+
+
+@pytest.fixture(scope="module")
+def few(events: Dataset) -> Dataset:
+    return events[::4]
+
+
+@pytest.mark.parametrize(
+    ("trainable", "least"),
+    [
+        (Boosting(iterations=5, learning_rate=0.3), 0.9),
+        (Boosting(iterations=5, learning_rate=0.3, engineered=True), 0.91),
+        (Logistic(), 0.92),
+        (plain_network(), 0.92),
+    ],
+    ids=["boosting", "engineered", "logistic", "network"],
+)
+def test_each_learns(trainable: Trainable, least: float, few: Dataset) -> None:
+    train, test = few.split()
+    trained = trainable.fit(train, progress=False)
+    scores = trained.predict(test)
+    assert scores.shape == (len(test),)
+    assert Roc.of(test.y, scores).auc > least
+
+
+@pytest.mark.parametrize("trainable", [Boosting(iterations=5, learning_rate=0.3), Logistic()])
+def test_weights_count(trainable: Trainable, few: Dataset) -> None:
+    heavy = replace(few, weight=np.where(few.y == 1, 100.0, 1.0).astype(np.float32))
+    weighted, even = (trainable.fit(data).predict(few).mean() for data in (heavy, few))
+    assert weighted > even + 0.1
+
+
+def test_there_are_twenty_engineered_features(few: Dataset) -> None:
+    X, f = with_engineered(few), few.features
+    assert len(set(ENGINEERED)) == 20
+    assert X.shape == (len(few), 62)
+    assert X[:, :42].tolist() == few.X.tolist()
+    tau1, tau2 = (few.X[:, f.column(name)] for name in ("jetTau1_0", "jetTau2_0"))
+    assert X[:, 42 + ENGINEERED.index("tau21_0")] == pytest.approx(tau2 / tau1, rel=1e-5)
+
+
+def test_what_features_do_not_allow_is_not_engineered() -> None:
+    features = FeatureSet("few", ("nJets",), ("jetPt", "jetTau1", "jetTau2"), jets=1)
+    X = np.ones((5, 4), np.float32)
+    data = Dataset(X, np.zeros(5, np.int8), np.ones(5, np.float32), features)
+    assert with_engineered(data).shape == (5, 4 + len(["tau21_0", "ht"]))
+    alone = FeatureSet("event", ("nJets",))
+    data = Dataset(X[:, :1], data.y, data.weight, alone)
+    assert with_engineered(data).shape == (5, 1)
+
+
+def test_the_plain_network_derives_nothing(few: Dataset) -> None:
+    """Turning the detector changes its scores, as it does not those of the default."""
+    trained = plain_network().fit(few, progress=False)
+    turned = few.X.copy()
+    turned[:, few.features.jet_columns("jetPhi")] += 1.0
+    assert np.abs(trained.predict(replace(few, X=turned)) - trained.predict(few)).max() > 1e-3
+    weights = [w.shape for w in trained.model.get_weights() if w.ndim == 2]
+    assert weights == [(42, 128), (128, 64), (64, 1)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        (Boosting, "iterations", 0),
+        (Boosting, "learning_rate", 0.0),
+        (Boosting, "leaves", 1),
+        (Boosting, "l2", -1.0),
+        (Logistic, "inverse_penalty", 0.0),
+        (Logistic, "iterations", 1.5),
+    ],
+)
+def test_impossible_settings_are_refused(kind: Any, name: str, value: Any) -> None:
+    with pytest.raises(TrainingError, match=f"{name} must be .*, not {value}"):
+        kind(**{name: value})

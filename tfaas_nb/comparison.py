@@ -1,0 +1,164 @@
+"""Several classifiers trained and judged on the same events: one table, one plot."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tfaas_nb.classifier import Classifier
+from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.errors import TrainingError
+from tfaas_nb.metrics import EFFICIENCIES, Comparison, Roc
+from tfaas_nb.table import Table
+from tfaas_nb.yardsticks import Boosting, Logistic, Trainable, plain_network
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Contender:
+    """A classifier that was compared.
+
+    Attributes
+    ----------
+    name : str
+        What it is called.
+    roc : Roc
+        On the test events.
+    seconds : float
+        Time to train it.
+    trained : object
+        What was fitted; it can ``predict``.
+    """
+
+    name: str
+    roc: Roc
+    seconds: float
+    trained: Any
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class ComparedClassifiers:
+    """Classifiers trained and tested on the same events; all are compared to the first.
+
+    Attributes
+    ----------
+    contenders : tuple of Contender
+        In the order in which they were given.
+    """
+
+    contenders: tuple[Contender, ...]
+
+    @property
+    def curves(self) -> dict[str, Roc]:
+        """ROC curves by name."""
+        return {c.name: c.roc for c in self.contenders}
+
+    def difference(self, name: str) -> Comparison:
+        """AUC of a contender minus that of the first, paired event by event.
+
+        Raises
+        ------
+        TrainingError
+            If there is none of that name.
+        """
+        first = self.contenders[0]
+        if name not in self.curves:
+            raise TrainingError(f"there is no {name!r} among {', '.join(self.curves)}")
+        return Comparison.of_curves((self.curves[name], first.roc), (name, first.name))
+
+    def table(self) -> Table:
+        """AUC ± σ, the paired difference to the first, rejections, and seconds to train."""
+        rejections = [f"1/ε_B at ε_S {efficiency}" for efficiency in EFFICIENCIES]
+        columns = ("classifier", "AUC", "difference", *rejections, "training [s]")
+        return Table(columns, tuple(map(self._row, self.contenders)))
+
+    def _row(self, contender: Contender) -> tuple[Any, ...]:
+        points = [contender.roc.working_point(efficiency) for efficiency in EFFICIENCIES]
+        paired = self.difference(contender.name)
+        is_first = contender is self.contenders[0]
+        return (
+            contender.name,
+            f"{contender.roc.auc:.4f} ± {contender.roc.auc_error:.4f}",
+            None if is_first else f"{paired.difference:+.4f} ± {paired.error:.4f}",
+            *(f"{p.rejection:.0f} ± {p.rejection_error:.0f}" for p in points),
+            round(contender.seconds, 1),
+        )
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw all ROC curves; see `plots.roc`."""
+        from tfaas_nb import plots
+
+        return plots.roc(self.curves, ax)
+
+    def __repr__(self) -> str:
+        return repr(self.table())
+
+    def _repr_html_(self) -> str:
+        from tfaas_nb import plots
+
+        picture = plots.html_image(plots.png(self.plot), "ROC curves of all classifiers")
+        return self.table()._repr_html_() + picture
+
+
+def yardsticks(seed: int = 1) -> dict[str, Trainable]:
+    """The default classifier and those it is judged by."""
+    return {
+        "default": Classifier(seed=seed),
+        "plain MLP": plain_network(seed),
+        "logistic regression": Logistic(),
+        "HistGradientBoosting": Boosting(seed=seed),
+    }
+
+
+def compare(
+    train: Dataset,
+    test: Dataset,
+    classifiers: Mapping[str, Trainable] | None = None,
+    seed: int = 1,
+    progress: bool = True,
+) -> ComparedClassifiers:
+    """Train classifiers on the same events, judge them on the same others.
+
+    Parameters
+    ----------
+    train, test : Dataset
+        From ``data.split()``.
+    classifiers : mapping of name to Trainable, optional
+        What to compare, the first being what the others are compared to; by default that of
+        `yardsticks`: our default, a plain MLP, logistic regression and boosted trees.
+    seed : int
+        Of those default classifiers.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    ComparedClassifiers
+        Its last line in a cell shows a table and the ROC curves.
+
+    Raises
+    ------
+    TrainingError
+        If there is nothing to compare, or a training fails.
+    DataError
+        If a class is missing from the test events.
+    """
+    from tqdm.auto import tqdm
+
+    chosen = yardsticks(seed) if classifiers is None else dict(classifiers)
+    if not chosen:
+        raise TrainingError("there is no classifier to compare: name one or more")
+    bar = tqdm(chosen.items(), desc="comparing", unit="classifier", disable=not progress)
+    return ComparedClassifiers(tuple(_judged(n, c, train, test) for n, c in bar))
+
+
+def _judged(name: str, trainable: Trainable, train: Dataset, test: Dataset) -> Contender:
+    start = time.perf_counter()
+    trained = copy.copy(trainable).fit(train, progress=False)
+    seconds = time.perf_counter() - start
+    return Contender(name, Roc.of(test.y, trained.predict(test), test.weight), seconds, trained)
