@@ -449,9 +449,9 @@ def test_few_files_are_open_at_a_time(made: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture(scope="module")
 def streamed() -> Stream:
-    """The packaged sample, a tenth of it in memory."""
+    """The packaged sample, a part of it in memory."""
     signal, background = tn.sample_files()
-    return load(signal, background, stream=True, memory=4.0, progress=False)
+    return load(signal, background, stream=True, memory=16.0, progress=False)
 
 
 @pytest.mark.slow
@@ -471,6 +471,7 @@ def test_a_classifier_learns_from_a_stream_as_from_a_dataset(streamed: Stream) -
     assert again.predict(test).tobytes() == evaluation.scores.tobytes()
 
 
+@pytest.mark.slow
 def test_scores_of_a_stream_are_those_of_its_events(
     classifier: tn.Classifier, streamed: Stream
 ) -> None:
@@ -485,6 +486,7 @@ def test_scores_of_a_stream_are_those_of_its_events(
     assert evaluation.scores.tobytes() == scores.tobytes()
 
 
+@pytest.mark.slow
 def test_negative_weights_are_refused_unless_one_said_otherwise(made: Path) -> None:
     events = stream(made, weight="w - 2")
     classifier = tn.Classifier(hidden=(4,), epochs=1, members=1)
@@ -492,6 +494,7 @@ def test_negative_weights_are_refused_unless_one_said_otherwise(made: Path) -> N
         classifier.fit(events, progress=False)
 
 
+@pytest.mark.slow
 def test_a_stopped_training_leaves_no_thread(streamed: Stream) -> None:
     def stop(epoch: Any) -> None:
         raise KeyboardInterrupt
