@@ -27,7 +27,7 @@ notebooks: .venv/tested
 
 # Needs wrk besides; makes environments for the other servers in .bench/. About half an hour;
 # `make bench ONLY=single,bulk` measures a part: single, peers, bulk, latency, upload, memory,
-# reading (without wrk).
+# reading, streaming, physics, training (without wrk).
 bench: .venv/tested
 	$(PIP) --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))

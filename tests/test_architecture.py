@@ -57,7 +57,7 @@ FLOORS = {
 }
 HEAVY = (
     *("tensorflow", "keras", "uproot", "awkward", "matplotlib", "ipywidgets", "sklearn", "scipy"),
-    *("netron", "prometheus_client", "psutil"),
+    *("netron", "prometheus_client", "psutil", "XRootD"),
     *("onnx", "onnxruntime", "tf2onnx", "PIL"),
 )
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tfaas_nb.data.root import load, read
     from tfaas_nb.data.sample import sample, sample_files
     from tfaas_nb.data.simulation import simulate
+    from tfaas_nb.data.stream import Stream
     from tfaas_nb.evaluation import Evaluation
     from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet, Variable
     from tfaas_nb.graph import FrozenGraph
@@ -47,6 +48,7 @@ _HOME = {
     "Objects": "data.origins",
     "Sample": "data.normalisation",
     "Server": "serving.server",
+    "Stream": "data.stream",
     "TTBAR_ALL_HADRONIC": "features",
     "Variable": "features",
     "inspect": "data.inspection",
@@ -75,6 +77,7 @@ __all__ = [  # noqa: RUF022 (in the order of the sentence)
     "load",
     "read",
     "Dataset",
+    "Stream",
     "overlap",
     "Classifier",
     "cross_validate",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
@@ -17,10 +18,12 @@ from tfaas_nb import network, training
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.overlap import Fingerprints
+from tfaas_nb.data.stream import Stream
 from tfaas_nb.errors import FeatureError, TrainingError
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.features import FeatureSet, order_keys
 from tfaas_nb.graph import FrozenGraph
+from tfaas_nb.metrics import Roc
 from tfaas_nb.network import Architecture
 from tfaas_nb.training import Epoch, Events, History, Settings
 
@@ -70,7 +73,7 @@ class Classifier:
 
     def fit(
         self,
-        data: Dataset,
+        data: Dataset | Stream,
         progress: bool = True,
         on_epoch: Callable[[Epoch], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
@@ -79,9 +82,11 @@ class Classifier:
 
         Parameters
         ----------
-        data : Dataset
+        data : Dataset or Stream
             Training events of both classes; a part is held out for the validation loss.  Their
-            weights count, see `Settings` on balance and on negative ones.
+            weights count, see `Settings` on balance and on negative ones.  Of a stream, the
+            part held out and the events to learn the normalisation from are as many as fit
+            into its memory.
         progress : bool
             Show a progress bar (in a notebook, a widget).
         on_epoch : callable, optional
@@ -98,16 +103,13 @@ class Classifier:
         """
         settings = self.settings
         data = _usable(data, settings.negative_weights)
-        _check_classes(data)
-        kept, held_out = data.split(settings.validation, settings.seed)
-        _check_weights(kept)
-        _check_weights(held_out)
-        model = network.build(kept.features, kept.X, self.architecture, settings.seed)
+        ready = _ready(data, settings, progress)
+        model = network.build(data.features, ready.known.X, self.architecture, settings.seed)
         with _ProgressBar(settings.epochs, enabled=progress) as show:
             history = training.fit(
                 model,
-                Events(kept.X, kept.y, kept.weight),
-                Events(held_out.X, held_out.y, held_out.weight),
+                ready.training,
+                ready.validation,
                 settings,
                 _both(show, on_epoch),
                 should_stop,
@@ -131,15 +133,16 @@ class Classifier:
         """The features it was trained on."""
         return self._fit_result().data.features
 
-    def predict(self, events: Dataset | npt.ArrayLike | Mapping[str, float]) -> Any:
+    def predict(self, events: Dataset | Stream | npt.ArrayLike | Mapping[str, float]) -> Any:
         """Scores: the probability of signal.
 
         A dataset's columns are put into the order of the training's by their names.
 
         Parameters
         ----------
-        events : Dataset, array of shape (events, features) or (features,), or mapping
-            Raw physics values in the order of the training features, or one event by name.
+        events : Dataset, Stream, array of shape (events, features) or (features,), or mapping
+            Raw physics values in the order of the training features, or one event by name.  A
+            stream is read in the order of its files and entries.
 
         Returns
         -------
@@ -154,16 +157,18 @@ class Classifier:
             If names or number of features differ from the training's, or a dataset's jets
             are ordered or padded in another way.
         """
+        if isinstance(events, Stream):
+            return self._scored(events).scores
         X, single = self.features.matrix(_values(events, self.features))
         scores = network.predict(self.model, X)[:, 0]
         return float(scores[0]) if single else scores
 
-    def evaluate(self, data: Dataset, allow_overlap: bool = False) -> Evaluation:
+    def evaluate(self, data: Dataset | Stream, allow_overlap: bool = False) -> Evaluation:
         """Judge it on events it has not seen.
 
         Parameters
         ----------
-        data : Dataset
+        data : Dataset or Stream
             Events of both classes.
         allow_overlap : bool
             Go on although events were in the training; the evaluation, its report and the
@@ -178,11 +183,19 @@ class Classifier:
             is missing.
         """
         fitted = self._fit_result()
-        scores = self.predict(data)
-        overlap = fitted.fingerprints.found_in(Fingerprints.of(data, self.features))
         judged = copy.copy(self)  # which stays what it is when this one is fitted anew
         judged._evaluation = None
-        evaluation = Evaluation.of(data, scores, judged, overlap)
+        if isinstance(data, Stream):
+            scored = self._scored(data)
+            overlap = fitted.fingerprints.found_in(scored.fingerprints)
+            roc = Roc.of(scored.y, scored.scores, scored.weight)
+            evaluation = Evaluation(
+                scored.scores, scored.y, scored.weight, roc, None, judged, overlap
+            )
+        else:
+            scores = self.predict(data)
+            overlap = fitted.fingerprints.found_in(Fingerprints.of(data, self.features))
+            evaluation = Evaluation.of(data, scores, judged, overlap)
         if not allow_overlap:
             overlap.refuse()
         self._evaluation = evaluation
@@ -190,8 +203,12 @@ class Classifier:
 
     @property
     def training(self) -> Dataset:
-        """The events it was trained on, those held out for the validation loss among them."""
-        return self._fit_result().data
+        """The events it was trained on, those held out for the validation loss among them.
+
+        Of a stream they are those drawn at random.
+        """
+        data = self._fit_result().data
+        return data.sample if isinstance(data, Stream) else data
 
     def training_scores(self) -> tuple[Any, Any, Any]:
         """Classes, scores and weights of the events it was trained on, each of shape (events,)."""
@@ -201,6 +218,11 @@ class Classifier:
     def retrained(self, data: Dataset) -> Classifier:
         """A classifier of the same settings, trained quietly on other events; see `fit`."""
         return copy.copy(self).fit(data, progress=False)
+
+    def _scored(self, stream: Stream) -> _Scored:
+        self._fit_result()
+        with closing(stream.chunks()) as chunks:
+            return _Scored.of(chunks, self.predict, self.features)
 
     def freeze(self) -> FrozenGraph:
         """The network as one inference graph with constant weights.
@@ -252,10 +274,7 @@ class Classifier:
         card = {
             "features": fitted.data.features.to_dict(),
             "training": [vars(source).copy() for source in fitted.data.sources],
-            "events": {
-                "signal": len(fitted.data.signal),
-                "background": len(fitted.data.background),
-            },
+            "events": dict(zip(("background", "signal"), _counts(fitted.data), strict=True)),
             "settings": vars(self.settings).copy(),
             "architecture": vars(self.architecture).copy(),
             "history": repr(fitted.history),
@@ -285,9 +304,77 @@ class Classifier:
 
 
 class _Fitted:
-    def __init__(self, model: Any, data: Dataset, history: History) -> None:
+    def __init__(self, model: Any, data: Dataset | Stream, history: History) -> None:
         self.model, self.data, self.history = model, data, history
-        self.fingerprints = Fingerprints.of(data)
+        # Of a stream the sample's, so that memory stays bounded: a file that is in both shows.
+        self.fingerprints = Fingerprints.of(data.sample if isinstance(data, Stream) else data)
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """Events made ready for training: a source, some of them in memory, and those held out."""
+
+    training: training.Source
+    known: Dataset
+    validation: Dataset
+
+
+def _ready(data: Dataset | Stream, settings: Settings, progress: bool) -> _Ready:
+    if isinstance(data, Stream):
+        held = data.hold_out(settings.validation, settings.seed, progress)
+        _refuse(data.negative_weights, len(data))
+        _check_classes(data)
+        ready = _Ready(held.training, held.known, held.validation)
+    else:
+        _check_classes(data)
+        kept, held_out = data.split(settings.validation, settings.seed)
+        ready = _Ready(Events(kept.X, kept.y, kept.weight), kept, held_out)
+    _check_weights(ready.known)
+    _check_weights(ready.validation)
+    return ready
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """Scores, classes and weights of a stream's events, without their features.
+
+    What is kept of an event is 17 bytes, 25 with identifiers.
+    """
+
+    scores: npt.NDArray[np.float32]
+    y: npt.NDArray[np.int8]
+    weight: npt.NDArray[np.float32]
+    fingerprints: Fingerprints
+
+    @classmethod
+    def of(
+        cls,
+        chunks: Iterable[Dataset],
+        predict: Callable[[Dataset], npt.NDArray[np.float32]],
+        features: FeatureSet,
+    ) -> _Scored:
+        scores: list[npt.NDArray[np.float32]] = [np.empty(0, np.float32)]
+        y: list[npt.NDArray[np.int8]] = [np.empty(0, np.int8)]
+        weight: list[npt.NDArray[np.float32]] = [np.empty(0, np.float32)]
+        seen: list[Fingerprints] = []
+        for chunk in chunks:
+            scores.append(predict(chunk))
+            y.append(chunk.y)
+            weight.append(chunk.weight)
+            seen.append(Fingerprints.of(chunk, features))
+        return cls(
+            np.concatenate(scores),
+            np.concatenate(y),
+            np.concatenate(weight),
+            Fingerprints.joined(seen),
+        )
+
+
+def _counts(data: Dataset | Stream) -> tuple[int, int]:
+    """Events of background and of signal."""
+    if isinstance(data, Stream):
+        return data.counts
+    return len(data.background), len(data.signal)
 
 
 def _changed(value: Any, options: dict[str, Any]) -> Any:
@@ -296,28 +383,37 @@ def _changed(value: Any, options: dict[str, Any]) -> Any:
     return replace(value, **own)
 
 
-def _check_classes(data: Dataset) -> None:
-    for name, part in (("signal", data.signal), ("background", data.background)):
-        if len(part) < _FEWEST_EVENTS:
+def _check_classes(data: Dataset | Stream) -> None:
+    background, signal = _counts(data)
+    for name, count in (("signal", signal), ("background", background)):
+        if count < _FEWEST_EVENTS:
             raise TrainingError(
-                f"there are {len(part)} {name} events: training needs at least {_FEWEST_EVENTS}"
+                f"there are {count} {name} events: training needs at least {_FEWEST_EVENTS}"
             )
 
 
-def _usable(data: Dataset, negative_weights: str) -> Dataset:
+def _usable(data: Dataset | Stream, negative_weights: Any) -> Any:
     """The events to learn from, as the settings treat negative weights."""
+    refuse = negative_weights == "refuse"
+    if isinstance(data, Stream):
+        return data if refuse else data.with_negative_weights(negative_weights)
     negative = data.weight < 0
     if not negative.any():
         return data
+    if refuse:
+        _refuse(int(negative.sum()), len(data))
     if negative_weights == "ignore":
         return data[~negative]
-    if negative_weights == "absolute":
-        return replace(data, weight=np.abs(data.weight))
-    raise TrainingError(
-        "event weights must be finite and not negative, "
-        f"{negative.sum()} of {len(data)} are: with negative_weights='absolute' their absolute "
-        "weight counts, with 'ignore' these events are left out"
-    )
+    return replace(data, weight=np.abs(data.weight))
+
+
+def _refuse(negative: int, events: int) -> None:
+    if negative:
+        raise TrainingError(
+            "event weights must be finite and not negative, "
+            f"{negative} of {events} are: with negative_weights='absolute' their absolute "
+            "weight counts, with 'ignore' these events are left out"
+        )
 
 
 def _check_weights(data: Dataset) -> None:

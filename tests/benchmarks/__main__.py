@@ -17,6 +17,7 @@ from tests.benchmarks import (
     reading,
     report,
     single,
+    streaming,
     training,
     upload,
 )
@@ -33,11 +34,12 @@ PARTS: dict[str, Callable[[Options], report.Section]] = {
     "upload": upload.measure,
     "memory": memory.measure,
     "reading": reading.measure,
+    "streaming": streaming.measure,
     "physics": physics.measure,
     "training": training.measure,
 }
 #: Parts that put no server under load.
-_WITHOUT_LOAD = {"reading", "physics", "training"}
+_WITHOUT_LOAD = {"reading", "streaming", "physics", "training"}
 
 
 def main() -> int:

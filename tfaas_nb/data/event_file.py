@@ -9,7 +9,7 @@ Whole branches are read at a time, with no loop over events; memory is that of o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -50,7 +50,7 @@ class Events:
     sum_weights : float
         Sum of the weights of all events of the range, before the selection.
     entry : numpy.ndarray
-        Position of each event in the tree, int64 of shape (events,).
+        Entry of each event in the tree, int64 of shape (events,).
     """
 
     X: npt.NDArray[np.float32]
@@ -79,6 +79,8 @@ class EventFile:
         Local path or address.
     reading : Reading
         What to read.
+    should_stop : callable, optional
+        Asked often while an XRootD server is waited for; True ends that with a `DataError`.
 
     Raises
     ------
@@ -87,15 +89,18 @@ class EventFile:
         message names it and the nearest name.  A tree without entries is no error.
     """
 
-    def __init__(self, path: str, reading: Reading) -> None:
+    def __init__(
+        self, path: str, reading: Reading, should_stop: Callable[[], bool] | None = None
+    ) -> None:
         self.path = path
+        self.should_stop = should_stop
         self.reading = reading
         self._file: Any = None
         self._tree: Any = None
         self._plan: Plan | None = None
 
     def __enter__(self) -> EventFile:
-        self._file = open_file(self.path)
+        self._file = open_file(self.path, self.reading.timeout, self.should_stop)
         try:
             with decoding(self.path):
                 self._tree = self._file[choose_tree(self._file, self.path, self.reading.tree)]
@@ -162,8 +167,7 @@ class EventFile:
             entries = self._entries(self._planned, start, stop)
             X, weight, extra = entries.X, entries.weight, entries.extra
             total = float(weight.sum(dtype=np.float64))
-            passed = entries.passed
-            entry = np.arange(start, stop)
+            passed, entry = entries.passed, np.arange(start, stop)
             if passed is None:
                 return Events(X, weight, extra, total, entry)
             kept = {name: values[passed] for name, values in extra.items()}

@@ -14,14 +14,23 @@ from tfaas_nb.errors import DataError
 #: A path, a glob, an address such as ``root://host//file.root``, or several of them.
 Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
+_XROOTD = ("root", "roots", "xroot", "xroots")
 _SHOWN = 5
 
 
-def expand(files: Files) -> list[str]:
+def expand(files: Files, timeout: float | None = None) -> list[str]:
     """The files that paths and globs stand for, globs in alphabetical order.
 
     A file that is matched more than once is listed once, where it came first, and a
-    `UserWarning` says so: its events must not count twice.
+    `UserWarning` says so: its events must not count twice.  Globs are looked up on a server
+    too, if it is one of XRootD's.
+
+    Parameters
+    ----------
+    files : path, glob, address, or list of them
+        What was asked for.
+    timeout : float, optional
+        Seconds without an answer after which an XRootD server is given up.
 
     Raises
     ------
@@ -31,7 +40,8 @@ def expand(files: Files) -> list[str]:
     given = [files] if isinstance(files, (str, os.PathLike)) else list(files)
     if not given:
         raise DataError("the list of ROOT files is empty")
-    found = [path for item in given for path in _expand(os.path.expanduser(os.fspath(item)))]
+    paths = [os.path.expanduser(os.fspath(item)) for item in given]
+    found = [path for asked in paths for path in _expand(asked, timeout)]
     once: dict[str, str] = {}
     twice = []
     for path in found:
@@ -58,7 +68,17 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
-def _expand(path: str) -> list[str]:
+def is_xrootd(path: str) -> bool:
+    """Whether an address is one of XRootD's: ``root://`` and the like."""
+    return path.partition("://")[0] in _XROOTD and is_remote(path)
+
+
+def _expand(path: str, timeout: float | None) -> list[str]:
+    # A "?" begins the options of an address, and brackets may be part of a host.
+    if is_xrootd(path) and glob.has_magic(path.partition("?")[0].split("/", 3)[-1]):
+        from tfaas_nb.data import xrootd
+
+        return xrootd.matching(path, timeout)
     if is_remote(path) or os.path.isfile(path):
         return [path]
     if glob.has_magic(path):

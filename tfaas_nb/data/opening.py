@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from tfaas_nb.data.files import is_remote
+from tfaas_nb.data.files import is_remote, is_xrootd
 from tfaas_nb.data.nearest import hint
 from tfaas_nb.errors import DataError, TfaasError
 
@@ -28,8 +27,19 @@ def decoding(path: str) -> Iterator[None]:
         raise DataError(f"{path} cannot be read as a ROOT file: {why}") from error
 
 
-def open_file(path: str) -> Any:
+def open_file(
+    path: str, timeout: float | None = None, should_stop: Callable[[], bool] | None = None
+) -> Any:
     """The file, opened with uproot; nothing of it is kept in a cache.
+
+    Parameters
+    ----------
+    path : str
+        Local path or address.
+    timeout : float, optional
+        Seconds without an answer after which an XRootD server is given up; by default 60.
+    should_stop : callable, optional
+        Asked often while such a server is waited for; True ends that with a `DataError`.
 
     Raises
     ------
@@ -39,20 +49,25 @@ def open_file(path: str) -> Any:
     import uproot
 
     with decoding(path):
-        file = uproot.open(path, object_cache=None, array_cache=None)
+        if is_xrootd(path):
+            from tfaas_nb.data import xrootd
+
+            file = xrootd.open_file(path, timeout, should_stop)
+        else:
+            file = uproot.open(path, object_cache=None, array_cache=None)
         try:
-            _check_complete(path, file.file.fEND)
+            _check_complete(path, file.file)
         except BaseException:
             file.close()
             raise
         return file
 
 
-def _check_complete(path: str, expected: int) -> None:
+def _check_complete(path: str, file: Any) -> None:
     """A copy that broke off may still show some of its trees."""
-    if is_remote(path):
+    if is_remote(path) and not is_xrootd(path):  # other servers need not tell the size
         return
-    size = Path(path).stat().st_size
+    size, expected = file.source.num_bytes, file.fEND
     if size < expected:
         raise DataError(f"{path} is truncated: it has {size} of {expected} bytes; copy it again")
 

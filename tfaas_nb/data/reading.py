@@ -40,6 +40,8 @@ class Reading:
         Branches with one number per event to keep beside the features.
     objects : Objects or None
         Which jets and leptons count; None leaves it to the layout.
+    timeout : float or None
+        Seconds without an answer after which an XRootD server is given up; None is 60.
 
     Raises
     ------
@@ -54,6 +56,7 @@ class Reading:
     weight: str | float | None = None
     keep: tuple[str, ...] = ()
     objects: Objects | None = None
+    timeout: float | None = None
 
     def __post_init__(self) -> None:
         if not (self.cut is None or isinstance(self.cut, str) or callable(self.cut)):

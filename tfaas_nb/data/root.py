@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from tfaas_nb.data.growing import Growing
 from tfaas_nb.data.normalisation import Sample, Samples, samples
 from tfaas_nb.data.origins import Objects
 from tfaas_nb.data.reading import Cut, Reading
+from tfaas_nb.data.stream import MEMORY, Stream, Wanted
 from tfaas_nb.errors import DataError
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
 
@@ -39,6 +40,42 @@ _MANY_FILES = 20
 _SECONDS = (5.0, 1.0)  # before a progress bar appears: of few files, of many
 
 
+@overload
+def load(
+    signal: Samples,
+    background: Samples,
+    features: FeatureSet = ...,
+    tree: str | None = ...,
+    *,
+    branches: Mapping[str, str] | None = ...,
+    cut: str | Cut | None = ...,
+    weight: str | float | None = ...,
+    keep: Sequence[str] = ...,
+    objects: Objects | None = ...,
+    on_error: OnError = ...,
+    progress: bool = ...,
+    stream: Literal[False] = ...,
+    memory: float = ...,
+    timeout: float | None = ...,
+) -> Dataset: ...
+@overload
+def load(
+    signal: Samples,
+    background: Samples,
+    features: FeatureSet = ...,
+    tree: str | None = ...,
+    *,
+    branches: Mapping[str, str] | None = ...,
+    cut: str | Cut | None = ...,
+    weight: str | float | None = ...,
+    keep: Sequence[str] = ...,
+    objects: Objects | None = ...,
+    on_error: OnError = ...,
+    progress: bool = ...,
+    stream: Literal[True],
+    memory: float = ...,
+    timeout: float | None = ...,
+) -> Stream: ...
 def load(
     signal: Samples,
     background: Samples,
@@ -52,7 +89,10 @@ def load(
     objects: Objects | None = None,
     on_error: OnError = "stop",
     progress: bool = True,
-) -> Dataset:
+    stream: bool = False,
+    memory: float = MEMORY,
+    timeout: float | None = None,
+) -> Dataset | Stream:
     """Read signal and background events.
 
     Parameters
@@ -85,10 +125,18 @@ def load(
         Whether an unreadable file is an error, or is listed in ``Dataset.skipped``.
     progress : bool
         Show a progress bar if it takes long.
+    stream : bool
+        Read events when they are needed, a bounded number at a time: for files larger than
+        memory.
+    memory : float
+        Megabytes (10⁶ bytes) of events that a stream holds at a time.
+    timeout : float, optional
+        Seconds without an answer after which an XRootD server is given up, by default 60;
+        until then reading goes on as soon as it answers again.
 
     Returns
     -------
-    Dataset
+    Dataset or Stream
         Signal events first; X in the units of the files (GeV, rad).
 
     Raises
@@ -97,11 +145,45 @@ def load(
         If a file, tree or branch is missing, unreadable, empty, or holds values that are
         not finite; the message names it, says what was found, and the nearest name.
     """
-    reading = _reading(features, tree, branches, cut, weight, keep, objects)
+    reading = _reading(features, tree, branches, cut, weight, keep, objects, timeout)
     classes = [("signal", SIGNAL, signal), ("background", BACKGROUND, background)]
-    return _read(classes, reading, on_error, progress)
+    return _read(classes, reading, on_error, progress, memory if stream else None)
 
 
+@overload
+def read(
+    files: Samples,
+    features: FeatureSet = ...,
+    tree: str | None = ...,
+    *,
+    branches: Mapping[str, str] | None = ...,
+    cut: str | Cut | None = ...,
+    weight: str | float | None = ...,
+    keep: Sequence[str] = ...,
+    objects: Objects | None = ...,
+    on_error: OnError = ...,
+    progress: bool = ...,
+    stream: Literal[False] = ...,
+    memory: float = ...,
+    timeout: float | None = ...,
+) -> Dataset: ...
+@overload
+def read(
+    files: Samples,
+    features: FeatureSet = ...,
+    tree: str | None = ...,
+    *,
+    branches: Mapping[str, str] | None = ...,
+    cut: str | Cut | None = ...,
+    weight: str | float | None = ...,
+    keep: Sequence[str] = ...,
+    objects: Objects | None = ...,
+    on_error: OnError = ...,
+    progress: bool = ...,
+    stream: Literal[True],
+    memory: float = ...,
+    timeout: float | None = ...,
+) -> Stream: ...
 def read(
     files: Samples,
     features: FeatureSet = TTBAR_ALL_HADRONIC,
@@ -114,13 +196,17 @@ def read(
     objects: Objects | None = None,
     on_error: OnError = "stop",
     progress: bool = True,
-) -> Dataset:
+    stream: bool = False,
+    memory: float = MEMORY,
+    timeout: float | None = None,
+) -> Dataset | Stream:
     """Read events whose class is not known, for instance to score them.
 
     Parameters and errors are those of `load`; every ``y`` is 0.
     """
-    reading = _reading(features, tree, branches, cut, weight, keep, objects)
-    return _read([("events", BACKGROUND, files)], reading, on_error, progress)
+    reading = _reading(features, tree, branches, cut, weight, keep, objects, timeout)
+    classes = [("events", BACKGROUND, files)]
+    return _read(classes, reading, on_error, progress, memory if stream else None)
 
 
 def _reading(
@@ -131,9 +217,10 @@ def _reading(
     weight: str | float | None,
     keep: Sequence[str],
     objects: Objects | None,
+    timeout: float | None,
 ) -> Reading:
     kept = (keep,) if isinstance(keep, str) else tuple(keep)
-    return Reading(features, tree, dict(branches or {}), cut, weight, kept, objects)
+    return Reading(features, tree, dict(branches or {}), cut, weight, kept, objects, timeout)
 
 
 @dataclass(frozen=True)
@@ -163,7 +250,7 @@ class Part:
         return reading if own is None else replace(reading, weight=own)
 
 
-def parts(classes: Sequence[tuple[str, int, Samples]]) -> list[Part]:
+def parts(classes: Sequence[tuple[str, int, Samples]], timeout: float | None = None) -> list[Part]:
     """The samples of classes (role, y, samples), with their files found.
 
     Raises
@@ -173,7 +260,7 @@ def parts(classes: Sequence[tuple[str, int, Samples]]) -> list[Part]:
         or be signal and background at once.
     """
     found = [
-        Part(role, y, sample, tuple(expand(sample.files)))
+        Part(role, y, sample, tuple(expand(sample.files, timeout)))
         for role, y, given in classes
         for sample in samples(given)
     ]
@@ -196,14 +283,33 @@ def _read(
     reading: Reading,
     on_error: OnError,
     progress: bool,
-) -> Dataset:
+    memory: float | None,
+) -> Dataset | Stream:
     if on_error not in ("stop", "skip"):
         raise DataError(f"on_error={on_error!r} must be 'stop' or 'skip'")
-    wanted = parts(classes)
+    wanted = parts(classes, reading.timeout)
+    if memory is not None:
+        return _stream(wanted, reading, on_error, progress, memory)
     with _Reader(reading, on_error, [p for part in wanted for p in part.paths], progress) as reader:
         for part in wanted:
             reader.read(part)
         return reader.dataset()
+
+
+def _stream(
+    wanted: Sequence[Part], reading: Reading, on_error: OnError, progress: bool, memory: float
+) -> Stream:
+    return Stream.open(
+        [
+            Wanted(path, part.role, part.y, part.reading(reading), number)
+            for number, part in enumerate(wanted)
+            for path in part.paths
+        ],
+        go_on=on_error == "skip",
+        memory=memory,
+        progress=progress,
+        scaling=[part.sample.factor if part.sample.is_normalised else None for part in wanted],
+    )
 
 
 class _Reader:

@@ -58,7 +58,7 @@ class Evaluation:
     roc : Roc
         Curve, AUC ± σ, accuracy and working points.
     data : Dataset or None
-        The events.
+        The events; None for those of a stream, of which none are kept.
     trained : Trained or None
         The classifier that gave the scores, as it was then.
     overlap : Overlap or None

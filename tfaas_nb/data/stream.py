@@ -1,0 +1,588 @@
+"""Events that are read when they are needed, a bounded number at a time.
+
+A `Stream` stands where a `Dataset` does when files are larger than memory: it is split, shown,
+trained on and scored in the same way, and holds a sample of its events instead of all of them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from tfaas_nb.data.ahead import ahead
+from tfaas_nb.data.allocation import give_back
+from tfaas_nb.data.dataset import (
+    BACKGROUND,
+    SIGNAL,
+    Dataset,
+    FeatureSummary,
+    Skipped,
+    Source,
+)
+from tfaas_nb.data.event_file import EventFile
+from tfaas_nb.data.passes import Chunk, Faults, Negative, Pass, StreamedFile
+from tfaas_nb.data.position import Portion
+from tfaas_nb.data.reading import Reading
+from tfaas_nb.data.survey import Drawn, Survey, survey
+from tfaas_nb.errors import DataError
+from tfaas_nb.features import FeatureSet
+from tfaas_nb.table import Table
+
+#: Megabytes of events in memory, unless told otherwise.
+MEMORY = 256.0
+#: Shares of that memory: a block, of which one is trained on, as numbers and as tensors, one
+#: is ready and one is being made; and the sample, of which twice as much is held while drawing.
+_BLOCK = 1 / 8
+_SAMPLE = 1 / 8
+#: More events make neither normalisation nor validation better.
+_MOST_DRAWN = 200_000
+_MOST_FOR_NORMALISATION = 50_000
+_FEWEST_IN_A_BLOCK = 1000
+_OPENING_THREADS = 4
+_BAR_AFTER = 1.0  # second
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A file to be streamed.
+
+    Attributes
+    ----------
+    path : str
+        Local path or address.
+    role : str
+        ``"signal"``, ``"background"`` or ``"events"``.
+    y : int
+        Class of its events.
+    reading : Reading
+        What to read of it.
+    sample : int
+        Number of the sample that it belongs to.
+    """
+
+    path: str
+    role: str
+    y: int
+    reading: Reading
+    sample: int = 0
+
+
+@dataclass
+class _Shared:
+    """What all parts of a stream have in common."""
+
+    faults: Faults
+    memory: float
+    progress: bool
+    scaling: Sequence[Callable[[float], float] | None]
+    factors: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether the factors of all samples are known."""
+        needed = {number for number, factor in enumerate(self.scaling) if factor is not None}
+        return needed <= set(self.factors)
+
+
+class Stream:
+    """Events in files, read in bounded memory; made by ``tfaas_nb.load(..., stream=True)``.
+
+    Attributes
+    ----------
+    features : FeatureSet
+        What the columns are.
+    files : tuple of StreamedFile
+        Files that the events are in.
+    """
+
+    def __init__(
+        self,
+        files: tuple[StreamedFile, ...],
+        shared: _Shared,
+        portions: tuple[Portion, ...] = (),
+        known: tuple[int, Survey] | None = None,
+        negative: Negative = "keep",
+    ) -> None:
+        self.files = files
+        self.features: FeatureSet = files[0].reading.features
+        self._shared = shared
+        self._portions = portions
+        self._known = known
+        self._negative = negative
+
+    @classmethod
+    def open(
+        cls,
+        wanted: Sequence[Wanted],
+        go_on: bool = False,
+        memory: float = MEMORY,
+        progress: bool = True,
+        scaling: Sequence[Callable[[float], float] | None] = (None,),
+    ) -> Stream:
+        """Open each file once, to see what is in it; no events are read yet.
+
+        Parameters
+        ----------
+        wanted : sequence of Wanted
+            The files.
+        go_on : bool
+            List a file that cannot be read in `skipped`, instead of ending with its error.
+        memory : float
+            Megabytes (10⁶ bytes) of events held at a time, whatever the files' sizes and number.
+        progress : bool
+            Show a progress bar if it takes long.
+        scaling : sequence of callable or None
+            For each sample, the factor of its weights, from the sum of all of them.
+
+        Raises
+        ------
+        DataError
+            If a file cannot be read and that is not to be passed over, if none can, or the
+            memory is too small for anything.
+        """
+        if not wanted:
+            raise DataError("the list of ROOT files is empty")
+        give_back()
+        shared = _Shared(Faults(go_on), memory, progress, scaling)
+        files = _opened(wanted, shared)
+        if not files:
+            reasons = "; ".join(reason for _, reason in list(shared.faults.skipped.values())[:3])
+            raise DataError(f"none of {len(wanted)} files could be read: {reasons}")
+        if not any(file.entries for file in files):
+            raise DataError(f"the tree {files[0].tree!r} of {files[0].path} is empty")
+        stream = cls(files, shared)
+        if stream._block < _FEWEST_IN_A_BLOCK:
+            needed = _FEWEST_IN_A_BLOCK / stream._block * memory
+            raise DataError(f"memory={memory:g} MB is too little: give it {needed:.1f} or more")
+        return stream
+
+    # What there is.
+
+    def __len__(self) -> int:
+        """Events; the files are read for it, once, if there is a selection or a split."""
+        if self._known is None and not self._portions and self._is_whole:
+            return sum(file.entries for file in self._pass.readable)
+        return self._surveyed().events
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Events of background and of signal; the files are read for it, once."""
+        background, signal = (int(n) for n in self._by_class(lambda tally: tally.events))
+        return background, signal
+
+    @property
+    def weight_sums(self) -> tuple[float, float]:
+        """Sum of the weights of background and of signal; the files are read for it, once."""
+        background, signal = self._by_class(lambda tally: tally.weights)
+        return background, signal
+
+    @property
+    def negative_weights(self) -> int:
+        """Events of negative weight; the files are read for it, once."""
+        return sum(tally.negative for tally in self._surveyed().tallies.values())
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Files that the events are in, and how many; the files are read for it, once.
+
+        Their hash is left out: it would take one more reading.
+        """
+        tallies = self._surveyed().tallies
+        return tuple(
+            Source(f.name, f.role, f.tree, tallies[f.number].events, "", f.entries, f.uuid)
+            for f in self._pass.readable
+            if f.number in tallies
+        )
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """Files that could not be read so far, if the user asked to go on without them."""
+        return tuple(
+            Skipped(file, role, reason)
+            for file, (role, reason) in self._shared.faults.skipped.items()
+        )
+
+    @property
+    def sample(self) -> Dataset:
+        """Some events drawn at random, all if there are few; the files are read for it, once."""
+        return self._surveyed().drawn.events
+
+    def summaries(self) -> tuple[FeatureSummary, ...]:
+        """The range of every feature, of the sample."""
+        return self.sample.summaries()
+
+    def describe(self) -> Table:
+        """Ranges of the features in the sample, as a table that shows itself."""
+        drawn = self.sample
+        what = "all events" if len(drawn) == len(self) else f"{len(drawn)} events drawn at random"
+        return replace(drawn.describe(), caption=f"{self!r}: {what}")
+
+    # What one does with it.
+
+    def split(self, test: float = 0.3, seed: int = 1) -> tuple[Stream, Stream]:
+        """Training and test events, drawn at random.
+
+        An event's side depends on the name of its file, its entry and the seed, and on
+        nothing else: it is the same however, where and with what the file is read.
+
+        Parameters
+        ----------
+        test : float
+            Fraction of the events in the second part, up to a fluctuation.
+        seed : int
+            The same seed gives the same split.
+
+        Raises
+        ------
+        DataError
+            If a part would be empty.
+        """
+        if not 0 < test < 1:
+            raise DataError(f"cannot split with test={test}: it must lie between 0 and 1")
+        whole = Portion(_seed(seed, for_sampling=False), 0.0, 1.0)
+        others = tuple(p for p in self._portions if p.seed != whole.seed)
+        own = next((p for p in self._portions if p.seed == whole.seed), whole)
+        edge = own.high - test * own.fraction
+        first, second = replace(own, high=edge), replace(own, low=edge)
+        return self._part((*others, first)), self._part((*others, second))
+
+    def with_negative_weights(self, how: Negative) -> Stream:
+        """The events of negative weight with the ``"absolute"`` value, or ``"ignore"``-d.
+
+        Sums of weights to which samples are scaled stay what they are.
+        """
+        return Stream(self.files, self._shared, self._portions, None, how)
+
+    def chunks(self, progress: bool | None = None) -> Generator[Dataset, None, None]:
+        """All events in the order of files and entries, some at a time, read ahead.
+
+        Parameters
+        ----------
+        progress : bool, optional
+            Show a progress bar; by default as it was said on loading.
+
+        Raises
+        ------
+        DataError
+            If a file cannot be read, and that is not to be passed over.
+        """
+        if not self._shared.is_scaled:
+            self._surveyed(progress=progress)
+        with closing(self._read("reading", progress)) as chunks:
+            for chunk in chunks:
+                yield chunk.events
+                del chunk
+
+    def hold_out(self, fraction: float, seed: int, progress: bool | None = None) -> HeldOut:
+        """Set events aside that fit into memory, and prepare the others for training.
+
+        Parameters
+        ----------
+        fraction : float
+            Fraction of the events to set aside, or less if so many do not fit.
+        seed : int
+            Decides which, and in which order the others come.
+        progress : bool, optional
+            Show progress bars; by default as it was said on loading.
+        """
+        seen = self._surveyed(seed, progress)
+        drawn = seen.drawn
+        room = len(drawn) if len(drawn) == seen.events else len(drawn) // 2
+        count = min(round(fraction * seen.events), room)
+        order = np.argsort(drawn.number)
+        edge = drawn.number[order[count]] if count < len(order) else 1.0
+        held = drawn.number < edge
+        left = drawn[~held]
+        portion = Portion(_seed(seed, for_sampling=True), float(edge), 1.0)
+        rest = seen.without(drawn[held], left)
+        portions = (*self._portions, portion)
+        kept = Stream(self.files, self._shared, portions, (seed, rest), self._negative)
+        return HeldOut(
+            training=Training(kept, seed, self._shows(progress)),
+            validation=drawn[held].events,
+            known=left.smallest(_MOST_FOR_NORMALISATION).events,
+        )
+
+    def blocks(self, epoch: int, seed: int = 1) -> Generator[Dataset, None, None]:
+        """All events once, mixed for training, read ahead.
+
+        Each block has both classes in the proportion of the whole, of several files.
+
+        Parameters
+        ----------
+        epoch, seed : int
+            Decide the order.
+
+        Raises
+        ------
+        DataError
+            If a file cannot be read, and that is not to be passed over.
+        """
+        counts = self.counts
+
+        def mixed(should_stop: Callable[[], bool]) -> Iterator[Dataset]:
+            random = np.random.default_rng([seed, epoch])
+            return self._pass.mixed(counts, self._block, random, should_stop)
+
+        return ahead(mixed)
+
+    def __repr__(self) -> str:
+        files = self._pass.readable
+        entries = sum(file.entries for file in files)
+        parts = [f"{len(files)} files, {entries} entries"]
+        fraction = float(np.prod([portion.fraction for portion in self._portions]))
+        if self._portions:
+            parts.append(f"{fraction:.0%} of them")
+        if self._known is not None:
+            parts.append("{1} signal + {0} background events".format(*self.counts))
+        parts.append(f"{len(self.features)} features")
+        if self.skipped:
+            parts.append(f"{len(self.skipped)} files skipped")
+        return f"Stream({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        files = self._pass.readable
+        shown = files if len(files) <= 20 else files[:19]
+        rows = [(f.name, f.role, f.tree, f.entries) for f in shown]
+        if len(shown) < len(files):
+            more = files[len(shown) :]
+            rows.append((f"and {len(more)} more", "", "", sum(f.entries for f in more)))
+        html = Table(("file", "role", "tree", "entries"), tuple(rows), repr(self))._repr_html_()
+        if self.skipped:
+            listed = tuple((one.file, one.role, one.reason) for one in self.skipped)
+            html += Table(("skipped", "role", "reason"), listed, "Not read:")._repr_html_()
+        return html
+
+    # How it is read.
+
+    @property
+    def _pass(self) -> Pass:
+        shared = self._shared
+        return Pass(self.files, self._portions, shared.faults, shared.factors, self._negative)
+
+    @property
+    def _is_whole(self) -> bool:
+        return self._negative != "ignore" and all(f.reading.cut is None for f in self.files)
+
+    @property
+    def _event_bytes(self) -> int:
+        kept = len(self.files[0].reading.keep)
+        return 4 * len(self.features) + 8 + 8 * kept
+
+    @property
+    def _block(self) -> int:
+        """Most events of a block."""
+        return int(self._shared.memory * 1e6 * _BLOCK / self._event_bytes)
+
+    def _part(self, portions: tuple[Portion, ...]) -> Stream:
+        return Stream(self.files, self._shared, portions, None, self._negative)
+
+    def _shows(self, progress: bool | None) -> bool:
+        return self._shared.progress if progress is None else progress
+
+    def _by_class(self, of: Callable[[Any], float]) -> tuple[float, float]:
+        tallies = self._surveyed().tallies
+        sums = [0.0, 0.0]
+        for file in self.files:
+            if file.number in tallies:
+                sums[file.y] += of(tallies[file.number])
+        return sums[BACKGROUND], sums[SIGNAL]
+
+    def _read(self, what: str, progress: bool | None) -> Generator[Chunk, None, None]:
+        """All events in order, with a progress bar."""
+        from tqdm.auto import tqdm
+
+        ordered = self._pass
+        step = max(self._block // 4, 1)
+        total = sum(file.entries for file in ordered.readable)
+        with (
+            tqdm(
+                total=total,
+                desc=what,
+                unit=" events",
+                unit_scale=True,
+                disable=not self._shows(progress),
+                delay=_BAR_AFTER,
+            ) as bar,
+            closing(ahead(lambda should_stop: ordered.in_order(step, should_stop))) as chunks,
+        ):
+            for chunk in chunks:
+                bar.update(chunk.read)
+                yield chunk
+                del chunk
+
+    def _surveyed(self, seed: int | None = None, progress: bool | None = None) -> Survey:
+        """What one look at all events found; a second look is taken only for another seed."""
+        if self._known is None or seed not in (None, self._known[0]):
+            seed = 1 if seed is None else seed
+            capacity = int(self._shared.memory * 1e6 * _SAMPLE / self._event_bytes)
+            keep = self.files[0].reading.keep
+            empty = Dataset(
+                X=np.empty((0, len(self.features)), np.float32),
+                y=np.empty(0, np.int8),
+                weight=np.empty(0, np.float32),
+                features=self.features,
+                extra={name: np.empty(0) for name in keep},
+            )
+            shared = replace(self._shared, factors={})
+            unscaled = Stream(self.files, shared, self._portions, None, self._negative)
+            with closing(unscaled._read("looking at all events", progress)) as chunks:
+                seen = survey(
+                    chunks, min(capacity, _MOST_DRAWN), _seed(seed, for_sampling=True), empty
+                )
+            seen = _of(seen, {file.number for file in self._pass.readable})
+            self._scale(seen)
+            factors = self._shared.factors
+            by_file = {f.number: factors[f.sample] for f in self.files if f.sample in factors}
+            self._known = (seed, seen.scaled(by_file))
+        return self._known[1]
+
+    def _scale(self, seen: Survey) -> None:
+        """Find the factor of each sample that is scaled to a cross-section."""
+        for number, factor in enumerate(self._shared.scaling):
+            if factor is None or number in self._shared.factors:
+                continue
+            own = [file for file in self.files if file.sample == number]
+            read = [file for file in own if file.number in seen.tallies]
+            if read:
+                self._shared.factors[number] = factor(
+                    sum(
+                        seen.tallies[f.number].total if f.generated is None else f.generated
+                        for f in read
+                    )
+                )
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A stream made ready for training.
+
+    Attributes
+    ----------
+    training : Training
+        The events to learn from.
+    validation : Dataset
+        Events set aside.
+    known : Dataset
+        Some of the events to learn from, drawn at random, to learn the normalisation from.
+    """
+
+    training: Training
+    validation: Dataset
+    known: Dataset
+
+
+class Training:
+    """Events to learn from, in mixed blocks: a source of `tfaas_nb.training`.
+
+    Parameters
+    ----------
+    stream : Stream
+        The events.
+    seed : int
+        Decides their order.
+    progress : bool
+        Show a progress bar for each epoch.
+    """
+
+    def __init__(self, stream: Stream, seed: int, progress: bool) -> None:
+        self.stream = stream
+        self._seed = seed
+        self._progress = progress
+        self._only: Dataset | None = None
+
+    @property
+    def count(self) -> int:
+        """Events in an epoch."""
+        return len(self.stream)
+
+    @property
+    def weight_sums(self) -> tuple[float, float]:
+        """Sum of the weights of background and of signal."""
+        return self.stream.weight_sums
+
+    def blocks(self, epoch: int) -> Generator[Dataset, None, None]:
+        """All events once; if they fit into one block, they are read once."""
+        from tqdm.auto import tqdm
+
+        if self._only is not None:
+            yield self._only
+            return
+        single = self.count <= self.stream._block
+        with (
+            tqdm(
+                total=self.count,
+                desc=f"epoch {epoch}",
+                unit=" events",
+                unit_scale=True,
+                disable=not self._progress,
+                delay=_BAR_AFTER,
+                leave=False,
+            ) as bar,
+            closing(self.stream.blocks(epoch, self._seed)) as blocks,
+        ):
+            for block in blocks:
+                if single:
+                    self._only = block
+                size = len(block)
+                yield block
+                del block
+                bar.update(size)
+
+
+def _seed(seed: int, for_sampling: bool) -> int:
+    """Splitting and sampling by the same seed must not take the same numbers."""
+    return 2 * seed + for_sampling
+
+
+def _of(seen: Survey, readable: set[int]) -> Survey:
+    """Without the events of files that turned out unreadable."""
+    tallies = {number: tally for number, tally in seen.tallies.items() if number in readable}
+    if len(tallies) == len(seen.tallies):
+        return seen
+    drawn: Drawn = seen.drawn
+    return Survey(tallies, drawn[np.isin(drawn.file, list(tallies))])
+
+
+def _opened(wanted: Sequence[Wanted], shared: _Shared) -> tuple[StreamedFile, ...]:
+    """What there is in each file, in order."""
+    from tqdm.auto import tqdm
+
+    stop = threading.Event()
+
+    def look(number: int) -> StreamedFile | None:
+        one = wanted[number]
+        scaled = shared.scaling[one.sample] is not None
+        with (
+            shared.faults.of(one.path, one.role, stop.is_set),
+            EventFile(one.path, one.reading, stop.is_set) as file,
+        ):
+            generated = file.generated_weights() if scaled else None
+            return StreamedFile(
+                number, one.path, one.role, one.y, file.tree, file.entries, file.uuid, one.reading,
+                one.sample, generated,
+            )  # fmt: skip
+        return None
+
+    with ThreadPoolExecutor(_OPENING_THREADS, thread_name_prefix="tfaas-nb opening") as threads:
+        try:
+            looks = threads.map(look, range(len(wanted)))
+            bar = tqdm(
+                looks,
+                total=len(wanted),
+                desc="opening",
+                unit="file",
+                disable=not shared.progress,
+                delay=_BAR_AFTER,
+            )
+            return tuple(file for file in bar if file is not None)
+        except BaseException:
+            stop.set()
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
