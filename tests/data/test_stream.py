@@ -172,7 +172,7 @@ def test_chunks_are_the_events_in_the_order_of_the_files(made: Path, memory: flo
         {"weight": 0.25},
         {"cut": "x > 0", "weight": "w * 2", "keep": "w"},
     ],
-    ids=str,
+    ids=["text", "function", "branch", "number", "all"],
 )
 def test_selection_and_weights_are_those_of_a_load(made: Path, options: dict[str, Any]) -> None:
     events, expected = stream(made, 2 * SMALL, **options), whole(made, **options)
