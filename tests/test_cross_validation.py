@@ -78,6 +78,7 @@ def test_the_same_seed_gives_the_same_folds(few: Dataset, result: CrossValidatio
     assert other.folds[0].events.tolist() != result.folds[0].events.tolist()
 
 
+@pytest.mark.slow
 def test_a_classifier_is_left_as_it_is(few: Dataset) -> None:
     classifier = Classifier(**QUICK)
     found = cross_validate(few, 2, classifier, progress=False)
