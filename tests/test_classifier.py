@@ -184,6 +184,7 @@ def test_unusable_weights_are_refused(few: Dataset, signal_weight: float, messag
         Classifier(**QUICK).fit(replace(few, weight=weight), progress=False)
 
 
+@pytest.mark.slow
 def test_negative_weights_are_left_out_or_taken_as_positive(few: Dataset) -> None:
     negative = np.arange(len(few)) % 4 == 0
     weight = np.where(negative, -2.0, 1.0).astype(np.float32)
@@ -205,6 +206,7 @@ def test_events_held_out_need_weight_too(few: Dataset) -> None:
         Classifier(**QUICK).fit(replace(few, weight=weight), progress=False)
 
 
+@pytest.mark.slow
 def test_a_second_fit_starts_anew(few: Dataset, unseen: Dataset) -> None:
     trained = Classifier(**QUICK)
     assert trained.fit(few, progress=False) is trained

@@ -112,7 +112,8 @@ def test_many_events_are_sent_in_several_requests(
     whole = client.predict("ttbar", events.X)
     asked = client.status()["requests"]
     monkeypatch.setattr("tfaas_nb.client._MOST_BYTES", 42 * 4 * 1500)
-    np.testing.assert_array_equal(client.predict("ttbar", events.X), whole)
+    parts = client.predict("ttbar", events.X)
+    np.testing.assert_allclose(parts, whole, rtol=0, atol=1e-6)  # sums depend on their number
     # describing the model, three requests for 4 000 events, and this one
     assert client.status()["requests"] == asked + 5
 

@@ -61,6 +61,7 @@ def test_ratios_are_shown_to_digits_that_mean_something(ratio: float, text: str)
     assert report.shown(ratio) == text
 
 
+@pytest.mark.slow
 def test_trainings_are_compared_on_the_same_folds() -> None:
     """On little of the sample, with classifiers that learn little."""
     quick = Classifier(epochs=1, hidden=(4,), embedding=(), members=1)

@@ -170,6 +170,7 @@ def test_waiting_ends_when_the_reader_is_stopped(xrootd: XRootDServer, url: str)
             file.events(100, N)
 
 
+@pytest.mark.slow
 def test_a_server_without_vector_reads_is_read_all_the_same(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

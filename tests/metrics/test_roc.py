@@ -39,6 +39,7 @@ def test_a_weight_is_as_many_events(events: Events) -> None:
     assert weighted.accuracy == pytest.approx(repeated.accuracy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True])
 def test_the_error_of_auc_is_that_of_a_bootstrap(weighted: bool) -> None:
     y, scores, weight = scored(events=600)
