@@ -26,6 +26,10 @@ _OURS = "tfaas_nb/"
 _VERSION = "X-Model-Version"
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _MOST_BYTES = 32 << 20
+#: Bytes of a model from which on packing takes longer than sending what it saves.
+_LARGE = 16 << 20
+#: Bytes per second of a model that a busy machine reads, tries and stores at least.
+_SLOWEST = 1e6
 _QUOTED = 300
 
 Events = Dataset | Mapping[str, float] | Sequence[Mapping[str, float]] | npt.ArrayLike
@@ -82,7 +86,9 @@ class Client:
         bundle = bundle.renamed(name) if name else bundle
         if self._speaks_ours():
             headers = {"Content-Type": "application/octet-stream"}
-            answer = self._ask("POST", "/upload", data=bundle.archive(), headers=headers)
+            large = len(bundle.graph.serialized) > _LARGE
+            data = bundle.tar() if large else bundle.archive()
+            answer = self._ask("POST", "/upload", data=data, headers=headers, more=len(data))
         else:
             answer = self._ask("POST", "/upload", files=_form(bundle))
         version = answer.headers.get(_VERSION, "")
@@ -252,6 +258,10 @@ class Client:
         # In a form: the Go server takes few names as part of an address.
         self._ask("DELETE", "/delete", files={"model": (None, model)})
 
+    def close(self) -> None:
+        """Let go of the connections; a later call opens new ones."""
+        self._session.close()
+
     def _table(
         self, model: str, events: Any, keys: Sequence[str] | None
     ) -> tuple[tuple[str, ...], Any, bool]:
@@ -310,11 +320,18 @@ class Client:
         return bool(self._is_ours)
 
     def _ask(
-        self, method: str, path: str, headers: Mapping[str, str] | None = None, **options: Any
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        more: int = 0,
+        **options: Any,
     ) -> requests.Response:
+        """An answer to a request; `more` bytes of a model take the server longer."""
+        timeout = self.timeout + more / _SLOWEST
         try:
             answer = self._session.request(
-                method, self.url + path, headers=headers, timeout=self.timeout, **options
+                method, self.url + path, headers=headers, timeout=timeout, **options
             )
         except requests.RequestException as error:
             raise ServerUnreachable(

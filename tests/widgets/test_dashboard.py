@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.widgets.choose import chosen
+from tests.widgets.page import choose, send
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.serving.server import Server
@@ -15,8 +15,8 @@ def test_from_start_to_score_by_clicks(tmp_path: Path, bundle: Bundle, events: D
     dashboard = Dashboard(Server(tmp_path, port=0), events)
     dashboard.serve.start_button.click()
     try:
-        dashboard.upload.file.value = chosen("ttbar.tar.gz", bundle.archive())
-        dashboard.upload.send_button.click()
+        choose(dashboard.upload, "ttbar.tar.gz", bundle.archive())
+        send(dashboard.upload)
         assert dashboard.ask.model.value == "ttbar"
         assert "ttbar" in dashboard.serve.models.value
         dashboard.ask.event.value = 5

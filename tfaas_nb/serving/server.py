@@ -116,6 +116,7 @@ class Server:
         self._wanted_token = token
         names = [allowed_hosts] if isinstance(allowed_hosts, str) else allowed_hosts
         self._allowed_hosts = frozenset(names)
+        self._hosts: frozenset[str] = frozenset()
         self._access_log = os.fspath(access_log) if access_log else None
         self._memory = memory
         self.service = Service(Repository(self.directory), memory)
@@ -163,6 +164,14 @@ class Server:
                 if _running.get(self.directory.resolve()) is self:
                     del _running[self.directory.resolve()]
             return self
+
+    def allow_host(self, name: str) -> bool:
+        """Answer under a further host name, as a proxy passes on; returns whether it does now.
+
+        A server that runs already does not: stop it and start it again.
+        """
+        self._allowed_hosts |= {name}
+        return not self.is_running or name.lower() in self._hosts
 
     def wait(self) -> None:
         """Block until the server ends, as a command in the foreground does."""
@@ -219,7 +228,8 @@ class Server:
 
     def _new_run(self, listening: socket.socket) -> Run:
         names = LOOPBACK | self._allowed_hosts | _names_of(self.host)
-        hosts = tuple(sorted({name.lower() for name in names}))
+        self._hosts = frozenset(name.lower() for name in names)
+        hosts = tuple(sorted(self._hosts))
         log = self._access_log
         if log and log != STDERR:
             log = str(Path(log).absolute())
