@@ -38,10 +38,11 @@ def scores(
     weight = np.ones(len(y)) if weight is None else weight
     with style():
         ax = axes(ax)
-        _two_classes(ax, y, values, weight, np.linspace(0, 1, _BINS + 1))
+        low, high = min(0.0, float(values.min())), max(1.0, float(values.max()))
+        _two_classes(ax, y, values, weight, np.linspace(low, high, _BINS + 1))
         if threshold is not None:
             ax.axvline(threshold, color="black", linestyle="--", label=f"Cut at {threshold:.3f}")
-        ax.set_xlim(0, 1)
+        ax.set_xlim(low, high)
         ax.set_yscale("log")
         ax.set_xlabel("Classifier score")
         ax.set_ylabel("Events (normalised)")
