@@ -22,11 +22,11 @@ def test_the_pace_is_that_of_the_last_readings() -> None:
     first = gauge.read(status(10, (100, 0, 0)), now=10.0)
     assert (first.requests, first.total) == (0, 100)
     assert math.isnan(first.median)
-    assert str(first) == "no requests now, 100 since the start"
+    assert str(first) == "none now, 100 since the start"
     second = gauge.read(status(12, (110, 9, 1), own=5), now=12.0)
     assert (second.requests, second.per_second, second.total) == (20, 10.0, 120)
     assert (second.median, second.slow) == (0.001, 0.1)
-    assert str(second).startswith("10.0 requests/s, half of them answered within 1 ms, 95 % within")
+    assert str(second).startswith("10.0 per second, half of them answered within 1 ms, 95 % within")
     for n in range(6):
         last = gauge.read(status(14 + 2 * n, (110, 9, 1)), now=14.0 + 2 * n)
     assert last.requests == 0

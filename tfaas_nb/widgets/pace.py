@@ -39,9 +39,9 @@ class Pace:
     def __str__(self) -> str:
         since = f"{self.total} since the start"
         if not self.requests:
-            return f"no requests now, {since}"
+            return f"none now, {since}"
         return (
-            f"{self.per_second:.1f} requests/s, half of them answered within "
+            f"{self.per_second:.1f} per second, half of them answered within "
             f"{_time(self.median)}, 95 % within {_time(self.slow)}; {since}"
         )
 

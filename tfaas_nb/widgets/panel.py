@@ -77,12 +77,17 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
 
     def close(self) -> None:
         """End all controls; may be called twice."""
-        for widget in _below(self):
-            widget.close()
+        close_below(self)
         super().close()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+
+def close_below(widget: ipywidgets.Widget) -> None:
+    """End what a widget is made of, for instance before a box gets other children."""
+    for part in _below(widget):
+        part.close()
 
 
 def _below(widget: ipywidgets.Widget) -> list[ipywidgets.Widget]:

@@ -13,11 +13,12 @@ from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.root import read
 from tfaas_nb.errors import DataError, FeatureError
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
-from tfaas_nb.widgets.panel import LABELS, WIDE, Panel, Source, client_of, offer
+from tfaas_nb.widgets.panel import LABELS, WIDE, Panel, Source, client_of, close_below, offer
 from tfaas_nb.wire import examples
 
-_FIELD = ipywidgets.Layout(width="26em")
-_TEXT = ipywidgets.Layout(width="98%", height="9em")
+# Values: each control makes a layout of its own, which ends with it.
+_FIELD = {"width": "26em"}
+_TEXT = {"width": "98%", "height": "9em"}
 
 
 class Query(Panel):
@@ -116,6 +117,9 @@ class Query(Panel):
                     field, row = _field(feature)
                     self.fields[feature["name"]] = field
                     rows.setdefault(_group(feature["name"]), []).append(row)
+        for former in self._groups.children:
+            close_below(former)
+            former.close()
         self._groups.children = [ipywidgets.VBox(group) for group in rows.values()]
         self._groups.titles = list(rows)
         if self._data is not None:

@@ -219,9 +219,9 @@ class ServerPanel(Panel):
         while not end.is_set() and self.server.is_running:
             try:
                 client = _client(self.server, client)
-                shown = f"Now: {gauge.read(client.status())}."
+                shown = f"Requests: {gauge.read(client.status())}."
             except TfaasError as error:
-                shown = f"Now: no answer ({type(error).__name__})."
+                shown = f"The server does not answer ({type(error).__name__})."
             if not end.is_set():
                 self.pace.value = shown
             end.wait(_EVERY)
