@@ -55,6 +55,7 @@ class Client:
 
     def __init__(self, url: str, token: str | None = None, timeout: float = 60.0) -> None:
         self.url = url.rstrip("/")
+        self.token = token
         self.timeout = timeout
         self._session = requests.Session()
         # A proxy does not reach this machine, and ~/.netrc would take the token's place.

@@ -70,8 +70,8 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
         self.fields = {name: row.children[0] for name, row in rows.items()}
         self._titles: list[str] = []
         boxes = []
-        for slots, title in _groups(self._slots):
-            own = [rows[name] for name in names if _group(self._slots[name]) == slots]
+        for group, title in _groups(self._slots):
+            own = [rows[name] for name in names if _group(self._slots[name]) == group]
             heading = ipywidgets.HTML(f"<b>{escape(title)}</b>")
             boxes.append(ipywidgets.VBox([heading, *own], layout={"margin": "0 1.5em 0.5em 0"}))
             self._titles.append(title)
@@ -150,8 +150,8 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
         self._show_groups()
 
     def _show_groups(self) -> None:
-        for (slots, _), box in zip(_groups(self._slots), self._groups.children, strict=True):
-            there = not isinstance(slots, int) or slots < self.jets.value
+        for (group, _), box in zip(_groups(self._slots), self._groups.children, strict=True):
+            there = not isinstance(group, int) or group < self.jets.value
             box.layout.display = None if there else "none"
 
     @contextmanager
@@ -230,7 +230,7 @@ def _hint(feature: Mapping[str, Any], value: float) -> str:
 def _step(feature: Mapping[str, Any]) -> float:
     """What an arrow key adds: about a hundredth of the range, a round number."""
     width = float(feature.get("high", 1.0)) - float(feature.get("low", 0.0))
-    return 10.0 ** np.floor(np.log10(width / 20)) if width > 0 else 1.0
+    return float(10.0 ** np.floor(np.log10(width / 20))) if width > 0 else 1.0
 
 
 def _shown(value: float) -> float:
