@@ -17,8 +17,8 @@ from tfaas_nb.widgets.panel import LABELS, WRAPPED, close_below
 
 _COUNT = "nJets"
 _SLOT = re.compile(r"(.+)_(\d+)")
-_FIELD = {"width": "19em"}
-_HINT = {"width": "11em"}
+_FIELD = {"width": "20.5em"}
+_HINT = {"width": "8.5em"}
 
 
 class EventForm(ipywidgets.VBox):  # type: ignore[misc]
@@ -73,7 +73,7 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
         for group, title in _groups(self._slots):
             own = [rows[name] for name in names if _group(self._slots[name]) == group]
             heading = ipywidgets.HTML(f"<b>{escape(title)}</b>")
-            boxes.append(ipywidgets.VBox([heading, *own], layout={"margin": "0 1.5em 0.5em 0"}))
+            boxes.append(_box(heading, own, is_wide=not isinstance(group, int)))
             self._titles.append(title)
         self._groups.children = boxes
         slots = {slot for used in self._slots.values() for slot in used}
@@ -195,6 +195,16 @@ def _groups(slots: Mapping[str, tuple[int, ...]]) -> list[tuple[int | str, str]]
         *((jet, f"Jet {jet}") for jet in jets),
         *([("several", "Several jets together")] if "several" in found else []),
     ]
+
+
+def _box(
+    heading: ipywidgets.HTML, rows: Sequence[ipywidgets.HBox], is_wide: bool
+) -> ipywidgets.VBox:
+    """A group: of a jet a column, of the event what fits into the width."""
+    if is_wide:
+        inner = [ipywidgets.Box(rows, layout=WRAPPED)]
+        return ipywidgets.VBox([heading, *inner], layout={"width": "100%"})
+    return ipywidgets.VBox([heading, *rows], layout={"margin": "0 1em 0.5em 0"})
 
 
 def _row(feature: Mapping[str, Any]) -> ipywidgets.HBox:

@@ -21,7 +21,6 @@ from tfaas_nb.errors import DataError, FeatureError, TfaasError
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
 from tfaas_nb.metrics import Contributions
-from tfaas_nb.serving.server import Server
 from tfaas_nb.widgets.event_form import EventForm
 from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel, Source, client_of, offer
 from tfaas_nb.wire import examples
@@ -144,7 +143,9 @@ class Query(Panel):
             layout={"width": "22em"},
         )
         self.ask_button = ipywidgets.Button(description="Ask for the score", layout=WIDE)
-        self.answer, self.picture, self.changes = (ipywidgets.HTML() for _ in range(3))
+        self.answer = ipywidgets.HTML()
+        self.picture = ipywidgets.HTML(layout={"flex": "1 1 18em", "max_width": "30em"})
+        self.changes = ipywidgets.HTML(layout={"flex": "1 1 26em"})
         self.curl_text, self.python_text, self.cpp_text = (
             ipywidgets.Textarea(
                 description=what,
@@ -320,7 +321,9 @@ class Query(Panel):
         if self._marked is None or self._marked[0] is not evaluation:
             self._marked = evaluation, _Scores(evaluation)
         drawn = self._marked[1].at(self.score, self.threshold.value)
-        return plots.html_image(drawn, "The event's score among those of signal and background")
+        return plots.html_image(
+            drawn, "The event's score among those of signal and background", "100%"
+        )
 
     def _tell_changes(self, client: Client, model: str, event: Mapping[str, float]) -> None:
         """What each feature does to the score, from one request with an event for each."""
@@ -333,8 +336,9 @@ class Query(Panel):
         rest = len(found.names) - _MOST_SHOWN
         more = f"; {rest} more change it less" if rest > 0 else ""
         self.changes.value = (
-            "<p>What each feature contributes: the score minus that with the feature at its median "
-            f"in the training, the others unchanged{more}.</p>" + found.html(_MOST_SHOWN)
+            '<div style="line-height:1.4"><p>What each feature contributes: the score minus that '
+            "with the feature at its median in the training, the others unchanged"
+            f"{more}.</p>{found.html(_MOST_SHOWN)}</div>"
         )
 
     def _write_texts(self) -> None:

@@ -38,6 +38,9 @@ _AXES = (
 _KINDS = {".png": ("image/png", plots.png), ".svg": ("image/svg+xml", plots.svg)}
 _KINDS[".pdf"] = ("application/pdf", plots.pdf)
 
+#: Two pictures side by side, or one below the other where there is no room.
+_HALF = {"flex": "1 1 20em", "max_width": "36em", "min_width": "min(20em, 100%)"}
+
 #: Training events up to which their scores are shown without being asked for.
 _TRAINING_AT_ONCE = 200_000
 _REPEATS = 2
@@ -143,9 +146,10 @@ class RocView(Panel):
         self.threshold = ipywidgets.FloatText(
             description="or cut on the score at", step=0.01, style=LABELS, layout={"width": "18em"}
         )
-        self.numbers, self.rejections, self.compared, self.picture, self.scores, self.link = (
-            ipywidgets.HTML() for _ in range(6)
+        self.numbers, self.rejections, self.compared, self.link = (
+            ipywidgets.HTML() for _ in range(4)
         )
+        self.picture, self.scores = (ipywidgets.HTML(layout=_HALF) for _ in range(2))
         self.more = ipywidgets.Accordion(
             [ipywidgets.HTML(), ipywidgets.HTML()],
             titles=("Calibration", "Importance of the variables"),
@@ -185,7 +189,7 @@ class RocView(Panel):
         with self._setting():
             self.evaluations = dict(named)
             offer(self.model, list(named))
-        self.rejections.value = _rejections(named)._repr_html_() if named else ""
+        self.rejections.value = _compact(_rejections(named)) if named else ""
         self._model_changed()
 
     def move(self, eps_s: float | None = None, threshold: float | None = None) -> None:
@@ -316,7 +320,7 @@ class RocView(Panel):
 
     def _compared(self) -> str:
         found = self._overtraining()
-        return found.table()._repr_html_() if found else ""
+        return _compact(found.table()) if found else ""
 
     def _mark(self, point: WorkingPoint) -> None:
         """Show a working point; what it does not change is not drawn again."""
@@ -330,7 +334,7 @@ class RocView(Panel):
             if key not in self._drawn:
                 kind = _MarkedScores if key is scores else _MARKED[self.axes.value]
                 self._drawn[key] = kind(self._draw(str(key[0])))
-            place.value = plots.html_image(self._drawn[key].at(point), alt)
+            place.value = plots.html_image(self._drawn[key].at(point), alt, "100%")
         self.point = point
 
     def _draw(self, figure: str) -> Any:
@@ -458,7 +462,7 @@ def _numbers(point: WorkingPoint) -> str:
         _with_error(point.eps_s, point.eps_s_error),
         _with_error(point.eps_b, point.eps_b_error),
         f"{point.threshold:.5f}",
-        f"{point.rejection:.0f} ± {point.rejection_error:.0f}",
+        _rejection(point),
         f"{point.significance:.1f}",
         str(point.background_left),
     )
@@ -469,11 +473,21 @@ def _numbers(point: WorkingPoint) -> str:
         if point.is_uncertain
         else ""
     )
-    return Table(columns, (row,))._repr_html_() + warning
+    return _compact(Table(columns, (row,))) + warning
 
 
 def _with_error(value: float, error: float | None) -> str:
     return f"{value:.4g}" if error is None else f"{value:.4g} ± {error:.2g}"
+
+
+def _rejection(point: WorkingPoint) -> str:
+    digits = 0 if point.rejection >= 10 else 2
+    return f"{point.rejection:.{digits}f} ± {point.rejection_error:.{digits}f}"
+
+
+def _compact(table: Table) -> str:
+    """A table without the line height of a row of controls."""
+    return f'<div style="line-height:1.4">{table._repr_html_()}</div>'
 
 
 def _rejections(evaluations: Mapping[str, Evaluation]) -> Table:
@@ -487,7 +501,7 @@ def _rejections(evaluations: Mapping[str, Evaluation]) -> Table:
             (
                 name,
                 f"{evaluation.auc:.4f} ± {evaluation.auc_error:.4f}",
-                *(f"{p.rejection:.0f} ± {p.rejection_error:.0f}" for p in points),
+                *map(_rejection, points),
                 f"fewer than {FEW_EVENTS} background events at {', '.join(few)}" if few else "",
             )
         )
