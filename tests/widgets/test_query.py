@@ -199,8 +199,13 @@ def test_it_follows_a_view(serving: Server, events: Dataset, evaluation: Evaluat
     assert view.point is not None
     assert widget.threshold.value == pytest.approx(view.point.threshold, rel=1e-5)
     assert "ε_S = 0.9" in widget.working_point.options
+    before = widget.threshold.value
     view.use({})
     assert widget._given("ttbar") is None
+    widget.close()
+    view.use({"ttbar": evaluation})
+    view.efficiency.value = 0.2
+    assert widget.threshold.value == before
 
 
 def test_contributions_come_from_one_request(

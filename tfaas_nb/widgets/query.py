@@ -96,6 +96,7 @@ class Query(Panel):
         self._evaluations: Mapping[str, Evaluation] | Evaluation = {}
         self._scored: tuple[Any, Evaluation] | None = None
         self._marked: tuple[Evaluation, _Scores] | None = None
+        self._followed: RocView | None = None
         self._asked: tuple[str, str, Mapping[str, float]] | None = None
         self._is_setting = False
         self._build()
@@ -250,17 +251,11 @@ class Query(Panel):
     def follow(self, view: RocView) -> None:
         """Take evaluations and the working point from a view now, and whenever they change."""
 
-        def point_moved(_: object = None) -> None:
-            if view.point is not None and view.model.value == self.model.value:
-                self.cut_at(view.point.threshold)
-
-        def evaluations_changed(_: object = None) -> None:
-            self.use_evaluations(view.evaluations)
-
-        view.observe(evaluations_changed, "evaluations")
-        view.observe(point_moved, "point")
-        evaluations_changed()
-        point_moved()
+        self._unfollow()
+        self._followed = view
+        view.observe(self._followed_changed, ["evaluations", "point"])
+        self.use_evaluations(view.evaluations)
+        self._followed_changed()
 
     def cut_at(self, threshold: float) -> None:
         """Decide at this score."""
@@ -351,7 +346,26 @@ class Query(Panel):
         self.python_text.value = examples.python(url, model, event, token)
         self.cpp_text.value = examples.cpp(url, model, event, token)
 
+    def close(self) -> None:
+        """End all controls; may be called twice."""
+        self._unfollow()
+        super().close()
+
     # --- what the controls do -----------------------------------------------------------
+
+    def _followed_changed(self, change: Any = None) -> None:
+        view = self._followed
+        if view is None:
+            return
+        if change is not None and change["name"] == "evaluations":
+            self.use_evaluations(view.evaluations)
+        elif view.point is not None and view.model.value == self.model.value:
+            self.cut_at(view.point.threshold)
+
+    def _unfollow(self) -> None:
+        if self._followed is not None:
+            self._followed.unobserve(self._followed_changed, ["evaluations", "point"])
+            self._followed = None
 
     def _event_chosen(self) -> None:
         if not self._is_setting:
