@@ -250,7 +250,6 @@ class Query(Panel):
 
     def follow(self, view: RocView) -> None:
         """Take evaluations and the working point from a view now, and whenever they change."""
-
         self._unfollow()
         self._followed = view
         view.observe(self._followed_changed, ["evaluations", "point"])
