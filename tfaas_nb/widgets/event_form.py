@@ -234,7 +234,8 @@ def _hint(feature: Mapping[str, Any], value: float) -> str:
     is_padding = value == 0 and feature.get("present", 1.0) < 1
     if low <= value <= high or is_padding:
         return f'<small title="1 % to 99 % of the training events">{text}</small>'
-    return f"<small><b>unusual:</b> {text}</small>"
+    # Two lines fit beside the field.
+    return f'<small style="display:block;line-height:1.2"><b>unusual:</b> {text}</small>'
 
 
 def _step(feature: Mapping[str, Any]) -> float:

@@ -189,7 +189,7 @@ class RocView(Panel):
         with self._setting():
             self.evaluations = dict(named)
             offer(self.model, list(named))
-        self.rejections.value = _compact(_rejections(named)) if named else ""
+        self.rejections.value = _compact(_rejections(named)._repr_html_()) if named else ""
         self._model_changed()
 
     def move(self, eps_s: float | None = None, threshold: float | None = None) -> None:
@@ -252,7 +252,8 @@ class RocView(Panel):
             media, write = _KINDS[kind]
             content = base64.b64encode(write(self._draw(self.figure.value))).decode()
             self.link.value = (
-                f'<a download="{escape(name)}" href="data:{media};base64,{content}">'
+                f'<a style="text-decoration:underline" download="{escape(name)}" '
+                f'href="data:{media};base64,{content}">'
                 f"Download {escape(name)}</a>"
             )
 
@@ -320,7 +321,7 @@ class RocView(Panel):
 
     def _compared(self) -> str:
         found = self._overtraining()
-        return _compact(found.table()) if found else ""
+        return _compact(found.table()._repr_html_()) if found else ""
 
     def _mark(self, point: WorkingPoint) -> None:
         """Show a working point; what it does not change is not drawn again."""
@@ -441,7 +442,7 @@ def _rounded(score: float) -> float:
 
 def _fill(place: ipywidgets.HTML, find: Any, evaluation: Evaluation) -> None:
     try:
-        place.value = find(evaluation)
+        place.value = _compact(find(evaluation))
     except TfaasError as error:
         place.value = f'<div role="alert">{escape(str(error))}</div>'
     except Exception as error:
@@ -473,7 +474,7 @@ def _numbers(point: WorkingPoint) -> str:
         if point.is_uncertain
         else ""
     )
-    return _compact(Table(columns, (row,))) + warning
+    return _compact(Table(columns, (row,))._repr_html_()) + warning
 
 
 def _with_error(value: float, error: float | None) -> str:
@@ -485,9 +486,9 @@ def _rejection(point: WorkingPoint) -> str:
     return f"{point.rejection:.{digits}f} ± {point.rejection_error:.{digits}f}"
 
 
-def _compact(table: Table) -> str:
-    """A table without the line height of a row of controls."""
-    return f'<div style="line-height:1.4">{table._repr_html_()}</div>'
+def _compact(html: str) -> str:
+    """HTML without the line height of a row of controls."""
+    return f'<div style="line-height:1.4">{html}</div>'
 
 
 def _rejections(evaluations: Mapping[str, Evaluation]) -> Table:
