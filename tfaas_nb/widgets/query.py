@@ -307,8 +307,8 @@ class Query(Panel):
         signal = evaluation.roc.signal.above(self.score).efficiency[0]
         background = evaluation.roc.background.above(self.score).efficiency[0]
         return (
-            f"<br>{signal:.1%} of the signal and {background:.2%} of the background events score "
-            "as high or higher."
+            f"<br>{signal:.1%} of the signal and {background:.2%} of the background events "
+            f"{'evaluated' if self._given(self.model.value) else 'at hand'} score as high or higher."
         )
 
     def _picture(self, evaluation: Evaluation) -> str:
