@@ -26,7 +26,8 @@ notebooks: .venv/tested
 	    --nbval-sanitize-with notebooks/sanitize.cfg notebooks
 
 # Needs wrk besides; makes environments for the other servers in .bench/. About half an hour;
-# `make bench ONLY=single,bulk` measures a part: single, peers, bulk, latency, upload, memory.
+# `make bench ONLY=single,bulk` measures a part: single, peers, bulk, latency, upload, memory,
+# reading (without wrk).
 bench: .venv/tested
 	$(PIP) --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))

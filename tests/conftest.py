@@ -33,6 +33,12 @@ def events() -> Dataset:
 
 
 @pytest.fixture(scope="session")
+def unseen() -> Dataset:
+    """200 tt̄ and 200 QCD events that are not among `events`."""
+    return tn.sample()[np.r_[2000:2200, 22_000:22_200]]
+
+
+@pytest.fixture(scope="session")
 def classifier(events: Dataset) -> Classifier:
     """A small classifier, trained for two epochs."""
     return Classifier(epochs=2, hidden=(16,), embedding=(8,), seed=7).fit(events, progress=False)

@@ -28,7 +28,6 @@ FLOORS = {
     "features": 1,
     "wire": 2,
     "data": 2,
-    "metrics": 2,
     "graph": 2,
     "onnx_graph": 2,
     "saved_model": 3,
@@ -39,8 +38,9 @@ FLOORS = {
     "engines": 3,
     "network": 3,
     "plots": 3,
-    "training": 4,
-    "evaluation": 4,
+    "metrics": 4,
+    "training": 5,
+    "evaluation": 5,
     "client": 6,
     "repository": 6,
     "classifier": 6,
@@ -48,6 +48,7 @@ FLOORS = {
     "serving": 7,
     "widgets": 8,
     "demo": 8,
+    "magics": 8,
     "cli": 9,
 }
 HEAVY = (

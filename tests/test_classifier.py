@@ -14,7 +14,7 @@ import pytest
 
 import tfaas_nb as tn
 from tfaas_nb.classifier import Classifier
-from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.dataset import Dataset, concatenate
 from tfaas_nb.engines.frozen import FrozenEngine
 from tfaas_nb.errors import DataError, FeatureError, TrainingError
 from tfaas_nb.features import FeatureSet
@@ -86,7 +86,8 @@ def test_a_datasets_columns_are_ordered_by_name(
     X = events.X[:, [own.column(name) for name in turned.names]]
     other = replace(events, X=X, features=turned)
     assert classifier.predict(other).tolist() == scores.tolist()
-    assert classifier.evaluate(other).auc == classifier.evaluate(events).auc
+    evaluation = classifier.evaluate(other, allow_overlap=True)
+    assert evaluation.auc == Roc.of(events.y, scores).auc
 
 
 @pytest.mark.parametrize(
@@ -186,11 +187,11 @@ def test_events_held_out_need_weight_too(few: Dataset) -> None:
         Classifier(**QUICK).fit(replace(few, weight=weight), progress=False)
 
 
-def test_a_second_fit_starts_anew(few: Dataset) -> None:
+def test_a_second_fit_starts_anew(few: Dataset, unseen: Dataset) -> None:
     trained = Classifier(**QUICK)
     assert trained.fit(few, progress=False) is trained
     first = trained.predict(few)
-    trained.evaluate(few)
+    trained.evaluate(unseen)
     again = trained.fit(few, progress=False).predict(few)
     assert first.tolist() == again.tolist()
     assert "evaluation" not in trained.bundle("ttbar").card
@@ -253,11 +254,51 @@ def test_the_card_tells_what_it_was_trained_on(classifier: Classifier) -> None:
     assert card["history"] == repr(classifier.history)
 
 
-def test_the_card_has_the_evaluation_once_there_is_one(few: Dataset) -> None:
+def test_the_card_has_the_evaluation_once_there_is_one(few: Dataset, unseen: Dataset) -> None:
     trained = Classifier(**QUICK).fit(few, progress=False)
     assert "evaluation" not in trained.bundle("ttbar").card
-    evaluation = trained.evaluate(few)
+    evaluation = trained.evaluate(unseen)
     assert trained.bundle("ttbar").card["evaluation"] == evaluation.to_dict()
+
+
+def test_events_of_the_training_are_refused(few: Dataset, unseen: Dataset) -> None:
+    trained = Classifier(**QUICK).fit(few, progress=False)
+    mixed = concatenate([unseen, few[[3, 5]]])
+    n = len(unseen)
+    with pytest.raises(DataError, match=rf"2 of the {n + 2} events \(positions {n}, {n + 1}\)"):
+        trained.evaluate(mixed)
+    assert "evaluation" not in trained.card()
+    turned = replace(few.features, event=few.features.event[::-1])
+    X = few.X[:, [few.features.column(name) for name in turned.names]]
+    with pytest.raises(DataError, match=f"{len(few)} of the {len(few)} events"):
+        trained.evaluate(replace(few, X=X, features=turned))
+
+
+def test_an_overlap_that_was_allowed_is_told(few: Dataset, unseen: Dataset) -> None:
+    trained = Classifier(**QUICK).fit(few, progress=False)
+    mixed = concatenate([unseen, few[[3, 5]]])
+    evaluation = trained.evaluate(mixed, allow_overlap=True)
+    assert repr(evaluation).endswith("2 EVENTS WERE IN THE TRAINING)")
+    assert "Not an honest test" in evaluation._repr_html_()
+    assert trained.card()["evaluation"]["seen_in_training"] == 2
+
+
+def test_an_evaluation_stays_that_of_its_training(few: Dataset, unseen: Dataset) -> None:
+    trained = Classifier(**QUICK).fit(few, progress=False)
+    evaluation = trained.evaluate(unseen)
+    trained.fit(unseen, progress=False)
+    judged = evaluation.trained
+    assert judged is not None
+    assert judged.training is few
+    assert np.asarray(judged.predict(unseen)).tolist() == evaluation.scores.tolist()
+    assert trained.predict(unseen).tolist() != evaluation.scores.tolist()
+
+
+def test_it_can_be_trained_on_other_events(few: Dataset, unseen: Dataset) -> None:
+    trained = Classifier(**QUICK).fit(few, progress=False)
+    other = trained.retrained(unseen)
+    assert (other.training, trained.training) == (unseen, few)
+    assert other.settings == trained.settings
 
 
 def test_a_bundle_has_names_ranges_and_label(events: Dataset, few: Dataset) -> None:
@@ -275,9 +316,12 @@ def test_evaluation_needs_both_classes(classifier: Classifier, events: Dataset) 
 
 def test_it_shows_whether_it_is_trained(classifier: Classifier) -> None:
     assert repr(Classifier()) == "Classifier(not trained)"
-    assert Classifier()._repr_html_() == "<p>Classifier(not trained)</p>"
+    untrained = Classifier(epochs=17)._repr_html_()
+    assert "Classifier(not trained)" in untrained
+    assert ">17<" in untrained
     assert repr(classifier).startswith("Classifier('ttbar-all-hadronic', History(2 epochs")
-    assert classifier._repr_html_().count("<tr>") == 3
+    assert classifier.history._repr_html_() in classifier._repr_html_()
+    assert "2000 signal + 2000 background events" in classifier._repr_html_()
 
 
 def test_it_beats_the_soft_drop_mass_by_far() -> None:

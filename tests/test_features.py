@@ -177,5 +177,50 @@ def test_columns_by_name_are_not_mistaken_for_an_event() -> None:
         TINY.matrix(five_events)
 
 
+DERIVED = FeatureSet("more", ("nJets",), ("jetPt", "jetEta"), jets=2, derived=("deltaEta_01", "ht"))
+
+
+def test_variables_may_be_given_by_name() -> None:
+    assert DERIVED.jet[0] == Variable("jetPt", "GeV", "AK8 jet $p_T$")
+    assert FeatureSet("one", "met").event[0].unit == "GeV"
+    assert TTBAR_ALL_HADRONIC.variable("nLeptons").title == "Number of leptons"
+
+
+def test_derived_features_come_last() -> None:
+    assert DERIVED.names[-3:] == ("jetEta_1", "deltaEta_01", "ht")
+    assert DERIVED.names[DERIVED.derived_columns] == ("deltaEta_01", "ht")
+    assert DERIVED.branches == ("nJets", "jetPt", "jetEta")
+    assert DERIVED.variable("ht") == Variable("ht", "GeV", "$H_T$")
+    assert DERIVED.variable("jetEta_1").name == "jetEta"
+    assert TTBAR_ALL_HADRONIC.derived_columns == slice(42, 42)
+
+
+def test_each_feature_tells_the_jets_it_needs() -> None:
+    needed = [DERIVED.slots(name) for name in DERIVED.names]
+    assert needed == [(), (0,), (1,), (0,), (1,), (0, 1), ()]
+
+
+def test_derived_features_survive_json() -> None:
+    text = json.dumps(DERIVED.to_dict())
+    assert FeatureSet.from_dict(json.loads(text)) == DERIVED
+    before = TTBAR_ALL_HADRONIC.to_dict()
+    del before["derived"]  # as written by earlier versions
+    assert FeatureSet.from_dict(before) == TTBAR_ALL_HADRONIC
+
+
+@pytest.mark.parametrize(
+    ("derived", "message"),
+    [
+        ("tau21", r"derives 'tau21', which is not known \(did you mean 'tau21_[01]'\?\)"),
+        ("tau21_2", "derives 'tau21_2', but keeps 2 jets: their numbers are 0 to 1"),
+        ("deltaR_12", "derives 'deltaR_12', but keeps 2 jets"),
+        (("ht", "ht"), "names ht more than once"),
+    ],
+)
+def test_what_cannot_be_derived_is_refused(derived: Any, message: str) -> None:
+    with pytest.raises(FeatureError, match=message):
+        FeatureSet("odd", (), ("jetPt",), jets=2, derived=derived)
+
+
 def test_repr_is_short() -> None:
     assert repr(TTBAR_ALL_HADRONIC) == "FeatureSet('ttbar-all-hadronic', 42 features, 5 jets)"

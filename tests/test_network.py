@@ -57,6 +57,17 @@ def model() -> Any:
     return build()
 
 
+def test_derived_features_are_inputs_of_the_event() -> None:
+    features = replace(FEATURES, derived=("tau21_0", "ht"))
+    X = np.hstack([events(), np.random.default_rng(2).uniform(0, 9, (200, 2)).astype(np.float32)])
+    model = build(features, X)
+    moved = X.copy()
+    moved[:, -1] += 5
+    assert abs(network.predict(model, moved) - network.predict(model, X)).mean() > 1e-3
+    only = FeatureSet("only", derived=("tau21_0", "ht"))
+    assert network.predict(build(only, X[:, -2:]), X[:, -2:]).shape == (200, 1)
+
+
 def test_scores_are_probabilities_one_per_event(model: Any) -> None:
     scores = network.predict(model, events())
     assert (scores.shape, scores.dtype) == ((200, 1), np.float32)

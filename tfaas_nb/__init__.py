@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from tfaas_nb.classifier import Classifier
     from tfaas_nb.client import Client
     from tfaas_nb.data.dataset import Dataset
+    from tfaas_nb.data.inspection import inspect
+    from tfaas_nb.data.normalisation import Sample
+    from tfaas_nb.data.origins import Objects
+    from tfaas_nb.data.overlap import overlap
     from tfaas_nb.data.poster import poster_event
     from tfaas_nb.data.root import load, read
     from tfaas_nb.data.sample import sample, sample_files
@@ -34,10 +38,14 @@ _HOME = {
     "Evaluation": "evaluation",
     "FeatureSet": "features",
     "FrozenGraph": "graph",
+    "Objects": "data.origins",
+    "Sample": "data.normalisation",
     "Server": "serving.server",
     "TTBAR_ALL_HADRONIC": "features",
     "Variable": "features",
+    "inspect": "data.inspection",
     "load": "data.root",
+    "overlap": "data.overlap",
     "poster_event": "data.poster",
     "read": "data.root",
     "score": "scoring.job",
@@ -55,9 +63,13 @@ __all__ = [  # noqa: RUF022 (in the order of the sentence)
     "sample",
     "sample_files",
     "poster_event",
+    "inspect",
+    "Objects",
+    "Sample",
     "load",
     "read",
     "Dataset",
+    "overlap",
     "Classifier",
     "Evaluation",
     "FrozenGraph",
@@ -82,6 +94,19 @@ def __getattr__(name: str) -> Any:
         globals()[name] = value
         return value
     raise AttributeError(f"module 'tfaas_nb' has no attribute {name!r}")
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext tfaas_nb``: bring ``%tfaas`` and ``%%predict`` into an IPython shell."""
+    from tfaas_nb.magics import TfaasMagics
+
+    shell.register_magics(TfaasMagics)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """``%unload_ext tfaas_nb``: take them out again."""
+    for kind, name in (("line", "tfaas"), ("cell", "predict")):
+        shell.magics_manager.magics[kind].pop(name, None)
 
 
 def __dir__() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
@@ -15,11 +16,13 @@ import numpy.typing as npt
 from tfaas_nb import network, training
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.errors import FeatureError, TrainingError
+from tfaas_nb.data.overlap import Fingerprints
+from tfaas_nb.errors import DataError, FeatureError, TrainingError
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.features import FeatureSet, order_keys
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.network import Architecture
+from tfaas_nb.table import Table
 from tfaas_nb.training import Epoch, Events, History, Settings
 
 _FEWEST_EVENTS = 20
@@ -154,18 +157,48 @@ class Classifier:
         scores = network.predict(self.model, X)[:, 0]
         return float(scores[0]) if single else scores
 
-    def evaluate(self, data: Dataset) -> Evaluation:
+    def evaluate(self, data: Dataset, allow_overlap: bool = False) -> Evaluation:
         """Judge it on events it has not seen.
+
+        Parameters
+        ----------
+        data : Dataset
+            Events of both classes.
+        allow_overlap : bool
+            Go on although events were in the training; the evaluation, its report and the
+            model's card say so.
 
         Raises
         ------
         TrainingError
             If it was not fitted.
         DataError
-            If a class is missing.
+            If events were in the training (`data.overlap` tells how that is known), or a class
+            is missing.
         """
-        self._evaluation = Evaluation.of(data, self.predict(data))
-        return self._evaluation
+        fitted = self._fit_result()
+        scores = self.predict(data)
+        overlap = fitted.fingerprints.found_in(Fingerprints.of(data, self.features))
+        judged = copy.copy(self)  # which stays what it is when this one is fitted anew
+        judged._evaluation = None
+        evaluation = Evaluation.of(data, scores, judged, overlap)
+        if overlap and not allow_overlap:
+            raise DataError(
+                f"{overlap} were in the training, too, and would flatter the classifier: evaluate "
+                "events that were split off before (the sample itself may hold events twice); "
+                "evaluate(data, allow_overlap=True) goes on, and says so"
+            )
+        self._evaluation = evaluation
+        return evaluation
+
+    @property
+    def training(self) -> Dataset:
+        """The events it was trained on, those held out for the validation loss among them."""
+        return self._fit_result().data
+
+    def retrained(self, data: Dataset) -> Classifier:
+        """A classifier of the same settings, trained quietly on other events; see `fit`."""
+        return copy.copy(self).fit(data, progress=False)
 
     def freeze(self) -> FrozenGraph:
         """The network as one inference graph with constant weights.
@@ -200,12 +233,19 @@ class Classifier:
             self.freeze(),
             labels=(self.label,),
             features=[summary.to_dict() for summary in data.summaries()],
-            card=self._card(),
+            card=self.card(),
             description=description,
             feature_set=data.features,
         )
 
-    def _card(self) -> dict[str, Any]:
+    def card(self) -> dict[str, Any]:
+        """What one must know of it, as plain values for JSON: a bundle's model card.
+
+        Raises
+        ------
+        TrainingError
+            If it was not fitted.
+        """
         fitted = self._fit_result()
         card = {
             "features": fitted.data.features.to_dict(),
@@ -238,13 +278,23 @@ class Classifier:
 
     def _repr_html_(self) -> str:
         if self._fitted is None:
-            return f"<p>{self!r}</p>"
-        return self.history._repr_html_()
+            settings = {**vars(self.settings), **vars(self.architecture)}
+            rows = tuple((name, str(value)) for name, value in settings.items())
+            return Table(("setting", ""), rows, repr(self))._repr_html_()
+        data, judged = self.training, self._evaluation
+        auc = f"{judged.auc:.4f} ± {judged.auc_error:.4f}" if judged else "not evaluated yet"
+        facts = (
+            ("features", f"{len(self.features)} ({self.features.name})"),
+            ("trained on", f"{len(data.signal)} signal + {len(data.background)} background events"),
+            ("AUC, last evaluation", auc),
+        )
+        return Table(("", ""), facts)._repr_html_() + self.history._repr_html_()
 
 
 class _Fitted:
     def __init__(self, model: Any, data: Dataset, history: History) -> None:
         self.model, self.data, self.history = model, data, history
+        self.fingerprints = Fingerprints.of(data)
 
 
 def _changed(value: Any, options: dict[str, Any]) -> Any:

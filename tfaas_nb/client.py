@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
+from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -15,7 +18,7 @@ import requests
 
 from tfaas_nb.bundle import CARD, LABELS, PARAMS, Bundle
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.errors import FeatureError, ServerError, ServerUnreachable, from_answer
+from tfaas_nb.errors import FeatureError, ServerError, ServerUnreachable, TfaasError, from_answer
 from tfaas_nb.reference import Reference
 from tfaas_nb.table import Table
 from tfaas_nb.wire import tfaas
@@ -31,6 +34,8 @@ _LARGE = 16 << 20
 #: Bytes per second of a model that a busy machine reads, tries and stores at least.
 _SLOWEST = 1e6
 _QUOTED = 300
+#: Seconds that a cell waits for what a client shows of itself.
+_GLANCE = 2.0
 
 Events = Dataset | Mapping[str, float] | Sequence[Mapping[str, float]] | npt.ArrayLike
 
@@ -55,6 +60,7 @@ class Client:
 
     def __init__(self, url: str, token: str | None = None, timeout: float = 60.0) -> None:
         self.url = url.rstrip("/")
+        self.token = token
         self.timeout = timeout
         self._session = requests.Session()
         # A proxy does not reach this machine, and ~/.netrc would take the token's place.
@@ -344,6 +350,15 @@ class Client:
 
     def __repr__(self) -> str:
         return f"Client({self.url})"
+
+    def _repr_html_(self) -> str:
+        """The models on the server, or why they cannot be told; waits little for either."""
+        quick = copy.copy(self)
+        quick.timeout = min(self.timeout, _GLANCE)
+        try:
+            return replace(quick.models(), caption=repr(self))._repr_html_()
+        except TfaasError as error:
+            return f"<p>{escape(repr(self))}: {escape(str(error))}</p>"
 
 
 class _Bearer(requests.auth.AuthBase):

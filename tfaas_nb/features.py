@@ -99,9 +99,11 @@ class FeatureSet:
     def _derived(self, name: str) -> Derived:
         found = derived_by_name(name)
         if found is None:
+            names = derived_names(self.jets)
+            likely = [one for one in names if one.startswith(f"{name}_")] or names
             raise FeatureError(
                 f"feature set {self.name!r} derives {name!r}, which is not known"
-                f"{_near(name, derived_names(self.jets))}"
+                f"{_near(name, likely)}"
             )
         if any(slot >= self.jets for slot in found.slots):
             raise FeatureError(

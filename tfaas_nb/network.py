@@ -85,7 +85,9 @@ def build(features: FeatureSet, X: Floats, architecture: Architecture, seed: int
     source = keras.Input((len(features),), name="input")
     parts = []
     if features.event:
-        parts.append(_event_part(source, features, X))
+        parts.append(_event_part(source, X, slice(0, len(features.event))))
+    if features.derived:
+        parts.append(_event_part(source, X, features.derived_columns))
     if features.jet:
         parts += _jet_parts(source, features, X, architecture, seed)
     hidden = keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
@@ -114,9 +116,8 @@ def _dense(units: int, seed: int, activation: str = "relu") -> Any:
     )
 
 
-def _event_part(source: Any, features: FeatureSet, X: Floats) -> Any:
-    count = len(features.event)
-    return _normalisation(X[:, :count])(source[:, :count])
+def _event_part(source: Any, X: Floats, columns: slice) -> Any:
+    return _normalisation(X[:, columns])(source[:, columns])
 
 
 def _jet_parts(

@@ -61,6 +61,11 @@ class Table:
         return bool(values) and all(isinstance(value, (int, float)) for value in values)
 
 
+def folded(summary: str, table: Table) -> str:
+    """HTML of a table that is shown when its summary is clicked."""
+    return f"<details><summary>{escape(summary)}</summary>{table._repr_html_()}</details>"
+
+
 def _text(value: Any) -> str:
     if value is None:
         return "–"

@@ -1,6 +1,6 @@
 """All benchmarks, or some; writes RESULTS.md and the README's table.
 
-Usage: python -m tests.benchmarks [--only single,peers,bulk,latency,upload,memory] [--quick]
+Usage: python -m tests.benchmarks [--only single,peers,bulk,latency,upload,memory,reading] [--quick]
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tests.benchmarks import bulk, latency, memory, report, single, upload
+from tests.benchmarks import bulk, latency, memory, reading, report, single, upload
 from tests.benchmarks.load import needs_wrk
 from tests.benchmarks.options import Options
 from tests.benchmarks.peers import measure as peers
@@ -22,7 +22,9 @@ PARTS: dict[str, Callable[[Options], report.Section]] = {
     "latency": latency.measure,
     "upload": upload.measure,
     "memory": memory.measure,
+    "reading": reading.measure,
 }
+_WITHOUT_SERVERS = {"reading"}
 
 
 def main() -> int:
@@ -35,7 +37,8 @@ def main() -> int:
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     lengths = Options.quick() if options.quick else Options()
     try:
-        needs_wrk()
+        if set(chosen) - _WITHOUT_SERVERS:
+            needs_wrk()
         sections = [PARTS[part](lengths) for part in PARTS if part in chosen]
     except Unavailable as error:
         print(error, file=sys.stderr)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import report
+import tfaas_nb as tn
+from tests.benchmarks import reading, report
 from tests.benchmarks.clients import latencies
 from tests.benchmarks.load import Ask, Measured, ratio
 from tests.benchmarks.report import Section
@@ -38,6 +39,15 @@ def test_ratios_are_of_the_same_round() -> None:
         for rate, base in ((1, 2), (30, 10), (500, 100))
     ]
     assert ratio(rounds, "a", "b", "rate") == 3
+
+
+def test_all_ways_of_reading_give_the_same_matrix() -> None:
+    path = Path(tn.sample_files()[0])
+    X = reading.ours(path)
+    assert X.tolist() == reading.by_hand(path).tolist()
+    assert X[: reading.LOOPED].tolist() == reading.over_lists(path).tolist()
+    records = reading.over_records(path, events=50)
+    assert X[:50].tolist() == records.tolist()
 
 
 @pytest.mark.parametrize(

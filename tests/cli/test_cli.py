@@ -34,7 +34,7 @@ def fastest(command: list[str]) -> float:
 def test_help_names_the_commands_at_once() -> None:
     done = run("--help")
     assert done.returncode == 0
-    assert all(word in done.stdout for word in ("demo", "serve", "simulate"))
+    assert all(word in done.stdout for word in ("demo", "train", "serve", "score", "simulate"))
     assert fastest([*COMMAND, "--help"]) < 0.5
 
 
@@ -78,7 +78,7 @@ def test_a_wrong_command_is_told(
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["demo"], ["score"], ["simulate"]])
+@pytest.mark.parametrize("command", [[], ["serve"], ["demo"], ["train"], ["score"], ["simulate"]])
 def test_every_command_explains_itself(
     command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tfaas_nb.data.dataset import Dataset, Source, concatenate
+from tfaas_nb.data.dataset import Dataset, Skipped, Source, concatenate
 from tfaas_nb.errors import DataError, FeatureError
 from tfaas_nb.features import FeatureSet, Variable
 
@@ -109,6 +109,53 @@ def test_presence_of_an_unknown_feature_is_refused(data: Dataset) -> None:
         data.present("jetEta_7")
 
 
+def test_presence_of_a_derived_feature_is_that_of_its_jets(data: Dataset) -> None:
+    features = replace(FEATURES, derived=("deltaEta_01", "log_pT_0", "ht"))
+    more = np.hstack([X, np.zeros((30, 3), np.float32)])
+    derived = replace(data, features=features, X=more)
+    assert derived.present("deltaEta_01").tolist() == (X[:, 0] % 3 != 0).tolist()
+    assert derived.present("log_pT_0").all(), "zero, the padding, is a value like any other"
+    assert derived.present("ht").all()
+    alone = replace(data, features=FeatureSet("alone", derived=("tau21_1",)), X=X[:, 2:3])
+    assert alone.present("tau21_1").tolist() == (X[:, 2] != 0).tolist()
+
+
+def test_what_was_kept_stays_with_its_event(data: Dataset) -> None:
+    number = np.arange(30, dtype=np.uint64) + np.uint64(2**63)
+    kept = replace(data, extra={"event": number})
+    assert kept[3:5].extra["event"].tolist() == number[3:5].tolist()
+    for part in kept.split(test=0.5):
+        own = part.X[:, 0].astype(np.uint64) + np.uint64(2**63)
+        assert part.extra["event"].dtype == np.uint64
+        assert part.extra["event"].tolist() == own.tolist()
+    assert concatenate([kept, kept]).extra["event"].tolist() == [*number.tolist()] * 2
+    with pytest.raises(DataError, match=r"cannot be joined: \['event', 'nothing'\]"):
+        concatenate([kept, data])
+
+
+def test_something_else_than_a_number_per_event_is_not_kept(data: Dataset) -> None:
+    with pytest.raises(DataError, match=r"'event' has shape \(29,\) in a dataset of 30 events"):
+        replace(data, extra={"event": np.arange(29)})
+
+
+def test_files_that_were_skipped_are_shown(data: Dataset) -> None:
+    lacking = replace(data, skipped=(Skipped("b.root", "signal", "b.root is truncated"),))
+    assert "1 files skipped" in repr(lacking)
+    html = lacking._repr_html_()
+    assert "b.root is truncated" in html
+    assert concatenate([data, lacking]).skipped == lacking.skipped
+
+
+def test_a_selection_shows_the_entries_it_was_made_from(data: Dataset) -> None:
+    source = Source("a.root", "signal", "events", 12, entries=20)
+    cut = replace(data, sources=(source,))
+    assert cut.files.columns[-2:] == ("entries", "events kept")
+    assert cut.files.rows[0][-2:] == (20, 12)
+    assert ">20<" in cut._repr_html_()
+    assert data.files.columns[-1] == "events read"
+    assert data.files.rows == (("a.root", "signal", "events", 12),)
+
+
 def test_summaries_leave_absent_jets_out(data: Dataset) -> None:
     summary = dict(zip(FEATURES.names, data.summaries(), strict=True))["jetPt_1"]
     kept = X[X[:, 2] > 0, 2]
@@ -157,3 +204,12 @@ def test_different_features_cannot_be_concatenated(data: Dataset) -> None:
     other = replace(data, features=replace(FEATURES, name="other", padding=-1.0))
     with pytest.raises(DataError, match=r"\['other', 'tiny'\]"):
         concatenate([data, other])
+
+
+def test_in_a_cell_it_shows_classes_and_ranges(events: Dataset) -> None:
+    html = events._repr_html_()
+    assert "Ranges of the 42 features" in html
+    assert ">2000</td>" in html
+    nothing = events[:0]._repr_html_()
+    assert "Ranges" not in nothing
+    assert ">0</td>" in nothing

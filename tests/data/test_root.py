@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import uproot
 
+from tests.ntuples import write_tree as write
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.data.root import load, read
+from tfaas_nb.data.normalisation import Sample
+from tfaas_nb.data.root import load, read, sha256
 from tfaas_nb.errors import DataError
 from tfaas_nb.features import FeatureSet, Variable
 
@@ -34,15 +36,6 @@ def branches(seed: int = 1) -> dict[str, Any]:
         "jetPt": ak.unflatten(random.uniform(200, 900, sum(COUNTS)).astype(np.float32), COUNTS),
         "jetEta": ak.unflatten(random.uniform(-2, 2, sum(COUNTS)), COUNTS),
     }
-
-
-def write(path: Path, values: dict[str, Any], tree: str = "events") -> Path:
-    """Write branches as a TTree, whatever uproot's own default is."""
-    columns = {name: ak.Array(column) for name, column in values.items()}
-    with uproot.recreate(path) as file:
-        file.mktree(tree, {name: column.type.content for name, column in columns.items()})
-        file[tree].extend(columns)
-    return path
 
 
 def expected(values: dict[str, Any], features: FeatureSet = FEATURES) -> list[list[float]]:
@@ -333,3 +326,104 @@ def test_an_error_in_one_file_of_many_names_it(tmp_path: Path) -> None:
     (tmp_path / "b.root").write_bytes(b"broken" * 200)
     with pytest.raises(DataError, match=r"b\.root cannot be read"):
         read(tmp_path / "*.root", FEATURES)
+
+
+def test_a_file_that_fails_can_be_skipped_and_is_listed(tmp_path: Path) -> None:
+    write(tmp_path / "a.root", branches(1))
+    write(tmp_path / "b.root", {**branches(2), "nLeptons": np.full(N, np.nan)})
+    (tmp_path / "c.root").write_bytes(b"broken" * 200)
+    write(tmp_path / "d.root", branches(3))
+    data = read(tmp_path / "*.root", FEATURES, on_error="skip")
+    np.testing.assert_allclose(data.X, expected(branches(1)) + expected(branches(3)), rtol=1e-7)
+    assert [source.file for source in data.sources] == ["a.root", "d.root"]
+    assert [Path(one.file).name for one in data.skipped] == ["b.root", "c.root"]
+    assert "7 values that are not finite" in data.skipped[0].reason
+    assert "2 files skipped" in repr(data)
+    assert "cannot be read as a ROOT file" in data._repr_html_()
+
+
+def test_nothing_is_left_of_a_file_that_fails_half_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tfaas_nb.data.root.steps", lambda entries: [(0, 4), (4, entries)])
+    leptons = np.array([0, 1, 2, 3, 4, 5, np.inf])
+    write(tmp_path / "a.root", branches(1))
+    write(tmp_path / "b.root", {**branches(2), "nLeptons": leptons})
+    data = read(tmp_path / "*.root", FEATURES, on_error="skip", keep="nLeptons")
+    assert data.extra["nLeptons"].tolist() == list(range(N))
+    np.testing.assert_allclose(data.X, expected(branches(1)), rtol=1e-7)
+    with pytest.raises(DataError, match=r"'nLeptons' .* the first in entry 6$"):
+        read(tmp_path / "*.root", FEATURES)
+
+
+def test_if_every_file_fails_there_is_nothing_to_go_on_with(tmp_path: Path) -> None:
+    (tmp_path / "a.root").write_bytes(b"broken" * 200)
+    with pytest.raises(DataError, match=r"none of 1 files could be read: .*a\.root cannot be"):
+        read(tmp_path / "*.root", FEATURES, on_error="skip")
+    with pytest.raises(DataError, match="on_error='ignore' must be 'stop' or 'skip'"):
+        read(tmp_path / "*.root", FEATURES, on_error="ignore")  # type: ignore[arg-type]
+
+
+def test_a_file_named_twice_is_read_once(path: Path) -> None:
+    with pytest.warns(UserWarning, match="read once"):
+        assert len(read([path, path], FEATURES)) == N
+
+
+def test_a_file_cannot_be_signal_and_background(tmp_path: Path, path: Path) -> None:
+    other = write(tmp_path / "other.root", branches(2))
+    with pytest.raises(DataError, match=r"signal\.root is in signal and background"):
+        load(signal=path, background=[other, path], features=FEATURES)
+    with pytest.raises(DataError, match=r"signal\.root is in two samples of background"):
+        load(
+            signal=other,
+            background=[path, Sample(str(path.parent / "s*.root"), xsec=1.0)],
+            features=FEATURES,
+        )
+
+
+def test_an_empty_file_among_others_adds_no_events(tmp_path: Path) -> None:
+    write(tmp_path / "a.root", branches())
+    with uproot.recreate(tmp_path / "b.root") as file:
+        file.mktree("events", {"nLeptons": np.int32})
+    data = read(tmp_path / "*.root", FEATURES)
+    assert [(source.file, source.events) for source in data.sources] == [
+        ("a.root", N),
+        ("b.root", 0),
+    ]
+
+
+def test_a_selection_is_told_by_the_sources(tmp_path: Path, path: Path) -> None:
+    background = write(tmp_path / "background.root", branches(2))
+    data = load(path, background, FEATURES, cut="nLeptons > 3 & jetPt_0 > 0", keep=["nLeptons"])
+    counts = [sum(n > 3 and jets > 0 for n, jets in enumerate(COUNTS))] * 2
+    assert [(s.entries, s.events) for s in data.sources] == [(N, counts[0]), (N, counts[1])]
+    assert data.extra["nLeptons"].dtype == np.int32
+    assert data.extra["nLeptons"].tolist() == data.X[:, 0].tolist()
+    assert data.signal.extra["nLeptons"].tolist() == data.signal.X[:, 0].tolist()
+    assert "entries" in data._repr_html_()
+
+
+def test_a_selection_may_leave_nothing(path: Path) -> None:
+    assert len(read(path, FEATURES, cut="nLeptons > 100")) == 0
+
+
+def test_large_sets_and_remote_files_are_not_hashed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sha256("root://host//a.root") == ""
+    assert sha256(str(path) + " that went away") == ""
+    monkeypatch.setattr("tfaas_nb.data.root._HASHED_UP_TO", 10)
+    source = read(path, FEATURES).sources[0]
+    assert (source.sha256, len(source.uuid)) == ("", 36)
+
+
+def test_progress_is_shown_where_reading_takes_long(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read(path, FEATURES)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("tfaas_nb.data.root._SECONDS", (0.0, 0.0))
+    read(path, FEATURES)
+    assert "1.0/1 files" in capsys.readouterr().err
+    read(path, FEATURES, progress=False)
+    assert capsys.readouterr().err == ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,11 +34,29 @@ class Lists:
 Read = Mapping[str, "Array | Lists"]
 
 
-def names(tree: Any) -> dict[str, str]:
-    """The branches of a TTree, sub-branches included, or the fields of an RNTuple: name → type."""
-    if is_ntuple(tree):
-        return {name: tree[name].typename for name in tree.keys(recursive=False)}
-    return {name.rpartition("/")[2]: branch.typename for name, branch in tree.items()}
+class Types(Mapping[str, str]):
+    """The branches of a TTree, sub-branches included, or the fields of an RNTuple: name → type.
+
+    A type is worked out when it is asked for: NanoAOD has a thousand branches.
+    """
+
+    def __init__(self, tree: Any) -> None:
+        if is_ntuple(tree):
+            self._branches = {name: tree[name] for name in tree.keys(recursive=False)}
+        else:
+            self._branches = {name.rpartition("/")[2]: branch for name, branch in tree.items()}
+
+    def __getitem__(self, name: str) -> str:
+        return str(self._branches[name].typename)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._branches
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._branches)
+
+    def __len__(self) -> int:
+        return len(self._branches)
 
 
 def is_ntuple(tree: Any) -> bool:
@@ -67,7 +85,8 @@ def _plain(array: Any, branch: str, where: str) -> Array | Lists:
 
     layout = array.layout
     if not isinstance(layout, (ak.contents.NumpyArray, ak.contents.ListOffsetArray)):
-        array = ak.from_regular(ak.to_packed(ak.drop_none(array, axis=None)), axis=None)
+        # A number that is not there becomes NaN, which is refused where it is needed.
+        array = ak.fill_none(ak.from_regular(ak.to_packed(array), axis=None), np.nan, axis=-1)
         layout = ak.to_layout(array)
     if layout.is_numpy:
         values = np.asarray(layout.data)

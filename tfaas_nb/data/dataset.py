@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,13 @@ import numpy.typing as npt
 
 from tfaas_nb.errors import DataError
 from tfaas_nb.features import FeatureSet
-from tfaas_nb.table import Table
+from tfaas_nb.table import Table, folded
 
 SIGNAL = 1
 BACKGROUND = 0
+
+#: Events that a cell's summary of the features looks at.
+_DESCRIBED = 100_000
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ class Source:
     events : int
         Events kept.
     sha256 : str
-        Hash of the file's content; empty for files read over a network and for large ones.
+        Hash of the file's content; empty for files over a network, and where all files
+        together are larger than 1 GiB.
     entries : int
         Entries of the tree, before the selection.
     uuid : str
@@ -46,6 +51,25 @@ class Source:
     sha256: str = ""
     entries: int = 0
     uuid: str = ""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was asked for and not read.
+
+    Attributes
+    ----------
+    file : str
+        As it was named.
+    role : str
+        ``"signal"``, ``"background"`` or ``"events"``.
+    reason : str
+        What was wrong with it.
+    """
+
+    file: str
+    role: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -93,6 +117,8 @@ class Dataset:
     extra : mapping
         What else was kept of each event, by the name of its branch: shape (events,), of the
         branch's own type; for instance ``run``, ``luminosityBlock`` and ``event``.
+    skipped : tuple of Skipped
+        Files that could not be read, if the user asked to go on without them.
     """
 
     X: npt.NDArray[np.float32]
@@ -101,6 +127,7 @@ class Dataset:
     features: FeatureSet
     sources: tuple[Source, ...] = ()
     extra: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    skipped: tuple[Skipped, ...] = ()
 
     def __post_init__(self) -> None:
         expected = (len(self.y), len(self.features))
@@ -213,14 +240,48 @@ class Dataset:
 
     def __repr__(self) -> str:
         signal = int(np.count_nonzero(self.y == SIGNAL))
+        skipped = f", {len(self.skipped)} files skipped" if self.skipped else ""
         return (
             f"Dataset({signal} signal + {len(self) - signal} background events, "
-            f"{len(self.features)} features)"
+            f"{len(self.features)} features{skipped})"
         )
 
     def _repr_html_(self) -> str:
-        rows = tuple((s.file, s.role, s.tree, s.events) for s in self.sources)
-        return Table(("file", "role", "tree", "events read"), rows, repr(self))._repr_html_()
+        shown = self.files._repr_html_() if self.sources else f"<p>{escape(repr(self))}</p>"
+        if self.skipped:
+            rows = tuple((one.file, one.role, one.reason) for one in self.skipped)
+            shown += Table(("skipped", "role", "reason"), rows, "Not read:")._repr_html_()
+        return shown + self._classes()._repr_html_() + self._ranges()
+
+    def _classes(self) -> Table:
+        rows = tuple(
+            (name, len(part), float(part.weight.sum(dtype=np.float64)))
+            for name, part in (("signal", self.signal), ("background", self.background))
+        )
+        return Table(("class", "events", "sum of weights"), rows)
+
+    def _ranges(self) -> str:
+        """The features, folded; of many events some tell the ranges well enough."""
+        if not len(self):
+            return ""
+        some = self[:: -(-len(self) // _DESCRIBED)]
+        told = "" if len(some) == len(self) else f", from {len(some)} of the events"
+        return folded(
+            f"Ranges of the {len(self.features)} features{told}",
+            replace(some.describe(), caption=""),
+        )
+
+    @property
+    def files(self) -> Table:
+        """The files and the events kept of them; also their entries, where some were cut."""
+        columns: tuple[str, ...] = ("file", "role", "tree", "entries", "events kept")
+        rows: list[tuple[Any, ...]] = [
+            (s.file, s.role, s.tree, s.entries, s.events) for s in self.sources
+        ]
+        if all(s.entries in (0, s.events) for s in self.sources):
+            columns = (*columns[:3], "events read")
+            rows = [(*row[:3], row[4]) for row in rows]
+        return Table(columns, tuple(rows), repr(self))
 
 
 def _summary(
@@ -260,4 +321,5 @@ def concatenate(parts: Sequence[Dataset]) -> Dataset:
         extra={
             name: np.concatenate([part.extra[name] for part in parts]) for name in parts[0].extra
         },
+        skipped=tuple(skipped for part in parts for skipped in part.skipped),
     )

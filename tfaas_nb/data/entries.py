@@ -43,7 +43,7 @@ class Entries:
     def X(self) -> Floats:  # noqa: N802
         """The features, float32 of shape (events, features)."""
         plan, features = self._plan, self._plan.reading.features
-        X = np.full((self._n, len(features)), features.padding, dtype=np.float32)
+        X = self._padded(len(features))
         for column, (variable, origin) in enumerate(plan.event.items()):
             values = origin.of_events(self._read, self._jets, plan.objects, plan.where)
             name = origin.name if isinstance(origin, Branch) else variable
@@ -117,11 +117,17 @@ class Entries:
         """A variable of the jets in their slots, shape (events, jets)."""
         if variable not in self._matrices:
             features = self._plan.reading.features
-            matrix = np.full((self._n, features.jets), features.padding, dtype=np.float32)
+            matrix = self._padded(features.jets)
             assert self._jets is not None
             self._jets.fill(matrix, 0, self._of_jets(variable))
             self._matrices[variable] = matrix
         return self._matrices[variable]
+
+    def _padded(self, columns: int) -> Floats:
+        matrix = np.zeros((self._n, columns), dtype=np.float32)
+        if padding := self._plan.reading.features.padding:
+            matrix[:] = padding
+        return matrix
 
     @cached_property
     def _there(self) -> npt.NDArray[np.bool_]:

@@ -9,31 +9,25 @@ Whole branches are read at a time, with no loop over events; memory is that of o
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tfaas_nb.data.branches import Array, names, read
+from tfaas_nb.data.branches import Array, Types, read
 from tfaas_nb.data.entries import Entries
-from tfaas_nb.data.files import is_remote
 from tfaas_nb.data.layouts import Layout
-from tfaas_nb.data.nearest import hint
+from tfaas_nb.data.opening import choose_tree, decoding, open_file
 from tfaas_nb.data.plan import Plan
 from tfaas_nb.data.reading import Reading as Reading
-from tfaas_nb.errors import DataError, TfaasError
+from tfaas_nb.errors import DataError
 
 #: Entries read at a time: enough for the fixed cost of a read (about 8 ms) not to count.
 STEP = 200_000
 
-_DEFAULT_TREES = ("events", "Events")
-_TREES = ("TTree", "ROOT::RNTuple")
 #: NanoAOD's tree of sums over all events that were generated, and what it has of weights.
 _RUNS = "Runs"
 _SUM_OF_WEIGHTS = ("genEventSumw", "genEventSumw_")
@@ -53,6 +47,8 @@ class Events:
         float32 of shape (events,).
     extra : mapping
         Kept branch → values, shape (events,), of the branch's own type.
+    sum_weights : float
+        Sum of the weights of all events of the range, before the selection.
     entry : numpy.ndarray
         Position of each event in the tree, int64 of shape (events,).
     """
@@ -60,6 +56,7 @@ class Events:
     X: npt.NDArray[np.float32]
     weight: npt.NDArray[np.float32]
     extra: Mapping[str, Array]
+    sum_weights: float
     entry: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -86,8 +83,8 @@ class EventFile:
     Raises
     ------
     DataError
-        On opening, if the file or its tree is unreadable, incomplete or empty, or lacks a
-        branch; the message names it and the nearest name.
+        On opening, if the file or its tree is unreadable or incomplete, or lacks a branch; the
+        message names it and the nearest name.  A tree without entries is no error.
     """
 
     def __init__(self, path: str, reading: Reading) -> None:
@@ -98,18 +95,13 @@ class EventFile:
         self._plan: Plan | None = None
 
     def __enter__(self) -> EventFile:
-        import uproot
-
-        with self._decoding():
-            self._file = uproot.open(self.path, object_cache=None, array_cache=None).__enter__()
+        self._file = open_file(self.path)
         try:
-            with self._decoding():
-                _check_complete(self.path, self._file.file.fEND)
-                self._tree = _tree(self._file, self.path, self.reading.tree)
-                if not self.entries:
-                    raise DataError(f"{self._where} is empty")
-                self._plan = Plan(self.reading, names(self._tree), self._where)
-                self._plan.check()
+            with decoding(self.path):
+                self._tree = self._file[choose_tree(self._file, self.path, self.reading.tree)]
+                self._plan = Plan(self.reading, Types(self._tree), self._where)
+                if self.entries:  # an empty tree may have been written without its branches
+                    self._plan.check()
         except BaseException:
             self.close()
             raise
@@ -166,44 +158,60 @@ class EventFile:
             not finite; the message says where.
         """
         stop = self.entries if stop is None else min(stop, self.entries)
-        with self._decoding():
+        with decoding(self.path):
             entries = self._entries(self._planned, start, stop)
             X, weight, extra = entries.X, entries.weight, entries.extra
+            total = float(weight.sum(dtype=np.float64))
             passed = entries.passed
             entry = np.arange(start, stop)
             if passed is None:
-                return Events(X, weight, extra, entry)
+                return Events(X, weight, extra, total, entry)
             kept = {name: values[passed] for name, values in extra.items()}
-            return Events(X[passed], weight[passed], kept, entry[passed])
+            return Events(X[passed], weight[passed], kept, total, entry[passed])
 
     def sum_of_weights(self) -> float:
         """The sum of the weights of all events, before any selection.
 
-        For NanoAOD it is that of the events that were generated, whatever was skimmed since:
-        the sum of ``Runs.genEventSumw`` if ``genWeight`` is part of the weight, and
-        ``Runs.genEventCount`` times the weight if that is a number.  Else it is the sum over
-        the entries of the tree.
-
         Returns
         -------
         float
-            Summed in double precision.
+            `generated_weights` if the file tells, else the sum over the entries of the tree,
+            for which their weights are read; in double precision.
 
         Raises
         ------
         DataError
             As `events`.
         """
-        with self._decoding():
-            weight = self.reading.weight
-            if not isinstance(weight, str):
-                return (1.0 if weight is None else weight) * (self._runs(_COUNT) or self.entries)
-            expression = self._planned.weight
-            if _GENERATOR_WEIGHT in (expression.names if expression else (weight,)):
-                total = self._runs(_SUM_OF_WEIGHTS)
-                if total is not None:
-                    return total
+        generated = self.generated_weights()
+        if generated is not None:
+            return generated
+        with decoding(self.path):
             return self._sum_over_entries()
+
+    def generated_weights(self) -> float | None:
+        """The sum of the weights of the events that were generated, whatever was skimmed since.
+
+        Returns
+        -------
+        float or None
+            NanoAOD tells it in its tree ``Runs``: ``genEventSumw`` if ``genWeight`` is part of
+            the weight; if the weight is a number, that number times ``genEventCount``.  None
+            if the file does not tell.
+
+        Raises
+        ------
+        DataError
+            If the tree of runs is there and unreadable.
+        """
+        weight, expression = self.reading.weight, self._planned.weight
+        with decoding(self.path):
+            if not isinstance(weight, str):
+                count = self._runs(_COUNT)
+                return None if count is None else count * (1.0 if weight is None else weight)
+            if _GENERATOR_WEIGHT in (expression.names if expression else (weight,)):
+                return self._runs(_SUM_OF_WEIGHTS)
+            return None
 
     def _sum_over_entries(self) -> float:
         nothing = replace(self.reading.features, event=(), jet=(), derived=())
@@ -217,7 +225,7 @@ class EventFile:
         if _RUNS not in self._file.keys(cycle=False, recursive=False):
             return None
         runs = self._file[_RUNS]
-        there = names(runs)
+        there = Types(runs)
         found = next((name for name in wanted if name in there), None)
         if found is None:
             return None
@@ -242,36 +250,3 @@ class EventFile:
         if self._tree is None:
             raise DataError(f"{self.path} is not open: use it as `with EventFile(...) as file:`")
         return self._tree
-
-    @contextmanager
-    def _decoding(self) -> Iterator[None]:
-        try:
-            yield
-        except TfaasError:
-            raise
-        except Exception as error:  # a damaged file can fail anywhere in the decoding
-            why = textwrap.shorten(str(error), 200) or type(error).__name__
-            raise DataError(f"{self.path} cannot be read as a ROOT file: {why}") from error
-
-
-def _check_complete(path: str, expected: int) -> None:
-    """A copy that broke off may still show some of its trees."""
-    if is_remote(path):
-        return
-    size = Path(path).stat().st_size
-    if size < expected:
-        raise DataError(f"{path} is truncated: it has {size} of {expected} bytes; copy it again")
-
-
-def _tree(file: Any, path: str, wanted: str | None) -> Any:
-    kinds = file.classnames(cycle=False)
-    trees = sorted(name for name, kind in kinds.items() if kind in _TREES)
-    if not trees:
-        raise DataError(f"{path} has no tree; it holds {sorted(kinds) or 'nothing'}")
-    usual = next((name for name in _DEFAULT_TREES if name in trees), None)
-    name = wanted or usual or trees[0]
-    if name not in trees or (wanted is None and usual is None and len(trees) > 1):
-        what = f"no tree {wanted!r}" if wanted else "more than one tree"
-        near = hint(wanted, trees) if wanted else "; say which with tree=..."
-        raise DataError(f"{path} has {what}; its trees are {trees}{near}")
-    return file[name]

@@ -14,6 +14,8 @@ from tfaas_nb.errors import DataError
 #: A path, a glob, an address such as ``root://host//file.root``, or several of them.
 Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
+_SHOWN = 5
+
 
 def expand(files: Files) -> list[str]:
     """The files that paths and globs stand for, globs in alphabetical order.
@@ -30,16 +32,20 @@ def expand(files: Files) -> list[str]:
     if not given:
         raise DataError("the list of ROOT files is empty")
     found = [path for item in given for path in _expand(os.path.expanduser(os.fspath(item)))]
-    once = {identity(path): path for path in reversed(found)}
-    if len(once) < len(found):
-        kept = set(map(id, once.values()))
-        twice = sorted({path for path in found if id(path) not in kept})
+    once: dict[str, str] = {}
+    twice = []
+    for path in found:
+        if identity(path) in once:
+            twice.append(path)
+        once.setdefault(identity(path), path)
+    if twice:
+        more = f" and {len(twice) - _SHOWN} more" if len(twice) > _SHOWN else ""
         warnings.warn(
-            f"files that were named more than once are read once: {', '.join(twice[:5])}"
-            + (f" and {len(twice) - 5} more" if len(twice) > 5 else ""),
+            f"files that were named more than once are read once: "
+            f"{', '.join(twice[:_SHOWN])}{more}",
             stacklevel=2,
         )
-    return list(reversed(once.values()))
+    return list(once.values())
 
 
 def identity(path: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ class Jets:
     taken: Positions | None
     event: Positions
     slot: Positions
+    _places: dict[int, Positions] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def placed(
@@ -70,10 +71,11 @@ class Jets:
         self, matrix: npt.NDArray[np.float32], first: int, values: npt.NDArray[np.float32]
     ) -> None:
         """Write a variable of all jets read into a matrix (events, columns), from a column on."""
-        flat = matrix.reshape(-1)
-        flat[self.event * matrix.shape[1] + self.slot + first] = (
-            values if self.taken is None else values[self.taken]
-        )
+        width = matrix.shape[1]
+        if width not in self._places:
+            self._places[width] = self.event * width + self.slot
+        flat = matrix.reshape(-1)[first:]
+        flat[self._places[width]] = values if self.taken is None else values[self.taken]
 
 
 def _leading_first(event: Positions, by: npt.NDArray[np.float32]) -> Positions | None:

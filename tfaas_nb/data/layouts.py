@@ -150,7 +150,9 @@ PLAIN = Layout("not recognised", marks=())
 
 def recognise(branches: Mapping[str, str]) -> Layout:
     """The layout of a tree with these branches, `PLAIN` if it is none that is known."""
-    return next((known for known in LAYOUTS if set(known.marks) <= set(branches)), PLAIN)
+    return next(
+        (known for known in LAYOUTS if all(mark in branches for mark in known.marks)), PLAIN
+    )
 
 
 @dataclass(frozen=True)

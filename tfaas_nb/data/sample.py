@@ -23,7 +23,7 @@ def sample() -> Dataset:
     """
     folder = files("tfaas_nb.data") / _FOLDER
     with as_file(folder / SIGNAL_FILE) as signal, as_file(folder / BACKGROUND_FILE) as background:
-        return load(signal=signal, background=background)
+        return load(signal=signal, background=background, progress=False)
 
 
 def sample_files() -> tuple[str, str]:

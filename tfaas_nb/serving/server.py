@@ -26,6 +26,13 @@ _running: dict[Path, Server] = {}
 _running_lock = threading.Lock()
 
 
+def running() -> tuple[Server, ...]:
+    """The servers that run in this process, the one last started last."""
+    with _running_lock:
+        servers = tuple(_running.values())
+    return tuple(server for server in servers if server.is_running)
+
+
 class Run(Protocol):
     """What answers, from `start` to `stop`."""
 
@@ -151,6 +158,7 @@ class Server:
             if isinstance(self._run, ServerProcesses):
                 self.damaged = self._run.damaged
             with _running_lock:
+                _running.pop(self.directory.resolve(), None)  # so that it is the last one
                 _running[self.directory.resolve()] = self
             return self
 

@@ -3,37 +3,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, roc_auc_score
 from sklearn.metrics import auc as area
 
+from tests.metrics.toys import Array, Events, few_events, scored
 from tfaas_nb.errors import DataError
-from tfaas_nb.metrics import FEW_EVENTS, Roc, WorkingPoint
-
-Array = npt.NDArray[np.float64]
-#: Classes, scores, weights.
-Events = tuple[Array, Array, Array]
-
-
-def scored(events: int = 2000, seed: int = 1, digits: int = 9) -> Events:
-    """Classes, scores (with ties when there are few digits) and weights."""
-    random = np.random.default_rng(seed)
-    y = (np.arange(events) % 3 == 0).astype(float)
-    scores = np.clip(random.normal(0.4 + 0.2 * y, 0.2), 0, 1).round(digits)
-    return y, scores, random.exponential(1.0, events)
-
-
-@st.composite
-def few_events(draw: st.DrawFn) -> Events:
-    """Events on a coarse grid: ties, equal weights and events without weight all occur."""
-    event = st.tuples(st.booleans(), st.integers(0, 8), st.integers(0, 3))
-    grid = st.integers(0, 8)
-    both = [(True, draw(grid), 1), (False, draw(grid), 2)]
-    y, scores, weight = np.array(both + draw(st.lists(event, max_size=40)), dtype=float).T
-    return y, scores / 8, weight
+from tfaas_nb.metrics import Roc, WorkingPoint
 
 
 @pytest.mark.parametrize("digits", [9, 1], ids=["smooth", "ties"])
@@ -115,7 +93,16 @@ def counted(y: Array, scores: Array, w: Array, cut: float) -> dict[str, float]:
         "eps_b": b / w[~signal].sum(),
         "background_left": np.count_nonzero(passed & ~signal),
         "significance": s / np.sqrt(b) if b else np.inf,
+        "eps_s_error": spread(passed[signal], w[signal]),
+        "eps_b_error": spread(passed[~signal], w[~signal]),
+        "background_effective": b**2 / (w[passed & ~signal] ** 2).sum() if b else 0,
     }
+
+
+def spread(passed: Array, w: Array) -> float:
+    """Error of a weighted mean of zeros and ones."""
+    mean = np.average(passed, weights=w)
+    return float(np.sqrt((w**2 * (passed - mean) ** 2).sum()) / w.sum())
 
 
 def values(point: WorkingPoint) -> dict[str, float]:
@@ -130,7 +117,7 @@ def test_a_working_point_is_the_tightest_cut_that_keeps_enough(eps_s: float, dig
     cuts = np.unique(scores)
     enough = [c for c in cuts if counted(y, scores, weight, c)["eps_s"] >= eps_s - 1e-12]
     assert point.threshold == max(enough)
-    assert values(point) == pytest.approx(counted(y, scores, weight, point.threshold))
+    assert values(point) == pytest.approx(counted(y, scores, weight, point.threshold), abs=1e-7)
 
 
 @given(few_events(), st.floats(-0.5, 1.5))
@@ -138,20 +125,49 @@ def test_a_cut_leaves_what_counting_says(events: Events, cut: float) -> None:
     y, scores, weight = events
     point = Roc.of(y, scores, weight).at_threshold(cut)
     assert point.threshold == cut
-    assert values(point) == pytest.approx(counted(y, scores, weight, cut))
+    assert values(point) == pytest.approx(counted(y, scores, weight, cut), abs=1e-7)
 
 
 @pytest.mark.parametrize("cut", [-1.0, 0.0, 0.5, 1.0, 2.0])
 def test_a_cut_on_a_score_keeps_that_score(cut: float) -> None:
     y, scores, weight = scored(digits=1)
     point = Roc.of(y, scores, weight).at_threshold(cut)
-    assert values(point) == pytest.approx(counted(y, scores, weight, cut))
+    assert values(point) == pytest.approx(counted(y, scores, weight, cut), abs=1e-7)
 
 
 def test_a_cut_above_all_scores_leaves_nothing() -> None:
     y, scores, _ = scored()
     point = Roc.of(y, scores).at_threshold(1.1)
     assert (point.eps_s, point.eps_b, point.background_left) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("digits", [9, 1], ids=["smooth", "ties"])
+@pytest.mark.parametrize("eps_b", [0.02, 0.1, 0.5, 1.0])
+def test_a_cut_by_background_is_the_loosest_that_keeps_so_little(eps_b: float, digits: int) -> None:
+    y, scores, weight = scored(digits=digits)
+    point = Roc.of(y, scores, weight).working_point(eps_b=eps_b)
+    cuts = np.unique(scores)
+    little = [c for c in cuts if counted(y, scores, weight, c)["eps_b"] <= eps_b + 1e-12]
+    assert point.threshold == min(little)
+    assert values(point) == pytest.approx(counted(y, scores, weight, point.threshold), abs=1e-7)
+
+
+def test_a_background_efficiency_without_signal_is_refused() -> None:
+    roc = Roc.of([0, 0, 1], [0.9, 0.1, 0.5])
+    with pytest.raises(DataError, match=r"0\.2 or less: the tightest one has 0\.5"):
+        roc.working_point(eps_b=0.2)
+
+
+@pytest.mark.parametrize("asked", [{}, {"eps_s": 0.5, "eps_b": 0.1}])
+def test_one_efficiency_is_needed(asked: dict[str, float]) -> None:
+    with pytest.raises(DataError, match="either eps_s or eps_b"):
+        Roc.of([0, 1], [0.1, 0.2]).working_point(**asked)
+
+
+@pytest.mark.parametrize("eps_b", [0.0, -0.1, 1.0001, float("nan")])
+def test_an_impossible_background_efficiency_is_refused(eps_b: float) -> None:
+    with pytest.raises(DataError, match=r"background efficiency lies in \(0, 1\]"):
+        Roc.of([0, 1], [0.1, 0.2]).working_point(eps_b=eps_b)
 
 
 @pytest.mark.parametrize("eps_s", [0.0, -0.1, 1.0001, float("nan")])
@@ -161,17 +177,13 @@ def test_an_impossible_efficiency_is_refused(eps_s: float) -> None:
         Roc.of(y, scores).working_point(eps_s)
 
 
-def test_rejection_and_its_error() -> None:
-    point = WorkingPoint(0.5, eps_s=0.5, eps_b=0.01, background_left=100, significance=3.0)
-    assert point.rejection == pytest.approx(100)
-    assert point.rejection_error == pytest.approx(10 * np.sqrt(0.99))
-
-
-def test_the_error_of_a_rejection_is_that_of_repeated_experiments() -> None:
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_error_of_a_rejection_is_that_of_repeated_experiments(weighted: bool) -> None:
     points = []
     for seed in range(200):
-        y, scores, _ = scored(events=4000, seed=seed)
-        points.append(Roc.of(y, scores).at_threshold(0.75))
+        y, scores, weight = scored(events=4000, seed=seed)
+        w = weight if weighted else None
+        points.append(Roc.of(y, scores, w).at_threshold(0.75))
     spread = np.std([point.rejection for point in points])
     assert np.mean([point.rejection_error for point in points]) == pytest.approx(spread, rel=0.15)
 
@@ -179,11 +191,6 @@ def test_the_error_of_a_rejection_is_that_of_repeated_experiments() -> None:
 def test_rejection_is_infinite_when_no_background_passes() -> None:
     point = Roc.of([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9]).working_point(1.0)
     assert (point.rejection, point.rejection_error, point.significance) == (np.inf,) * 3
-
-
-@pytest.mark.parametrize(("left", "uncertain"), [(FEW_EVENTS - 1, True), (FEW_EVENTS, False)])
-def test_few_events_left_make_a_rejection_uncertain(left: int, uncertain: bool) -> None:
-    assert WorkingPoint(0.5, 0.5, 0.1, left, 1.0).is_uncertain is uncertain
 
 
 def test_the_curve_rises_from_nothing_to_everything() -> None:

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import uproot
+
+import tfaas_nb as tn
+from tfaas_nb.bundle import Bundle
+from tfaas_nb.cli import main
+from tfaas_nb.engines import open_engine
+
+SIGNAL, BACKGROUND = tn.sample_files()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The first 1 500 events of each class of the sample."""
+    made = []
+    for path in (SIGNAL, BACKGROUND):
+        made.append(tmp_path_factory.mktemp("events") / Path(path).name)
+        with uproot.open(path) as file, uproot.recreate(made[-1]) as short:
+            events = file["events"].arrays(entry_stop=1500)
+            short["events"] = {name: events[name] for name in events.fields}
+    return [str(path) for path in made]
+
+
+def order(files: list[str], out: Path, *options: str) -> list[str]:
+    inputs = ["--signal", files[0], "--background", files[1], "--epochs", "1"]
+    return ["train", *inputs, "--name", "mine", "--out", str(out), *options]
+
+
+@pytest.mark.slow
+def test_what_it_writes_scores_events_and_tells_what_it_is_worth(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "new" / "folder"
+    assert main(order(files, out, "--description", "a test")) == 0
+    told = capsys.readouterr().out
+    assert "Dataset(1500 signal + 1500 background events, 42 features)" in told
+    assert "Evaluation(900 events: AUC 0.9" in told
+    for name in ("mine", "mine.tar.gz", "mine.html"):
+        assert str((out / name).resolve()) in told
+        assert (out / name).exists()
+    bundle = Bundle.load(out / "mine")
+    assert bundle.params.description == "a test"
+    assert bundle.card["events"] == {"signal": 1050, "background": 1050}
+    assert 0.9 < bundle.card["evaluation"]["auc"] < 1
+    page = (out / "mine.html").read_text()
+    assert f"{bundle.card['evaluation']['auc']:.4f}" in page
+    scores = tmp_path / "scores.root"
+    assert main(["score", *files, "--model", str(out), "-o", str(scores)]) == 0
+    with uproot.open(scores) as file:
+        found = file["scores"].arrays(library="np")
+    roc = tn.metrics.Roc.of(1 - found["file"], found["score"])
+    assert roc.auc == pytest.approx(bundle.card["evaluation"]["auc"], abs=0.02)
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_numbers(files: list[str], tmp_path: Path) -> None:
+    found = []
+    for out, seed in (("a", "3"), ("b", "3"), ("c", "4")):
+        assert main(order(files, tmp_path / out, "--seed", seed)) == 0
+        bundle = Bundle.load(tmp_path / out / "mine")
+        scores = open_engine(bundle.graph)(tn.sample().X[:100]).tolist()
+        page = (tmp_path / out / "mine.html").read_text()
+        found.append((bundle.card["evaluation"], scores, re.sub(r"<time.*?</time>", "", page)))
+    assert found[0] == found[1]
+    assert all(one != other for one, other in zip(found[0], found[2], strict=True))
+
+
+@pytest.mark.slow
+def test_events_are_selected_weighed_and_read_as_told(files: list[str], tmp_path: Path) -> None:
+    options = ["--cut", "nJets >= 2 & jetPt_0 > 450", "--branch", "jetMassSoftDrop=jetMass"]
+    options += ["--jets", "2", "--signal-xsec", "2", "--background-xsec", "300", "--lumi", "10"]
+    assert main(order(files, tmp_path, *options)) == 0
+    bundle = Bundle.load(tmp_path / "mine")
+    assert bundle.feature_set is not None
+    assert (bundle.feature_set.jets, len(bundle.features or ())) == (2, 18)
+    features = tn.FeatureSet("two", tn.TTBAR_ALL_HADRONIC.event, tn.TTBAR_ALL_HADRONIC.jet, jets=2)
+    data = tn.load(*files, features, cut="nJets >= 2 & jetPt_0 > 450", progress=False)
+    events = bundle.card["events"]
+    assert np.isclose(events["signal"], 0.7 * len(data.signal), atol=1)
+    assert np.isclose(events["background"], 0.7 * len(data.background), atol=1)
+
+
+def test_samples_and_cross_sections_must_be_as_many(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = order([SIGNAL, BACKGROUND], tmp_path)
+    assert main([*given, "--background-xsec", "1", "2"]) == 1
+    told = capsys.readouterr().err
+    assert told == (
+        "tfaas-nb: there are 1 --background and 2 --background-xsec: give one for each\n"
+    )
+    assert main([*given, "--lumi", "10"]) == 1
+    assert "needs its cross-section" in capsys.readouterr().err
+
+
+def test_what_is_wrong_is_told_before_anything_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = order(["none.root", BACKGROUND], tmp_path)
+    given[given.index("mine")] = "../mine"
+    assert main(given) == 1
+    assert capsys.readouterr().err.startswith("tfaas-nb: '../mine' cannot name a model")
+    assert main(order(["none.root", BACKGROUND], tmp_path)) == 1
+    assert "none.root does not exist" in capsys.readouterr().err

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tfaas_nb.data.expression import Expression
+from tfaas_nb.errors import DataError
+
+VALUES: dict[str, Any] = {
+    "nJets": np.array([1, 2, 3, 4], np.float32),
+    "pt": np.array([100.5, math.nan, 450.0, 400.0], np.float32),
+    "run": np.array([1, 2, 3, 4], np.uint32),
+    "event": np.array([2**62, 2**62 + 1, 2**62 + 2, 5], np.uint64),
+    "flag": np.array([True, False, True, False]),
+    "jet.pt": np.array([1.0, 2.0, 3.0, 4.0]),
+    "eta_0": np.array([-2.0, -1.0, 0.0, 1.0]),
+}
+
+
+def mask(text: str) -> list[bool]:
+    return Expression.parse(text).mask(VALUES.__getitem__, 4).tolist()
+
+
+def values(text: str) -> list[float]:
+    return Expression.parse(text, "weight").values(VALUES.__getitem__, 4).tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("nJets >= 2 & pt > 400", [0, 0, 1, 0]),
+        ("nJets >= 2 && pt > 400", [0, 0, 1, 0]),
+        ("nJets >= 2 and pt > 400", [0, 0, 1, 0]),
+        ("(nJets >= 2) & (pt > 400)", [0, 0, 1, 0]),
+        ("pt > 440 | nJets == 1", [1, 0, 1, 0]),
+        ("pt > 440 || nJets == 1", [1, 0, 1, 0]),
+        ("nJets == 1 | nJets == 2 & flag", [1, 0, 0, 0]),
+        ("!flag", [0, 1, 0, 1]),
+        ("~flag & nJets > 2", [0, 0, 0, 1]),
+        ("!flag && nJets > 2", [0, 0, 0, 1]),
+        ("not flag and nJets > 2", [0, 0, 0, 1]),
+        ("!(nJets > 2)", [1, 1, 0, 0]),
+        ("nJets!=2", [1, 0, 1, 1]),
+        ("1 < nJets <= 3", [0, 1, 1, 0]),
+        ("flag", [1, 0, 1, 0]),
+        ("nJets - 1", [0, 1, 1, 1]),
+        ("pt", [1, 0, 1, 1]),
+        ("1", [1, 1, 1, 1]),
+        ("False", [0, 0, 0, 0]),
+        ("jet.pt > 2", [0, 0, 1, 1]),
+        ("abs(eta[0]) < 1.5", [0, 1, 1, 1]),
+        ("  \n nJets\n > 2 ", [0, 0, 1, 1]),
+        ("event % 2 == 0", [1, 0, 1, 0]),
+        ("event == 4611686018427387905", [0, 1, 0, 0]),
+        ("run - 3 < 0", [1, 1, 0, 0]),
+        ("flag + flag == 2", [1, 0, 1, 0]),
+        ("-flag < 0", [1, 0, 1, 0]),
+        ("max(nJets, 3) == 3", [1, 1, 1, 0]),
+        ("min(nJets, jet.pt, 2) == 2", [0, 1, 1, 1]),
+        ("cos(pi) < 0", [1, 1, 1, 1]),
+        ("10000000000000000000000000 > event", [1, 1, 1, 1]),
+        ("pt >= 450.0", [0, 0, 1, 0]),
+    ],
+)
+def test_it_means_what_a_physicist_means(text: str, expected: list[int]) -> None:
+    assert mask(text) == [bool(one) for one in expected]
+
+
+@pytest.mark.parametrize("compared", ["<", "<=", ">", ">=", "==", "!="])
+def test_no_comparison_with_what_is_not_there_is_true(compared: str) -> None:
+    assert mask(f"pt {compared} 400")[1] is False
+    assert mask(f"400 {compared} pt")[1] is False
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("nJets * 2.5", [2.5, 5.0, 7.5, 10.0]),
+        ("2", [2.0] * 4),
+        ("jet.pt ** -1", [1.0, 1 / 2, 1 / 3, 1 / 4]),
+        ("pow(jet.pt, 2) // 2", [0.0, 2.0, 4.0, 8.0]),
+        ("flag", [1.0, 0.0, 1.0, 0.0]),
+        ("0.1 + 0.2", [0.1 + 0.2] * 4),
+        ("hypot(3, 4) + atan2(0, 1)", [5.0] * 4),
+    ],
+)
+def test_weights_are_computed_in_double_precision(text: str, expected: list[float]) -> None:
+    assert values(text) == expected
+
+
+def test_a_number_of_an_event_too_large_for_a_signed_integer_is_still_a_number() -> None:
+    huge = {"event": np.array([2**63 + 2**20, 1], np.uint64)}
+    assert Expression.parse("event > 5").mask(huge.__getitem__, 2).tolist() == [True, False]
+
+
+def test_names_are_told_from_left_to_right_each_once() -> None:
+    text = "b > 1 & a.b.c < 2 | abs(pt[1]) > sqrt(b) & pi"
+    assert Expression.parse(text).names == ("b", "a.b.c", "pt_1")
+
+
+def test_a_name_that_is_wrong_is_shown_in_its_place() -> None:
+    expression = Expression.parse("nJets >= 2 && jetPT_0 > 400")
+    assert str(expression.unknown("jetPT_0", "no such thing")) == (
+        "in the selection nJets >= 2 && »jetPT_0« > 400, at character 15: no such thing"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not an expression"),
+        ("nJets >= ", "not an expression"),
+        ("nJets >= 2 & (pt", r"»\(«pt, at character 14: not an expression"),
+        ("nJets = 2", "not an expression"),
+        ("a && b; c", r"»;« c, at character 7"),
+        ("foo(pt) > 1", r"»foo\(pt\)« > 1, .* no function 'foo'; there are abs, "),
+        ("__import__('os').system('x')", "not allowed"),
+        ("pt.__class__.__mro__()", "not allowed"),
+        ("(lambda: 1)()", "not allowed"),
+        ("[x for x in y]", "not allowed"),
+        ("pt if flag else 1", "not allowed"),
+        ("'text' == pt", "»'text'« == pt, .* not allowed"),
+        ("f'{pt}'", "not allowed"),
+        ("1j", "not allowed"),
+        ("pt ^ 2", "powers are written"),
+        ("pt @ pt", "not allowed"),
+        ("pt in flag", "not allowed"),
+        ("pt is flag", "not allowed"),
+        ("pt[nJets]", "not allowed"),
+        ("pt[0:1]", "not allowed"),
+        ("(x := 3)", "not allowed"),
+        ("abs(pt, 2)", "abs takes 1 values, not 2"),
+        ("max(pt)", "max takes 2 or more values, not 1"),
+        ("atan2(1)", "atan2 takes 2 values, not 1"),
+        ("abs(x=pt)", "not allowed"),
+        ("abs(*pt)", "not allowed"),
+        ("µ > 2", "»µ« > 2, at character 1: a letter that names cannot have"),
+        ("(" * 500 + "1" + ")" * 500, "not an expression|cannot be read"),
+        ("-" * 3900 + "1", "cannot be read"),
+        ("1" * 4001, "longer than 4000 characters"),
+    ],
+)
+def test_what_is_no_expression_is_refused_with_its_place(text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Expression.parse(text)
+
+
+def test_what_cannot_be_computed_is_said_so() -> None:
+    with pytest.raises(DataError, match=r"the selection 'event \+ 1{30}' cannot be computed"):
+        mask("event + " + "1" * 30)
+
+
+# Against a reference: the same tree of operations, written out and computed event by event.
+
+NUMBERS = st.sampled_from(["nJets", "pt", "run", "jet.pt", "eta_0", "2", "0.5", "400"])
+LEAVES = st.tuples(NUMBERS, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), NUMBERS)
+TREES = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.tuples(st.just("not"), inner) | st.tuples(st.sampled_from(["and", "or"]), inner, inner)
+    ),
+    max_leaves=8,
+)
+SPELLINGS = {"and": (" & ", "&&", " and "), "or": ("|", " || ", " or "), "not": ("!", "~", "not ")}
+
+
+def written(tree: Any, spelling: int, loose: bool = False) -> str:
+    """The text of a tree, with no more brackets than physicists write."""
+    if tree[0] == "not":
+        return f"{SPELLINGS['not'][spelling]}({written(tree[1], spelling)})"
+    if tree[0] in ("and", "or"):
+        sides = [written(side, spelling, tree[0] == "and") for side in tree[1:]]
+        text = SPELLINGS[tree[0]][spelling].join(sides)
+        return f"({text})" if loose and tree[0] == "or" else text
+    return " ".join(tree)
+
+
+def computed(tree: Any, event: int) -> bool:
+    if tree[0] == "not":
+        return not computed(tree[1], event)
+    if tree[0] in ("and", "or"):
+        sides = [computed(side, event) for side in tree[1:]]
+        return all(sides) if tree[0] == "and" else any(sides)
+    a, b = (float(VALUES[n][event]) if n in VALUES else float(n) for n in (tree[0], tree[2]))
+    if math.isnan(a) or math.isnan(b):
+        return False
+    return {"<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b, "==": a == b, "!=": a != b}[tree[1]]
+
+
+@given(TREES, st.sampled_from([0, 1, 2]))
+def test_any_selection_is_that_of_a_loop_over_events(tree: Any, spelling: int) -> None:
+    assert mask(written(tree, spelling)) == [computed(tree, event) for event in range(4)]
+
+
+@given(st.text(alphabet="abn1.0()<>=!&|~+-*/ ,[]_'@:\n", max_size=30))
+def test_any_text_is_an_expression_or_a_data_error(text: str) -> None:
+    try:
+        expression = Expression.parse(text)
+        expression.mask(lambda name: VALUES["pt"], 4)
+    except DataError:
+        pass

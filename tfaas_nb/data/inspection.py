@@ -1,0 +1,269 @@
+"""What a ROOT file has, and what it lacks, for a set of features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tfaas_nb.data.branches import Types, is_ntuple
+from tfaas_nb.data.files import Files, expand
+from tfaas_nb.data.layouts import is_list
+from tfaas_nb.data.nearest import nearest
+from tfaas_nb.data.opening import choose_tree, decoding, open_file, trees
+from tfaas_nb.data.origins import EventOrigin, JetCount, JetOrigin, LeptonCount, Objects
+from tfaas_nb.data.plan import Plan
+from tfaas_nb.data.reading import Reading
+from tfaas_nb.errors import DataError
+from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
+from tfaas_nb.table import Table
+
+_SHOWN = 15
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A tree of the file.
+
+    Attributes
+    ----------
+    name, kind : str
+        Its name; TTree or RNTuple.
+    entries, branches : int
+        How many it has.
+    """
+
+    name: str
+    kind: str
+    entries: int
+    branches: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a variable comes from, or that it is missing.
+
+    Attributes
+    ----------
+    variable : str
+        Name in the feature set.
+    origin : str
+        Branch it is read from, or what it is computed from.
+    type : str
+        Type of the branch, or of the first of several; empty if it is missing.
+    missing : tuple of str
+        Branches that are not there.
+    nearest : str or None
+        The branch most like the first missing one.
+    asked : tuple of str
+        Further branches that a selection looks at.
+    """
+
+    variable: str
+    origin: str
+    type: str
+    missing: tuple[str, ...] = ()
+    nearest: str | None = None
+    asked: tuple[str, ...] = ()
+
+    @property
+    def note(self) -> str:
+        """What else there is to say."""
+        if self.nearest:
+            return f"nearest: {self.nearest}"
+        return f"looks at {', '.join(self.asked)}" if self.asked else ""
+
+
+@dataclass(frozen=True, repr=False)
+class Inspection:
+    """What `inspect` found; it shows itself as tables.
+
+    Attributes
+    ----------
+    file : str
+        The file.
+    features : FeatureSet
+        What was looked for.
+    trees : tuple of Tree
+        All trees of the file.
+    tree : str or None
+        The one that would be read; None if that must be said.
+    layout : str
+        The layout that was recognised.
+    variables : tuple of Found
+        The variables that the features need.
+    branches : tuple of (str, str)
+        All branches of the tree and their types.
+    candidates : tuple of str
+        Branches that could be further features of the jets.
+    problem : str
+        Why no tree would be read; empty if one would.
+    """
+
+    file: str
+    features: FeatureSet
+    trees: tuple[Tree, ...]
+    tree: str | None
+    layout: str
+    variables: tuple[Found, ...]
+    branches: tuple[tuple[str, str], ...]
+    candidates: tuple[str, ...]
+    problem: str = ""
+
+    @property
+    def missing(self) -> tuple[Found, ...]:
+        """The variables that are missing."""
+        return tuple(found for found in self.variables if found.missing)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether `tn.load` would read the features as things are."""
+        return self.tree is not None and not self.missing
+
+    @property
+    def summary(self) -> str:
+        """What is missing, in words."""
+        if self.problem:
+            return self.problem
+        if not self.missing:
+            return f"Nothing is missing for the {len(self.features)} features."
+        lines = [
+            f"{found.variable} is missing: no branch {', '.join(map(repr, found.missing))}"
+            + (f"; the nearest is {found.nearest!r}" if found.nearest else "")
+            for found in self.missing
+        ]
+        mapping = {one.variable: one.nearest for one in self.missing if one.nearest}
+        if mapping:
+            lines.append(f"If the nearest are meant: tn.load(..., branches={mapping})")
+        return "\n".join(lines)
+
+    def _tables(self) -> list[Table]:
+        found = [
+            Table(
+                ("tree", "kind", "entries", "branches", "read"),
+                tuple(
+                    (t.name, t.kind, t.entries, t.branches, "yes" if t.name == self.tree else "")
+                    for t in self.trees
+                ),
+                f"{self.file}: {self.layout}" if self.tree else self.file,
+            )
+        ]
+        if self.variables:
+            rows = tuple(
+                (
+                    one.variable,
+                    "missing: " + ", ".join(one.missing) if one.missing else one.origin,
+                    one.type,
+                    one.note,
+                )
+                for one in self.variables
+            )
+            found.append(Table(("variable", "read from", "type", ""), rows))
+        if self.candidates:
+            types = dict(self.branches)
+            shown = tuple((name, types[name]) for name in self.candidates[:_SHOWN])
+            more = len(self.candidates) - len(shown)
+            caption = "Other branches of its jets" + (f", {more} more not shown" if more else "")
+            found.append(Table(("branch", "type"), shown, caption))
+        return found
+
+    def __repr__(self) -> str:
+        return "\n\n".join([*map(repr, self._tables()), self.summary])
+
+    def _repr_html_(self) -> str:
+        note = Table((self.summary.replace("\n", ". "),), ())
+        return "".join(table._repr_html_() for table in (*self._tables(), note))
+
+
+def inspect(
+    file: Files,
+    features: FeatureSet = TTBAR_ALL_HADRONIC,
+    tree: str | None = None,
+    *,
+    branches: dict[str, str] | None = None,
+    objects: Objects | None = None,
+) -> Inspection:
+    """Tell what a ROOT file has of the features, and what it lacks.
+
+    Parameters
+    ----------
+    file : path
+        The file; of several, the first is opened.
+    features, tree, branches, objects
+        As for `tfaas_nb.load`.
+
+    Returns
+    -------
+    Inspection
+        Trees, the layout recognised, the branch that each variable would be read from or that
+        it is missing and the nearest name, and further branches of the jets.
+
+    Raises
+    ------
+    DataError
+        If the file does not exist or is no ROOT file; never for what it holds.
+    """
+    path = expand(file)[0]
+    reading = Reading(features, tree, dict(branches or {}), objects=objects)
+    with open_file(path) as opened, decoding(path):
+        there = tuple(_summary(opened[name]) for name in trees(opened))
+        try:
+            chosen = opened[choose_tree(opened, path, tree)]
+        except DataError as error:
+            return Inspection(path, features, there, None, "", (), (), (), str(error))
+        plan = Plan(reading, Types(chosen), f"the tree {chosen.name!r} of {path}")
+        return Inspection(
+            path,
+            features,
+            there,
+            str(chosen.name),
+            plan.layout.name,
+            tuple(_found(name, origin, plan) for name, origin in _origins(plan).items()),
+            tuple(plan.branches.items()),
+            tuple(_candidates(plan)),
+        )
+
+
+def _summary(tree: Any) -> Tree:
+    kind = "RNTuple" if is_ntuple(tree) else "TTree"
+    return Tree(str(tree.name), kind, int(tree.num_entries), len(Types(tree)))
+
+
+def _origins(plan: Plan) -> dict[str, EventOrigin | JetOrigin]:
+    return {**plan.event, **plan.jets}
+
+
+def _found(variable: str, origin: EventOrigin | JetOrigin, plan: Plan) -> Found:
+    missing = tuple(plan.resolver.missing([origin]))
+    told = _told(origin, plan)
+    if missing:
+        return Found(variable, told, "", missing, nearest(missing[0], plan.branches))
+    first = plan.branches[origin.branches[0]] if origin.branches else "counted"
+    asked = tuple(name for name in origin.optional if name in plan.branches)
+    return Found(
+        variable, told, "counted" if isinstance(origin, LeptonCount) else first, asked=asked
+    )
+
+
+def _told(origin: EventOrigin | JetOrigin, plan: Plan) -> str:
+    o = plan.objects
+    if isinstance(origin, JetCount):
+        return f"jets with pT > {o.jet_pt_min:g} GeV, |eta| < {o.jet_eta_max:g}"
+    if isinstance(origin, LeptonCount):
+        names = ", ".join(c.pt.removesuffix("_pt") for c in origin.collections)
+        return f"{names} with pT > {o.lepton_pt_min:g} GeV, |eta| < {o.lepton_eta_max:g}"
+    return ", ".join(origin.branches)
+
+
+def _candidates(plan: Plan) -> list[str]:
+    """Branches that are lists like those of the jets, and are not read already."""
+    origins = _origins(plan).values()
+    read = set(plan.resolver.present(list(origins)))
+    prefix, _, suffix = plan.layout.jet_branch.partition("{}")
+    return [
+        name
+        for name, kind in plan.branches.items()
+        if name.startswith(prefix)
+        and name.endswith(suffix)
+        and name not in read
+        and is_list(kind) is not plan.layout.slots
+    ]

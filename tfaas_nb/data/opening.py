@@ -1,0 +1,84 @@
+"""A ROOT file opened, found whole, and its tree chosen; whatever fails names the file."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tfaas_nb.data.files import is_remote
+from tfaas_nb.data.nearest import hint
+from tfaas_nb.errors import DataError, TfaasError
+
+_DEFAULT_TREES = ("events", "Events")
+_TREES = ("TTree", "ROOT::RNTuple")
+
+
+@contextmanager
+def decoding(path: str) -> Iterator[None]:
+    """Turn whatever a damaged file makes the decoder raise into a `DataError` that names it."""
+    try:
+        yield
+    except TfaasError:
+        raise
+    except Exception as error:  # a damaged file can fail anywhere in the decoding
+        why = textwrap.shorten(str(error), 200) or type(error).__name__
+        raise DataError(f"{path} cannot be read as a ROOT file: {why}") from error
+
+
+def open_file(path: str) -> Any:
+    """The file, opened with uproot; nothing of it is kept in a cache.
+
+    Raises
+    ------
+    DataError
+        If it is no ROOT file, or a part of one.
+    """
+    import uproot
+
+    with decoding(path):
+        file = uproot.open(path, object_cache=None, array_cache=None)
+        try:
+            _check_complete(path, file.file.fEND)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+
+def _check_complete(path: str, expected: int) -> None:
+    """A copy that broke off may still show some of its trees."""
+    if is_remote(path):
+        return
+    size = Path(path).stat().st_size
+    if size < expected:
+        raise DataError(f"{path} is truncated: it has {size} of {expected} bytes; copy it again")
+
+
+def trees(file: Any) -> list[str]:
+    """The trees of a file, TTrees and RNTuples, by name."""
+    return sorted(name for name, kind in file.classnames(cycle=False).items() if kind in _TREES)
+
+
+def choose_tree(file: Any, path: str, wanted: str | None) -> str:
+    """The tree to read: the one wanted, or ``events``, ``Events``, or the only one.
+
+    Raises
+    ------
+    DataError
+        If there is no such tree, or more than one to choose from.
+    """
+    there = trees(file)
+    if not there:
+        raise DataError(
+            f"{path} has no tree; it holds {sorted(file.keys(cycle=False)) or 'nothing'}"
+        )
+    usual = next((name for name in _DEFAULT_TREES if name in there), None)
+    name = wanted or usual or there[0]
+    if name not in there or (wanted is None and usual is None and len(there) > 1):
+        what = f"no tree {wanted!r}" if wanted else "more than one tree"
+        near = hint(wanted, there) if wanted else "; say which with tree=..."
+        raise DataError(f"{path} has {what}; its trees are {there}{near}")
+    return name

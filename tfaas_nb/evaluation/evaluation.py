@@ -1,0 +1,521 @@
+"""What a classifier is worth on events it has not seen."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tfaas_nb import durable
+from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.overlap import Overlap
+from tfaas_nb.errors import DataError
+from tfaas_nb.evaluation import document, sections
+from tfaas_nb.evaluation.trained import Trained
+from tfaas_nb.metrics import (
+    EFFICIENCIES,
+    FEW_EVENTS,
+    Band,
+    Calibration,
+    Comparison,
+    Importance,
+    LearningCurve,
+    Overtraining,
+    Roc,
+    SignificanceScan,
+    WorkingPoint,
+)
+from tfaas_nb.table import Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_MOST_FILES = 4
+_MOST_FEATURES = 12
+
+#: Shuffles of each feature in a report; their spread is much below the error of the sample.
+_REPEATS = 3
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Evaluation:
+    """Scores of events with their ROC curve, and all that can be said of them.
+
+    Attributes
+    ----------
+    scores : numpy.ndarray
+        Score of each event, float32 of shape (events,).
+    y, weight : numpy.ndarray
+        Their classes and weights, shape (events,).
+    roc : Roc
+        Curve, AUC ± σ, accuracy and working points.
+    data : Dataset or None
+        The events.
+    trained : Trained or None
+        The classifier that gave the scores, as it was then.
+    overlap : Overlap or None
+        Which of the events were in the training; None where that is not known.
+    """
+
+    scores: npt.NDArray[np.float32]
+    y: npt.NDArray[np.int8]
+    weight: npt.NDArray[np.float32]
+    roc: Roc
+    data: Dataset | None = field(default=None)
+    trained: Trained | None = field(default=None)
+    overlap: Overlap | None = field(default=None)
+
+    @classmethod
+    def of(
+        cls,
+        data: Dataset,
+        scores: npt.ArrayLike,
+        trained: Trained | None = None,
+        overlap: Overlap | None = None,
+    ) -> Evaluation:
+        """Judge scores of a dataset's events.
+
+        Parameters
+        ----------
+        data : Dataset
+            The events.
+        scores : array of shape (events,)
+            Larger means more signal-like; from wherever.
+        trained : Trained, optional
+            The classifier that gave them.
+        overlap : Overlap, optional
+            Which of the events it was trained on.
+
+        Raises
+        ------
+        DataError
+            If there is not one finite score per event, or a class is missing.
+        """
+        values = np.asarray(scores, dtype=np.float32)
+        roc = Roc.of(data.y, values, data.weight)
+        return cls(values, data.y, data.weight, roc, data, trained, overlap)
+
+    @property
+    def auc(self) -> float:
+        """Area under the ROC curve."""
+        return self.roc.auc
+
+    @property
+    def auc_error(self) -> float:
+        """Its standard error."""
+        return self.roc.auc_error
+
+    @property
+    def accuracy(self) -> float:
+        """Fraction of events on their side of a score of 0.5."""
+        return self.roc.accuracy
+
+    @property
+    def sample(self) -> str:
+        """Which events, in the words of a caption."""
+        signal = int(np.count_nonzero(self.y == 1))
+        files = list(dict.fromkeys(s.file for s in self.data.sources)) if self.data else []
+        where = f" ({', '.join(files)})" if files else ""
+        if len(files) > _MOST_FILES:
+            where = f" ({len(files)} files)"
+        return f"{signal} signal and {len(self.y) - signal} background events{where}"
+
+    def rejections(self) -> Table:
+        """Background rejection at the usual signal efficiencies, with its statistical error."""
+        points = [self.roc.working_point(efficiency) for efficiency in EFFICIENCIES]
+        rows = tuple(
+            (
+                p.eps_s,
+                p.eps_b,
+                p.threshold,
+                f"{p.rejection:.0f} ± {p.rejection_error:.0f}",
+                p.background_left,
+                f"fewer than {FEW_EVENTS} events: do not rank by it" if p.is_uncertain else "",
+            )
+            for p in points
+        )
+        return Table(("ε_S", "ε_B", "threshold", "1/ε_B", "background left", ""), rows)
+
+    def working_point(
+        self,
+        eps_s: float | None = None,
+        *,
+        eps_b: float | None = None,
+        significance: str | None = None,
+        **scan: Any,
+    ) -> WorkingPoint:
+        """The cut with a given signal or background efficiency, or the most significant one.
+
+        Parameters
+        ----------
+        eps_s : float, optional
+            Take the tightest cut that keeps at least this fraction of the signal.
+        eps_b : float, optional
+            Take the loosest cut that keeps at most this fraction of the background.
+        significance : str, optional
+            Take the cut with the largest ``"asimov"`` or ``"s/sqrt(b)"``.
+        **scan
+            Parameters of `significance`, for instance ``systematics=0.1``.
+
+        Raises
+        ------
+        DataError
+            If not just one of the three is given, or it is impossible.
+        """
+        if significance is None:
+            if scan:
+                raise DataError(f"{', '.join(scan)} belongs to a working point by significance")
+            return self.roc.working_point(eps_s, eps_b=eps_b)
+        if eps_s is not None or eps_b is not None:
+            raise DataError("give one of eps_s, eps_b and significance")
+        return self.significance(significance, **scan).best
+
+    def band(self, level: float = 0.683, replicas: int = 400, seed: int = 1) -> Band:
+        """The band in which the ROC curve lies, from resampled events; see `metrics.Band`."""
+        return Band.of(self.roc.events, level, replicas, seed)
+
+    def significance(
+        self,
+        kind: str = "asimov",
+        signal: float | None = None,
+        background: float | None = None,
+        systematics: float = 0.0,
+        min_background: float = FEW_EVENTS,
+    ) -> SignificanceScan:
+        """Expected significance over the cut; see `metrics.SignificanceScan.of`.
+
+        Parameters
+        ----------
+        kind : str
+            ``"asimov"`` or ``"s/sqrt(b)"``.
+        signal, background : float, optional
+            Expected events before the cut; by default the sums of the events' weights.
+        systematics : float
+            Relative uncertainty of the background.
+        min_background : float
+            Background events of the sample that a cut must leave.
+
+        Raises
+        ------
+        DataError
+            If the kind is unknown, a number is impossible, or no cut leaves as many events.
+        """
+        return SignificanceScan.of(self.roc, kind, signal, background, systematics, min_background)
+
+    def calibration(self, bins: int = 10) -> Calibration:
+        """Whether scores are probabilities; see `metrics.Calibration.of`."""
+        return Calibration.of(self.y, self.scores, self.weight, bins)
+
+    def overtraining(self) -> Overtraining:
+        """Scores of the training events against these.
+
+        Raises
+        ------
+        DataError
+            If it is not known what gave the scores.
+        """
+        return self._overtraining
+
+    @cached_property
+    def _overtraining(self) -> Overtraining:
+        trained = self._judged("scores of the training events")
+        data = trained.training
+        train = Roc.of(data.y, trained.predict(data), data.weight)
+        return Overtraining.of(train, self.roc)
+
+    def importance(
+        self, by: str = "feature", repeats: int = 5, seed: int = 1, progress: bool = True
+    ) -> Importance:
+        """Loss of AUC when features are shuffled among the events.
+
+        Parameters
+        ----------
+        by : str
+            ``"feature"``: each alone. ``"variable"``: all slots of a variable together.
+        repeats : int
+            Shuffles of each.
+        seed : int
+            The same seed gives the same shuffles.
+        progress : bool
+            Show a progress bar.
+
+        Raises
+        ------
+        DataError
+            If it is not known what gave the scores, or `by` is neither.
+        """
+        trained = self._judged("scores of shuffled events")
+        return Importance.of(trained.predict, self._events(), by, repeats, seed, progress)
+
+    def learning_curve(
+        self,
+        fractions: Sequence[float] = (0.1, 0.2, 0.5, 1.0),
+        seed: int = 1,
+        progress: bool = True,
+    ) -> LearningCurve:
+        """AUC on these events after training on fractions of the training events.
+
+        Parameters
+        ----------
+        fractions : sequence of float
+            Parts of the training events, in (0, 1]; each is a training of its own.
+        seed : int
+            Decides which events are in the smaller parts.
+        progress : bool
+            Show a progress bar.
+
+        Raises
+        ------
+        DataError
+            If it is not known what gave the scores, or a fraction is impossible.
+        """
+        trained = self._judged("trainings on fewer events")
+        return LearningCurve.of(
+            lambda data: trained.retrained(data).predict,
+            trained.training,
+            self._events(),
+            fractions,
+            seed,
+            progress,
+        )
+
+    def compare(
+        self, other: Evaluation, names: tuple[str, str] = ("first", "second")
+    ) -> Comparison:
+        """The difference to another classifier's AUC, paired event by event.
+
+        Parameters
+        ----------
+        other : Evaluation
+            Of the same events in the same order.
+        names : tuple of str
+            What to call this and the other classifier.
+
+        Raises
+        ------
+        DataError
+            If the events differ.
+        """
+        same = np.array_equal(self.y, other.y) and np.array_equal(self.weight, other.weight)
+        if same and self.data is not None and other.data is not None:
+            mine, theirs = self.data, other.data
+            if mine.features.names == theirs.features.names:
+                same = np.array_equal(mine.X, theirs.X)
+        if not same:
+            raise DataError(
+                "the two evaluations are of different events: a paired comparison needs the scores "
+                "of both classifiers for the same events in the same order"
+            )
+        return Comparison.of_curves((self.roc, other.roc), names)
+
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        title: str = "Evaluation of a classifier",
+        features: Sequence[str] | None = None,
+        data: Dataset | None = None,
+        significance: SignificanceScan | None = None,
+        learning_curve: LearningCurve | None = None,
+        seed: int = 1,
+        progress: bool = True,
+    ) -> Path:
+        """Write all of this, with every plot and table, into one HTML file.
+
+        The same evaluation gives the same file but for its date. An experiment's label is on the
+        plots only within ``plots.label(...)``.
+
+        Parameters
+        ----------
+        path : path
+            The file; one that exists is replaced at once.
+        title : str
+            Its heading.
+        features : sequence of str, optional
+            Features whose distributions to draw: by default the most important dozen.
+        data : Dataset, optional
+            Events to draw them of: by default those evaluated.
+        significance : SignificanceScan, optional
+            For instance ``evaluation.significance(signal=200, background=2e4)``; by default with
+            the sums of the events' weights, if enough background events remain.
+        learning_curve : LearningCurve, optional
+            Shown if given; it takes several trainings.
+        seed : int
+            Of the band and of the shuffles.
+        progress : bool
+            Show progress bars.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        DataError
+            If the folder does not exist, or there is no such feature.
+        """
+        target = Path(path).expanduser()
+        if not target.parent.is_dir():
+            raise DataError(f"the folder {target.parent} does not exist")
+        parts = self._sections(features, data, significance, learning_curve, seed, progress)
+        made = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        html = document.page(title, made, self._summary(), parts)
+        durable.replace(target, html.encode(), target.parent)
+        return target
+
+    def _summary(self) -> list[str]:
+        rows = (
+            ("events", self.sample),
+            ("AUC", f"{self.auc:.4f} ± {self.auc_error:.4f} (DeLong)"),
+            ("accuracy at a score of 0.5", f"{self.accuracy:.4f}"),
+            ("events that were in the training", self._leak or "not known"),
+        )
+        shown = [document.table(Table(("", ""), rows))]
+        return [document.warning(self._warning), *shown] if self._warning else shown
+
+    @property
+    def _leak(self) -> str:
+        return "" if self.overlap is None else str(self.overlap)
+
+    @property
+    def _warning(self) -> str:
+        return f"Not an honest test: {self.overlap} were in the training." if self.overlap else ""
+
+    def _sections(
+        self,
+        features: Sequence[str] | None,
+        data: Dataset | None,
+        significance: SignificanceScan | None,
+        learning_curve: LearningCurve | None,
+        seed: int,
+        progress: bool,
+    ) -> list[document.Section]:
+        sample, trained = self.sample, self.trained
+        found = [sections.curve(self.roc, self.band(seed=seed), sample)]
+        if trained is None:
+            found.append(sections.scores(self.y, self.scores, self.weight, sample))
+        else:
+            found.append(sections.training_and_test(self.overtraining(), sample))
+        scan = significance or self._default_scan()
+        if scan is not None:
+            counted = significance is None and len(np.unique(self.weight)) == 1
+            found.append(sections.significance(scan, sample, counted))
+        if self.scores.min() >= 0 and self.scores.max() <= 1:
+            found.append(sections.calibration(self.calibration(), sample))
+        important: list[Importance] = []
+        if trained is not None:
+            important = [
+                self.importance(by, _REPEATS, seed, progress) for by in ("variable", "feature")
+            ]
+            found.append(sections.importance(important, sample))
+        events = data or self.data
+        if events is not None:
+            names = _most_important(events, important) if features is None else features
+            shown = sample if data is None else Evaluation._named(data)
+            found.append(sections.features(events, names, shown))
+        if trained is not None:
+            found.append(sections.training(trained.history, learning_curve, sample))
+        found.append(self._model())
+        return found
+
+    @staticmethod
+    def _named(data: Dataset) -> str:
+        return f"{len(data.signal)} signal and {len(data.background)} background events"
+
+    def _default_scan(self) -> SignificanceScan | None:
+        try:
+            return self.significance()
+        except DataError:
+            return None
+
+    def _model(self) -> document.Section:
+        card = {} if self.trained is None else self.trained.card()
+        parts = [] if self.trained is None else sections.card(card)
+        for data, caption in (
+            (self.trained.training if self.trained else None, "Files of the training events"),
+            (self.data, "Files of the evaluated events"),
+        ):
+            if data is not None and data.sources:
+                parts.append(sections.sources(data, caption))
+        return document.Section("Model and versions", (*parts, sections.versions(card)))
+
+    def _judged(self, wanted: str) -> Trained:
+        if self.trained is None:
+            raise DataError(
+                f"{wanted} need the classifier, and this evaluation has scores alone: "
+                "make it by classifier.evaluate(data)"
+            )
+        return self.trained
+
+    def _events(self) -> Dataset:
+        if self.data is None:
+            raise DataError("this evaluation has no events: make it by classifier.evaluate(data)")
+        return self.data
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers for a model card; None for an infinite rejection, which JSON lacks."""
+        points = {e: self.roc.working_point(e) for e in EFFICIENCIES}
+        found = {
+            "events": len(self.y),
+            "auc": self.auc,
+            "auc_error": self.auc_error,
+            "accuracy": self.accuracy,
+            "rejection": {
+                str(e): p.rejection if math.isfinite(p.rejection) else None
+                for e, p in points.items()
+            },
+        }
+        return found | ({"seen_in_training": len(self.overlap)} if self.overlap else {})
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the ROC curve; see `plots.roc`."""
+        from tfaas_nb import plots
+
+        return plots.roc(self.roc, ax)
+
+    def plot_scores(self, ax: Axes | None = None, threshold: float | None = None) -> Axes:
+        """Draw the score distributions; see `plots.scores`."""
+        from tfaas_nb import plots
+
+        return plots.scores(self.y, self.scores, self.weight, ax, threshold)
+
+    def plot_history(self, ax: Axes | None = None) -> Axes:
+        """Draw the losses of the training; see `plots.history`."""
+        from tfaas_nb import plots
+
+        history = self._judged("losses of the training").history
+        return plots.history(sections.losses(history), ax, best=history.best)
+
+    def __repr__(self) -> str:
+        rejections = ", ".join(
+            f"1/ε_B {p.rejection:.0f} ± {p.rejection_error:.0f} at ε_S {p.eps_s:.1f}"
+            for p in map(self.roc.working_point, EFFICIENCIES)
+        )
+        leak = f", {len(self.overlap)} EVENTS WERE IN THE TRAINING" if self.overlap else ""
+        return (
+            f"Evaluation({len(self.y)} events: AUC {self.auc:.4f} ± {self.auc_error:.4f}, "
+            f"accuracy {self.accuracy:.3f}, {rejections}{leak})"
+        )
+
+    def _repr_html_(self) -> str:
+        from tfaas_nb import plots
+
+        picture = plots.html_image(plots.png(lambda ax: plots.roc(self.roc, ax)), "ROC curve")
+        head = f"AUC {self.auc:.4f} ± {self.auc_error:.4f}, accuracy {self.accuracy:.3f}"
+        leak = f"<p><b>{self._warning}</b></p>" if self._warning else ""
+        return f"{leak}<p>{head}</p>{self.rejections()._repr_html_()}{picture}"
+
+
+def _most_important(data: Dataset, important: Sequence[Importance]) -> Sequence[str]:
+    """The dozen features to draw: by importance, if it is known."""
+    known = [one.names for one in important if one.by == "feature"]
+    names = known[0] if known else data.features.names
+    return [name for name in names if data.present(name).any()][:_MOST_FEATURES]

@@ -1,0 +1,121 @@
+"""Two classifiers on the same events: which has the larger area, and is it more than chance."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy.typing as npt
+
+from tfaas_nb.metrics.ranking import Placements
+from tfaas_nb.metrics.roc import Roc
+from tfaas_nb.table import Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Comparison:
+    """The difference of two areas under the ROC curve, paired event by event.
+
+    Both classifiers rank the same events, so that most of the sample's fluctuations cancel:
+    the error of the difference is DeLong's for correlated curves (Biometrics 44 (1988) 837;
+    with weights, the same structural components weighted), usually much smaller than the
+    errors of the two areas.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The first and the second classifier.
+    curves : tuple of Roc
+        Their ROC curves.
+    difference, error : float
+        AUC of the first minus that of the second, and its standard error.
+    """
+
+    names: tuple[str, str]
+    curves: tuple[Roc, Roc] = field(repr=False)
+    difference: float
+    error: float
+
+    @classmethod
+    def of(
+        cls,
+        y: npt.ArrayLike,
+        first: npt.ArrayLike,
+        second: npt.ArrayLike,
+        weight: npt.ArrayLike | None = None,
+        names: tuple[str, str] = ("first", "second"),
+    ) -> Comparison:
+        """Compare two classifiers' scores of the same events.
+
+        Parameters
+        ----------
+        y : array of shape (events,)
+            1 for signal, 0 for background.
+        first, second : array of shape (events,)
+            Scores of the two; larger means more signal-like.
+        weight : array of shape (events,), optional
+            Event weights, not negative; 1 by default.
+        names : tuple of str
+            What to call them.
+
+        Raises
+        ------
+        DataError
+            If the shapes differ, a class is missing or has no weight, or a value is not finite.
+        """
+        return cls.of_curves((Roc.of(y, first, weight), Roc.of(y, second, weight)), names)
+
+    @classmethod
+    def of_curves(cls, curves: tuple[Roc, Roc], names: tuple[str, str]) -> Comparison:
+        """Compare ROC curves that were made of the same events in the same order."""
+        one, other = (Placements.of(curve.events) for curve in curves)
+        paired = one.minus(other)
+        return cls(names, curves, paired.mean, paired.error)
+
+    @property
+    def z(self) -> float:
+        """The difference in units of its error; zero for the same ranking."""
+        if self.error:
+            return self.difference / self.error
+        return math.copysign(math.inf, self.difference) if self.difference else 0.0
+
+    @property
+    def p(self) -> float:
+        """Probability of at least such a difference, of either sign, between equals."""
+        return math.erfc(abs(self.z) / math.sqrt(2))
+
+    def table(self) -> Table:
+        """AUC ± σ of both, and the difference."""
+        rows = tuple(
+            (name, f"{c.auc:.4f} ± {c.auc_error:.4f}", "", "")
+            for name, c in zip(self.names, self.curves, strict=True)
+        )
+        last = (
+            "difference, paired",
+            f"{self.difference:+.5f} ± {self.error:.5f}",
+            f"{self.z:+.2f}",
+            f"{self.p:.2g}",
+        )
+        return Table(("classifier", "AUC", "z", "p"), (*rows, last))
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw both ROC curves; see `plots.roc`."""
+        from tfaas_nb import plots
+
+        return plots.roc(dict(zip(self.names, self.curves, strict=True)), ax)
+
+    def __repr__(self) -> str:
+        return (
+            f"Comparison(AUC {self.names[0]} − {self.names[1]} = {self.difference:+.4f} ± "
+            f"{self.error:.4f}, z {self.z:+.1f}, p {self.p:.2g})"
+        )
+
+    def _repr_html_(self) -> str:
+        from tfaas_nb import plots
+
+        picture = plots.html_image(plots.png(self.plot), "ROC curves of both classifiers")
+        return self.table()._repr_html_() + picture

@@ -1,0 +1,271 @@
+"""Expected significance of a counting experiment, and the cut on the score that maximises it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from tfaas_nb.errors import DataError
+from tfaas_nb.metrics.roc import Roc
+from tfaas_nb.metrics.scored import Array
+from tfaas_nb.metrics.working_point import FEW_EVENTS, WorkingPoint
+from tfaas_nb.table import Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: Figures of merit and how they are written.
+KINDS = {"asimov": "Z_A", "s/sqrt(b)": "S/√B"}
+
+#: Most thresholds of a scan.
+_POINTS = 1000
+
+
+def s_over_sqrt_b(
+    signal: npt.ArrayLike, background: npt.ArrayLike, systematics: float = 0.0
+) -> Array:
+    """S/√(B + σ²): the limit of `asimov` where S is small against B.
+
+    Parameters and result are those of `asimov`.
+    """
+    s, b = _yields(signal, background, systematics)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = s / np.sqrt(b + (systematics * b) ** 2)
+    return np.where(s > 0, z, 0.0)
+
+
+def asimov(signal: npt.ArrayLike, background: npt.ArrayLike, systematics: float = 0.0) -> Array:
+    """Median significance of a discovery, for known background or one with an uncertainty.
+
+    The likelihood-ratio formula for the Asimov data set (G. Cowan, K. Cranmer, E. Gross,
+    O. Vitells, EPJC 71 (2011) 1554, eq. 97), and its extension to a background that is known
+    to σ (G. Cowan, "Discovery sensitivity for a counting experiment with background
+    uncertainty", 2012).
+
+    Parameters
+    ----------
+    signal, background : array
+        Expected events that pass the cut, S and B.
+    systematics : float
+        Relative uncertainty of the background, σ/B.
+
+    Returns
+    -------
+    numpy.ndarray
+        Z in standard deviations; infinite where S > 0 and B = 0, zero where S = 0.
+
+    Raises
+    ------
+    DataError
+        If a number is negative or not finite.
+    """
+    s, b = _yields(signal, background, systematics)
+    b_or_one = np.where(b > 0, b, 1.0)
+    x = s / b_or_one
+    # With r = σ²/B the formula is 2B [h(x) − (1 + r)/r · h(r x/(1 + r))], without cancellation.
+    squared = _h(x)
+    if systematics:
+        r = systematics**2 * b_or_one
+        squared = squared - (1 + r) / r * _h(x * r / (1 + r))
+    z = np.sqrt(2 * b_or_one * np.maximum(squared, 0.0))
+    return np.where(b > 0, z, np.where(s > 0, np.inf, 0.0))
+
+
+def _h(x: Array) -> Array:
+    """(1 + x) ln(1 + x) − x, as a series where the terms would cancel."""
+    series = x**2 * (1 / 2 - x * (1 / 6 - x * (1 / 12 - x / 20)))
+    return np.where(x < 1e-3, series, (1 + x) * np.log1p(x) - x)
+
+
+def _yields(
+    signal: npt.ArrayLike, background: npt.ArrayLike, systematics: float
+) -> tuple[Array, Array]:
+    s, b = np.asarray(signal, dtype=np.float64), np.asarray(background, dtype=np.float64)
+    numbers = (s, b, np.asarray(systematics))
+    if not all(np.isfinite(n).all() and (n >= 0).all() for n in numbers):
+        raise DataError("expected events and their uncertainty must be finite and not negative")
+    return s, b
+
+
+_FORMULAS = {"asimov": asimov, "s/sqrt(b)": s_over_sqrt_b}
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class SignificanceScan:
+    """Expected significance over cuts on the score.
+
+    The maximum is looked for only where enough background events remain: beyond, it is a
+    fluctuation of the sample.
+
+    Attributes
+    ----------
+    kind : str
+        ``"asimov"`` or ``"s/sqrt(b)"``.
+    signal, background : float
+        Expected events before the cut.
+    systematics : float
+        Relative uncertainty of the background.
+    min_background : float
+        Effective background events of the sample that a cut must leave.
+    thresholds, z, error : numpy.ndarray
+        Cuts, rising; significance; its error from the finite sample. Shape (cuts,).
+    allowed : numpy.ndarray
+        Which cuts leave enough background events, shape (cuts,).
+    best : WorkingPoint
+        The cut with the largest significance among these.
+    at_best, at_best_error : float
+        Significance there, and its error from the finite sample.
+    """
+
+    kind: str
+    signal: float
+    background: float
+    systematics: float
+    min_background: float
+    thresholds: Array = field(repr=False)
+    z: Array = field(repr=False)
+    error: Array = field(repr=False)
+    allowed: npt.NDArray[np.bool_] = field(repr=False)
+    best: WorkingPoint
+    at_best: float
+    at_best_error: float
+
+    @classmethod
+    def of(
+        cls,
+        roc: Roc,
+        kind: str = "asimov",
+        signal: float | None = None,
+        background: float | None = None,
+        systematics: float = 0.0,
+        min_background: float = FEW_EVENTS,
+    ) -> SignificanceScan:
+        """Scan the cuts of a ROC curve.
+
+        Parameters
+        ----------
+        roc : Roc
+            Efficiencies of the cuts.
+        kind : str
+            ``"asimov"`` or ``"s/sqrt(b)"``.
+        signal, background : float, optional
+            Expected events before the cut, for the luminosity in question; by default the
+            sums of the sample's weights.
+        systematics : float
+            Relative uncertainty of the background, for instance 0.1.
+        min_background : float
+            Background events of the sample, (Σw)²/Σw², that a cut must leave.
+
+        Raises
+        ------
+        DataError
+            If the kind is unknown, a number is impossible, or no cut leaves as many events.
+        """
+        if kind not in _FORMULAS:
+            raise DataError(f"no significance {kind!r}; there are {sorted(_FORMULAS)}")
+        cuts = _thresholds(roc)
+        passing_s, passing_b = roc.signal.above(cuts), roc.background.above(cuts)
+        total_s = passing_s.total if signal is None else float(signal)
+        total_b = passing_b.total if background is None else float(background)
+        s, b = total_s * passing_s.efficiency, total_b * passing_b.efficiency
+        z = _FORMULAS[kind](s, b, systematics)
+        allowed = passing_b.effective >= max(min_background, 1)
+        if not allowed.any():
+            raise DataError(
+                f"no cut leaves {min_background} background events: the sample is worth "
+                f"{passing_b.effective.max():.0f}; take more events or a smaller min_background"
+            )
+        errors = (total_s * passing_s.error, total_b * passing_b.error)
+        error = _propagated(_FORMULAS[kind], (s, b), errors, systematics)
+        at = int(np.argmax(np.where(allowed, z, -1.0)))
+        return cls(
+            kind=kind,
+            signal=total_s,
+            background=total_b,
+            systematics=systematics,
+            min_background=min_background,
+            thresholds=cuts,
+            z=z,
+            error=error,
+            allowed=allowed,
+            best=roc.at_threshold(float(cuts[at])),
+            at_best=float(z[at]),
+            at_best_error=float(error[at]),
+        )
+
+    @property
+    def symbol(self) -> str:
+        """How the significance is written."""
+        return KINDS[self.kind]
+
+    def table(self) -> Table:
+        """The best cut, what passes it, and the significance with its error."""
+        p = self.best
+        rows = (
+            ("expected before the cut", f"S = {self.signal:.5g}, B = {self.background:.5g}"),
+            ("background uncertainty", f"{self.systematics:.1%}"),
+            ("best cut", f"score ≥ {p.threshold:.4f}"),
+            ("ε_S, ε_B", f"{p.eps_s:.4f}, {p.eps_b:.3g}"),
+            ("expected after it", f"S = {self.signal * p.eps_s:.5g}, B = {_number(self, p)}"),
+            (f"largest {self.symbol}", f"{self.at_best:.3g} ± {self.at_best_error:.2g}"),
+            ("background events of the sample left", f"{p.background_left}"),
+        )
+        return Table(("significance scan", ""), rows)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the scan; see `plots.significance`."""
+        from tfaas_nb import plots
+
+        return plots.significance(self, ax)
+
+    def __repr__(self) -> str:
+        return (
+            f"SignificanceScan({self.symbol} {self.at_best:.3g} ± {self.at_best_error:.2g} at "
+            f"score ≥ {self.best.threshold:.3f}, ε_S {self.best.eps_s:.2f})"
+        )
+
+    def _repr_html_(self) -> str:
+        from tfaas_nb import plots
+
+        picture = plots.html_image(plots.png(self.plot), "Significance over the cut on the score")
+        return self.table()._repr_html_() + picture
+
+
+def _number(scan: SignificanceScan, point: WorkingPoint) -> str:
+    return f"{scan.background * point.eps_b:.5g}"
+
+
+def _thresholds(roc: Roc) -> Array:
+    """Cuts at scores of the sample, rising: those that take steps in signal or background."""
+    cuts = roc.thresholds[np.isfinite(roc.thresholds)][::-1]
+    if len(cuts) <= _POINTS:
+        return cuts
+    eps_s, eps_b = roc.eps_s[::-1], roc.eps_b[::-1]
+    # Steps of signal and of the logarithm of background, as both may be what counts.
+    wanted = np.linspace(1, 0, _POINTS // 2)
+    by_signal = np.searchsorted(-eps_s, -wanted)
+    smallest = eps_b[eps_b > 0][-1]
+    by_background = np.searchsorted(-eps_b, -np.geomspace(1, smallest, _POINTS // 2))
+    at = np.unique(np.concatenate([by_signal, by_background]))
+    some: Array = cuts[at[at < len(cuts)]]
+    return some
+
+
+def _propagated(
+    formula: Callable[..., Array],
+    yields: tuple[Array, Array],
+    errors: tuple[Array, Array],
+    systematics: float,
+) -> Array:
+    """Error of the significance from those of S and B, by differences of one error each."""
+    (s, b), (ds, db) = yields, errors
+    up, down = formula(s + ds, b, systematics), formula(np.maximum(s - ds, 0), b, systematics)
+    # Upwards only: one error less background may be none at all.
+    more = formula(s, b + db, systematics)
+    with np.errstate(invalid="ignore"):
+        error = np.hypot((up - down) / 2, more - formula(s, b, systematics))
+    return np.where(np.isfinite(error), error, np.inf)

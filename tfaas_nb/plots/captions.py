@@ -1,0 +1,158 @@
+"""Captions that could go into a note: what is drawn, of which events, with which errors.
+
+Each is named after the plot it belongs to. `sample` says which events, for instance
+"6 000 signal and 6 000 background events (ttbar.root, qcd.root)".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tfaas_nb.features import Variable
+from tfaas_nb.plots.drawable import (
+    Band,
+    Curve,
+    Growth,
+    Losses,
+    Point,
+    Reliability,
+    Scan,
+    TrainTest,
+)
+
+
+def roc(
+    curves: Curve | Mapping[str, Curve],
+    sample: str,
+    band: Band | None = None,
+    points: Mapping[str, Point] | None = None,
+) -> str:
+    """For `plots.roc`."""
+    text = f"Background rejection 1/ε_B over signal efficiency ε_S for {sample}. "
+    return text + _areas(curves) + _band(band) + _points(points)
+
+
+def efficiencies(
+    curves: Curve | Mapping[str, Curve],
+    sample: str,
+    band: Band | None = None,
+    points: Mapping[str, Point] | None = None,
+) -> str:
+    """For `plots.efficiencies`."""
+    text = f"Signal efficiency ε_S over background efficiency ε_B for {sample}. "
+    return text + _areas(curves) + _band(band) + _points(points)
+
+
+def _areas(curves: Curve | Mapping[str, Curve]) -> str:
+    named = curves if isinstance(curves, Mapping) else {"": curves}
+    areas = (
+        f"{f'{name}: ' if name else ''}{c.auc:.4f} ± {c.auc_error:.4f}" for name, c in named.items()
+    )
+    return (
+        f"Area under the curve: {'; '.join(areas)} (statistical, DeLong). "
+        "The grey line is a random choice."
+    )
+
+
+def _band(band: Band | None) -> str:
+    if band is None:
+        return ""
+    return (
+        f" The band holds {band.level:.1%} of {band.replicas} bootstrap replicas "
+        "at each signal efficiency."
+    )
+
+
+def _points(points: Mapping[str, Point] | None) -> str:
+    marked = (
+        f" {name}: score ≥ {p.threshold:.4f}, ε_S = {p.eps_s:.3f}, ε_B = {p.eps_b:.3g}."
+        for name, p in (points or {}).items()
+    )
+    return "".join(marked)
+
+
+def scores(sample: str) -> str:
+    """For `plots.scores`."""
+    return f"Classifier score of {sample}. Each class is normalised to one."
+
+
+def overtraining(found: TrainTest, sample: str) -> str:
+    """For `plots.overtraining`."""
+    return (
+        f"Classifier score of {sample} (filled), and of the training events (points), each "
+        "normalised to one. Error bars are √Σw². Kolmogorov–Smirnov probability that training and "
+        f"test scores have one distribution: {found.signal.p:.2g} for signal, "
+        f"{found.background.p:.2g} for background (asymptotic, effective numbers of events)."
+    )
+
+
+def feature(name: str, variable: Variable, present: float, sample: str) -> str:
+    """For `plots.feature`; `present` is the fraction of the events drawn."""
+    unit = f" in {variable.unit}" if variable.unit else ""
+    absent = "" if present == 1 else f" The {present:.1%} of events that have it are shown."
+    return (
+        f"{name}{unit} of {sample}, each class normalised to one; values beyond the "
+        f"99.5 % quantile are not shown.{absent}"
+    )
+
+
+def importance(found: Losses, sample: str) -> str:
+    """For `plots.importance`."""
+    what = "the slots of one variable together" if found.by == "variable" else "one feature"
+    return (
+        f"Loss of AUC (from {found.auc:.4f}) when {what} is shuffled among those of {sample} "
+        f"that have it, mean of {found.repeats} shuffles. Error bars: paired difference on the "
+        "same events (DeLong) and spread of the shuffles, in quadrature. What correlated features "
+        "share counts for none of them."
+    )
+
+
+def history(best: int | None = None) -> str:
+    """For `plots.history`."""
+    kept = "" if best is None else f" The weights of epoch {best} were kept."
+    return (
+        "Binary cross-entropy over the epochs of the training, for the events it learned from "
+        f"(while they were learned) and those held out.{kept}"
+    )
+
+
+def learning_curve(found: Growth, sample: str) -> str:
+    """For `plots.learning_curve`."""
+    return (
+        f"AUC over the number of training events ({found.events[0]} to {found.events[-1]}), on "
+        f"{sample}, the same for all trainings, and on the training events themselves. Error bars: "
+        "statistical (DeLong), correlated between points; the randomness of a training is not "
+        "in them."
+    )
+
+
+def significance(found: Scan, sample: str) -> str:
+    """For `plots.significance`."""
+    formula = (
+        "from the Asimov data set (Cowan et al., EPJC 71 (2011) 1554)"
+        if found.symbol == "Z_A"
+        else "S/√(B + σ²)"
+    )
+    uncertainty = (
+        f"a background uncertainty σ of {found.systematics:.1%}"
+        if found.systematics
+        else "no background uncertainty"
+    )
+    return (
+        f"Expected significance, {formula}, over the cut on the score, for S = {found.signal:.5g} "
+        f"and B = {found.background:.5g} expected before the cut and {uncertainty}. Efficiencies "
+        f"are those of {sample}; the band is their binomial error. Largest: {found.at_best:.3g} ± "
+        f"{found.at_best_error:.2g}; cuts that leave the sample fewer than "
+        f"{found.min_background:.0f} background events are not considered. The cut was chosen on "
+        "the same events, which flatters the value."
+    )
+
+
+def calibration(found: Reliability, sample: str) -> str:
+    """For `plots.calibration`."""
+    return (
+        f"Signal fraction of {sample} in bins of the score over the mean score, with binomial "
+        "68.3 % intervals (Wilson, effective numbers of events), and the share of the sample in "
+        f"each bin. Expected calibration error {found.expected_error:.4f}, Brier score "
+        f"{found.brier:.4f}. It holds for this mixture of signal and background."
+    )

@@ -1,0 +1,261 @@
+"""What a result must have to be drawn; those of `metrics` have it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+class Curve(Protocol):
+    """A ROC curve: efficiencies of the cuts, ε_B rising, and the area with its error."""
+
+    @property
+    def eps_s(self) -> Array:
+        """Signal efficiencies."""
+
+    @property
+    def eps_b(self) -> Array:
+        """Background efficiencies."""
+
+    @property
+    def auc(self) -> float:
+        """Area under ε_S over ε_B."""
+
+    @property
+    def auc_error(self) -> float:
+        """Its standard error."""
+
+
+class CurveOfEvents(Curve, Protocol):
+    """A ROC curve that knows its events."""
+
+    @property
+    def events(self) -> Events:
+        """Scores and weights of the classes."""
+
+
+class Events(Protocol):
+    """Scores and weights of the events of each class, shape (events of the class,)."""
+
+    @property
+    def signal(self) -> Array:
+        """Scores of the signal."""
+
+    @property
+    def signal_weight(self) -> Array:
+        """Weights of the signal."""
+
+    @property
+    def background(self) -> Array:
+        """Scores of the background."""
+
+    @property
+    def background_weight(self) -> Array:
+        """Weights of the background."""
+
+
+class Point(Protocol):
+    """A cut: signal efficiency and background efficiency."""
+
+    @property
+    def threshold(self) -> float:
+        """The cut."""
+
+    @property
+    def eps_s(self) -> float:
+        """Signal efficiency."""
+
+    @property
+    def eps_b(self) -> float:
+        """Background efficiency."""
+
+    @property
+    def rejection(self) -> float:
+        """Background rejection 1/ε_B."""
+
+
+class Band(Protocol):
+    """Where a ROC curve lies with a given probability."""
+
+    @property
+    def eps_s(self) -> Array:
+        """Signal efficiencies."""
+
+    @property
+    def low(self) -> Array:
+        """Smallest background efficiencies."""
+
+    @property
+    def high(self) -> Array:
+        """Largest background efficiencies."""
+
+    @property
+    def level(self) -> float:
+        """Probability content."""
+
+    @property
+    def replicas(self) -> int:
+        """Resampled samples it was made of."""
+
+
+class Scan(Protocol):
+    """Significance over the cut."""
+
+    @property
+    def symbol(self) -> str:
+        """How the significance is written."""
+
+    @property
+    def thresholds(self) -> Array:
+        """Cuts, rising."""
+
+    @property
+    def z(self) -> Array:
+        """Significance."""
+
+    @property
+    def error(self) -> Array:
+        """Its error."""
+
+    @property
+    def systematics(self) -> float:
+        """Relative uncertainty of the background."""
+
+    @property
+    def signal(self) -> float:
+        """Signal expected before the cut."""
+
+    @property
+    def background(self) -> float:
+        """Background expected before the cut."""
+
+    @property
+    def min_background(self) -> float:
+        """Background events of the sample that a cut must leave."""
+
+    @property
+    def at_best_error(self) -> float:
+        """Error of the significance at the best cut."""
+
+    @property
+    def allowed(self) -> Array:
+        """Which cuts leave enough background events."""
+
+    @property
+    def best(self) -> Point:
+        """The cut with the largest significance."""
+
+    @property
+    def at_best(self) -> float:
+        """The significance there."""
+
+
+class Reliability(Protocol):
+    """Signal fraction in bins of the score."""
+
+    @property
+    def score(self) -> Array:
+        """Mean scores."""
+
+    @property
+    def fraction(self) -> Array:
+        """Signal fractions."""
+
+    @property
+    def low(self) -> Array:
+        """Lower ends of their intervals."""
+
+    @property
+    def high(self) -> Array:
+        """Upper ends of their intervals."""
+
+    @property
+    def weight(self) -> Array:
+        """Shares of the bins in the sample."""
+
+    @property
+    def edges(self) -> Array:
+        """Edges of the bins."""
+
+    @property
+    def expected_error(self) -> float:
+        """Expected calibration error."""
+
+    @property
+    def brier(self) -> float:
+        """Brier score."""
+
+
+class Test(Protocol):
+    """A comparison of two distributions."""
+
+    @property
+    def p(self) -> float:
+        """Probability if they are the same."""
+
+
+class TrainTest(Protocol):
+    """Scores of training and of test events, compared."""
+
+    @property
+    def train(self) -> CurveOfEvents:
+        """Of the training events."""
+
+    @property
+    def test(self) -> CurveOfEvents:
+        """Of the test events."""
+
+    @property
+    def signal(self) -> Test:
+        """Comparison of the signal."""
+
+    @property
+    def background(self) -> Test:
+        """Comparison of the background."""
+
+
+class Losses(Protocol):
+    """Losses of AUC when features are shuffled, largest first."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the features."""
+
+    @property
+    def drop(self) -> Array:
+        """Losses of AUC."""
+
+    @property
+    def error(self) -> Array:
+        """Their errors."""
+
+    @property
+    def by(self) -> str:
+        """What was shuffled at a time: a feature or a variable."""
+
+    @property
+    def repeats(self) -> int:
+        """Shuffles of each."""
+
+    @property
+    def auc(self) -> float:
+        """AUC with all features in place."""
+
+
+class Growth(Protocol):
+    """Areas over the number of training events."""
+
+    @property
+    def events(self) -> tuple[int, ...]:
+        """Numbers of training events."""
+
+    @property
+    def train(self) -> tuple[Curve, ...]:
+        """On the training events."""
+
+    @property
+    def test(self) -> tuple[Curve, ...]:
+        """On the test events."""

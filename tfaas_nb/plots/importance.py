@@ -1,0 +1,49 @@
+"""Features by how much the classifier loses without them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfaas_nb.plots.drawable import Losses
+from tfaas_nb.plots.style import BLUE, axes, finished, style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def importance(found: Losses, ax: Axes | None = None, most: int = 20) -> Axes:
+    """Loss of AUC when a feature is shuffled, the largest on top.
+
+    Parameters
+    ----------
+    found : metrics.Importance
+        What to draw.
+    ax : matplotlib.axes.Axes, optional
+        Where; a new figure by default.
+    most : int
+        Features to draw.
+    """
+    from matplotlib.ticker import NullLocator
+
+    with style():
+        ax = axes(ax)
+        names = found.names[:most]
+        places = np.arange(len(names))
+        ax.barh(
+            *(places, found.drop[:most]),
+            xerr=found.error[:most],
+            facecolor=BLUE,
+            edgecolor="black",
+            hatch="//",
+            alpha=0.7,
+            ecolor="black",
+        )
+        ax.axvline(0, color="black", linewidth=1)
+        ax.set_yticks(places, names, fontsize=18 if len(names) <= 12 else 13)
+        ax.yaxis.set_minor_locator(NullLocator())
+        ax.tick_params(axis="y", length=0)
+        ax.set_ylim(len(names) - 0.4, -0.6)
+        ax.set_xlabel("Loss of AUC when shuffled")
+        return finished(ax)

@@ -1,0 +1,107 @@
+"""Figures as files: PNG, SVG and PDF whose bytes depend on nothing but what was drawn."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import threading
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfaas_nb import durable
+from tfaas_nb.errors import DataError
+from tfaas_nb.plots.style import SIZE, style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Draw = Callable[["Axes"], Any]
+
+#: Held while drawing: the style of figures is matplotlib's for the whole process.
+LOCK = threading.RLock()
+
+#: No dates, which would make each file differ from the last.
+_METADATA: dict[str, dict[str, Any]] = {
+    "png": {},
+    "svg": {"Date": None},
+    "pdf": {"CreationDate": None},
+}
+
+
+def png(draw: Draw, size: tuple[float, float] = SIZE, dpi: int = 72) -> bytes:
+    """A picture of what `draw` puts on fresh Axes, made without touching pyplot's figures."""
+    return _made(draw, "png", size, dpi)
+
+
+def svg(draw: Draw, size: tuple[float, float] = SIZE) -> bytes:
+    """The same as lines and shapes, for browsers; letters are shapes, too."""
+    return _made(draw, "svg", size)
+
+
+def pdf(draw: Draw, size: tuple[float, float] = SIZE) -> bytes:
+    """The same for a note."""
+    return _made(draw, "pdf", size)
+
+
+def save(what: Axes | Draw, path: str | os.PathLike[str], size: tuple[float, float] = SIZE) -> Path:
+    """Write a figure to a file, as PNG (150 dots per inch), SVG or PDF by the file's suffix.
+
+    Parameters
+    ----------
+    what : matplotlib.axes.Axes or callable
+        Axes whose whole figure is written, or what draws on fresh Axes it is given, for
+        instance ``evaluation.plot``.
+    path : path
+        Ends in ``.png``, ``.svg`` or ``.pdf``; an existing file is replaced.
+    size : tuple of float
+        Width and height of fresh Axes in inches.
+
+    Raises
+    ------
+    DataError
+        If the suffix is another, or the folder does not exist.
+    """
+    target = Path(path).expanduser()
+    kind = target.suffix.lower().removeprefix(".")
+    if kind not in _METADATA:
+        raise DataError(f"{target} is none of {', '.join('.' + k for k in _METADATA)}")
+    if not target.parent.is_dir():
+        raise DataError(f"the folder {target.parent} does not exist")
+    content = _made(what, kind, size, 150) if callable(what) else _written(what, kind, 150)
+    durable.replace(target, content, target.parent)
+    return target
+
+
+def _made(draw: Draw, kind: str, size: tuple[float, float], dpi: int = 72) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with LOCK, style():
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasAgg(figure)
+        ax = figure.subplots()
+        draw(ax)
+        return _written(ax, kind, dpi)
+
+
+def _written(ax: Axes, kind: str, dpi: int) -> bytes:
+    import matplotlib as mpl
+
+    stream = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "tfaas_nb", "savefig.bbox": None}):
+        figure: Any = ax.get_figure()
+        figure.savefig(stream, format=kind, dpi=dpi, metadata=_METADATA[kind])
+    return stream.getvalue()
+
+
+def html_image(picture: bytes, alt: str, width: str = "480px") -> str:
+    """An ``<img>`` with the picture, PNG or SVG, inside; `width` is the largest, as in CSS."""
+    kind = "png" if picture.startswith(b"\x89PNG") or b"<svg" not in picture else "svg+xml"
+    data = base64.b64encode(picture).decode()
+    return (
+        f'<img alt="{escape(alt)}" style="max-width:{width}" '
+        f'src="data:image/{kind};base64,{data}"/>'
+    )

@@ -1,0 +1,133 @@
+"""ROC curves: background rejection over signal efficiency, or one efficiency over the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfaas_nb.plots.drawable import Array, Band, Curve, Point
+from tfaas_nb.plots.style import LINES, MARKERS, axes, finished, style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: Longer curves are drawn with points left out that nobody could see.
+_MOST_POINTS = 2000
+
+
+def roc(
+    curves: Curve | Mapping[str, Curve],
+    ax: Axes | None = None,
+    points: Mapping[str, Point] | None = None,
+    band: Band | Mapping[str, Band] | None = None,
+) -> Axes:
+    """Background rejection 1/ε_B over signal efficiency ε_S, one line per classifier.
+
+    Parameters
+    ----------
+    curves : metrics.Roc or mapping of name to it
+        What to draw.
+    ax : matplotlib.axes.Axes, optional
+        Where; a new figure by default.
+    points : mapping of name to metrics.WorkingPoint, optional
+        Marked on the plot.
+    band : metrics.Band or mapping of name to it, optional
+        Drawn around the curve of that name.
+    """
+    named, bands = _named(curves, band)
+    with style():
+        ax = axes(ax)
+        tops = []
+        for i, (name, curve) in enumerate(named.items()):
+            keep = (curve.eps_b > 0) & (curve.eps_s > 0)
+            x, y = curve.eps_s[keep], curve.eps_b[keep]
+            seen = _visible(x, np.log(y))
+            (line,) = ax.plot(x[seen], 1 / y[seen], LINES[i % 4], label=_label(name, curve))
+            tops.append(1 / y.min())
+            if name in bands:
+                found = bands[name]
+                floor = y.min() / 3  # replicas without background reach to infinity
+                low, high = np.maximum(found.low, floor), np.maximum(found.high, floor)
+                _fill(ax, found, 1 / high, 1 / low, line.get_color())
+        for i, (name, point) in enumerate((points or {}).items()):
+            marker = MARKERS[i % len(MARKERS)]
+            ax.plot(point.eps_s, point.rejection, marker, color="black", label=name, zorder=5)
+        efficiency = np.linspace(0.01, 1, 100)
+        ax.plot(efficiency, 1 / efficiency, color="grey", linewidth=1, label="Random")
+        ax.set_xlim(0, 1)
+        ax.set_yscale("log")
+        ax.set_ylim(1, 3 * max(tops, default=100.0))
+        ax.set_xlabel(r"Signal efficiency $\varepsilon_S$")
+        ax.set_ylabel(r"Background rejection $1/\varepsilon_B$")
+        ax.legend(loc="upper right")
+        return finished(ax)
+
+
+def efficiencies(
+    curves: Curve | Mapping[str, Curve],
+    ax: Axes | None = None,
+    points: Mapping[str, Point] | None = None,
+    band: Band | Mapping[str, Band] | None = None,
+) -> Axes:
+    """Signal efficiency ε_S over background efficiency ε_B, both linear.
+
+    Parameters are those of `roc`.
+    """
+    named, bands = _named(curves, band)
+    with style():
+        ax = axes(ax)
+        for i, (name, curve) in enumerate(named.items()):
+            seen = _visible(curve.eps_b, curve.eps_s)
+            x, y = curve.eps_b[seen], curve.eps_s[seen]
+            (line,) = ax.plot(x, y, LINES[i % 4], label=_label(name, curve))
+            if name in bands:
+                found = bands[name]
+                ax.fill_betweenx(
+                    *(found.eps_s, found.low, found.high),
+                    **_look(line.get_color()),
+                    label=f"{found.level:.1%} band",
+                )
+        for i, (name, point) in enumerate((points or {}).items()):
+            marker = MARKERS[i % len(MARKERS)]
+            ax.plot(point.eps_b, point.eps_s, marker, color="black", label=name, zorder=5)
+        ax.plot([0, 1], [0, 1], color="grey", linewidth=1, label="Random")
+        ax.set_xlim(0, 1)
+        ax.set_ylim(0, 1.02)
+        ax.set_xlabel(r"Background efficiency $\varepsilon_B$")
+        ax.set_ylabel(r"Signal efficiency $\varepsilon_S$")
+        ax.legend(loc="lower right")
+        return finished(ax)
+
+
+def _named(
+    curves: Curve | Mapping[str, Curve], band: Band | Mapping[str, Band] | None
+) -> tuple[Mapping[str, Curve], Mapping[str, Band]]:
+    named = curves if isinstance(curves, Mapping) else {"": curves}
+    if band is None:
+        return named, {}
+    return named, band if isinstance(band, Mapping) else {next(iter(named)): band}
+
+
+def _label(name: str, curve: Curve) -> str:
+    return f"{name} (AUC = {curve.auc:.3f})" if name else f"AUC = {curve.auc:.3f}"
+
+
+def _fill(ax: Axes, band: Band, low: Array, high: Array, color: object) -> None:
+    ax.fill_between(band.eps_s, low, high, **_look(color), label=f"{band.level:.1%} band")
+
+
+def _look(color: object) -> dict[str, Any]:
+    return {"facecolor": color, "alpha": 0.3, "linewidth": 0}
+
+
+def _visible(x: Array, y: Array) -> Array:
+    """Positions of the points of a curve that can be told apart, its ends among them."""
+    if len(x) <= _MOST_POINTS:
+        return np.arange(len(x))
+    steps = np.hypot(np.diff(x) / np.ptp(x), np.diff(y) / (np.ptp(y) or 1.0))
+    along = np.concatenate([[0.0], np.cumsum(steps)])
+    wanted = np.linspace(0, along[-1], _MOST_POINTS)
+    positions: Array = np.unique(np.searchsorted(along, wanted).clip(0, len(x) - 1))
+    return positions

@@ -1,0 +1,116 @@
+"""How figures look: the style, the looks of classes and lines, and the experiment's label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from tfaas_nb.errors import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SIZE = (8.0, 6.5)
+
+#: Colours that colour-blind readers tell apart (M. A. Petroff, arXiv:2107.02270).
+BLUE, RED, ORANGE, GREY = "#5790fc", "#e42536", "#f89c20", "#9c9ca1"
+
+LINES = ("-", "--", ":", "-.")
+MARKERS = ("o", "s", "^", "D")
+
+SIGNAL: dict[str, Any] = {"label": "Signal", "color": BLUE, "hatch": "//"}
+BACKGROUND: dict[str, Any] = {
+    "label": "Background",
+    "color": RED,
+    "hatch": "\\\\",
+    "linestyle": "--",
+}
+
+_LABEL: ContextVar[tuple[str, str] | None] = ContextVar("label", default=None)
+
+
+def style() -> AbstractContextManager[None]:
+    """Context in which new figures have the style."""
+    import matplotlib.pyplot as plt
+    import mplhep
+
+    small = {
+        "figure.figsize": SIZE,
+        "font.size": 18,
+        "axes.labelsize": 20,
+        "legend.fontsize": 16,
+        "figure.autolayout": False,
+        "hatch.linewidth": 0.8,
+    }
+    return plt.style.context([mplhep.style.CMS, small])
+
+
+@contextmanager
+def label(text: str, right: str = "") -> Iterator[None]:
+    """Context in which figures carry a label above their axes; without it none has one.
+
+    Parameters
+    ----------
+    text : str
+        For instance ``"CMS Simulation"``: the first word is set in bold, the rest in italics.
+        Who may show which label is for the collaboration to say.
+    right : str
+        At the right end, for instance ``"13 TeV"``.
+
+    Raises
+    ------
+    DataError
+        If the text is empty.
+
+    Examples
+    --------
+    >>> with label("CMS Simulation", "13 TeV"):  # doctest: +SKIP
+    ...     evaluation.plot()
+    """
+    if not text.split():
+        raise DataError("a label needs a text, for instance 'CMS Simulation'")
+    before = _LABEL.set((text, right))
+    try:
+        yield
+    finally:
+        _LABEL.reset(before)
+
+
+def axes(ax: Axes | None) -> Axes:
+    """The Axes given, or those of a new figure."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(layout="constrained")[1]
+
+
+def finished(ax: Axes) -> Axes:
+    """The Axes with the label that was asked for, if any."""
+    asked = _LABEL.get()
+    if asked:
+        text, right = asked
+        first, *rest = text.split()
+        place: dict[str, Any] = {
+            "xycoords": "axes fraction",
+            "textcoords": "offset points",
+            "fontsize": 20,
+        }
+        bold = ax.annotate(first, (0, 1), (0, 6), weight="bold", ha="left", va="bottom", **place)
+        if rest:
+            ax.annotate(
+                " ".join(rest),
+                (1, 0),
+                (6, 0),
+                xycoords=bold,
+                textcoords="offset points",
+                style="italic",
+                fontsize=17,
+                ha="left",
+                va="bottom",
+            )
+        if right:
+            ax.annotate(right, (1, 1), (0, 6), ha="right", va="bottom", **place)
+    return ax
