@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -229,3 +230,33 @@ def test_an_image_for_a_cell_has_the_picture_inside() -> None:
     assert plots.html_image(b"\0\1\2", "ROC curve") == (
         '<img alt="ROC curve" style="max-width:480px" src="data:image/png;base64,AAEC"/>'
     )
+
+
+def test_the_auc_has_a_scale_of_its_own() -> None:
+    figure = Figure()
+    ax = figure.subplots()
+    plots.history(LOSSES, ax, best=2, auc=[0.8, 0.9, 0.91])
+    other = next(one for one in figure.axes if one is not ax)
+    assert other.get_ylabel() == "AUC"
+    assert list(other.lines[0].get_ydata()) == [0.8, 0.9, 0.91]
+    legend = other.get_legend()
+    assert legend is not None
+    named = [text.get_text() for text in legend.get_texts()]
+    assert named == [*LOSSES, "Best epoch: 2", "Validation AUC (right scale)"]
+    assert ax.get_legend() is None
+
+
+def test_the_style_of_two_threads_leaves_none_behind() -> None:
+    before, inside, go_on = mpl.rcParams["font.size"], threading.Event(), threading.Event()
+
+    def other() -> None:
+        with plots.style():
+            inside.set()
+            go_on.wait(0.2)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert inside.wait(10)
+    with plots.style():
+        thread.join()
+    assert mpl.rcParams["font.size"] == before

@@ -6,8 +6,7 @@ import io
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from tfaas_nb.plots.picture import LOCK
-from tfaas_nb.plots.style import SIZE, style
+from tfaas_nb.plots.style import LOCK, SIZE, style
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -36,7 +35,7 @@ class Moving:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        with LOCK, style():
+        with style():
             self._figure = Figure(figsize=size, dpi=dpi, layout="constrained")
             self._canvas = FigureCanvasAgg(self._figure)
             self._axes = self._figure.subplots()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import os
-import threading
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Draw = Callable[["Axes"], Any]
-
-#: Held while drawing: the style of figures is matplotlib's for the whole process.
-LOCK = threading.RLock()
 
 #: No dates, which would make each file differ from the last.
 _METADATA: dict[str, dict[str, Any]] = {
@@ -79,7 +75,7 @@ def _made(draw: Draw, kind: str, size: tuple[float, float], dpi: int = 72) -> by
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with LOCK, style():
+    with style():
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         ax = figure.subplots()
