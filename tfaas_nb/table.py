@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-_CSS = "text-align:{align};padding:2px 10px"
+#: Lines in widgets are else as high as buttons.
+_CSS = "text-align:{align};padding:2px 10px;line-height:1.4"
 
 
 @dataclass(frozen=True, repr=False)

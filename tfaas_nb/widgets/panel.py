@@ -62,6 +62,13 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         role, mark = ("alert", "<b>Error:</b> ") if error else ("status", "")
         self.message.value = f'<div role="{role}">{mark}{escape(text)}</div>'
 
+    def tell_below(self, control: ipywidgets.Widget) -> None:
+        """Show messages below one of the controls, instead of at the end."""
+        others: list[ipywidgets.Widget] = [*self.children]  # type: ignore[has-type]
+        others.remove(self.message)
+        others.insert(others.index(control) + 1, self.message)
+        self.children = others
+
     @contextmanager
     def errors_in_words(self) -> Iterator[None]:
         """Show what goes wrong inside as a message."""
