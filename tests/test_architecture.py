@@ -53,6 +53,7 @@ FLOORS = {
     "serving": 7,
     "widgets": 8,
     "demo": 8,
+    "magics": 8,
     "cli": 9,
 }
 HEAVY = (

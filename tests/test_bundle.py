@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import tfaas_nb as tn
 from tests.graphs import placeholder, serialized, weighted_sum
+from tests.large_model import large_model, weights
 from tests.onnx_models import logistic
 from tfaas_nb.bundle import CARD, LABELS, MODEL, PARAMS, TEXT, Bundle, check_name
 from tfaas_nb.data.dataset import Dataset
@@ -26,6 +27,7 @@ from tfaas_nb.engines import open_engine
 from tfaas_nb.errors import BundleError, GraphError, TfaasError, TooLarge
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet, Variable
 from tfaas_nb.graph import FrozenGraph
+from tfaas_nb.serving.server import Server
 
 #: A params.json as somebody writes it by hand for a graph of their own.
 HAND_MADE = {"name": "sum", "model": "graph.pb", "labels": "names.txt"}
@@ -490,3 +492,15 @@ def test_a_bundle_tells_what_it_is(bundle: Bundle, foreign: bytes) -> None:
 def test_a_bundle_without_named_features_takes_those_of_the_graph(graph: FrozenGraph) -> None:
     made = Bundle.create("plain", graph, ["signal"])
     assert [feature["name"] for feature in made.params.features] == list(graph.features or ())
+
+
+@pytest.mark.slow
+def test_a_model_of_200_mb_is_uploaded_and_answers(server: Server) -> None:
+    large = Bundle.from_parts(b"", large_model(), name="large")
+    assert len(large.graph.serialized) > 200_000_000
+    assert "bytes of 'weights' are left out" in large.graph.text()
+    assert len(large.graph.text()) < 10_000
+    client = server.client()
+    assert client.upload(large) == 1
+    expected = weights()[:, 5] @ np.array([1.0, 2.0, 3.0], np.float32)
+    assert client.predict("large", [1.0, 2.0, 3.0], keys=["a", "b", "c"]) == pytest.approx(expected)

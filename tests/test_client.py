@@ -545,3 +545,18 @@ def test_whatever_comes_back_is_one_of_our_errors(
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_in_a_cell_it_shows_the_models(serving: Server) -> None:
+    client = serving.client()
+    html = client._repr_html_()
+    assert ">ttbar</td>" in html
+    assert serving.url in html
+    assert client.token == serving.token
+    assert str(serving.token) not in html + repr(client)
+
+
+def test_in_a_cell_it_says_why_it_cannot_show_them(serving: Server) -> None:
+    client = serving.client()
+    serving.stop()
+    assert "is the server running there?" in client._repr_html_()

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tfaas_nb.table import Table
+from tfaas_nb.table import Table, folded
 
 
 def test_text_is_aligned_numbers_to_the_right() -> None:
@@ -40,3 +40,16 @@ def test_html_aligns_as_text_does() -> None:
 
 def test_html_has_a_caption_only_when_there_is_one() -> None:
     assert "<caption" not in Table(("a",), ())._repr_html_()
+
+
+def test_a_folded_table_waits_for_a_click() -> None:
+    table = Table(("a",), (("1",),))
+    assert folded("all <of> it", table) == (
+        f"<details><summary>all &lt;of&gt; it</summary>{table._repr_html_()}</details>"
+    )
+
+
+def test_tables_have_the_colours_of_the_page() -> None:
+    html = Table(("a", "b"), (("1", 2.0),), "c")._repr_html_()
+    assert "color" not in html
+    assert "background" not in html

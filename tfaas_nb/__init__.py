@@ -109,5 +109,18 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'tfaas_nb' has no attribute {name!r}")
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext tfaas_nb``: bring ``%tfaas`` and ``%%predict`` into an IPython shell."""
+    from tfaas_nb.magics import TfaasMagics
+
+    shell.register_magics(TfaasMagics)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """``%unload_ext tfaas_nb``: take them out again."""
+    for kind, name in (("line", "tfaas"), ("cell", "predict")):
+        shell.magics_manager.magics[kind].pop(name, None)
+
+
 def __dir__() -> list[str]:
     return sorted([*__all__, "__version__"])

@@ -25,7 +25,7 @@ from tfaas_nb.errors import BundleError, GraphError
 from tfaas_nb.features import FeatureSet, feature_set_of
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.model_file import Graph
-from tfaas_nb.table import Table
+from tfaas_nb.table import Table, folded
 from tfaas_nb.wire.params import Params
 
 PARAMS = "params.json"
@@ -379,12 +379,13 @@ class Bundle:
 
     def archive(self) -> bytes:
         """The model directory as the bytes of a ``.tar.gz``."""
-        stream = io.BytesIO()
         # A fixed time keeps the archive of a bundle the same, byte for byte.
-        with (
-            gzip.GzipFile(fileobj=stream, mode="wb", mtime=0) as compressed,
-            tarfile.open(fileobj=compressed, mode="w") as tar,
-        ):
+        return gzip.compress(self.tar(), mtime=0)
+
+    def tar(self) -> bytes:
+        """The same as a ``.tar``, which large weights are sent faster in: they hardly shrink."""
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode="w") as tar:
             for name, content in self.files().items():
                 entry = tarfile.TarInfo(f"{self.name}/{name}")
                 entry.size = len(content)
@@ -416,7 +417,7 @@ class Bundle:
     def _repr_html_(self) -> str:
         evaluation = self.card.get("evaluation", {})
         rows = [
-            ("inputs", ", ".join(self.features or ()) or "not named"),
+            ("inputs", f"{len(self.features)} features" if self.features else "not named"),
             ("outputs", ", ".join(self.labels) or "not labelled"),
             ("ends", f"{self.graph.input_node} → {self.graph.output_node}"),
             ("size", f"{len(self.graph.serialized) / 1e3:.0f} kB"),
@@ -425,7 +426,19 @@ class Bundle:
             ("trained on", ", ".join(s["file"] for s in self.card.get("training", []))),
             ("AUC", f"{evaluation['auc']:.4f}" if "auc" in evaluation else "not evaluated"),
         ]
-        return Table(("part", "content"), tuple(rows), repr(self))._repr_html_()
+        return Table(("part", "content"), tuple(rows), repr(self))._repr_html_() + self._inputs()
+
+    def _inputs(self) -> str:
+        """Names and typical values of the inputs, folded."""
+        told = {str(feature["name"]): feature for feature in self.params.features}
+        keys = ("unit", "low", "median", "high")
+        rows = tuple(
+            (name, *(told.get(name, {}).get(key) for key in keys)) for name in self.features or ()
+        )
+        if not rows:
+            return ""
+        table = Table(("input", "unit", "1 %", "median", "99 %"), rows)
+        return folded("Inputs, in the order of the model", table)
 
 
 def _checked(

@@ -25,6 +25,7 @@ from tfaas_nb.features import FeatureSet, order_keys
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.metrics import Roc
 from tfaas_nb.network import Architecture
+from tfaas_nb.table import Table
 from tfaas_nb.training import Epoch, Events, History, Settings
 
 _FEWEST_EVENTS = 20
@@ -299,8 +300,17 @@ class Classifier:
 
     def _repr_html_(self) -> str:
         if self._fitted is None:
-            return f"<p>{self!r}</p>"
-        return self.history._repr_html_()
+            settings = {**vars(self.settings), **vars(self.architecture)}
+            rows = tuple((name, str(value)) for name, value in settings.items())
+            return Table(("setting", ""), rows, repr(self))._repr_html_()
+        data, judged = self.training, self._evaluation
+        auc = f"{judged.auc:.4f} ± {judged.auc_error:.4f}" if judged else "not evaluated yet"
+        facts = (
+            ("features", f"{len(self.features)} ({self.features.name})"),
+            ("trained on", f"{len(data.signal)} signal + {len(data.background)} background events"),
+            ("AUC, last evaluation", auc),
+        )
+        return Table(("", ""), facts)._repr_html_() + self.history._repr_html_()
 
 
 class _Fitted:

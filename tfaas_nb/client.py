@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
+from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -15,7 +18,7 @@ import requests
 
 from tfaas_nb.bundle import CARD, LABELS, PARAMS, Bundle
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.errors import FeatureError, ServerError, ServerUnreachable, from_answer
+from tfaas_nb.errors import FeatureError, ServerError, ServerUnreachable, TfaasError, from_answer
 from tfaas_nb.reference import Reference
 from tfaas_nb.table import Table
 from tfaas_nb.wire import tfaas
@@ -26,7 +29,13 @@ _OURS = "tfaas_nb/"
 _VERSION = "X-Model-Version"
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _MOST_BYTES = 32 << 20
+#: Bytes of a model from which on packing takes longer than sending what it saves.
+_LARGE = 16 << 20
+#: Bytes per second of a model that a busy machine reads, tries and stores at least.
+_SLOWEST = 1e6
 _QUOTED = 300
+#: Seconds that a cell waits for what a client shows of itself.
+_GLANCE = 2.0
 
 Events = Dataset | Mapping[str, float] | Sequence[Mapping[str, float]] | npt.ArrayLike
 
@@ -51,6 +60,7 @@ class Client:
 
     def __init__(self, url: str, token: str | None = None, timeout: float = 60.0) -> None:
         self.url = url.rstrip("/")
+        self.token = token
         self.timeout = timeout
         self._session = requests.Session()
         # A proxy does not reach this machine, and ~/.netrc would take the token's place.
@@ -82,7 +92,9 @@ class Client:
         bundle = bundle.renamed(name) if name else bundle
         if self._speaks_ours():
             headers = {"Content-Type": "application/octet-stream"}
-            answer = self._ask("POST", "/upload", data=bundle.archive(), headers=headers)
+            large = len(bundle.graph.serialized) > _LARGE
+            data = bundle.tar() if large else bundle.archive()
+            answer = self._ask("POST", "/upload", data=data, headers=headers, more=len(data))
         else:
             answer = self._ask("POST", "/upload", files=_form(bundle))
         version = answer.headers.get(_VERSION, "")
@@ -252,6 +264,10 @@ class Client:
         # In a form: the Go server takes few names as part of an address.
         self._ask("DELETE", "/delete", files={"model": (None, model)})
 
+    def close(self) -> None:
+        """Let go of the connections; a later call opens new ones."""
+        self._session.close()
+
     def _table(
         self, model: str, events: Any, keys: Sequence[str] | None
     ) -> tuple[tuple[str, ...], Any, bool]:
@@ -310,11 +326,18 @@ class Client:
         return bool(self._is_ours)
 
     def _ask(
-        self, method: str, path: str, headers: Mapping[str, str] | None = None, **options: Any
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        more: int = 0,
+        **options: Any,
     ) -> requests.Response:
+        """An answer to a request; `more` bytes of a model take the server longer."""
+        timeout = self.timeout + more / _SLOWEST
         try:
             answer = self._session.request(
-                method, self.url + path, headers=headers, timeout=self.timeout, **options
+                method, self.url + path, headers=headers, timeout=timeout, **options
             )
         except requests.RequestException as error:
             raise ServerUnreachable(
@@ -327,6 +350,15 @@ class Client:
 
     def __repr__(self) -> str:
         return f"Client({self.url})"
+
+    def _repr_html_(self) -> str:
+        """The models on the server, or why they cannot be told; waits little for either."""
+        quick = copy.copy(self)
+        quick.timeout = min(self.timeout, _GLANCE)
+        try:
+            return replace(quick.models(), caption=repr(self))._repr_html_()
+        except TfaasError as error:
+            return f"<p>{escape(repr(self))}: {escape(str(error))}</p>"
 
 
 class _Bearer(requests.auth.AuthBase):

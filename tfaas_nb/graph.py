@@ -34,6 +34,8 @@ _FEATURE_NAMES = "_feature_names"
 #: What a tensor is called where several are told apart: no node may have every name.
 _TENSOR_NAME = "_tensor_name"
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.\\/-]")
+#: Bytes of a constant that are still written as text.
+_MOST_AS_TEXT = 1 << 20
 _IDLE = {"NoOp", "Identity", "Const"}
 _VARIABLES = {"VarHandleOp", "VariableV2", "Variable", "ReadVariableOp"}
 
@@ -237,11 +239,19 @@ class FrozenGraph:
         return Path(path)
 
     def text(self) -> str:
-        """The GraphDef in protobuf's text format."""
+        """The GraphDef in protobuf's text format, to read; larger constants' values left out.
+
+        As text a value takes up to four times its bytes, and nobody reads a million of them.
+        """
         from google.protobuf import text_format
 
-        text: str = text_format.MessageToString(self.graph_def())
-        return text
+        graph_def, notes = self.graph_def(), ""
+        for node in graph_def.node:
+            value = node.attr["value"].tensor if node.op == "Const" else None
+            if value is not None and len(value.tensor_content) > _MOST_AS_TEXT:
+                notes += f"# {len(value.tensor_content)} bytes of {node.name!r} are left out here\n"
+                value.ClearField("tensor_content")
+        return notes + str(text_format.MessageToString(graph_def))
 
     def inspect(self) -> Table:
         """The graph's nodes as a table: name, operation, inputs."""

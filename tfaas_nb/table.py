@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-_CSS = "text-align:{align};padding:2px 10px"
+#: Lines in widgets are else as high as buttons.
+_CSS = "text-align:{align};padding:2px 10px;line-height:1.4"
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,6 +60,11 @@ class Table:
     def _is_number(self, column: int) -> bool:
         values = [row[column] for row in self.rows if row[column] is not None]
         return bool(values) and all(isinstance(value, (int, float)) for value in values)
+
+
+def folded(summary: str, table: Table) -> str:
+    """HTML of a table that is shown when its summary is clicked."""
+    return f"<details><summary>{escape(summary)}</summary>{table._repr_html_()}</details>"
 
 
 def _text(value: Any) -> str:

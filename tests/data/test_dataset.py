@@ -204,3 +204,12 @@ def test_different_features_cannot_be_concatenated(data: Dataset) -> None:
     other = replace(data, features=replace(FEATURES, name="other", padding=-1.0))
     with pytest.raises(DataError, match=r"\['other', 'tiny'\]"):
         concatenate([data, other])
+
+
+def test_in_a_cell_it_shows_classes_and_ranges(events: Dataset) -> None:
+    html = events._repr_html_()
+    assert "Ranges of the 42 features" in html
+    assert ">2000</td>" in html
+    nothing = events[:0]._repr_html_()
+    assert "Ranges" not in nothing
+    assert ">0</td>" in nothing

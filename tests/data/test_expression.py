@@ -114,7 +114,8 @@ def test_a_name_that_is_wrong_is_shown_in_its_place() -> None:
     ("text", "message"),
     [
         ("", "not an expression"),
-        ("nJets >= ", "not an expression"),
+        ("nJets >=", r"nJets >=»«, at character 9: not an expression \(it breaks off\)"),
+        ("nJets >= 2 &&", r"&&»«, at character 14: not an expression \(it breaks off\)"),
         ("nJets >= 2 & (pt", r"»\(«pt, at character 14: not an expression"),
         ("nJets = 2", "not an expression"),
         ("a && b; c", r"»;« c, at character 7"),

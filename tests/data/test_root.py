@@ -13,7 +13,8 @@ import uproot
 from tests.ntuples import write_tree as write
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.normalisation import Sample
-from tfaas_nb.data.root import load, read, sha256
+from tfaas_nb.data.reading import Reading
+from tfaas_nb.data.root import load, load_telling, read, sha256
 from tfaas_nb.errors import DataError
 from tfaas_nb.features import FeatureSet, Variable
 
@@ -427,3 +428,22 @@ def test_progress_is_shown_where_reading_takes_long(
     assert "1.0/1 files" in capsys.readouterr().err
     read(path, FEATURES, progress=False)
     assert capsys.readouterr().err == ""
+
+
+def test_who_shows_how_far_it_is_is_told_and_can_end_it(tmp_path: Path) -> None:
+    names = [tmp_path / f"{name}.root" for name in "sb"]
+    for name in names:
+        write(name, branches())
+    told: list[tuple[float, int]] = []
+    data = load_telling(
+        *names, Reading(FEATURES), "stop", lambda done, files: told.append((done, files))
+    )
+    assert told[-1] == (2.0, 2)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert np.array_equal(data.X, load(*names, FEATURES).X)
+
+    def end(done: float, files: int) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        load_telling(*names, Reading(FEATURES), "skip", end)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import matplotlib as mpl
@@ -107,3 +108,19 @@ def test_lines_and_areas_can_be_told_apart_without_colours(draw: Any, ax: Axes) 
         patch.get_hatch() for patch in ax.patches if patch.get_label() in ("Signal", "Background")
     ]
     assert len(set(hatches)) == len(hatches)
+
+
+def test_the_style_of_two_threads_leaves_none_behind() -> None:
+    before, inside, go_on = mpl.rcParams["font.size"], threading.Event(), threading.Event()
+
+    def other() -> None:
+        with plots.style():
+            inside.set()
+            go_on.wait(0.2)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert inside.wait(10)
+    with plots.style():
+        thread.join()
+    assert mpl.rcParams["font.size"] == before

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from tests.plots.drawings import LEARNING, LOSSES, OTHER, ROC, legend
 from tfaas_nb import plots
@@ -36,3 +37,17 @@ def test_a_learning_curve_has_errors_and_ticks_that_do_not_overlap(ax: Axes) -> 
     assert list(train.get_ydata()) == [OTHER.auc] * 4
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["100", "310", "1000"]
     assert legend(ax) == ["Test events", "Training events"]
+
+
+def test_the_auc_has_a_scale_of_its_own() -> None:
+    figure = Figure()
+    ax = figure.subplots()
+    plots.history(LOSSES, ax, best=2, auc=[0.8, 0.9, 0.91])
+    other = next(one for one in figure.axes if one is not ax)
+    assert other.get_ylabel() == "AUC"
+    assert list(other.lines[0].get_ydata()) == [0.8, 0.9, 0.91]
+    legend = other.get_legend()
+    assert legend is not None
+    named = [text.get_text() for text in legend.get_texts()]
+    assert named == [*LOSSES, "Best epoch: 2", "Validation AUC (right scale)"]
+    assert ax.get_legend() is None

@@ -1,45 +1,158 @@
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.widgets.choose import chosen
+import tfaas_nb as tn
+from tests.widgets.page import choose, send
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.serving.server import Server
 from tfaas_nb.widgets import Dashboard
+from tfaas_nb.widgets.dashboard import TITLES
 
 
-def test_from_start_to_score_by_clicks(tmp_path: Path, bundle: Bundle, events: Dataset) -> None:
-    dashboard = Dashboard(Server(tmp_path, port=0), events)
-    dashboard.serve.start_button.click()
-    try:
-        dashboard.upload.file.value = chosen("ttbar.tar.gz", bundle.archive())
-        dashboard.upload.send_button.click()
-        assert dashboard.ask.model.value == "ttbar"
-        assert "ttbar" in dashboard.serve.models.value
-        dashboard.ask.event.value = 5
-        dashboard.ask.ask_button.click()
-        served = dashboard.server.client().predict("ttbar", events)
-        assert dashboard.ask.score == pytest.approx(served[5], abs=1e-6)
-        dashboard.evaluate_button.click()
-        assert dashboard.evaluate.model.options == ("ttbar",)
-        assert dashboard.evaluate.point is not None
-    finally:
-        dashboard.serve.stop_button.click()
+@pytest.fixture
+def dashboard(tmp_path: Path, events: Dataset) -> Iterator[Dashboard]:
+    """With 1 000 events, settings for a quick training, and a server that does not run."""
+    server = Server(tmp_path, port=0)
+    dashboard = Dashboard(server, events[::4])
+    for name, value in {"epochs": 1, "hidden": "8", "embedding": "8"}.items():
+        dashboard.train.options.controls[name].value = value
+    yield dashboard
+    dashboard.close()
+    server.stop()
+
+
+def settle(dashboard: Dashboard) -> None:
+    assert dashboard.wait(120)
+
+
+def test_from_events_to_a_score_by_clicks(dashboard: Dashboard, events: Dataset) -> None:
+    dashboard.train.start_button.click()
+    settle(dashboard)
+    classifier, evaluation = dashboard.train.result, dashboard.train.evaluation
+    assert classifier is not None
+    assert evaluation is not None
+    assert dashboard.evaluate.evaluations == {"Training 1": evaluation}
+    assert dashboard.evaluate.point is not None
+
+    dashboard.train.name.value = "mine"
+    dashboard.train.send_button.click()
+    settle(dashboard)
+    assert dashboard.serve.running
+    assert "mine" in dashboard.serve.models.value
+    assert dashboard.evaluate.evaluations == {"mine": evaluation}
+
+    assert dashboard.ask.model.value == "mine"
+    dashboard.ask.event.value = 5
+    dashboard.ask.ask_button.click()
+    expected = classifier.predict(dashboard.data.data.event(5))
+    assert dashboard.ask.score == pytest.approx(expected, abs=1e-6)
+
+    dashboard.evaluate_button.click()
+    settle(dashboard)
+    served = dashboard.evaluate.evaluations["mine"]
+    assert len(served.y) == len(dashboard.train.test)
+    assert served.auc == pytest.approx(evaluation.auc, abs=1e-6)
+    dashboard.serve.stop_button.click()
     assert not dashboard.server.is_running
 
 
-def test_evaluating_a_stopped_server_is_told(tmp_path: Path, events: Dataset) -> None:
-    dashboard = Dashboard(Server(tmp_path), events)
+def test_what_is_loaded_is_trained_on_and_asked_for(dashboard: Dashboard) -> None:
+    dashboard.data.sample_button.click()
+    dashboard.data.cut.value = "jetPt_0 > 900"
+    dashboard.data.load_button.click()
+    settle(dashboard)
+    loaded = dashboard.data.data
+    expected = tn.load(*tn.sample_files(), cut="jetPt_0 > 900", progress=False)
+    assert len(loaded) == len(expected)
+    assert dashboard.train.data is loaded
+    assert dashboard.ask.event.max == len(loaded) - 1
+    assert f"all {len(loaded)} events" in dashboard.events.value
+
+
+def test_an_uploaded_model_is_asked_and_evaluated(dashboard: Dashboard, bundle: Bundle) -> None:
+    dashboard.serve.start_button.click()
+    choose(dashboard.upload, "ttbar.tar.gz", bundle.archive())
+    send(dashboard.upload)
+    assert "ttbar" in dashboard.serve.models.value
+    assert dashboard.ask.model.value == "ttbar"
     dashboard.evaluate_button.click()
+    settle(dashboard)
+    assert set(dashboard.evaluate.evaluations) == {"ttbar"}
+    assert dashboard.evaluate.point is not None
+
+
+def test_a_model_that_is_sent_is_chosen_to_be_asked(dashboard: Dashboard, bundle: Bundle) -> None:
+    dashboard.serve.start_button.click()
+    for name in ("first", "second"):
+        dashboard.server.client().upload(bundle, name)
+        dashboard.upload.uploaded = name
+        assert dashboard.ask.model.value == name
+
+
+def test_new_events_forget_what_old_ones_told(
+    dashboard: Dashboard, events: Dataset, evaluation: Evaluation
+) -> None:
+    dashboard.train.test, dashboard.train.evaluation = events, evaluation
+    assert dashboard.evaluate.evaluations == {"Training 1": evaluation}
+    assert f"the {len(events)} test events" in dashboard.events.value
+    dashboard.data.use(events[1::4])
+    assert dashboard.evaluate.evaluations == {}
+    assert dashboard.train.test is None
+    assert f"all {len(events[1::4])} events" in dashboard.events.value
+
+
+def test_evaluating_a_stopped_server_is_told(dashboard: Dashboard) -> None:
+    dashboard.evaluate_button.click()
+    settle(dashboard)
     assert "not running" in dashboard.evaluate.message.value
 
 
-def test_without_events_there_is_nothing_to_evaluate(tmp_path: Path) -> None:
-    assert Dashboard(Server(tmp_path)).evaluate_button.disabled
+def test_without_events_the_tabs_say_where_they_come_from(tmp_path: Path) -> None:
+    dashboard = Dashboard(Server(tmp_path))
+    assert dashboard.evaluate_button.disabled
+    assert "in the tab Data" in dashboard.events.value
+    assert "in the tab Data" in dashboard.train.events.value
+    dashboard.train.start_button.click()
+    assert "there are no events to train on" in dashboard.train.message.value
 
 
-def test_repr_is_short(tmp_path: Path) -> None:
-    assert repr(Dashboard(Server(tmp_path))) == "Dashboard()"
+def test_a_server_that_was_given_goes_on_and_one_of_its_own_ends(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Dashboard(server).close()
+    assert server.is_running
+    monkeypatch.chdir(tmp_path)
+    own = Dashboard()
+    assert own.server.directory == Path("models")
+    own.server = Server("models", port=0)  # not the usual port, which may be taken here
+    own.server.start()
+    own.close()
+    assert not own.server.is_running
+    own.close()
+
+
+def test_closing_leaves_no_thread(server: Server, events: Dataset) -> None:
+    before = set(threading.enumerate())
+    dashboard = Dashboard(server, events[::4])
+    dashboard.data.use_sample()
+    dashboard.close()
+    settle(dashboard)
+    # How many threads of the server have had to do is nothing that a dashboard leaves behind.
+    left = [t for t in set(threading.enumerate()) - before if t.name.startswith("tfaas_nb")]
+    left = [thread for thread in left if not thread.name.startswith("tfaas_nb-work")]
+    for thread in left:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in left)
+
+
+def test_its_tabs_are_in_the_order_of_the_work(tmp_path: Path) -> None:
+    dashboard = Dashboard(Server(tmp_path))
+    assert dashboard.tabs.titles == TITLES == ("Data", "Train", "Evaluate", "Serve", "Ask")
+    assert repr(dashboard) == "Dashboard()"

@@ -1,26 +1,32 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import io
 import json
 import shlex
+import subprocess
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import requests
 
 import tfaas_nb as tn
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.serving.server import Server
-from tfaas_nb.widgets import Query
+from tfaas_nb.widgets import Query, RocView
 
 
 def test_there_is_a_field_per_feature_with_its_range(serving: Server, bundle: Bundle) -> None:
     widget = Query(serving)
     assert widget.model.value == "ttbar"
     assert tuple(widget.fields) == bundle.features
-    assert widget._groups.titles == ("Event", "Jet 0", "Jet 1", "Jet 2", "Jet 3", "Jet 4")
+    assert widget.form.groups == ("Event", "Jet 0", "Jet 1")
     field = widget.fields["jetPt_0"]
     described = next(f for f in bundle.params.features if f["name"] == "jetPt_0")
     assert field.description == "jetPt_0 [GeV]"
@@ -104,3 +110,167 @@ def test_a_model_without_feature_names_is_told(server: Server, graph: FrozenGrap
     server.client().upload(Bundle.create("nameless", nameless, labels=()))
     widget = Query(server)
     assert "does not tell its features" in widget.message.value
+    widget.ask_button.click()
+    assert "choose a model first" in widget.message.value
+
+
+def test_absent_jets_are_hidden_and_padded(serving: Server, events: Dataset) -> None:
+    widget = Query(serving, events)
+    form = widget.form
+    form.jets.value = 1
+    assert form.groups == ("Event", "Jet 0")
+    assert widget.values()["jetPt_1"] == 0.0
+    assert widget.values()["jetPt_0"] == pytest.approx(events.event(0)["jetPt_0"])
+    assert widget.values()["nJets"] == 1
+    form.jets.value = 3
+    assert form.groups == ("Event", "Jet 0", "Jet 1", "Jet 2")
+    assert widget.values()["jetPt_1"] == pytest.approx(events.event(0)["jetPt_1"])
+    assert widget.values()["jetPt_2"] > 100
+    assert widget.values()["nJets"] == 3
+    widget.pick(0)
+    assert widget.values() == pytest.approx(events.event(0))
+
+
+def test_the_number_of_jets_is_the_events(serving: Server, events: Dataset) -> None:
+    widget = Query(serving, events)
+    slots = events.X[:, events.features.jet_columns("jetPt")]
+    for position in (0, *np.flatnonzero((slots != 0).sum(axis=1) == 4)[:1].tolist()):
+        widget.event.value = position
+        assert widget.form.jets.value == (slots[position] != 0).sum()
+
+
+def test_an_unusual_value_is_marked(serving: Server) -> None:
+    widget = Query(serving)
+    row = next(
+        r
+        for box in widget.form._groups.children
+        for r in box.children[1:]
+        if r.children[0] is widget.fields["jetPt_0"]
+    )
+    assert "unusual" not in row.children[1].value
+    widget.fields["jetPt_0"].value = 90_000.0
+    assert "unusual" in row.children[1].value
+
+
+def test_the_cut_decides(serving: Server, events: Dataset) -> None:
+    widget = Query(serving, events[events.y == 1])
+    widget.ask_button.click()
+    widget.threshold.value = widget.score - 0.01
+    assert "Decision: signal" in widget.answer.value
+    widget.threshold.value = widget.score + 0.01
+    assert "Decision: background" in widget.answer.value
+    assert widget.working_point.options == ("typed in",)
+    assert widget.picture.value == ""
+
+
+def test_working_points_are_those_of_the_evaluation(
+    serving: Server, events: Dataset, evaluation: Evaluation
+) -> None:
+    widget = Query(serving, events, evaluations={"ttbar": evaluation})
+    widget.ask_button.click()
+    widget.working_point.value = "ε_S = 0.7"
+    wanted = evaluation.roc.working_point(0.7).threshold
+    assert widget.threshold.value == pytest.approx(wanted, rel=1e-4)
+    assert widget.threshold.value <= wanted
+    assert "working point ε_S = 0.7" in widget.answer.value
+    share = (evaluation.scores[events.y == 1] >= widget.score).mean()
+    assert f"{share:.1%} of the signal" in widget.answer.value
+    assert "data:image/png" in widget.picture.value
+    widget.threshold.value = 0.25
+    assert widget.working_point.value == "typed in"
+
+
+def test_events_of_known_class_tell_where_a_score_lies(serving: Server, unseen: Dataset) -> None:
+    widget = Query(serving, unseen)
+    widget.working_point.value = "ε_S = 0.5"
+    widget.ask_button.click()
+    scores = serving.client().predict("ttbar", unseen)
+    share = (scores[unseen.y == 0] >= widget.score).mean()
+    assert f"{share:.2%} of the background" in widget.answer.value
+    above = scores[unseen.y == 1] >= widget.threshold.value
+    assert above.mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_it_follows_a_view(serving: Server, events: Dataset, evaluation: Evaluation) -> None:
+    view = RocView({"ttbar": evaluation})
+    widget = Query(serving, events)
+    widget.follow(view)
+    view.efficiency.value = 0.8
+    assert view.point is not None
+    assert widget.threshold.value == pytest.approx(view.point.threshold, rel=1e-5)
+    assert "ε_S = 0.9" in widget.working_point.options
+    before = widget.threshold.value
+    view.use({})
+    assert widget._given("ttbar") is None
+    widget.close()
+    view.use({"ttbar": evaluation})
+    view.efficiency.value = 0.2
+    assert widget.threshold.value == before
+
+
+def test_contributions_come_from_one_request(
+    serving: Server, events: Dataset, bundle: Bundle
+) -> None:
+    client = serving.client()
+    widget = Query(serving, events)
+
+    def requests_so_far() -> int:
+        return int(client.status()["requests"])
+
+    widget.ask_button.click()
+    before = requests_so_far()
+    widget._tell_changes(client, "ttbar", widget.values())
+    assert requests_so_far() - before <= 2  # that for the status among them
+    found = widget.contributions
+    assert found is not None
+    event = events.event(0)
+    there = [name for name in event if widget.form._is_there(name)]
+    assert set(found.names) == set(there)
+    assert sorted(abs(found.change), reverse=True) == pytest.approx(abs(found.change).tolist())
+    most = found.names[0]
+    median = next(f["median"] for f in bundle.params.features if f["name"] == most)
+    changed = client.predict("ttbar", {**event, most: median})
+    assert found.change[0] == pytest.approx(widget.score - changed, abs=1e-5)
+    assert most in widget.changes.value
+
+
+def test_the_texts_run_as_they_stand(serving: Server, events: Dataset) -> None:
+    widget = Query(serving, events)
+    widget.show_token.value = True
+    widget.ask_button.click()
+    done = subprocess.run(
+        ["sh", "-c", widget.curl_text.value], capture_output=True, check=True, timeout=30
+    )
+    assert json.loads(done.stdout) == pytest.approx([widget.score], abs=1e-6)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(widget.python_text.value, "text", "exec"), {})
+    assert json.loads(printed.getvalue()) == pytest.approx([widget.score], abs=1e-6)
+    widget.show_token.value = False
+    texts = (widget.curl_text.value, widget.python_text.value, widget.cpp_text.value)
+    assert all("TOKEN" in text and str(serving.token) not in text for text in texts)
+
+
+def test_an_answer_is_not_shown_beside_another_event(serving: Server, events: Dataset) -> None:
+    widget = Query(serving, events)
+    widget.ask_button.click()
+    assert widget.answer.value
+    widget.event.value = 3
+    shown = (widget.answer, widget.picture, widget.changes, widget.curl_text)
+    assert [control.value for control in shown] == [""] * 4
+    assert widget.score is None
+
+
+def test_all_controls_have_a_label(serving: Server, events: Dataset) -> None:
+    widget = Query(serving, events)
+    view = RocView({})
+    unlabelled = [
+        control for panel in (widget, view) for control in inputs(panel) if not control.description
+    ]
+    assert unlabelled == []
+
+
+def inputs(widget: Any) -> list[Any]:
+    below = [found for child in getattr(widget, "children", ()) for found in inputs(child)]
+    shows = type(widget).__name__ in ("HTML", "Label") or hasattr(widget, "children")
+    return below if shows else [widget]

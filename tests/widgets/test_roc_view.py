@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import base64
+import re
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.serving.server import Server
@@ -57,3 +63,159 @@ def test_drawing_leaves_no_figure_behind(evaluation: Evaluation) -> None:
     before = plt.get_fignums()
     RocView(evaluation).efficiency.value = 0.7
     assert plt.get_fignums() == before
+
+
+@pytest.fixture(scope="module")
+def judged(classifier: Classifier, unseen: Dataset) -> Evaluation:
+    """An evaluation that knows its classifier."""
+    return classifier.evaluate(unseen)
+
+
+def test_slider_number_and_cut_say_the_same(evaluation: Evaluation) -> None:
+    view = RocView(evaluation)
+    view.efficiency.value = 0.7
+    assert view.number.value == 0.7
+    assert view.point is not None
+    assert view.threshold.value == pytest.approx(view.point.threshold, rel=1e-5)
+    view.number.value = 0.25
+    assert view.efficiency.value == 0.25
+    view.threshold.value = 0.42
+    passed = evaluation.scores >= 0.42
+    assert view.point.threshold == 0.42
+    assert view.point.eps_s == pytest.approx(passed[evaluation.y == 1].mean())
+    assert view.number.value == pytest.approx(view.point.eps_s, abs=1e-3)
+    view.axes.value = "efficiencies"
+    assert view.point.threshold == 0.42
+
+
+def test_numbers_have_errors_and_a_warning(evaluation: Evaluation, events: Dataset) -> None:
+    view = RocView(evaluation)
+    view.efficiency.value = 0.9
+    point = view.point
+    assert point is not None
+    assert point.eps_b_error is not None
+    for text in (
+        f"{point.eps_b:.4g} ± {point.eps_b_error:.2g}",
+        f"± {point.rejection_error:.2f}",
+        f"{point.significance:.1f}",
+    ):
+        assert text in view.numbers.value
+    assert "Warning" not in view.numbers.value
+    view.efficiency.value = 0.01
+    assert "fewer than 50 background events" in view.numbers.value
+
+
+def test_a_cut_that_leaves_no_background_is_shown(evaluation: Evaluation) -> None:
+    view = RocView(evaluation)
+    view.threshold.value = 0.9999
+    assert view.point is not None
+    assert view.point.eps_b == 0
+    assert "inf" in view.numbers.value
+    assert "Error" not in view.message.value
+    assert PNG in view.picture.value
+
+
+def test_switches_change_the_pictures(judged: Evaluation) -> None:
+    view = RocView(judged)
+    shown = [view.picture.value]
+    view.band.value = False
+    shown.append(view.picture.value)
+    view.axes.value = "efficiencies"
+    shown.append(view.picture.value)
+    assert len(set(shown)) == 3
+    with_training = view.scores.value
+    assert "Kolmogorov" in view.compared.value
+    view.training.value = False
+    assert view.compared.value == ""
+    assert view.scores.value != with_training
+
+
+def test_training_events_are_offered_where_they_are_known(
+    judged: Evaluation, evaluation: Evaluation
+) -> None:
+    view = RocView({"judged": judged, "scores alone": evaluation})
+    assert view.training.value
+    view.model.value = "scores alone"
+    assert view.training.disabled
+    assert not view.training.value
+    assert view.compared.value == ""
+
+
+def test_all_models_are_in_the_table(judged: Evaluation, unseen: Dataset) -> None:
+    noise = Evaluation.of(unseen, np.random.default_rng(1).random(len(unseen)))
+    view = RocView({"good": judged, "noise": noise})
+    assert f"{judged.auc:.4f} ± {judged.auc_error:.4f}" in view.rejections.value
+    assert f"{noise.auc:.4f}" in view.rejections.value
+    assert "fewer than 50 background events at 0.3" in view.rejections.value
+
+
+def test_sections_are_computed_when_they_are_opened(judged: Evaluation) -> None:
+    view = RocView(judged)
+    calibration, importance = view.more.children
+    assert (calibration.value, importance.value) == ("", "")
+    view.more.selected_index = 0
+    assert view.wait()
+    assert "Expected calibration error" in calibration.value
+    view.more.selected_index = 1
+    assert view.wait()
+    assert "jetMassSoftDrop" in importance.value
+    assert "data:image/png" in importance.value
+
+
+def test_what_cannot_be_computed_is_told(evaluation: Evaluation, events: Dataset) -> None:
+    view = RocView(Evaluation.of(events, evaluation.scores * 3 - 1))
+    for section, words in ((0, "calibration needs probabilities"), (1, "need the classifier")):
+        view.more.selected_index = section
+        assert view.wait()
+        assert words in view.more.children[section].value
+    assert view.point is not None
+    assert PNG in view.scores.value
+
+
+@pytest.mark.parametrize(
+    ("kind", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")]
+)
+def test_a_figure_is_saved_and_downloaded(
+    evaluation: Evaluation, tmp_path: Path, kind: str, start: bytes
+) -> None:
+    view = RocView(evaluation)
+    view.figure.value = "scores"
+    assert view.path.value == "scores.png"
+    view.path.value = str(tmp_path / f"mine.{kind}")
+    view.save_button.click()
+    assert (tmp_path / f"mine.{kind}").read_bytes().startswith(start)
+    assert f"mine.{kind}" in view.message.value
+    view.link_button.click()
+    found = re.search(r'download="(.*?)" href="data:.*?;base64,(.*?)"', view.link.value)
+    assert found is not None
+    assert found[1] == f"mine.{kind}"
+    assert base64.b64decode(found[2]).startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [("", "path of a file"), ("roc.bmp", "none of"), ("no/such/roc.png", "does not exist")],
+)
+def test_a_path_that_cannot_be_is_told(evaluation: Evaluation, path: str, words: str) -> None:
+    view = RocView(evaluation)
+    view.path.value = path
+    view.save_button.click()
+    assert words in view.message.value
+    assert 'role="alert"' in view.message.value
+
+
+def test_moving_draws_only_what_moves(evaluation: Evaluation) -> None:
+    began = time.perf_counter()
+    view = RocView(evaluation)
+    first = time.perf_counter() - began
+    began = time.perf_counter()
+    for eps_s in (0.2, 0.4, 0.6):
+        view.efficiency.value = eps_s
+    assert (time.perf_counter() - began) / 3 < first / 2
+
+
+def test_export_without_a_model_is_told() -> None:
+    view = RocView({})
+    view.figure.value = "scores"
+    view.link_button.click()
+    assert "no model is evaluated" in view.message.value

@@ -1,11 +1,27 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
 
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.serving.server import Server
 from tfaas_nb.widgets import ServerPanel
+from tfaas_nb.widgets.copy_line import CopyLine
+
+
+@pytest.fixture(autouse=True)
+def _panels_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A panel's thread ends with its server, which fixtures stop: no test sees another's."""
+    assert until(lambda: threads() == 0)
+    monkeypatch.setattr("tfaas_nb.widgets.server_panel._EVERY", 0.1)
 
 
 def test_a_click_starts_and_a_click_stops(tmp_path: Path) -> None:
@@ -14,11 +30,12 @@ def test_a_click_starts_and_a_click_stops(tmp_path: Path) -> None:
     assert panel.stop_button.disabled
     panel.start_button.click()
     assert panel.running
-    assert panel.server.url in panel.address.value
+    assert panel.address.value == panel.server.url
     assert panel.server.client().status()["models"] == []
     panel.stop_button.click()
     assert not panel.running
-    assert "not running" in panel.address.value
+    assert panel.address.value == ""
+    assert "not running" in panel.state.value
 
 
 def test_clicking_twice_changes_nothing(tmp_path: Path) -> None:
@@ -52,7 +69,115 @@ def test_a_taken_port_is_told_in_words(tmp_path: Path) -> None:
     assert not panel.running
 
 
-def test_the_token_is_not_shown(server: Server) -> None:
+def test_the_token_is_copied_but_not_shown(server: Server) -> None:
     panel = ServerPanel(server)
     assert server.token
-    assert server.token not in panel.address.value + panel.models.value + repr(panel)
+    shown = [w.get_state() for w in (panel, panel.state, panel.address, panel.token, panel.models)]
+    assert server.token not in repr(shown) + repr(panel)
+    with sent(panel.token) as answers:
+        panel.token._handle_custom_msg({"kind": "copy", "id": "7"}, [])
+    assert answers == [{"kind": "secret", "id": "7", "text": server.token}]
+
+
+def test_a_server_without_a_token_has_none_to_copy(tmp_path: Path) -> None:
+    with Server(tmp_path, port=0, token=False) as server:
+        assert ServerPanel(server).token.value == ""
+
+
+def test_where_the_browser_finds_it(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/me/")
+    panel = ServerPanel(server)
+    assert panel.proxied.value == f"/user/me/proxy/{server.port}/"
+    panel.proxied._handle_custom_msg({"kind": "host", "host": "hub.example"}, [])
+    assert "at hub.example, stop the server and start it" in panel.message.value
+    panel.stop_button.click()
+    panel.start_button.click()
+    answer = requests.get(f"{server.url}/health", headers={"Host": "hub.example"}, timeout=10)
+    assert answer.status_code == 200
+
+
+def test_without_a_proxy_there_is_no_such_address(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("JUPYTERHUB_SERVICE_PREFIX", raising=False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert ServerPanel(server).proxied.value == ""
+
+
+def test_the_pace_is_shown_until_it_is_closed(serving: Server) -> None:
+    panel = ServerPanel(serving)
+    assert until(lambda: "since the start" in panel.pace.value)
+    assert threads() == 1
+    panel.refresh()
+    assert threads() == 1
+    panel.close()
+    assert until(lambda: threads() == 0)
+    assert serving.is_running
+
+
+def test_a_server_stopped_in_a_cell_is_noticed(serving: Server) -> None:
+    panel = ServerPanel(serving)
+    assert until(lambda: panel.pace.value != "")
+    serving.stop()
+    assert until(lambda: not panel.running)
+    assert not panel.start_button.disabled
+    assert "not running" in panel.state.value
+    assert until(lambda: threads() == 0)
+
+
+def test_deleting_is_asked_for_confirmation(serving: Server, bundle: Bundle) -> None:
+    serving.client().upload(bundle)
+    panel = ServerPanel(serving)
+    assert "1, 2" in panel.models.value
+    panel.version.value = "1"
+    assert is_hidden(panel)
+    panel.delete_button.click()
+    assert not is_hidden(panel)
+    assert "version 1" in panel.question.value
+    panel.no_button.click()
+    assert is_hidden(panel)
+    assert len(serving.client().versions("ttbar").rows) == 2
+    panel.delete_button.click()
+    panel.yes_button.click()
+    assert "Version 1 of &#x27;ttbar&#x27; is deleted" in panel.message.value
+    assert [row[0] for row in serving.client().versions("ttbar").rows] == [2]
+    panel.delete_button.click()
+    assert "with all its versions" in panel.question.value
+    panel.yes_button.click()
+    assert serving.client().status()["models"] == []
+    assert panel.models.value == "No models yet."
+    panel.close()
+
+
+def test_a_labelled_version_stays_and_the_reason_is_told(serving: Server) -> None:
+    serving.client().label("ttbar", "production")
+    panel = ServerPanel(serving)
+    assert "1 (production)" in panel.models.value
+    panel.delete("ttbar", 1)
+    assert "production" in panel.message.value
+    assert 'role="alert"' in panel.message.value
+    panel.close()
+
+
+@contextmanager
+def sent(line: CopyLine) -> Iterator[list[Any]]:
+    found: list[Any] = []
+    line.send = lambda content, buffers=None: found.append(content)
+    yield found
+    del line.send
+
+
+def is_hidden(panel: ServerPanel) -> bool:
+    return bool(panel._confirmation.layout.display == "none")
+
+
+def threads() -> int:
+    return sum(t.name == "tfaas_nb-pace" for t in threading.enumerate())
+
+
+def until(holds: Callable[[], bool]) -> bool:
+    """Wait until something holds; False if it does not in time."""
+    end = time.monotonic() + 10
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.02)
+    return holds()

@@ -6,6 +6,7 @@ import json
 import shlex
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -42,8 +43,19 @@ def test_a_picture_is_sent_as_a_form() -> None:
 
 
 def test_without_token_there_is_no_word_of_one() -> None:
-    for text in (examples.curl, examples.python):
+    for text in (examples.curl, examples.python, examples.cpp):
         assert "Authorization" not in text("http://h", "m", EVENT, token=False)
+
+
+def test_a_token_is_shown_where_it_is_given() -> None:
+    for text in (examples.curl, examples.python, examples.cpp):
+        assert "Bearer s3cret" in text("http://h", "m", EVENT, token="s3cret")
+        assert "Bearer TOKEN" in text("http://h", "m", EVENT)
+
+
+def test_a_name_does_not_end_the_string_of_cpp() -> None:
+    text = examples.cpp("http://h", "m", {"f(x)": 1.0})
+    assert 'R"x({"keys": ["f(x)"], "values": [1.0], "model": "m"})x"' in text
 
 
 def test_a_quote_in_a_name_does_not_end_the_shells_string() -> None:
@@ -71,3 +83,22 @@ def test_the_python_lines_get_the_score(serving: Server, event: dict[str, float]
         exec(compile(lines, "example", "exec"), {})
     expected = Client(serving.url, serving.token).predict("ttbar", event)
     assert json.loads(printed.getvalue()) == pytest.approx([expected], abs=1e-6)
+
+
+def test_the_cpp_program_gets_the_score(
+    serving: Server, event: dict[str, float], tmp_path: Path
+) -> None:
+    compiler = shutil.which("g++") or shutil.which("c++")
+    if compiler is None:
+        pytest.skip("there is no C++ compiler")
+    includes = [compiler, "-E", "-x", "c++", "-include", "curl/curl.h", "/dev/null"]
+    if subprocess.run(includes, capture_output=True).returncode:
+        pytest.skip("the headers of libcurl are not installed (libcurl4-openssl-dev)")
+    (tmp_path / "ask.cpp").write_text(
+        examples.cpp(serving.url, "ttbar", event, token=str(serving.token))
+    )
+    line = [compiler, "-std=c++11", "-Wall", "-Wextra", "-Werror", "ask.cpp", "-lcurl", "-o", "ask"]
+    subprocess.run(line, cwd=tmp_path, check=True, timeout=60)
+    done = subprocess.run([tmp_path / "ask"], capture_output=True, check=True, timeout=30)
+    expected = serving.client().predict("ttbar", event)
+    assert json.loads(done.stdout) == pytest.approx([expected], abs=1e-6)

@@ -19,17 +19,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    from tqdm.auto import tqdm
-
     from tfaas_nb.data.simulation import simulate
 
-    with tqdm(total=options.events, desc=options.process, unit="event") as bar:
-
-        def show(events: int) -> None:
-            bar.update(events)
-
-        path = simulate(
-            options.process, options.events, options.seed, options.output, progress=show
-        )
-    print(path)
+    print(simulate(options.process, options.events, options.seed, options.output))
     return 0

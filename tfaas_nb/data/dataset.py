@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,13 @@ import numpy.typing as npt
 
 from tfaas_nb.errors import DataError
 from tfaas_nb.features import FeatureSet
-from tfaas_nb.table import Table
+from tfaas_nb.table import Table, folded
 
 SIGNAL = 1
 BACKGROUND = 0
+
+#: Events that a cell's summary of the features looks at.
+_DESCRIBED = 100_000
 
 
 @dataclass(frozen=True)
@@ -243,11 +247,29 @@ class Dataset:
         )
 
     def _repr_html_(self) -> str:
-        shown = self.files._repr_html_()
+        shown = self.files._repr_html_() if self.sources else f"<p>{escape(repr(self))}</p>"
         if self.skipped:
             rows = tuple((one.file, one.role, one.reason) for one in self.skipped)
             shown += Table(("skipped", "role", "reason"), rows, "Not read:")._repr_html_()
-        return shown
+        return shown + self._classes()._repr_html_() + self._ranges()
+
+    def _classes(self) -> Table:
+        rows = tuple(
+            (name, len(part), float(part.weight.sum(dtype=np.float64)))
+            for name, part in (("signal", self.signal), ("background", self.background))
+        )
+        return Table(("class", "events", "sum of weights"), rows)
+
+    def _ranges(self) -> str:
+        """The features, folded; of many events some tell the ranges well enough."""
+        if not len(self):
+            return ""
+        some = self[:: -(-len(self) // _DESCRIBED)]
+        told = "" if len(some) == len(self) else f", from {len(some)} of the events"
+        return folded(
+            f"Ranges of the {len(self.features)} features{told}",
+            replace(some.describe(), caption=""),
+        )
 
     @property
     def files(self) -> Table:

@@ -137,10 +137,12 @@ class Expression:
             expression = cls(text, what, tree, columns)
             expression._check(tree)
         except SyntaxError as error:
-            place = min(max((error.offset or 1) - 1, 0), len(translated))
+            # Python says 0, or one after the last, where something is missing at the end.
+            place = min((error.offset or len(translated) + 1) - 1, len(translated))
+            why = "it breaks off" if place == len(translated) else error.msg
             start = columns[place]
             raise DataError(
-                _at(text, what, start, start + 1, f"not an expression ({error.msg})")
+                _at(text, what, start, start + 1, f"not an expression ({why})")
             ) from None
         except (ValueError, RecursionError, MemoryError) as error:
             raise DataError(f"the {what} {text[:80]!r} cannot be read: {error}") from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -31,6 +31,10 @@ from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
 
 #: What an unreadable file does: end the reading, or be listed in `Dataset.skipped`.
 OnError = Literal["stop", "skip"]
+
+#: Told how many files are read, as a fraction in the present one, and how many there are; what
+#: it raises ends the reading.
+Told = Callable[[float, int], None]
 
 _HASH_CHUNK = 1 << 20
 #: Bytes of all files together up to which they are hashed.  Hashing reads all of a file, while of
@@ -209,6 +213,39 @@ def read(
     return _read(classes, reading, on_error, progress, memory if stream else None)
 
 
+def load_telling(
+    signal: Samples,
+    background: Samples,
+    reading: Reading,
+    on_error: OnError,
+    told: Told,
+) -> Dataset:
+    """Read signal and background as `load` does, for those who show how far it is.
+
+    Parameters
+    ----------
+    signal, background : path, glob, `Sample`, or list of them
+        ROOT files of the two classes.
+    reading : Reading
+        What is read of them.
+    on_error : {"stop", "skip"}
+        As for `load`.
+    told : callable
+        Called after each range of entries.
+
+    Raises
+    ------
+    DataError
+        As `load`.
+    """
+    wanted = parts([("signal", SIGNAL, signal), ("background", BACKGROUND, background)])
+    paths = [path for part in wanted for path in part.paths]
+    with _Reader(reading, on_error, paths, progress=False, told=told) as reader:
+        for part in wanted:
+            reader.read(part)
+        return reader.dataset()
+
+
 def _reading(
     features: FeatureSet,
     tree: str | None,
@@ -316,13 +353,20 @@ class _Reader:
     """Reads one file after another into arrays that grow; hashes them on the side."""
 
     def __init__(
-        self, reading: Reading, on_error: OnError, paths: Sequence[str], progress: bool
+        self,
+        reading: Reading,
+        on_error: OnError,
+        paths: Sequence[str],
+        progress: bool,
+        told: Told | None = None,
     ) -> None:
         self._reading = reading
         self._on_error = on_error
         self._files = len(paths)
         self._hashed = sum(map(_size, paths)) <= _HASHED_UP_TO
         self._progress = progress
+        self._told = told
+        self._done = 0.0
         self._columns = Growing()
         self._sources: list[tuple[Source, Future[str]]] = []
         self._skipped: list[Skipped] = []
@@ -360,7 +404,7 @@ class _Reader:
         first, total, known = len(self._columns), 0.0, len(self._sources)
         reading = part.reading(self._reading)
         for path in part.paths:
-            rows, done = len(self._columns), self._bar.n
+            rows, done = len(self._columns), self._done
             try:
                 total += self._file(path, part, reading)
             except DataError as error:
@@ -368,7 +412,7 @@ class _Reader:
                     raise
                 self._columns.shorten(rows)
                 self._skipped.append(Skipped(path, part.role, str(error)))
-            self._bar.update(done + 1 - self._bar.n)
+            self._advance(done + 1 - self._done)
         read = [source for source, _ in self._sources[known:]]
         if read and not any(source.entries for source in read):
             raise DataError(f"the tree {read[0].tree!r} of {', '.join(part.paths[:3])} is empty")
@@ -386,12 +430,18 @@ class _Reader:
                 y = np.full(len(events), part.y, dtype=np.int8)
                 extra = {f"extra {name}": values for name, values in events.extra.items()}
                 self._columns.append({"X": events.X, "weight": events.weight, "y": y, **extra})
-                self._bar.update((stop - start) / file.entries)
+                self._advance((stop - start) / file.entries)
             generated = file.generated_weights() if part.sample.is_normalised else None
             kept, name = len(self._columns) - rows, os.path.basename(path)
             source = Source(name, part.role, file.tree, kept, "", file.entries, file.uuid)
         self._sources.append((source, digest))
         return read if generated is None else generated
+
+    def _advance(self, files: float) -> None:
+        self._done += files
+        self._bar.update(files)
+        if self._told:
+            self._told(self._done, self._files)
 
     def dataset(self) -> Dataset:
         """All that was read.

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -68,7 +69,7 @@ def simulate(
     seed: int,
     output: str | os.PathLike[str],
     selection: Selection | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], None] | bool = True,
 ) -> Path:
     """Generate events that pass the selection and write them as a flat CMS-like ntuple.
 
@@ -87,8 +88,8 @@ def simulate(
         leading jets first, and a string ``provenance`` that says how it was made.
     selection : Selection, optional
         Cuts; by default those of the shipped sample.
-    progress : callable, optional
-        Called with the number of newly selected events.
+    progress : bool or callable
+        Show a progress bar; or what is called with the number of newly selected events.
 
     Returns
     -------
@@ -105,7 +106,8 @@ def simulate(
     selection = selection or Selection()
     output = Path(output)
     _check(process, events, seed, output)
-    columns = _collect(_selected(process, seed, selection), events, progress or (lambda n: None))
+    with _told(progress, process, events) as tell:
+        columns = _collect(_selected(process, seed, selection), events, tell)
     provenance = _provenance(process, events, seed, selection)
     partial = output.with_name(f".{output.name}.partial")
     try:
@@ -114,6 +116,20 @@ def simulate(
     finally:
         partial.unlink(missing_ok=True)
     return output
+
+
+@contextmanager
+def _told(
+    progress: Callable[[int], None] | bool, process: str, events: int
+) -> Iterator[Callable[[int], object]]:
+    """What is called with numbers of newly selected events."""
+    if callable(progress):
+        yield progress
+        return
+    from tqdm.auto import tqdm
+
+    with tqdm(total=events, desc=process, unit="event", disable=not progress) as bar:
+        yield bar.update
 
 
 def _check(process: str, events: int, seed: int, output: Path) -> None:
@@ -130,7 +146,7 @@ def _check(process: str, events: int, seed: int, output: Path) -> None:
 
 
 def _collect(
-    batches: Iterator[dict[str, ak.Array]], events: int, progress: Callable[[int], None]
+    batches: Iterator[dict[str, ak.Array]], events: int, progress: Callable[[int], object]
 ) -> dict[str, ak.Array]:
     import awkward as ak
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from tfaas_nb.metrics.band import Band
 from tfaas_nb.metrics.calibration import Calibration
 from tfaas_nb.metrics.comparison import Comparison
+from tfaas_nb.metrics.contributions import Contributions
 from tfaas_nb.metrics.importance import Importance
 from tfaas_nb.metrics.learning_curve import LearningCurve
 from tfaas_nb.metrics.overtraining import KolmogorovSmirnov, Overtraining
@@ -23,6 +24,7 @@ __all__ = [
     "Band",
     "Calibration",
     "Comparison",
+    "Contributions",
     "Importance",
     "KolmogorovSmirnov",
     "LearningCurve",

@@ -11,6 +11,7 @@ from tfaas_nb.plots import captions
 from tfaas_nb.plots.calibration import calibration
 from tfaas_nb.plots.distributions import feature, overtraining, scores
 from tfaas_nb.plots.importance import importance
+from tfaas_nb.plots.moving import Moving
 from tfaas_nb.plots.picture import html_image, pdf, png, save, svg
 from tfaas_nb.plots.roc import efficiencies, roc
 from tfaas_nb.plots.significance import significance
@@ -18,6 +19,7 @@ from tfaas_nb.plots.style import label, style
 from tfaas_nb.plots.trainings import history, learning_curve
 
 __all__ = [
+    "Moving",
     "calibration",
     "captions",
     "efficiencies",

@@ -93,10 +93,11 @@ def _written(ax: Axes, kind: str, dpi: int) -> bytes:
     return stream.getvalue()
 
 
-def html_image(picture: bytes, alt: str) -> str:
-    """An ``<img>`` with the picture, PNG or SVG, inside."""
+def html_image(picture: bytes, alt: str, width: str = "480px") -> str:
+    """An ``<img>`` with the picture, PNG or SVG, inside; `width` is the largest, as in CSS."""
     kind = "png" if picture.startswith(b"\x89PNG") or b"<svg" not in picture else "svg+xml"
     data = base64.b64encode(picture).decode()
     return (
-        f'<img alt="{escape(alt)}" style="max-width:480px" src="data:image/{kind};base64,{data}"/>'
+        f'<img alt="{escape(alt)}" style="max-width:{width}" '
+        f'src="data:image/{kind};base64,{data}"/>'
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,14 @@ BACKGROUND: dict[str, Any] = {
 _LABEL: ContextVar[tuple[str, str] | None] = ContextVar("label", default=None)
 
 
-def style() -> AbstractContextManager[None]:
-    """Context in which new figures have the style."""
+#: Held while drawing.  Matplotlib's settings are those of the whole process: of two threads that
+#: change them and put them back in turn, the second would leave the first one's style behind.
+LOCK = threading.RLock()
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Context in which new figures have the style; other threads wait for its end."""
     import matplotlib.pyplot as plt
     import mplhep
 
@@ -46,7 +53,8 @@ def style() -> AbstractContextManager[None]:
         "figure.constrained_layout.w_pad": 0.1,
         "hatch.linewidth": 0.8,
     }
-    return plt.style.context([mplhep.style.CMS, small])
+    with LOCK, plt.style.context([mplhep.style.CMS, small]):
+        yield
 
 
 @contextmanager

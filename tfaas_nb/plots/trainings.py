@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 
 def history(
-    epochs: Mapping[str, npt.ArrayLike], ax: Axes | None = None, best: int | None = None
+    epochs: Mapping[str, npt.ArrayLike],
+    ax: Axes | None = None,
+    best: int | None = None,
+    auc: npt.ArrayLike | None = None,
 ) -> Axes:
-    """Losses over epochs.
+    """Losses over epochs, and with a scale of its own the AUC.
 
     Parameters
     ----------
@@ -28,6 +31,8 @@ def history(
         Where; a new figure by default.
     best : int, optional
         Number of the epoch whose weights were kept, marked by a line.
+    auc : array_like, optional
+        Validation AUC of each epoch.
     """
     from matplotlib.ticker import MaxNLocator, NullLocator
 
@@ -47,8 +52,29 @@ def history(
         ax.xaxis.set_minor_locator(NullLocator())
         ax.set_xlabel("Epoch")
         ax.set_ylabel("Binary cross-entropy")
-        ax.legend()
+        if auc is None:
+            ax.legend()
+        else:
+            _on_the_right(ax, np.asarray(auc))
         return finished(ax)
+
+
+def _on_the_right(ax: Axes, auc: npt.NDArray[np.float64]) -> None:
+    """Draw the AUC with a scale at the right; one legend for all."""
+    right = ax.twinx()
+    right.plot(
+        *(np.arange(1, len(auc) + 1), auc, ":^"),
+        color="black",
+        markersize=5,
+        label="Validation AUC (right scale)",
+    )
+    right.set_ylabel("AUC")
+    right.ticklabel_format(useOffset=False)
+    ax.tick_params(which="both", right=False)
+    ax.margins(y=0.3)
+    right.margins(y=0.3)
+    drawn = [(*each.get_legend_handles_labels(),) for each in (ax, right)]
+    right.legend(*([*a, *b] for a, b in zip(*drawn, strict=True)), loc="upper center", ncols=2)
 
 
 def learning_curve(found: Growth, ax: Axes | None = None) -> Axes:

@@ -14,7 +14,7 @@ from tfaas_nb.bundle import LABELS, MODEL
 from tfaas_nb.errors import FeatureError
 from tfaas_nb.repository import Stored
 from tfaas_nb.serving import machine, netron, page, prometheus
-from tfaas_nb.serving.counts import Counts
+from tfaas_nb.serving.counts import SECONDS, Counts
 from tfaas_nb.serving.messages import Request, Response
 from tfaas_nb.serving.routes import Route
 from tfaas_nb.serving.service import Service
@@ -92,6 +92,8 @@ class Overview:
             "postRequests": found.requests("POST"),
             "responses": found.responses(),
             "errors": sum(found.errors.values()),
+            "bounds": SECONDS,
+            "seconds": {path: spread.buckets for path, spread in found.seconds.items()},
             "models": [stored.name for stored in self._service.repository.models()],
             "loaded": found.held.models,
             "workers": found.held.workers,

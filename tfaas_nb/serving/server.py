@@ -26,6 +26,13 @@ _running: dict[Path, Server] = {}
 _running_lock = threading.Lock()
 
 
+def running() -> tuple[Server, ...]:
+    """The servers that run in this process, the one last started last."""
+    with _running_lock:
+        servers = tuple(_running.values())
+    return tuple(server for server in servers if server.is_running)
+
+
 class Run(Protocol):
     """What answers, from `start` to `stop`."""
 
@@ -116,6 +123,7 @@ class Server:
         self._wanted_token = token
         names = [allowed_hosts] if isinstance(allowed_hosts, str) else allowed_hosts
         self._allowed_hosts = frozenset(names)
+        self._hosts: frozenset[str] = frozenset()
         self._access_log = os.fspath(access_log) if access_log else None
         self._memory = memory
         self.service = Service(Repository(self.directory), memory)
@@ -150,6 +158,7 @@ class Server:
             if isinstance(self._run, ServerProcesses):
                 self.damaged = self._run.damaged
             with _running_lock:
+                _running.pop(self.directory.resolve(), None)  # so that it is the last one
                 _running[self.directory.resolve()] = self
             return self
 
@@ -163,6 +172,14 @@ class Server:
                 if _running.get(self.directory.resolve()) is self:
                     del _running[self.directory.resolve()]
             return self
+
+    def allow_host(self, name: str) -> bool:
+        """Answer under a further host name, as a proxy passes on; returns whether it does now.
+
+        A server that runs already does not: stop it and start it again.
+        """
+        self._allowed_hosts |= {name}
+        return not self.is_running or name.lower() in self._hosts
 
     def wait(self) -> None:
         """Block until the server ends, as a command in the foreground does."""
@@ -219,7 +236,8 @@ class Server:
 
     def _new_run(self, listening: socket.socket) -> Run:
         names = LOOPBACK | self._allowed_hosts | _names_of(self.host)
-        hosts = tuple(sorted({name.lower() for name in names}))
+        self._hosts = frozenset(name.lower() for name in names)
+        hosts = tuple(sorted(self._hosts))
         log = self._access_log
         if log and log != STDERR:
             log = str(Path(log).absolute())

@@ -1,63 +1,95 @@
-"""All widgets together."""
+"""All widgets together: from files to an answer, without a line of code."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import ipywidgets
 
 from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.errors import DataError, TfaasError
+from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.serving.server import Server
-from tfaas_nb.widgets.panel import WIDE, Panel
+from tfaas_nb.widgets.background import Background
+from tfaas_nb.widgets.data_panel import DataPanel
+from tfaas_nb.widgets.panel import WIDE, WRAPPED, Panel
 from tfaas_nb.widgets.query import Query
 from tfaas_nb.widgets.roc_view import RocView, evaluate_models
 from tfaas_nb.widgets.server_panel import ServerPanel
+from tfaas_nb.widgets.train_panel import TrainPanel
 from tfaas_nb.widgets.upload import Upload
 
-_TITLES = ("Serve", "Upload", "Ask", "Evaluate")
+TITLES = ("Data", "Train", "Evaluate", "Serve", "Ask")
+#: How trainings of this dashboard are called among models of the server.
+_TRAINING = "Training"
+_MOST_TRAININGS = 4
 
 
 class Dashboard(Panel):
-    """Serve, upload, ask and evaluate in one place.
+    """Load data, train, evaluate, serve and ask, in five tabs that know of each other.
+
+    What is loaded is trained on and picked from; what is trained is evaluated, and served by a
+    click; what is served can be asked.
 
     Parameters
     ----------
     server : Server, optional
-        By default one for the folder ``models``.
+        It goes on when the dashboard is closed or its cell is run again.  Without one the
+        dashboard makes one of its own for the folder ``models``, which ends with it.
     data : Dataset, optional
-        Events of known class: to pick from, and to evaluate models on.
+        Events of known class, instead of those loaded in the first tab.
 
     Attributes
     ----------
-    serve, upload, ask, evaluate : ServerPanel, Upload, Query, RocView
-        The widgets in the tabs.
+    data, train, evaluate, serve, upload, ask : DataPanel, TrainPanel, RocView, ServerPanel, \
+Upload, Query
+        The widgets in the tabs; ``data.data`` is what was loaded, ``train.result`` what was
+        trained.
+    server : Server
+        The server.
+    tabs : ipywidgets.Tab
+        ``tabs.selected_index`` is the one that is seen.
     evaluate_button : ipywidgets.Button
-        Scores the events with every model of the server.
+        Scores test events with every model of the server.
     """
 
     def __init__(self, server: Server | None = None, data: Dataset | None = None) -> None:
+        self._owns_server = server is None
         self.server = server or Server()
-        self._data = data
+        self._trainings = 0
+        self._background = Background("evaluate models")
+        self.data = DataPanel(data)
+        self.train = TrainPanel(data, self.server)
+        self.evaluate = RocView({})
         self.serve = ServerPanel(self.server)
         self.upload = Upload(self.server)
         self.ask = Query(self.server, data)
-        self.evaluate = RocView({})
         self.evaluate_button = ipywidgets.Button(
             description="Evaluate the server's models", disabled=data is None, layout=WIDE
         )
-        tabs = ipywidgets.Tab(
+        self.events = ipywidgets.HTML()
+        row = ipywidgets.Box([self.evaluate_button, self.events], layout=WRAPPED)
+        heading = ipywidgets.HTML("<h3>Upload a model</h3>")
+        self.tabs = ipywidgets.Tab(
             [
-                self.serve,
-                self.upload,
+                self.data,
+                self.train,
+                ipywidgets.VBox([row, self.evaluate]),
+                ipywidgets.VBox([self.serve, heading, self.upload]),
                 self.ask,
-                ipywidgets.VBox([ipywidgets.HBox([self.evaluate_button]), self.evaluate]),
             ],
-            titles=_TITLES,
+            titles=TITLES,
         )
-        super().__init__([tabs])
+        super().__init__([self.tabs])
+        self.data.observe(self._loaded, "data")
+        self.train.observe(self._trained, "evaluation")
         self.serve.observe(self._models_changed, "running")
+        self.train.observe(self._sent, "sent")
         self.upload.observe(self._models_changed, "uploaded")
-        self.evaluate_button.on_click(self._evaluate)
+        self.evaluate_button.on_click(lambda _: self._background.run(self.evaluate_models))
+        self.ask.follow(self.evaluate)
+        self._tell_events()
 
     def refresh(self) -> None:
         """Show the models that there are now, in all tabs."""
@@ -66,13 +98,78 @@ class Dashboard(Panel):
             self.ask.refresh()
 
     def evaluate_models(self) -> None:
-        """Score the events with every model of the server and show the curves."""
+        """Score the test events with every model of the server and show the curves."""
         with self.evaluate.errors_in_words():
-            if self._data is not None:
-                self.evaluate.use(evaluate_models(self.server.client(), self._data))
+            events = self._events()
+            if events is None:
+                raise DataError("load events first, in the tab Data")
+            self.evaluate.say("The server's models score the events …")
+            found = evaluate_models(self.server.client(), events)
+            self.evaluate.use({**self._of_trainings(), **found})
+            self.evaluate.say(f"{len(found)} models of the server scored {len(events)} events.")
 
-    def _models_changed(self, _: Any) -> None:
+    def wait(self, seconds: float = 60.0) -> bool:
+        """Block until what was clicked is done, in all tabs; returns whether it is."""
+        parts = (self.data, self.train, self.upload, self._background, self.evaluate)
+        return all(part.wait(seconds) for part in parts)
+
+    def close(self) -> None:
+        """End all tabs and what is under way in them; a server of its own is stopped."""
+        self._background.close()
+        super().close()
+        if self._owns_server:
+            with contextlib.suppress(TfaasError):
+                self.server.stop()
+
+    def _events(self) -> Dataset | None:
+        """On what models are judged: best on what none that was trained here has seen."""
+        return self.data.data if self.train.test is None else self.train.test
+
+    def _tell_events(self) -> None:
+        events = self._events()
+        self.evaluate_button.disabled = events is None
+        if events is None:
+            told = "Load events first, in the tab Data."
+        elif self.train.test is None:
+            told = f"On all {len(events)} events that were loaded."
+        else:
+            told = f"On the {len(events)} test events, which the training here has not seen."
+        self.events.value = told
+
+    def _loaded(self, change: Any) -> None:
+        data = change["new"]
+        if data is not None:
+            self.train.use(data)
+            self.train.test = None
+            self.evaluate.use({})
+            self._tell_events()
+            self.ask.use(data)
+
+    def _trained(self, change: Any) -> None:
+        if change["new"] is None:
+            return
+        self._trainings += 1
+        name = f"{_TRAINING} {self._trainings}"
+        earlier = list(self._of_trainings().items())[1 - _MOST_TRAININGS :]
+        self.evaluate.use({**dict(earlier), name: change["new"]})
+        self.evaluate.model.value = name
+        self._tell_events()
+
+    def _of_trainings(self) -> dict[str, Evaluation]:
+        shown = self.evaluate.evaluations.items()
+        return {name: one for name, one in shown if name.startswith(_TRAINING)}
+
+    def _sent(self, change: Any) -> None:
+        """Show what was trained here as the model that the server has now."""
+        name, evaluation = change["new"], self.train.evaluation
+        if name and evaluation is not None:
+            others = {n: e for n, e in self.evaluate.evaluations.items() if e is not evaluation}
+            self.evaluate.use({**others, name: evaluation})
+            self.evaluate.model.value = name
+        self._models_changed(change)
+
+    def _models_changed(self, change: Any) -> None:
         self.refresh()
-
-    def _evaluate(self, _: Any) -> None:
-        self.evaluate_models()
+        name = change["new"]
+        if change["name"] != "running" and name in self.ask.model.options:
+            self.ask.model.value = name

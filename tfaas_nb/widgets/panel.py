@@ -11,12 +11,16 @@ import ipywidgets
 from tfaas_nb.client import Client
 from tfaas_nb.errors import TfaasError
 from tfaas_nb.serving.server import Server
+from tfaas_nb.widgets import cell
 
 #: What a widget may be given to reach models: a server of this kernel, or a client.
 Source = Server | Client
 
-WIDE = ipywidgets.Layout(width="auto", min_width="9em")
+# Values, not widgets: each control makes one of its own, which ends with it.
+WIDE = {"width": "auto", "min_width": "9em"}
 LABELS = {"description_width": "initial"}
+#: A row of controls that goes on below where the page is narrow.
+WRAPPED = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "0 8px"}
 
 
 def client_of(source: Source) -> Client:
@@ -40,6 +44,8 @@ def offer(dropdown: ipywidgets.Dropdown, names: Sequence[str]) -> None:
 class Panel(ipywidgets.VBox):  # type: ignore[misc]
     """A column of controls with a message below.
 
+    It ends with all its controls when it is closed or when the cell that made it is run again.
+
     Attributes
     ----------
     message : ipywidgets.HTML
@@ -49,11 +55,19 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
     def __init__(self, controls: Sequence[ipywidgets.Widget]) -> None:
         self.message = ipywidgets.HTML()
         super().__init__([*controls, self.message])
+        cell.remember(self)
 
     def say(self, text: str, error: bool = False) -> None:
         """Show a message."""
         role, mark = ("alert", "<b>Error:</b> ") if error else ("status", "")
         self.message.value = f'<div role="{role}">{mark}{escape(text)}</div>'
+
+    def tell_below(self, control: ipywidgets.Widget) -> None:
+        """Show messages below one of the controls, instead of at the end."""
+        others: list[ipywidgets.Widget] = [*self.children]  # type: ignore[has-type]
+        others.remove(self.message)
+        others.insert(others.index(control) + 1, self.message)
+        self.children = others
 
     @contextmanager
     def errors_in_words(self) -> Iterator[None]:
@@ -62,6 +76,33 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
             yield
         except TfaasError as error:
             self.say(str(error), error=True)
+        except MemoryError:
+            self.say("this kernel's machine has not enough memory for that", error=True)
+        except Exception as error:
+            # A person who clicks has no traceback to read, and should not have one.
+            self.say(f"that failed unexpectedly ({type(error).__name__}: {error})", error=True)
+
+    def close(self) -> None:
+        """End all controls; may be called twice."""
+        close_below(self)
+        super().close()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+
+def close_below(widget: ipywidgets.Widget) -> None:
+    """End what a widget is made of, for instance before a box gets other children."""
+    for part in _below(widget):
+        part.close()
+
+
+def _below(widget: ipywidgets.Widget) -> list[ipywidgets.Widget]:
+    """The widgets that a widget is made of."""
+    found: dict[int, ipywidgets.Widget] = {}
+    for key in widget.keys:
+        value = getattr(widget, key)
+        parts = value if isinstance(value, (tuple, list)) else (value,)
+        found |= {id(part): part for part in parts if isinstance(part, ipywidgets.Widget)}
+    inner = [part for own in found.values() for part in _below(own)]
+    return [*inner, *found.values()]

@@ -1,26 +1,28 @@
-"""Choose a model file, name it, send it to a server."""
+"""Choose a model's files, see what is inside, name it, send it to a server."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets
 import traitlets
 
 from tfaas_nb.bundle import Bundle
-from tfaas_nb.errors import BundleError
-from tfaas_nb.widgets.panel import LABELS, WIDE, Panel, Source, client_of
+from tfaas_nb.client import Client
+from tfaas_nb.errors import BundleError, TfaasError
+from tfaas_nb.widgets import chosen
+from tfaas_nb.widgets.arrival import Arrival, size
+from tfaas_nb.widgets.background import Background
+from tfaas_nb.widgets.file_drop import FileDrop
+from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel, Source, client_of
 
-#: Jupyter drops larger websocket messages without a word.
-MOST_BYTES = 10_000_000
-
-#: Of a model's own file, which is named after it; the others are archives.
-_LONE = (".pb", ".onnx", ".keras")
-_ENDINGS = (".tar.gz", ".tgz", *_LONE)
+_ACCEPT = ",".join((*(ending for ending in chosen.ENDINGS if ending != ".tar.gz"), ".gz"))
 
 
 class Upload(Panel):
-    """Send a ``.pb`` or ``.tar.gz`` to a server by a click.
+    """Send a model's files to a server by a click, or from a cell.
 
     Parameters
     ----------
@@ -30,81 +32,155 @@ class Upload(Panel):
     Attributes
     ----------
     uploaded : str
-        Name of the model that was sent last; can be observed.
-    file : ipywidgets.FileUpload
-        The file chooser.
+        Name of the model that was sent last; can be observed, in the thread that sent it.
+    version : int or None
+        The number that the server gave it.
+    files : FileDrop
+        Chooses files or takes what is dropped.
+    path : ipywidgets.Text
+        A file or folder on the kernel's machine instead.
     name : ipywidgets.Text
         Name under which the model will be served.
-    send_button : ipywidgets.Button
-        Sends.
+    read_button, send_button : ipywidgets.Button
+        Read what is at the path; send.
     contents : ipywidgets.HTML
-        What is in the chosen file.
+        What is inside.
+    next_version : ipywidgets.HTML
+        Which version of that name it will be.
+
+    Notes
+    -----
+    What is clicked is done in a thread, and `wait` waits for it; `look`, `look_at`,
+    `look_at_path` and `send` return when they are done.
     """
 
     uploaded = traitlets.Unicode("")
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.file = ipywidgets.FileUpload(
-            description="Choose a .pb or .tar.gz", accept=".pb,.gz,.tgz", layout=WIDE
+        self.version: int | None = None
+        self._bundle: Bundle | None = None
+        self._is_naming = False
+        self._background = Background("upload")
+        self.files = FileDrop(
+            "Choose a model's files",
+            f"{_ACCEPT},{','.join(chosen.BESIDE)}",
+            chosen.MOST_BYTES,
+            self._arrived,
         )
-        self.name = ipywidgets.Text(description="Model name", style=LABELS)
+        self.path = ipywidgets.Text(
+            description="Or a path on the kernel's machine",
+            placeholder="models/ttbar or ttbar.tar.gz",
+            style=LABELS,
+            layout={"width": "32em"},
+        )
+        self.read_button = ipywidgets.Button(description="Read the path", layout=WIDE)
+        self.name = ipywidgets.Text(description="Model name", style=LABELS, continuous_update=False)
+        self.next_version = ipywidgets.HTML()
         self.send_button = ipywidgets.Button(
             description="Send to the server", disabled=True, layout=WIDE
         )
         self.contents = ipywidgets.HTML()
-        self._bundle: Bundle | None = None
         hint = ipywidgets.HTML(
-            f"Files up to {MOST_BYTES // 1_000_000} MB; larger ones: "
-            "<code>client.upload(tn.Bundle.load(path))</code> in a cell."
+            "A frozen graph (.pb), ONNX (.onnx) or Keras (.keras) model, with its params.json and "
+            "labels.txt if there are; or a bundle or SavedModel as .tar.gz; up to "
+            f"{chosen.MOST_BYTES / 1e6:.0f} MB."
         )
-        row = ipywidgets.HBox([self.file, self.name, self.send_button])
-        super().__init__([row, hint, self.contents])
-        self.file.observe(self._chosen, "value")
+        rows = [[self.path, self.read_button], [self.name, self.next_version, self.send_button]]
+        there, here = (ipywidgets.Box(row, layout=WRAPPED) for row in rows)
+        super().__init__([hint, self.files, there, self.contents, here])
+        self.read_button.on_click(self._read_path)
         self.send_button.on_click(self._send)
+        self.name.observe(self._renamed, "value")
 
     def look(self, file_name: str, content: bytes) -> None:
-        """Read a chosen file and show what is in it, or why it cannot be served."""
-        self._bundle, self.contents.value, self.send_button.disabled = None, "", True
-        with self.errors_in_words():
-            self._bundle = read(file_name, content)
-            self.name.value = self._bundle.name
-            self.contents.value = self._bundle._repr_html_()
-            self.send_button.disabled = False
-            self.say(f"{file_name} can be served: check the name and send it.")
+        """Read a file and show what is inside, or why it cannot be served."""
+        self.look_at({file_name: content})
+
+    def look_at(self, files: Mapping[str, bytes]) -> None:
+        """Read some files, a model with what tells of it, and show what is inside."""
+        count = sum(map(len, files.values()))
+        self._look(", ".join(files), count, lambda: chosen.read(files))
+
+    def look_at_path(self, path: str) -> None:
+        """Read a file or folder of this machine and show what is inside."""
+        self._look(path.strip(), None, lambda: chosen.read_path(path))
 
     def send(self) -> None:
         """Send the chosen model under the given name."""
+        self.send_button.disabled = True
         with self.errors_in_words():
             if self._bundle is None:
                 raise BundleError("choose a file first")
             bundle = self._bundle.renamed(self.name.value.strip())
-            client_of(self.source).upload(bundle)
-            self.say(f"The server now serves {bundle.name!r}.")
+            self.say(f"Sending {bundle.name!r}; the server vets, tries and stores it …")
+            self.version = client_of(self.source).upload(bundle)
+            number = "" if self.version is None else f", version {self.version}"
+            self.say(f"The server now serves {bundle.name!r}{number}.")
             self.uploaded = ""  # so that observers hear of the same name again
             self.uploaded = bundle.name
+            self._foresee()
+        self.send_button.disabled = self._bundle is None
 
-    def _chosen(self, change: Any) -> None:
-        for chosen in change["new"]:
-            self.look(chosen["name"], bytes(chosen["content"]))
+    def wait(self, seconds: float | None = None) -> bool:
+        """Block until what was clicked is done; returns whether it is."""
+        return self._background.wait(seconds)
+
+    def close(self) -> None:
+        """End all controls, drop the model and what is on its way."""
+        self._background.close()
+        self._bundle = None
+        super().close()
+
+    def _look(self, what: str, count: int | None, read: Callable[[], Bundle]) -> None:
+        self._bundle, self.contents.value, self.send_button.disabled = None, "", True
+        self.next_version.value = ""
+        self.say(f"Reading {what}{'' if count is None else f', {size(count)}'} …")
+        with self.errors_in_words():
+            bundle = read()
+            self.contents.value = chosen.inside(bundle)._repr_html_()
+            self._is_naming = True
+            try:
+                self.name.value = bundle.name
+            finally:
+                self._is_naming = False
+            self._bundle, self.send_button.disabled = bundle, False
+            self.say(f"{what} can be served: check the name and send it.")
+            self._foresee()
+
+    def _foresee(self) -> None:
+        """Show which version a model of this name will be, if the server tells."""
+        name, text = self.name.value.strip(), ""
+        if self._bundle is not None and name:
+            with contextlib.suppress(TfaasError):  # it is told when the model is sent
+                text = _next_version(client_of(self.source), name)
+        self.next_version.value = text
+
+    def _arrived(self, arrival: Arrival) -> None:
+        self._background.run(lambda: self._look_at_arrival(arrival))
+
+    def _look_at_arrival(self, arrival: Arrival) -> None:
+        try:
+            files = arrival.contents()
+        finally:
+            arrival.close()
+        self.look_at({file.name: file.content for file in files})
+
+    def _read_path(self, _: Any) -> None:
+        path = self.path.value
+        self._background.run(lambda: self.look_at_path(path))
 
     def _send(self, _: Any) -> None:
-        self.send()
+        self._background.run(self.send)
+
+    def _renamed(self, _: Any) -> None:
+        if not self._is_naming:
+            self._background.run(self._foresee)
 
 
-def read(file_name: str, content: bytes) -> Bundle:
-    """The bundle in an uploaded file; a lone graph is named after its file.
-
-    Raises
-    ------
-    BundleError
-        If the file's ending or its content is not that of a model.
-    GraphError
-        If the graph may not be served.
-    """
-    ending = next((e for e in _ENDINGS if file_name.lower().endswith(e)), None)
-    if ending is None:
-        raise BundleError(f"{file_name} is no model: choose a file ending in {_ENDINGS}")
-    if ending not in _LONE:
-        return Bundle.from_archive(content)
-    return Bundle.from_parts(b"", content, name=file_name[: -len(ending)])
+def _next_version(client: Client, name: str) -> str:
+    if all(model.get("name") != name for model in client.describe_models()):
+        return "new on the server"
+    latest = max((row[0] for row in client.versions(name).rows), default=0)
+    # Numbers of deleted versions are not given again, and not told.
+    return f"will be version {latest + 1} or higher"

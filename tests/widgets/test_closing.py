@@ -1,0 +1,94 @@
+"""Closing a widget, or running its cell again, leaves nothing behind."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ipywidgets.widgets import widget
+from jupyter_client.manager import start_new_kernel
+
+from tests.widgets.test_in_a_kernel import run
+from tfaas_nb.bundle import Bundle
+from tfaas_nb.classifier import Classifier
+from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.serving.server import Server
+from tfaas_nb.widgets import Query, RocView
+
+CELL = """
+query = tn.widgets.Query(server, data)
+query.ask_button.click()
+query.form.jets.value = 1
+query.refresh_button.click()
+view = tn.widgets.RocView.of_models(server.client(), data)
+view.more.selected_index = 0
+query.follow(view)
+view.efficiency.value = 0.8
+query
+"""
+
+LEFT = """
+import gc
+import matplotlib.pyplot as plt
+gc.collect()
+# The server's working threads are as many as it has had to do.
+threads = [t.name for t in threading.enumerate() if not t.name.startswith("tfaas_nb-work")]
+print(len(get_ipython().kernel.comm_manager.comms), sorted(threads), plt.get_fignums())
+"""
+
+
+def left() -> tuple[Any, ...]:
+    import matplotlib.pyplot as plt
+
+    return set(widget._instances), plt.get_fignums(), set(threading.enumerate())
+
+
+@pytest.mark.slow
+def test_closing_leaves_nothing(serving: Server, unseen: Dataset, classifier: Classifier) -> None:
+    client = serving.client()
+    client.predict("ttbar", unseen)  # starts what the server keeps
+
+    def once() -> None:
+        view = RocView(classifier.evaluate(unseen))
+        view.more.selected_index = 0
+        query = Query(client, unseen)
+        query.follow(view)
+        query.ask()
+        query.form.jets.value = 4
+        query.refresh()
+        assert view.wait()
+        for made in (view, query):
+            made.close()
+            made.close()
+
+    once()
+    before = left()
+    for _ in range(5):
+        once()
+    assert left() == before
+
+
+@pytest.mark.slow
+def test_a_cell_run_five_times_leaves_what_one_run_leaves(tmp_path: Path, bundle: Bundle) -> None:
+    bundle.save_archive(tmp_path)
+    root = str(Path(__file__).parent.parent.parent)
+    manager, client = start_new_kernel(cwd=str(tmp_path))
+    try:
+        run(client, f"import sys; sys.path.insert(0, {root!r})")
+        run(client, "import threading\nimport numpy as np\nimport tfaas_nb as tn")
+        run(client, "server = tn.Server('models', port=0).start()")
+        run(client, "server.client().upload(tn.Bundle.load('ttbar.tar.gz'))")
+        run(client, "data = tn.sample()[np.r_[0:300, 20_000:20_300]]")
+        run(client, CELL)
+        run(client, "assert view.wait()")
+        once = run(client, LEFT)
+        for _ in range(5):
+            run(client, CELL)
+            run(client, "assert view.wait()")
+        assert run(client, LEFT) == once
+        run(client, "server.stop()")
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)

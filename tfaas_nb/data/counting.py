@@ -1,0 +1,128 @@
+"""How many events of files pass a selection, told while they are counted; none is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tfaas_nb.data.dataset import BACKGROUND, SIGNAL
+from tfaas_nb.data.event_file import EventFile, steps
+from tfaas_nb.data.normalisation import Samples
+from tfaas_nb.data.reading import Reading
+from tfaas_nb.data.root import OnError, parts
+from tfaas_nb.errors import DataError
+
+#: Entries looked at before numbers are told: some 50 ms.
+_STEP = 50_000
+_CLASSES = {"signal": SIGNAL, "background": BACKGROUND}
+
+
+@dataclass(frozen=True)
+class Count:
+    """Events of a class.
+
+    Attributes
+    ----------
+    files, read_files : int
+        How many there are, and how many of them are read.
+    entries : int
+        Entries read.
+    passed : int
+        Those that pass the selection.
+    weight : float
+        Sum of the weights of these, not scaled to a cross-section.
+    skipped : int
+        Files that could not be read.
+    """
+
+    files: int
+    read_files: int = 0
+    entries: int = 0
+    passed: int = 0
+    weight: float = 0.0
+    skipped: int = 0
+
+    @property
+    def fraction(self) -> float:
+        """Fraction of the entries that pass; NaN without any."""
+        return self.passed / self.entries if self.entries else float("nan")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all files were read."""
+        return self.read_files == self.files
+
+
+def count(
+    files: Mapping[str, Samples], reading: Reading, on_error: OnError = "stop"
+) -> Iterator[Mapping[str, Count]]:
+    """Count the events that `tfaas_nb.load` would read.
+
+    Parameters
+    ----------
+    files : mapping
+        ``"signal"``, ``"background"`` or both → files.
+    reading : Reading
+        What would be read: its cut is applied, its weight summed.
+    on_error : {"stop", "skip"}
+        Whether an unreadable file is an error.
+
+    Yields
+    ------
+    mapping of str to Count
+        What is known after each range of entries; the last is of all.  Reading ends when the
+        iterator is closed.
+
+    Raises
+    ------
+    DataError
+        As `tfaas_nb.load`.
+
+    Examples
+    --------
+    >>> for found in count({"signal": "ttbar.root"}, Reading(cut="nJets > 2")):  # doctest: +SKIP
+    ...     print(found["signal"].passed)
+    """
+    wanted = parts([(role, _CLASSES[role], given) for role, given in files.items()])
+    found = {
+        role: Count(sum(len(part.paths) for part in wanted if part.role == role)) for role in files
+    }
+    for part in wanted:
+        for path in part.paths:
+            before = found[part.role]
+            try:
+                for now in _of_file(path, part.reading(reading), before):
+                    found = {**found, part.role: now}
+                    yield found
+                done = found[part.role]
+            except DataError:
+                if on_error == "stop":
+                    raise
+                done = replace(before, skipped=before.skipped + 1)
+            found = {**found, part.role: replace(done, read_files=before.read_files + 1)}
+            yield found
+
+
+def _of_file(path: str, reading: Reading, before: Count) -> Iterator[Count]:
+    now = before
+    with EventFile(path, reading) as file:
+        if reading.cut is None and not isinstance(reading.weight, str):
+            n, weight = file.entries, 1.0 if reading.weight is None else reading.weight
+            yield replace(
+                now,
+                entries=now.entries + n,
+                passed=now.passed + n,
+                weight=now.weight + n * weight,
+            )
+            return
+        for start, stop in steps(file.entries, _STEP):
+            events = file.events(start, stop)
+            now = replace(
+                now,
+                entries=now.entries + stop - start,
+                passed=now.passed + len(events),
+                weight=now.weight + float(events.weight.sum(dtype=np.float64)),
+            )
+            yield now

@@ -1,0 +1,144 @@
+"""What a person chose: which file is the model, which tell of it, and what is inside."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from tfaas_nb.bundle import CARD, Bundle
+from tfaas_nb.errors import BundleError, TooLarge
+from tfaas_nb.graph import FrozenGraph
+from tfaas_nb.serving.models import MOST_UPLOAD
+from tfaas_nb.signature import Tensor
+from tfaas_nb.table import Table
+from tfaas_nb.widgets.arrival import size, too_large
+
+#: What a server takes, less what is packed around a model.
+MOST_BYTES = MOST_UPLOAD - (4 << 20)
+
+#: Of a model's own file, which is named after it; the others are archives.
+_LONE = (".pb", ".onnx", ".keras")
+_ARCHIVES = (".tar.gz", ".tgz", ".tar")
+ENDINGS = (*_LONE, *_ARCHIVES)
+#: Beside a model: its description and its labels.
+BESIDE = (".json", ".txt")
+
+#: In a model's folder for people, or for the repository.
+_PASSED_OVER = ("model.pb.txt", "manifest.json")
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
+_MOST_NAMES = 60
+
+
+def read(files: Mapping[str, bytes]) -> Bundle:
+    """The bundle in some files: an archive, or a model with or without what tells of it.
+
+    Parameters
+    ----------
+    files : mapping of str to bytes
+        Name → content.
+
+    Raises
+    ------
+    BundleError
+        If there is not one model among them, or the parts contradict each other.
+    GraphError
+        If the model may not be served.
+    """
+    models = [name for name in files if name.lower().endswith(ENDINGS)]
+    others = [name for name in files if name not in models and name not in _PASSED_OVER]
+    if len(models) != 1:
+        shown = ", ".join(models or files) or "nothing"
+        number = "no model" if not models else "more than one model"
+        raise BundleError(f"{shown} is {number}: choose one file ending in {', '.join(ENDINGS)}")
+    (model,) = models
+    if model.lower().endswith(_ARCHIVES):
+        if others:
+            raise BundleError(
+                f"{model} is a whole model: choose it without {', '.join(others)}, "
+                "or put them into it"
+            )
+        return Bundle.from_archive(files[model])
+    params, labels, card = (_beside(others, role, files) for role in ("params", "labels", "card"))
+    return Bundle.from_parts(params, files[model], labels, card, _name(model, params))
+
+
+def read_path(path: str) -> Bundle:
+    """The bundle in a file or folder of this machine.
+
+    Raises
+    ------
+    BundleError, GraphError, TooLarge
+        As `read`, or if it cannot be read.
+    """
+    place = Path(path.strip()).expanduser()
+    if not path.strip():
+        raise BundleError("write the path of a model's file or folder first")
+    try:
+        if place.is_dir():
+            if (place / "saved_model.pb").exists() and not (place / "params.json").exists():
+                return Bundle.from_saved_model(place, _plain(place.resolve().name))
+            return Bundle.load(place)
+        bytes_there = place.stat().st_size
+        if bytes_there > MOST_BYTES:
+            raise TooLarge(f"{place}: {too_large(bytes_there, MOST_BYTES)}")
+        return read({place.name: place.read_bytes()})
+    except OSError as error:
+        raise BundleError(f"{place} cannot be read on this kernel's machine: "
+                          f"{error.strerror}") from error  # fmt: skip
+
+
+def inside(bundle: Bundle) -> Table:
+    """What a person should know of a bundle before it is served."""
+    graph = bundle.graph
+    names = bundle.features or ()
+    shown = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
+    form = "TensorFlow graph" if isinstance(graph, FrozenGraph) else "ONNX"
+    origin = bundle.card.get("converted_from", {}).get("format")
+    rows = (
+        ("may be served", "yes: every operation is on the list of those that only compute"),
+        ("format", f"{form}, converted from {origin}" if origin else form),
+        ("size", size(len(graph.serialized))),
+        ("inputs", "; ".join(map(_tensor, graph.signature.inputs))),
+        ("features", f"{len(names)}: {shown}" if names else "not named"),
+        ("outputs", "; ".join(map(_tensor, graph.signature.outputs))),
+        ("labels", ", ".join(bundle.labels) or "none"),
+        ("description", bundle.params.description or "none"),
+        ("sha256", graph.sha256),
+    )
+    return Table(("part", "content"), rows)
+
+
+def _tensor(tensor: Tensor) -> str:
+    shape = ", ".join("any" if n is None else str(n) for n in tensor.shape)
+    return f"{tensor.name}: {tensor.dtype} ({shape}) per event"
+
+
+def _beside(names: list[str], role: str, files: Mapping[str, bytes]) -> bytes:
+    """The content of the file with a role; empty when there is none."""
+    found = [name for name in names if _role(name) == role]
+    if len(found) > 1:
+        raise BundleError(f"{' and '.join(found)} may both be the {role}: choose one of them")
+    return files[found[0]] if found else b""
+
+
+def _role(name: str) -> str:
+    if name.lower().endswith(".json"):
+        return "card" if name == CARD else "params"
+    if name.lower().endswith(".txt"):
+        return "labels"
+    raise BundleError(
+        f"{name} is no part of a model: choose a model's file ({', '.join(_LONE)}), with its "
+        "params.json and its labels.txt if there are"
+    )
+
+
+def _name(model: str, params: bytes) -> str | None:
+    """What a model without ``params.json`` is called: as its file."""
+    ending = next(e for e in _LONE if model.lower().endswith(e))
+    return None if params else _plain(model[: -len(ending)])
+
+
+def _plain(name: str) -> str:
+    """A name that a model can have, as near as may be to a file's."""
+    return _NOT_IN_NAMES.sub("_", name).lstrip(".-")[:100] or "model"

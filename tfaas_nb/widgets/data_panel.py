@@ -1,0 +1,474 @@
+"""Choose files of signal and background, see what is in them, select events, load them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import ipywidgets
+import traitlets
+
+from tfaas_nb import plots
+from tfaas_nb.data.counting import Count, count
+from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.expression import Expression
+from tfaas_nb.data.inspection import Inspection, inspect
+from tfaas_nb.data.reading import Reading
+from tfaas_nb.data.root import OnError, load_telling
+from tfaas_nb.data.sample import sample_files
+from tfaas_nb.errors import DataError, TfaasError
+from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
+from tfaas_nb.table import Table
+from tfaas_nb.widgets import paths
+from tfaas_nb.widgets.background import Background
+from tfaas_nb.widgets.latest import IsOver, Latest
+from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel, offer
+
+_FIELD = {"width": "100%", "max_width": "56em"}
+_SIZE = (8.0, 5.2)  # inches
+_ANY_TREE = "found by itself"
+#: Seconds between two numbers shown while events are counted or read.
+_EVERY = 0.25
+
+
+class _Cancelled(Exception):
+    """The person does not want to wait any longer."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the fields say.
+
+    Attributes
+    ----------
+    files : mapping
+        Role → files, of the classes for which some are named.
+    features : FeatureSet
+        The columns.
+    tree : str or None
+        The tree.
+    branches : str
+        ``variable = branch`` between commas.
+    cut, weight : str
+        Expressions, or empty.
+    on_error : {"stop", "skip"}
+        What an unreadable file does.
+    """
+
+    files: Mapping[str, list[str]]
+    features: FeatureSet
+    tree: str | None = None
+    branches: str = ""
+    cut: str = ""
+    weight: str = ""
+    on_error: OnError = "stop"
+
+    def reading(self) -> Reading:
+        """What is to be read.
+
+        Raises
+        ------
+        DataError
+            If a field is not what it should be; the message shows the place.
+        """
+        if self.weight:
+            Expression.parse(self.weight, "weight")  # told before a file is opened
+        return Reading(
+            self.features,
+            self.tree,
+            self.mapping(),
+            self.cut or None,
+            self.weight or None,
+        )
+
+    def mapping(self) -> dict[str, str]:
+        """Variable → branch, as the field says.
+
+        Raises
+        ------
+        DataError
+            If something between two commas is not ``variable = branch``.
+        """
+        found = {}
+        for item in filter(None, map(str.strip, self.branches.split(","))):
+            variable, _, branch = map(str.strip, item.partition("="))
+            if not variable or not branch:
+                raise DataError(
+                    f"{item!r} says no branch: write variable = branch, "
+                    "for instance jetMassSoftDrop = FatJet_msoftdrop"
+                )
+            found[variable] = branch
+        return found
+
+
+class DataPanel(Panel):
+    """Files of signal and background, what they hold, and the events that are loaded of them.
+
+    Parameters
+    ----------
+    data : Dataset, optional
+        Events to show at first.
+    features : FeatureSet, optional
+        What is read.
+
+    Attributes
+    ----------
+    data : Dataset or None
+        What was loaded; can be observed, in the thread that loaded it.
+    signal, background : ipywidgets.Combobox
+        Paths, globs and addresses, between commas; completed as they are typed.
+    sample_button : ipywidgets.Button
+        Names the packaged sample.
+    tree : ipywidgets.Dropdown
+        Which tree.
+    branches : ipywidgets.Text
+        Where a variable stands, if the layout does not tell.
+    nearest_button : ipywidgets.Button
+        Takes the nearest names for variables that are missing.
+    inspected : ipywidgets.HTML
+        What the files hold.
+    cut, weight : ipywidgets.Text
+        Selection and event weight.
+    skip : ipywidgets.Checkbox
+        Go on without files that cannot be read.
+    counts : ipywidgets.HTML
+        How many events pass, or what is wrong with the selection.
+    load_button, cancel_button : ipywidgets.Button
+        Begin and end reading.
+    progress : ipywidgets.FloatProgress
+        Files read.
+    loaded : ipywidgets.HTML
+        What `data` is.
+    feature : ipywidgets.Dropdown
+        Whose distribution is drawn.
+    picture : ipywidgets.HTML
+        Signal against background.
+
+    Notes
+    -----
+    Files are looked at in threads, which end with their work; `wait` waits for them.
+    """
+
+    data = traitlets.Instance(Dataset, allow_none=True)
+
+    def __init__(
+        self, data: Dataset | None = None, features: FeatureSet = TTBAR_ALL_HADRONIC
+    ) -> None:
+        self.features = data.features if data is not None else features
+        self._look = Latest("look at files")
+        self._complete = Latest("complete paths", 0.05)
+        self._draw = Latest("draw a feature", 0.0)
+        self._background = Background("load")
+        self._cancelled = self._loading = self._counting = False
+        self._inspected: tuple[Any, dict[str, str]] | None = None
+        self.signal, self.background = (
+            ipywidgets.Combobox(
+                description=f"{role} files",
+                placeholder="path, glob or root:// address; several between commas",
+                ensure_option=False,
+                style=LABELS,
+                layout=_FIELD,
+            )
+            for role in ("Signal", "Background")
+        )
+        self.sample_button = ipywidgets.Button(description="Use the packaged sample", layout=WIDE)
+        self.tree = ipywidgets.Dropdown(
+            description="Tree", options=[(_ANY_TREE, None)], style=LABELS, layout={"width": "20em"}
+        )
+        self.branches = ipywidgets.Text(
+            description="Branches, if not found",
+            placeholder="variable = branch, …",
+            style=LABELS,
+            layout={"width": "36em"},
+        )
+        self.nearest_button = ipywidgets.Button(
+            description="Take the nearest names", layout={**WIDE, "display": "none"}
+        )
+        self.inspected = ipywidgets.HTML()
+        self.cut = ipywidgets.Text(
+            description="Selection",
+            placeholder="nJets >= 2 & jetPt_0 > 400; empty takes all events",
+            style=LABELS,
+            layout=_FIELD,
+        )
+        self.weight = ipywidgets.Text(
+            description="Event weight",
+            placeholder="a branch or an expression, such as genWeight; empty is 1",
+            style=LABELS,
+            layout={"width": "36em"},
+        )
+        self.skip = ipywidgets.Checkbox(
+            description="Go on without files that cannot be read", indent=False, layout=WIDE
+        )
+        self.counts = ipywidgets.HTML()
+        self.load_button = ipywidgets.Button(
+            description="Load events", button_style="primary", layout=WIDE
+        )
+        self.cancel_button = ipywidgets.Button(description="Cancel", disabled=True, layout=WIDE)
+        self.progress = ipywidgets.FloatProgress(
+            description="Files read", style=LABELS, layout={"width": "24em", "display": "none"}
+        )
+        self.loaded = ipywidgets.HTML()
+        self.feature = ipywidgets.Dropdown(
+            description="Feature", style=LABELS, layout={"width": "24em", "display": "none"}
+        )
+        self.picture = ipywidgets.HTML()
+        rows = [
+            [self.sample_button],
+            [self.tree, self.branches, self.nearest_button],
+            [self.weight, self.skip],
+            [self.load_button, self.cancel_button, self.progress],
+        ]
+        first, named, weighted, loading = (ipywidgets.Box(row, layout=WRAPPED) for row in rows)
+        drawn = ipywidgets.VBox([self.feature, self.picture])
+        super().__init__(
+            [
+                *(self.signal, self.background, first, named, self.inspected),
+                *(self.cut, weighted, self.counts, loading),
+                ipywidgets.Box(
+                    [drawn, self.loaded],
+                    layout={"flex_flow": "row wrap", "align_items": "flex-start"},
+                ),
+            ]
+        )
+        self.tell_below(loading)
+        for paths_field in (self.signal, self.background):
+            paths_field.observe(self._typed_path, "value")
+        for control in (self.tree, self.branches, self.cut, self.weight, self.skip):
+            control.observe(self._changed, "value")
+        self.sample_button.on_click(lambda _: self.use_sample())
+        self.nearest_button.on_click(self._take_nearest)
+        self.load_button.on_click(self._load)
+        self.cancel_button.on_click(lambda _: self.cancel())
+        self.feature.observe(self._show_feature, "value")
+        if data is not None:
+            self.use(data)
+
+    def use_sample(self) -> None:
+        """Name the files of the packaged sample."""
+        self.signal.value, self.background.value = sample_files()
+
+    def use(self, data: Dataset) -> None:
+        """Take events that were loaded elsewhere."""
+        self.loaded.value = data._repr_html_()
+        self.data = data
+        offer(self.feature, data.features.names)
+        self.feature.layout.display = None
+        self._show_feature(None)
+
+    def asked(self) -> Asked:
+        """What the fields say now."""
+        fields = {"signal": self.signal, "background": self.background}
+        named = {role: paths.split(field.value) for role, field in fields.items()}
+        return Asked(
+            {role: files for role, files in named.items() if files},
+            self.features,
+            self.tree.value,
+            self.branches.value,
+            self.cut.value.strip(),
+            self.weight.value.strip(),
+            "skip" if self.skip.value else "stop",
+        )
+
+    def load(self) -> None:
+        """Read the events that the fields ask for; returns when they are there."""
+        self._begin()
+        self._load_asked(self.asked())
+
+    def cancel(self) -> None:
+        """End reading and counting; what was loaded before stays."""
+        self._cancelled = True
+        self._look.cancel()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Block until nothing is being looked at, loaded or drawn; returns whether it is so."""
+        workers = (self._complete, self._look, self._background, self._draw)
+        return all(worker.wait(seconds) for worker in workers)
+
+    def close(self) -> None:
+        """End all controls and what is under way; the events stay with whoever has them."""
+        self._cancelled = True
+        for worker in (self._complete, self._look, self._background, self._draw):
+            worker.close()
+        super().close()
+
+    def _typed_path(self, change: Any) -> None:
+        owner, text = change["owner"], change["new"]
+
+        def complete(is_over: IsOver) -> None:
+            found = paths.completions(text)
+            if not is_over():
+                owner.options = found
+
+        self._complete.ask(complete)
+        self._changed(None)
+
+    def _changed(self, _: Any) -> None:
+        asked = self.asked()
+        self._look.ask(lambda is_over: self._look_at(asked, is_over))
+
+    def _look_at(self, asked: Asked, is_over: IsOver) -> None:
+        """Show what is in the files that are asked for, and how many events pass."""
+        if not asked.files:
+            self.inspected.value = self.counts.value = ""
+            return
+        self._counting = True
+        self._show_busy()
+        try:
+            self._inspect(asked)
+            self._count(asked, is_over)
+        except TfaasError as error:
+            self.counts.value = "" if is_over() else _alert(str(error))
+        except Exception as error:  # a person who types has no traceback to read
+            self.counts.value = _alert(
+                f"that failed unexpectedly ({type(error).__name__}: {error})"
+            )
+        finally:
+            self._counting = False
+            self._show_busy()
+
+    def _count(self, asked: Asked, is_over: IsOver) -> None:
+        shown = time.monotonic()
+        for found in count(asked.files, asked.reading(), asked.on_error):
+            if is_over():
+                self.counts.value = _counts(asked, found, "Counting was ended.")
+                return
+            if time.monotonic() > shown + _EVERY:
+                shown = time.monotonic()
+                self.counts.value = _counts(asked, found, "Counting …")
+        self.counts.value = _counts(asked, found)
+
+    def _inspect(self, asked: Asked) -> None:
+        key = asked.files, asked.tree, asked.branches, asked.features
+        if self._inspected and self._inspected[0] == key:
+            return
+        self._inspected = None
+        shown: list[str] = []
+        trees: list[str] = []
+        near: dict[str, str] = {}
+        for role, files in asked.files.items():
+            found = inspect(files, asked.features, asked.tree, branches=asked.mapping())
+            shown.append(_inspection(role, found))
+            trees += [tree.name for tree in found.trees if tree.name not in trees]
+            near |= {one.variable: one.nearest for one in found.missing if one.nearest}
+        self.inspected.value = "".join(shown)
+        self._inspected = key, near
+        self.nearest_button.layout.display = None if near else "none"
+        self._offer_trees(trees)
+
+    def _offer_trees(self, trees: list[str]) -> None:
+        options = [(_ANY_TREE, None), *((name, name) for name in trees)]
+        if self.tree.value is not None and self.tree.value not in trees:
+            return
+        if list(self.tree.options) != options:
+            chosen = self.tree.value
+            self.tree.options = options
+            self.tree.value = chosen
+
+    def _take_nearest(self, _: Any) -> None:
+        with self.errors_in_words():
+            near = self._inspected[1] if self._inspected else {}
+            mapping = {**self.asked().mapping(), **near}
+            self.branches.value = ", ".join(f"{v} = {b}" for v, b in mapping.items())
+
+    def _load(self, _: Any) -> None:
+        asked = self.asked()
+        self._begin()
+        self._background.run(lambda: self._load_asked(asked))
+
+    def _begin(self) -> None:
+        self._cancelled, self._loading = False, True
+        self._show_busy()
+
+    def _show_busy(self) -> None:
+        self.load_button.disabled = self._loading
+        self.cancel_button.disabled = not (self._loading or self._counting)
+
+    def _load_asked(self, asked: Asked) -> None:
+        self.progress.value, self.progress.layout.display = 0.0, None
+        self.say("Reading …")
+        started = time.monotonic()
+        with self.errors_in_words():
+            try:
+                missing = [role for role in ("signal", "background") if role not in asked.files]
+                if missing:
+                    raise DataError(
+                        f"name files of {' and '.join(missing)} first, "
+                        "or press “Use the packaged sample”"
+                    )
+                data = load_telling(
+                    asked.files["signal"],
+                    asked.files["background"],
+                    asked.reading(),
+                    asked.on_error,
+                    self._told,
+                )
+                self.use(data)
+                took = time.monotonic() - started
+                self.say(f"{len(data)} events loaded in {took:.1f} s.")
+            except _Cancelled:
+                self.say("Reading was cancelled; nothing was loaded.")
+        self.progress.layout.display = "none"
+        self._loading = False
+        self._show_busy()
+
+    def _told(self, done: float, files: int) -> None:
+        if self._cancelled:
+            raise _Cancelled
+        self.progress.max, self.progress.value = float(files), done
+
+    def _show_feature(self, _: Any) -> None:
+        data, name = self.data, self.feature.value
+        if data is None or name is None:
+            return
+
+        def draw(is_over: IsOver) -> None:
+            with self.errors_in_words():
+                picture = plots.png(lambda ax: plots.feature(data, name, ax), _SIZE)
+                if not is_over():
+                    told = f"{name}: signal against background"
+                    self.picture.value = plots.html_image(picture, told)
+
+        self._draw.ask(draw)
+
+
+def _inspection(role: str, found: Inspection) -> str:
+    layout = f"{found.layout}, tree {found.tree}: " if found.tree else ""
+    file = Path(found.file).name
+    summary = escape(f"{role.capitalize()}, {file}: {layout}").rstrip(" :")
+    told = "<br>".join(map(escape, found.summary.splitlines()))
+    is_open = "" if found.is_readable else " open"
+    return (
+        f"<details{is_open}><summary>{summary}. {told}</summary>"
+        f'<div style="max-height:24em;overflow:auto">{found._repr_html_()}</div></details>'
+    )
+
+
+def _counts(asked: Asked, found: Mapping[str, Count], state: str = "") -> str:
+    """How many events pass, as a table."""
+    columns = ["", "events", "pass the selection", "fraction"]
+    if asked.weight:
+        columns.append("sum of weights")
+    if any(one.skipped for one in found.values()):
+        columns.append("files not read")
+    rows = []
+    for role, one in found.items():
+        row: list[Any] = [role, one.entries, one.passed, f"{one.fraction:.2%}"]
+        if asked.weight:
+            row.append(f"{one.weight:.6g}")
+        if len(columns) > len(row):
+            row.append(one.skipped)
+        rows.append(tuple(row))
+    total, done = (
+        sum(getattr(one, name) for one in found.values()) for name in ("files", "read_files")
+    )
+    caption = f"{state} {done} of {total} files were read." if state else ""
+    return Table(tuple(columns), tuple(rows), caption)._repr_html_()
+
+
+def _alert(text: str) -> str:
+    return f'<div role="alert"><b>Error:</b> {escape(text)}</div>'

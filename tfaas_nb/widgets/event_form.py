@@ -1,0 +1,249 @@
+"""One field per feature of an event, grouped by jet, with a switch for the number of jets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from html import escape
+from typing import Any
+
+import ipywidgets
+import numpy as np
+
+from tfaas_nb.errors import FeatureError
+from tfaas_nb.features import FeatureSet
+from tfaas_nb.widgets.panel import LABELS, WRAPPED, close_below
+
+_COUNT = "nJets"
+_SLOT = re.compile(r"(.+)_(\d+)")
+_FIELD = {"width": "20.5em"}
+_HINT = {"width": "8.5em"}
+
+
+class EventForm(ipywidgets.VBox):  # type: ignore[misc]
+    """An event by hand: event variables first, then jet 0, jet 1 and so on.
+
+    Jets beyond `jets` are hidden, and their features have the padding's value.
+
+    Attributes
+    ----------
+    fields : dict of str to ipywidgets.FloatText
+        Value of each feature, in the model's order.
+    jets : ipywidgets.BoundedIntText
+        Number of jets the event has, as far as the model looks at them.
+    typical : dict of str to float
+        Medians in the training data, of features that tell them.
+    """
+
+    def __init__(self) -> None:
+        self.fields: dict[str, ipywidgets.FloatText] = {}
+        self.typical: dict[str, float] = {}
+        self._slots: dict[str, tuple[int, ...]] = {}
+        self._padding = 0.0
+        self._is_setting = False
+        self.jets = ipywidgets.BoundedIntText(
+            description="Number of jets", style=LABELS, layout={"width": "13em"}
+        )
+        self._groups = ipywidgets.Box(layout={**WRAPPED, "align_items": "flex-start"})
+        super().__init__([self.jets, self._groups])
+        self.jets.observe(lambda _: self._jets_changed(), "value")
+        self.use((), None)
+
+    def use(
+        self, features: Sequence[Mapping[str, Any]], feature_set: Mapping[str, Any] | None
+    ) -> None:
+        """Other features, at their typical values.
+
+        Parameters
+        ----------
+        features, feature_set : sequence of mappings, mapping or None
+            As a model's ``params.json`` tells them.
+        """
+        names = [str(feature["name"]) for feature in features]
+        self._slots, self._padding = _slots(names, feature_set)
+        self.typical = {f["name"]: float(f["median"]) for f in features if "median" in f}
+        for former in self._groups.children:
+            close_below(former)
+            former.close()
+        rows = {f["name"]: _row(f) for f in features}
+        self.fields = {name: row.children[0] for name, row in rows.items()}
+        self._titles: list[str] = []
+        boxes = []
+        for group, title in _groups(self._slots):
+            own = [rows[name] for name in names if _group(self._slots[name]) == group]
+            heading = ipywidgets.HTML(f"<b>{escape(title)}</b>")
+            boxes.append(_box(heading, own, is_wide=not isinstance(group, int)))
+            self._titles.append(title)
+        self._groups.children = boxes
+        slots = {slot for used in self._slots.values() for slot in used}
+        usual = {
+            slot
+            for feature in features
+            for slot in self._slots[feature["name"]]
+            if feature.get("present", 1.0) > 0.5
+        }
+        with self._setting():
+            self.jets.max = len(slots)
+            self.jets.value = min(len(usual), len(slots))
+            self.jets.layout.display = None if slots else "none"
+            for name, field in self.fields.items():
+                there = self._is_there(name)
+                field.value = _shown(self.typical.get(name, 0.0)) if there else self._padding
+        self._show_groups()
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Titles of the groups that are shown."""
+        return tuple(
+            title
+            for title, box in zip(self._titles, self._groups.children, strict=True)
+            if box.layout.display != "none"
+        )
+
+    def set(self, event: Mapping[str, float]) -> None:
+        """Show an event's values, and as many jets as it has.
+
+        Raises
+        ------
+        FeatureError
+            If it lacks features of the model.
+        """
+        missing = [name for name in self.fields if name not in event]
+        if missing:
+            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+            raise FeatureError(f"the event lacks {', '.join(missing[:5])}{more} of this model")
+        filled = {
+            slot
+            for name, slots in self._slots.items()
+            if event[name] != self._padding
+            for slot in slots
+        }
+        with self._setting():
+            self.jets.value = min(max(filled, default=-1) + 1, self.jets.max)
+            for name, field in self.fields.items():
+                field.value = _shown(event[name])
+        self._show_groups()
+
+    def values(self) -> dict[str, float]:
+        """The event as it stands in the fields, absent jets padded."""
+        return {
+            name: float(field.value) if self._is_there(name) else self._padding
+            for name, field in self.fields.items()
+        }
+
+    def typical_of_present(self) -> dict[str, float]:
+        """Typical values of the features that the event has."""
+        return {name: v for name, v in self.typical.items() if self._is_there(name)}
+
+    def _is_there(self, name: str) -> bool:
+        return all(slot < self.jets.value for slot in self._slots[name])
+
+    def _jets_changed(self) -> None:
+        if self._is_setting:
+            return
+        for name, field in self.fields.items():
+            if self._slots[name] and self._is_there(name) and field.value == self._padding:
+                field.value = _shown(self.typical.get(name, self._padding))
+        if _COUNT in self.fields:
+            self.fields[_COUNT].value = float(self.jets.value)
+        self._show_groups()
+
+    def _show_groups(self) -> None:
+        for (group, _), box in zip(_groups(self._slots), self._groups.children, strict=True):
+            there = not isinstance(group, int) or group < self.jets.value
+            box.layout.display = None if there else "none"
+
+    @contextmanager
+    def _setting(self) -> Iterator[None]:
+        """Set controls without being told of it."""
+        before, self._is_setting = self._is_setting, True
+        try:
+            yield
+        finally:
+            self._is_setting = before
+
+
+def _slots(
+    names: Sequence[str], feature_set: Mapping[str, Any] | None
+) -> tuple[dict[str, tuple[int, ...]], float]:
+    """The jets that each feature is of, and the value of absent ones."""
+    if feature_set:
+        known = FeatureSet.from_dict(feature_set)
+        if known.names == tuple(names):
+            return {name: known.slots(name) for name in names}, known.padding
+    found = {name: _SLOT.fullmatch(name) for name in names}
+    # One name alone with a number at its end is no jet's.
+    stems = {match[1] for match in found.values() if match and int(match[2]) == 0}
+    return {
+        name: (int(match[2]),) if match and match[1] in stems else ()
+        for name, match in found.items()
+    }, 0.0
+
+
+def _group(slots: tuple[int, ...]) -> int | str:
+    """A feature's group: its jet's number, or one for several jets, or the event's."""
+    return slots[0] if len(slots) == 1 else "several" if slots else "event"
+
+
+def _groups(slots: Mapping[str, tuple[int, ...]]) -> list[tuple[int | str, str]]:
+    """Groups with their titles, in the order they are shown."""
+    found = {_group(one) for one in slots.values()}
+    jets = sorted(one for one in found if isinstance(one, int))
+    return [
+        *([("event", "Event")] if "event" in found else []),
+        *((jet, f"Jet {jet}") for jet in jets),
+        *([("several", "Several jets together")] if "several" in found else []),
+    ]
+
+
+def _box(
+    heading: ipywidgets.HTML, rows: Sequence[ipywidgets.HBox], is_wide: bool
+) -> ipywidgets.VBox:
+    """A group: of a jet a column, of the event what fits into the width."""
+    if is_wide:
+        inner = [ipywidgets.Box(rows, layout=WRAPPED)]
+        return ipywidgets.VBox([heading, *inner], layout={"width": "100%"})
+    return ipywidgets.VBox([heading, *rows], layout={"margin": "0 1em 0.5em 0"})
+
+
+def _row(feature: Mapping[str, Any]) -> ipywidgets.HBox:
+    """A labelled field with the range of its values in the training."""
+    unit = f" [{feature['unit']}]" if feature.get("unit") else ""
+    field = ipywidgets.FloatText(
+        description=feature["name"] + unit,
+        step=_step(feature),
+        style={"description_width": "12.5em"},
+        layout=_FIELD,
+    )
+    hint = ipywidgets.HTML(layout=_HINT)
+
+    def tell(_: object = None) -> None:
+        hint.value = _hint(feature, field.value)
+
+    field.observe(tell, "value")
+    tell()
+    return ipywidgets.HBox([field, hint])
+
+
+def _hint(feature: Mapping[str, Any], value: float) -> str:
+    if "low" not in feature:
+        return ""
+    low, high = float(feature["low"]), float(feature["high"])
+    text = f"{low:.3g} to {high:.3g}"
+    is_padding = value == 0 and feature.get("present", 1.0) < 1
+    if low <= value <= high or is_padding:
+        return f'<small title="1 % to 99 % of the training events">{text}</small>'
+    # Two lines fit beside the field.
+    return f'<small style="display:block;line-height:1.2"><b>unusual:</b> {text}</small>'
+
+
+def _step(feature: Mapping[str, Any]) -> float:
+    """What an arrow key adds: about a hundredth of the range, a round number."""
+    width = float(feature.get("high", 1.0)) - float(feature.get("low", 0.0))
+    return float(10.0 ** np.floor(np.log10(width / 20))) if width > 0 else 1.0
+
+
+def _shown(value: float) -> float:
+    """A float32 with the digits that tell it from its neighbours."""
+    return float(str(np.float32(value)))
