@@ -306,9 +306,10 @@ class Query(Panel):
     def _place(self, evaluation: Evaluation) -> str:
         signal = evaluation.roc.signal.above(self.score).efficiency[0]
         background = evaluation.roc.background.above(self.score).efficiency[0]
+        which = "evaluated" if self._given(self.model.value) else "at hand"
         return (
-            f"<br>{signal:.1%} of the signal and {background:.2%} of the background events "
-            f"{'evaluated' if self._given(self.model.value) else 'at hand'} score as high or higher."
+            f"<br>{signal:.1%} of the signal and {background:.2%} of the background events {which} "
+            "score as high or higher."
         )
 
     def _picture(self, evaluation: Evaluation) -> str:
