@@ -308,8 +308,8 @@ class Query(Panel):
         background = evaluation.roc.background.above(self.score).efficiency[0]
         which = "evaluated" if self._given(self.model.value) else "at hand"
         return (
-            f"<br>{signal:.1%} of the signal and {background:.2%} of the background events "
-            f"{which} score as high or higher."
+            f"<br>{signal:.1%} of the signal and {background:.2%} of the background events {which} "
+            "score as high or higher."
         )
 
     def _picture(self, evaluation: Evaluation) -> str:
