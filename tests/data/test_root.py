@@ -370,10 +370,10 @@ def test_a_file_named_twice_is_read_once(path: Path) -> None:
         assert len(read([path, path], FEATURES)) == N
 
 
-def test_a_file_cannot_be_signal_and_background(tmp_path: Path, path: Path) -> None:
+def test_a_file_that_is_in_two_places_is_told(tmp_path: Path, path: Path) -> None:
     other = write(tmp_path / "other.root", branches(2))
-    with pytest.raises(DataError, match=r"signal\.root is in signal and background"):
-        load(signal=path, background=[other, path], features=FEATURES)
+    with pytest.warns(UserWarning, match=r"signal\.root is read as signal and as background"):
+        assert len(load(signal=path, background=[other, path], features=FEATURES)) == 3 * N
     with pytest.raises(DataError, match=r"signal\.root is in two samples of background"):
         load(
             signal=other,

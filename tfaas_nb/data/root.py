@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -103,7 +104,7 @@ def load(
     ----------
     signal, background : path, glob, `Sample`, or list of them
         ROOT files of the two classes, local or ``root://``.  A file named twice is read once,
-        with a warning; it must not be in two samples.
+        with a warning; it must not be in two samples of a class.
     features : FeatureSet
         What becomes columns; jets are ordered by ``features.order_by``, the leading
         ``features.jets`` are kept and absent ones padded.
@@ -293,8 +294,8 @@ def parts(classes: Sequence[tuple[str, int, Samples]], timeout: float | None = N
     Raises
     ------
     DataError
-        If a file does not exist, or belongs to two samples: its events would count twice,
-        or be signal and background at once.
+        If a file does not exist, or belongs to two samples of a class: its events would count
+        twice.
     """
     found = [
         Part(role, y, sample, tuple(expand(sample.files, timeout)))
@@ -305,13 +306,14 @@ def parts(classes: Sequence[tuple[str, int, Samples]], timeout: float | None = N
     for part in found:
         for path in part.paths:
             other = owner.setdefault(identity(path), part)
-            if other is not part:
-                what = (
-                    f"{other.role} and {part.role}"
-                    if other.role != part.role
-                    else f"two samples of {part.role}"
+            if other.role != part.role:
+                warnings.warn(
+                    f"{path} is read as {other.role} and as {part.role}: nothing tells its events "
+                    "apart then",
+                    stacklevel=2,
                 )
-                raise DataError(f"{path} is in {what}: leave it in one of them")
+            elif other is not part:
+                raise DataError(f"{path} is in two samples of {part.role}: leave it in one of them")
     return found
 
 
