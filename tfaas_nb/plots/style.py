@@ -49,10 +49,15 @@ def style() -> Iterator[None]:
         "axes.labelsize": 20,
         "legend.fontsize": 16,
         "figure.autolayout": False,
+        # A notebook draws after this context has ended, and then has no fonts for mplhep's own set.
+        "mathtext.fontset": "stixsans",
         "figure.constrained_layout.h_pad": 0.1,
         "figure.constrained_layout.w_pad": 0.1,
         "hatch.linewidth": 0.8,
     }
+    # Where figures go is settled at the first of them, for good: not inside the context, whose end
+    # would take it back and leave a notebook without any further picture.
+    plt.draw_if_interactive()
     with LOCK, plt.style.context([mplhep.style.CMS, small]):
         yield
 
