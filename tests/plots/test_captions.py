@@ -42,7 +42,7 @@ def test_a_caption_tells_the_sample_in_sentences(name: str) -> None:
 
 def test_every_plot_has_a_caption() -> None:
     drawn = set(plots.__all__) - {
-        *("captions", "html_image", "label", "pdf", "png", "save", "style", "svg")
+        *("Moving", "captions", "html_image", "label", "pdf", "png", "save", "style", "svg")
     }
     assert drawn == {*CAPTIONS, "history"}
     assert all(hasattr(captions, name) for name in drawn)
