@@ -41,6 +41,8 @@ def jupyterlab(folder: Path) -> Iterator[str]:
 @contextmanager
 def nbclassic(folder: Path) -> Iterator[str]:
     """The classic Notebook for a folder; its address with ``?token=``."""
+    from nbclassic import nbclassic_path  # which is another beside Notebook 7
+
     token = secrets.token_hex(8)
     port = _free_port()
     options = (
@@ -49,7 +51,7 @@ def nbclassic(folder: Path) -> Iterator[str]:
         "--ServerApp.allow_root=True",
     )
     with _running("nbclassic", port, folder, options):
-        yield f"http://127.0.0.1:{port}/nbclassic/notebooks/NAME?token={token}"
+        yield f"http://127.0.0.1:{port}{nbclassic_path()}/notebooks/NAME?token={token}"
 
 
 @contextmanager

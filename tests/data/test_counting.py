@@ -75,6 +75,6 @@ def test_an_unreadable_file_ends_it_or_is_counted(files: dict[str, Path], tmp_pa
     assert found["signal"] == Count(2, 2, entries=3, passed=3, weight=3.0, skipped=1)
 
 
-def test_a_file_in_both_classes_is_warned_of(files: dict[str, Path]) -> None:
-    with pytest.warns(UserWarning, match="read as signal and as background"):
+def test_a_file_in_both_classes_is_refused(files: dict[str, Path]) -> None:
+    with pytest.raises(DataError, match="signal and background"):
         last({"signal": files["signal"], "background": files["signal"]}, Reading(TINY))

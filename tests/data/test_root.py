@@ -372,7 +372,7 @@ def test_a_file_named_twice_is_read_once(path: Path) -> None:
 
 def test_a_file_that_is_in_two_places_is_told(tmp_path: Path, path: Path) -> None:
     other = write(tmp_path / "other.root", branches(2))
-    with pytest.warns(UserWarning, match=r"signal\.root is read as signal and as background"):
+    with pytest.warns(UserWarning, match=r"signal\.root is in signal and background"):
         assert len(load(signal=path, background=[other, path], features=FEATURES)) == 3 * N
     with pytest.raises(DataError, match=r"signal\.root is in two samples of background"):
         load(

@@ -288,14 +288,20 @@ class Part:
         return reading if own is None else replace(reading, weight=own)
 
 
-def parts(classes: Sequence[tuple[str, int, Samples]], timeout: float | None = None) -> list[Part]:
+def parts(
+    classes: Sequence[tuple[str, int, Samples]],
+    timeout: float | None = None,
+    may_share: bool = False,
+) -> list[Part]:
     """The samples of classes (role, y, samples), with their files found.
+
+    With `may_share`, a file that is signal and background is only warned of.
 
     Raises
     ------
     DataError
-        If a file does not exist, or belongs to two samples of a class: its events would count
-        twice.
+        If a file does not exist, or belongs to two samples: its events would count twice,
+        or be signal and background at once.
     """
     found = [
         Part(role, y, sample, tuple(expand(sample.files, timeout)))
@@ -306,14 +312,14 @@ def parts(classes: Sequence[tuple[str, int, Samples]], timeout: float | None = N
     for part in found:
         for path in part.paths:
             other = owner.setdefault(identity(path), part)
-            if other.role != part.role:
-                warnings.warn(
-                    f"{path} is read as {other.role} and as {part.role}: nothing tells its events "
-                    "apart then",
-                    stacklevel=2,
-                )
-            elif other is not part:
+            if other is part:
+                continue
+            if other.role == part.role:
                 raise DataError(f"{path} is in two samples of {part.role}: leave it in one of them")
+            both = f"{path} is in {other.role} and {part.role}"
+            if not may_share:
+                raise DataError(f"{both}: leave it in one of them")
+            warnings.warn(f"{both}: nothing tells its events apart then", stacklevel=4)
     return found
 
 
@@ -326,7 +332,7 @@ def _read(
 ) -> Dataset | Stream:
     if on_error not in ("stop", "skip"):
         raise DataError(f"on_error={on_error!r} must be 'stop' or 'skip'")
-    wanted = parts(classes, reading.timeout)
+    wanted = parts(classes, reading.timeout, may_share=True)
     if memory is not None:
         return _stream(wanted, reading, on_error, progress, memory)
     with _Reader(reading, on_error, [p for part in wanted for p in part.paths], progress) as reader:

@@ -57,7 +57,7 @@ def style() -> Iterator[None]:
     }
     # Where figures go is settled at the first of them, for good: not inside the context, whose end
     # would take it back and leave a notebook without any further picture.
-    plt.draw_if_interactive()
+    plt.draw_if_interactive()  # type: ignore[no-untyped-call]
     with LOCK, plt.style.context([mplhep.style.CMS, small]):
         yield
 
