@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import tfaas_nb as tn
-from tests.browser.process import jupyterlab, nbclassic, voila
+from tests.browser.process import jupyterlab, voila
 from tests.browser.window import SIZES, Window
 from tests.large_model import large_model
 
@@ -69,7 +69,7 @@ class Opened(NamedTuple):
 def chromium() -> Iterator[Any]:
     """Debian's Chromium without a window."""
     path = next(filter(None, map(shutil.which, _CHROMIUM)), None)
-    needed = ("playwright", "jupyterlab", "voila", "nbclassic", "jupyter_server_proxy")
+    needed = ("playwright", "jupyterlab", "voila", "jupyter_server_proxy")
     missing = [name for name in needed if not importlib.util.find_spec(name)]
     missing += [] if path else ["chromium"]
     if missing:
@@ -110,19 +110,6 @@ def lab(
     with jupyterlab(folder) as address:
         window = open_window()
         window.open_in_lab(address, "test.ipynb")
-        window.wait_for("or drop files here", 120)
-        yield told(Opened(window, folder, address))
-
-
-@pytest.fixture(scope="package")
-def classic(
-    open_window: Callable[[], Window], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Opened]:
-    """The notebook in the classic Notebook."""
-    folder = _folder(tmp_path_factory)
-    with nbclassic(folder) as address:
-        window = open_window()
-        window.open_in_classic(address.replace("NAME", "test.ipynb"))
         window.wait_for("or drop files here", 120)
         yield told(Opened(window, folder, address))
 

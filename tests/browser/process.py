@@ -39,22 +39,6 @@ def jupyterlab(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def nbclassic(folder: Path) -> Iterator[str]:
-    """The classic Notebook for a folder; its address with ``?token=``."""
-    from nbclassic import nbclassic_path  # which is another beside Notebook 7
-
-    token = secrets.token_hex(8)
-    port = _free_port()
-    options = (
-        f"--ServerApp.root_dir={folder}",
-        f"--IdentityProvider.token={token}",
-        "--ServerApp.allow_root=True",
-    )
-    with _running("nbclassic", port, folder, options):
-        yield f"http://127.0.0.1:{port}{nbclassic_path()}/notebooks/NAME?token={token}"
-
-
-@contextmanager
 def voila(notebook: Path) -> Iterator[str]:
     """A Voila that serves one notebook; its address with ``?token=``."""
     token = secrets.token_hex(8)

@@ -23,9 +23,9 @@ CHOOSE = "Choose a model's files"
 SEND = "Send to the server"
 
 
-@pytest.fixture(params=["lab", "application", "classic"])
+@pytest.fixture(params=["lab", "application"])
 def opened(request: pytest.FixtureRequest) -> Iterator[Opened]:
-    """The same notebook in JupyterLab, in Voila and in the classic Notebook."""
+    """The same notebook in JupyterLab and in Voila."""
     found: Opened = request.getfixturevalue(request.param)
     yield found
     assert found.window.errors == []

@@ -16,12 +16,8 @@ SCREENSHOTS = ROOT / "build" / "screenshots"
 SIZES = {"1280x800": (1280, 800), "1024x700": (1024, 700)}
 
 #: What pages say without anything being wrong with ours: Voila's template wants a font from the
-#: network, and loads extensions of JupyterLab that do not fit it; the classic Notebook looks for
-#: extensions that there are none of any more.
-_HARMLESS = re.compile(
-    r"favicon|@fortawesome|voila/labextensions/(?!anywidget|@jupyter-widgets)"
-    r"|nbextensions/(voila|widgets/notebook)/"
-)
+#: network, and loads extensions of JupyterLab that do not fit it.
+_HARMLESS = re.compile(r"favicon|@fortawesome|voila/labextensions/(?!anywidget|@jupyter-widgets)")
 
 
 class Window:
@@ -53,18 +49,6 @@ class Window:
         )
         self.page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
         self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
-
-    def open_in_classic(self, address: str) -> None:
-        """Open a notebook in the classic Notebook and run all its cells."""
-        self.page.goto(address)
-        self.page.wait_for_function(
-            """() => {
-                const kernel = window.Jupyter?.notebook?.kernel;
-                return kernel?.is_connected() && kernel.widget_manager;
-            }""",
-            timeout=60e3,
-        )
-        self.page.evaluate("Jupyter.notebook.execute_all_cells()")
 
     def open_in_voila(self, address: str) -> None:
         """Open a page of Voila, which runs the notebook's cells."""
