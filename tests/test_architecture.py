@@ -27,6 +27,7 @@ FLOORS = {
     "signature": 1,
     "isolation": 1,
     "archive": 1,
+    "cluster": 1,
     "features": 1,
     "wire": 2,
     "data": 2,
@@ -58,7 +59,7 @@ FLOORS = {
 }
 HEAVY = (
     *("tensorflow", "keras", "uproot", "awkward", "matplotlib", "ipywidgets", "sklearn", "scipy"),
-    *("netron", "prometheus_client", "psutil", "XRootD"),
+    *("netron", "prometheus_client", "psutil", "XRootD", "distributed"),
     *("onnx", "onnxruntime", "tf2onnx", "PIL"),
 )
 
