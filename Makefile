@@ -22,7 +22,7 @@ lint: .venv/tested
 	$(BIN)/mypy
 
 notebooks: .venv/tested
-	$(BIN)/python -m pytest -p no:xdist --nbval --nbval-current-env \
+	$(BIN)/python -m pytest -p no:xdist -p tests.notebook_needs --nbval --nbval-current-env \
 	    --nbval-sanitize-with notebooks/sanitize.cfg notebooks
 
 # Needs wrk besides; makes environments for the other servers in .bench/. About half an hour;
