@@ -5,7 +5,6 @@ from __future__ import annotations
 import configparser
 import contextlib
 import io
-import json
 import os
 import re
 import statistics
@@ -18,7 +17,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from tests import notebook_needs
+from tests import notebook_needs, snapshots
 from tests.notebook_run import MOST_MEMORY, SANITIZE, comparable, run, sanitized
 
 ROOT = Path(__file__).parent.parent
@@ -222,7 +221,7 @@ def test_cells_are_skipped_only_where_something_is_missing_and_never_in_ci(
 
 
 def test_tags_are_known() -> None:
-    known = {*notebook_needs.NEEDS, "raises-exception"}
+    known = {*notebook_needs.NEEDS, snapshots.TAG, "raises-exception"}
     for path in NOTEBOOKS:
         for cell in code_of(path):
             assert set(cell.metadata.get("tags", ())) <= known
