@@ -24,7 +24,7 @@ from tfaas_nb import archive, export, model_file, saved_model
 from tfaas_nb.errors import BundleError, GraphError
 from tfaas_nb.features import FeatureSet, feature_set_of
 from tfaas_nb.graph import FrozenGraph
-from tfaas_nb.model_file import Graph
+from tfaas_nb.model_file import HERE, Graph, Reader
 from tfaas_nb.table import Table, folded
 from tfaas_nb.wire.params import Params
 
@@ -136,6 +136,7 @@ class Bundle:
         labels: bytes = b"",
         card: bytes = b"",
         name: str | None = None,
+        reader: Reader = HERE,
     ) -> Bundle:
         """A bundle from the contents of its files, as an upload brings them.
 
@@ -147,6 +148,8 @@ class Bundle:
             file, which is converted.
         name : str, optional
             Replaces the name in ``params.json``.
+        reader : Reader
+            What reads the model.
 
         Raises
         ------
@@ -158,7 +161,7 @@ class Bundle:
             If what reads the model's format is not installed.
         """
         told = _params(params, name)
-        found = model_file.read(model, told.input_node, told.output_node)
+        found = reader.read(model, told.input_node, told.output_node)
         sha256 = hashlib.sha256(model).hexdigest()
         if told.sha256 and told.sha256 != sha256:
             raise BundleError(
@@ -175,6 +178,7 @@ class Bundle:
         signature: str | None = None,
         labels: Sequence[str] = (),
         features: Sequence[str] = (),
+        reader: Reader = HERE,
     ) -> Bundle:
         """A bundle from a SavedModel's folder; the model is frozen, which takes seconds.
 
@@ -188,6 +192,8 @@ class Bundle:
             What to serve of it; by default ``serving_default``, or the only signature.
         labels, features : sequence of str, optional
             Names of the outputs, and of the inputs' elements.
+        reader : Reader
+            What reads the model.
 
         Raises
         ------
@@ -205,14 +211,18 @@ class Bundle:
             }
         except OSError as error:
             raise BundleError(f"{error.filename or path}: {error.strerror}") from error
-        found = model_file.read_saved_model(files, signature)
+        found = reader.read_saved_model(files, signature)
         named = [{"name": feature} for feature in features]
         card = {"converted_from": found.converted_from}
         return cls.create(name, found.graph, labels, named, card)
 
     @classmethod
     def from_archive(
-        cls, data: bytes, name: str | None = None, signature: str | None = None
+        cls,
+        data: bytes,
+        name: str | None = None,
+        signature: str | None = None,
+        reader: Reader = HERE,
     ) -> Bundle:
         """A bundle from the bytes of a ``.tar`` or ``.tar.gz`` of one model directory.
 
@@ -241,17 +251,22 @@ class Bundle:
             saved_model.FILE,
             *_absent(files, wanted),
         ):
-            found = model_file.read_saved_model(files, signature)
+            found = reader.read_saved_model(files, signature)
             return _put_together(found, wanted, labels, card)
         if wanted.model not in files:
             raise BundleError(
                 f"{PARAMS} names the model {wanted.model!r}, but the archive has {sorted(files)}"
             )
-        return cls.from_parts(files[PARAMS], files[wanted.model], labels, card, wanted.name)
+        model = files[wanted.model]
+        return cls.from_parts(files[PARAMS], model, labels, card, wanted.name, reader)
 
     @classmethod
     def from_upload(
-        cls, data: bytes, name: str | None = None, signature: str | None = None
+        cls,
+        data: bytes,
+        name: str | None = None,
+        signature: str | None = None,
+        reader: Reader = HERE,
     ) -> Bundle:
         """A bundle from the bytes of an archive, or of a lone model's file with a name.
 
@@ -263,12 +278,12 @@ class Bundle:
             As `from_archive` and `from_parts`.
         """
         if model_file.is_model(data):
-            return cls.from_parts(b"", data, name=name)
-        return cls.from_archive(data, name, signature)
+            return cls.from_parts(b"", data, name=name, reader=reader)
+        return cls.from_archive(data, name, signature, reader)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Bundle:
-        """Read a model directory or a ``.tar.gz``.
+    def load(cls, path: str | os.PathLike[str], reader: Reader = HERE) -> Bundle:
+        """Read a model directory or a ``.tar.gz``; `reader` reads the model in it.
 
         Raises
         ------
@@ -278,15 +293,15 @@ class Bundle:
         path = Path(path)
         try:
             if path.is_dir():
-                return cls._from_directory(path)
-            return cls.from_archive(path.read_bytes())
+                return cls._from_directory(path, reader)
+            return cls.from_archive(path.read_bytes(), reader=reader)
         except OSError as error:
             raise BundleError(f"{error.filename or path}: {error.strerror}") from error
         except (BundleError, GraphError) as error:
             raise type(error)(f"{path}: {error}") from error
 
     @classmethod
-    def _from_directory(cls, path: Path) -> Bundle:
+    def _from_directory(cls, path: Path, reader: Reader) -> Bundle:
         params = (path / PARAMS).read_bytes()
         wanted = Params.from_json(params)
         for part in (wanted.model, wanted.labels):
@@ -298,6 +313,7 @@ class Bundle:
             (path / wanted.model).read_bytes(),
             labels.read_bytes() if wanted.labels and labels.exists() else b"",
             card.read_bytes() if card.exists() else b"",
+            reader=reader,
         )
 
     @property

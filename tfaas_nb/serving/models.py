@@ -9,6 +9,7 @@ import orjson
 
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.errors import BundleError, RequestError
+from tfaas_nb.model_file import Reader
 from tfaas_nb.serving import forms
 from tfaas_nb.serving.messages import Request, Response
 from tfaas_nb.serving.routes import Route
@@ -59,9 +60,10 @@ class Models:
         # curl --data-binary calls whatever it sends a form.
         if kind in _ARCHIVES or request.body.startswith(_STARTS):
             option = request.head.option
-            bundle = Bundle.from_upload(request.body, option("name"), option("signature"))
+            name, signature = option("name"), option("signature")
+            bundle = Bundle.from_upload(request.body, name, signature, self._service.admission)
         else:
-            bundle = _form_bundle(request)
+            bundle = _form_bundle(request, self._service.admission)
         stored = self._service.upload(bundle)
         return _NOTHING._replace(headers=((VERSION, str(stored.version)),))
 
@@ -93,7 +95,7 @@ class Models:
         return _NOTHING
 
 
-def _form_bundle(request: Request) -> Bundle:
+def _form_bundle(request: Request, reader: Reader) -> Bundle:
     """The bundle in an upload form: fields ``name``, ``params``, ``model``, ``labels``."""
     parts = request.form()
     name = parts.get("name", b"").decode("utf-8", "replace").strip()
@@ -107,7 +109,7 @@ def _form_bundle(request: Request) -> Bundle:
     if request.head.header(b"content-encoding").strip().lower() == "base64":
         model = forms.decode_base64(model, "model")
     params, labels, card = (parts.get(part, b"") for part in ("params", "labels", "card"))
-    return Bundle.from_parts(params, model, labels, card, name or None)
+    return Bundle.from_parts(params, model, labels, card, name or None, reader)
 
 
 def _posted_name(request: Request) -> str:

@@ -18,6 +18,7 @@ from tfaas_nb.errors import FeatureError, ModelNotFound, RepositoryError, TfaasE
 from tfaas_nb.features import order_keys
 from tfaas_nb.reference import Reference
 from tfaas_nb.repository import Repository, Stored
+from tfaas_nb.serving.admission import Admission
 from tfaas_nb.serving.cores import Cores
 from tfaas_nb.serving.counts import InMemory, Scored
 from tfaas_nb.serving.memory import Memory
@@ -148,15 +149,25 @@ class Service:
     memory : int
         Bytes of model files kept in memory; when there are more, the least recently used
         models leave, and come back when they are asked for.
+    admission : Admission
+        What models must pass.
 
     Attributes
     ----------
+    admission : Admission
+        Reads what is uploaded.
     scored : Scored
         Calls of its models.
     """
 
-    def __init__(self, repository: Repository, memory: int = DEFAULT_MEMORY) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        memory: int = DEFAULT_MEMORY,
+        admission: Admission | None = None,
+    ) -> None:
         self.repository = repository
+        self.admission = admission or Admission()
         self._memory: Memory[Model] = Memory(memory, self._forget)
         # What references mean, and what they meant before the repository changed: until they
         # are asked for again, that keeps their models in memory, and no others.
@@ -247,7 +258,7 @@ class Service:
         return [self._version(stored, labels) for stored in self.repository.versions(name)]
 
     def upload(self, bundle: Bundle) -> Stored:
-        """Try a model, store it, and serve it from now on.
+        """Store a model that was admitted, and serve it from now on.
 
         Raises
         ------
@@ -424,7 +435,9 @@ class Service:
             self._keep_referenced()
 
     def _load(self, text: str, stored: Stored) -> Model:
-        bundle = self.repository.load(stored)
+        # What was uploaded was admitted then; what somebody copied there was tried by nobody.
+        reader = self.admission.here if stored.version else self.admission
+        bundle = self.repository.load(stored, reader)
         engine = open_engine(bundle.graph)
         model = self._model(stored, bundle, engine)
         with self._lock:
