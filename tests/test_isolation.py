@@ -31,7 +31,7 @@ def test_a_function_is_handed_files_and_options_in_an_empty_folder() -> None:
     [
         ("refuse", GraphError, "^the file is odd$"),
         ("unpack", TooLarge, "^far too much$"),
-        ("break", GraphError, "^ValueError: something\nelse$"),
+        ("fail", GraphError, "^ValueError: something\nelse$"),
         ("crash", GraphError, r"was ended by SIGABRT: out of luck"),
         ("talk", GraphError, r"was ended by SIGABRT: the end$"),
         ("leave", GraphError, r"ended with code 3: it said nothing"),
@@ -69,7 +69,7 @@ def test_our_secrets_stay_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolation, "warm", Warm())  # one that starts now
     environment = json.loads(isolation.run(work, {}, "environment"))
     assert "secret" not in environment.values()
-    assert environment["HOME"] == environment["TMPDIR"] == environment["PWD_NOW"]
+    assert environment["HOME"] == environment["TMPDIR"] == environment["FOLDER"]
 
 
 def test_nothing_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -431,7 +431,6 @@ class Bundle:
         )
 
     def _repr_html_(self) -> str:
-        evaluation = self.card.get("evaluation", {})
         rows = [
             ("inputs", f"{len(self.features)} features" if self.features else "not named"),
             ("outputs", ", ".join(self.labels) or "not labelled"),
@@ -439,8 +438,8 @@ class Bundle:
             ("size", f"{len(self.graph.serialized) / 1e3:.0f} kB"),
             ("sha256", self.graph.sha256),
             ("made", self.params.timestamp or "unknown"),
-            ("trained on", ", ".join(s["file"] for s in self.card.get("training", []))),
-            ("AUC", f"{evaluation['auc']:.4f}" if "auc" in evaluation else "not evaluated"),
+            ("trained on", ", ".join(_training_files(self.card))),
+            ("AUC", _auc(self.card)),
         ]
         return Table(("part", "content"), tuple(rows), repr(self))._repr_html_() + self._inputs()
 
@@ -455,6 +454,20 @@ class Bundle:
             return ""
         table = Table(("input", "unit", "1 %", "median", "99 %"), rows)
         return folded("Inputs, in the order of the model", table)
+
+
+def _training_files(card: Mapping[str, Any]) -> list[str]:
+    """Files that a model was trained on, as far as its card, perhaps a stranger's, tells."""
+    training = card.get("training")
+    told = training if isinstance(training, list) else []
+    return [str(sample["file"]) for sample in told if isinstance(sample, dict) and "file" in sample]
+
+
+def _auc(card: Mapping[str, Any]) -> str:
+    evaluation = card.get("evaluation")
+    auc = evaluation.get("auc") if isinstance(evaluation, dict) else None
+    is_number = isinstance(auc, (int, float)) and not isinstance(auc, bool)
+    return f"{auc:.4f}" if is_number else "not evaluated"
 
 
 def _checked(

@@ -18,7 +18,14 @@ import requests
 
 from tfaas_nb.bundle import CARD, LABELS, PARAMS, Bundle
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.errors import FeatureError, ServerError, ServerUnreachable, TfaasError, from_answer
+from tfaas_nb.errors import (
+    FeatureError,
+    ModelNotFound,
+    ServerError,
+    ServerUnreachable,
+    TfaasError,
+    from_answer,
+)
 from tfaas_nb.reference import Reference
 from tfaas_nb.table import Table
 from tfaas_nb.wire import tfaas
@@ -136,7 +143,7 @@ class Client:
         ModelNotFound
             If there is none of that name.
         """
-        path = f"/models/{quote(model, safe='')}/versions"
+        path = f"/models/{_segment(model)}/versions"
         rows = tuple(
             (v["version"], _time(v["uploaded"]), ", ".join(v["labels"]), v["sha256"])
             for v in _json(self._ask("GET", path))
@@ -372,11 +379,24 @@ class _Bearer(requests.auth.AuthBase):
 
 def _quoted(model: str) -> str:
     """A reference to a model as part of an address."""
-    return "/".join(quote(part, safe="") for part in Reference.parse(model).parts)
+    return "/".join(map(_segment, Reference.parse(model).parts))
+
+
+def _segment(name: str) -> str:
+    """A name as one segment of an address.
+
+    Raises
+    ------
+    ModelNotFound
+        If it is none: dots would lead to another address, however they are quoted.
+    """
+    if name in ("", ".", ".."):
+        raise ModelNotFound(f"there is no model or label {name!r}: nothing can be called so")
+    return quote(name, safe="")
 
 
 def _label_path(model: str, label: str) -> str:
-    return f"/models/{quote(model, safe='')}/labels/{quote(label, safe='')}"
+    return f"/models/{_segment(model)}/labels/{_segment(label)}"
 
 
 def _time(nanoseconds: int) -> str:

@@ -21,6 +21,7 @@ from tfaas_nb.bundle import MODEL, Bundle
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import BundleError, FeatureError, GraphError, ModelNotFound, RepositoryError
+from tfaas_nb.model_file import HERE, Reader
 from tfaas_nb.repository import Repository, Stored
 from tfaas_nb.serving.service import Model, Service
 from tfaas_nb.wire.tfaas import Query
@@ -611,12 +612,12 @@ class Slow(Repository):
         self.reading, self.go_on = threading.Event(), threading.Event()
         self.read: list[str] = []
 
-    def load(self, stored: Stored) -> Bundle:
+    def load(self, stored: Stored, reader: Reader = HERE) -> Bundle:
         self.read.append(stored.name)
         if stored.name == "slow":
             self.reading.set()
             assert self.go_on.wait(20)
-        return super().load(stored)
+        return super().load(stored, reader)
 
 
 @pytest.fixture

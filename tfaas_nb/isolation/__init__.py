@@ -125,7 +125,7 @@ def _alone_now(job: Job, words: LastWords) -> int | None:
         env=clean(job.home),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=words,
+        stderr=words.fileno(),
     )
     words.release()
     with process:

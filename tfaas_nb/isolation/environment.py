@@ -29,6 +29,8 @@ def clean(home: str) -> dict[str, str]:
         "TMPDIR": home,
         "CUDA_VISIBLE_DEVICES": "",
         "TF_CPP_MIN_LOG_LEVEL": "3",
+        # Else TensorFlow looks for memory for ten seconds before it says that there is none.
+        "TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "1",
         # One thread alone, so that the process can be copied.
         **{f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")},
     }

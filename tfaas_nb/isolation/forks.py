@@ -105,10 +105,10 @@ def _await(control: socket.socket, ended: int, seconds: float, parent: int) -> b
     """Whether a copy ends in time, and while there is somebody to tell."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0 and os.getppid() == parent:
-        ready = select.select([ended, control], [], [], min(left, _LOOK_SECONDS))[0]
+        ready = select.select([ended, control.fileno()], [], [], min(left, _LOOK_SECONDS))[0]
         if ended in ready:
             return True
-        if control in ready:  # nobody sends a job before the last one has ended
+        if ready:  # nobody sends a job before the last one has ended
             return False
     return False
 

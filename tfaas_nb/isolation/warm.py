@@ -1,4 +1,4 @@
-"""This process's end of the process that is kept warm (``tfaas_nb/isolation/forks.py``)."""
+"""Our end of the process that is kept warm (``tfaas_nb/isolation/forks.py``)."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ class Warm:
                     env=clean(self._home.name),
                     stdin=theirs,
                     stdout=subprocess.DEVNULL,
-                    stderr=words,
+                    stderr=words.fileno(),
                     start_new_session=True,
                 )
             except OSError as error:
