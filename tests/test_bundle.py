@@ -504,3 +504,17 @@ def test_a_model_of_200_mb_is_uploaded_and_answers(server: Server) -> None:
     assert client.upload(large) == 1
     expected = weights()[:, 5] @ np.array([1.0, 2.0, 3.0], np.float32)
     assert client.predict("large", [1.0, 2.0, 3.0], keys=["a", "b", "c"]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        {"training": 3, "evaluation": "good", "converted_from": []},
+        {"training": [1, {"file": None}, {}], "evaluation": {"auc": "high"}},
+        {"training": {"file": "x"}, "evaluation": [0.9]},
+        {"evaluation": {"auc": None}, "training": None},
+    ],
+)
+def test_a_card_of_any_types_is_shown(foreign: bytes, card: dict[str, object]) -> None:
+    made = Bundle.from_parts(b'{"name": "m"}', foreign, card=json.dumps(card).encode())
+    assert "not evaluated" in made._repr_html_()

@@ -560,3 +560,14 @@ def test_in_a_cell_it_says_why_it_cannot_show_them(serving: Server) -> None:
     client = serving.client()
     serving.stop()
     assert "is the server running there?" in client._repr_html_()
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../status", "ttbar/labels/.."])
+def test_dots_lead_to_no_other_address(client: Client, name: str) -> None:
+    with pytest.raises(ModelNotFound):
+        client.params(name)
+    if "/" not in name:
+        with pytest.raises(ModelNotFound):
+            client.versions(name)
+        with pytest.raises(ModelNotFound):
+            client.label(name, "production")

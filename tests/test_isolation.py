@@ -63,6 +63,7 @@ def test_a_limit_of_processor_time_is_told() -> None:
     assert "more than 10 s of processor time" in str(told)
 
 
+@pytest.mark.slow
 def test_our_secrets_stay_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TFAAS_NB_TOKEN", "secret")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
@@ -99,6 +100,7 @@ def test_every_job_has_a_process_of_its_own_of_the_same_parent() -> None:
 
 
 @copies
+@pytest.mark.slow
 def test_a_process_that_was_killed_is_replaced() -> None:
     with isolation.held():
         isolation.run(work, {}, "pid")
@@ -111,6 +113,7 @@ def test_a_process_that_was_killed_is_replaced() -> None:
 
 
 @copies
+@pytest.mark.slow
 def test_it_ends_with_who_held_it_last_and_with_it_what_it_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

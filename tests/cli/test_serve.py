@@ -300,3 +300,16 @@ def test_what_is_no_size_is_told(text: str, capsys: pytest.CaptureFixture[str]) 
 
 def test_a_gigabyte_is_kept_in_memory() -> None:
     assert parser().parse_args(["serve"]).memory == DEFAULT_MEMORY
+
+
+def test_operations_may_be_allowed() -> None:
+    options = parser().parse_args(["serve", "--allow-op", "RandomUniform", "--allow-op=Betainc"])
+    assert options.allow_op == ["RandomUniform", "Betainc"]
+    assert parser().parse_args(["serve"]).allow_op == []
+
+
+def test_what_cannot_be_an_operation_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", "--models", str(tmp_path / "m"), "--allow-op", "no op"]) != 0
+    assert "'no op' is no operation" in capsys.readouterr().err

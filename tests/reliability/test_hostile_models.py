@@ -153,7 +153,11 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: serialized(hostile.loops_for_ever), ["took more than 2 s"]),
+        pytest.param(
+            lambda: serialized(hostile.loops_for_ever),
+            ["took more than 2 s"],
+            marks=pytest.mark.slow,
+        ),
         (lambda: serialized(hostile.fills), ["the graph cannot be run"]),
         (lambda: serialized(hostile.tiles), ["OOM when allocating"]),
         (lambda: serialized(hostile.counts), ["OOM when allocating"]),

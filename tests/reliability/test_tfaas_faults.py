@@ -233,6 +233,7 @@ def test_a_first_layer_of_another_name_ends_the_server(server: Server) -> None:
     assert client.predict("keras", VALUES, keys=KEYS) == 111.0
 
 
+@pytest.mark.slow
 def test_models_beyond_the_memory_end_the_server(tmp_path: Path) -> None:
     """15 models, two of which fit, under 20 clients; each answer is that of its model."""
     with Server(tmp_path / "models", port=0, token=False, memory=2500) as server:

@@ -153,7 +153,7 @@ class Warm:
                     [sys.executable, "-c", _START],
                     cwd=self._home.name,
                     env=clean(self._home.name),
-                    stdin=theirs,
+                    stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=words.fileno(),
                     start_new_session=True,

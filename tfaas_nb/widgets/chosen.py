@@ -82,9 +82,7 @@ def read_path(path: str) -> Bundle:
     try:
         if place.is_dir():
             if (place / "saved_model.pb").exists() and not (place / "params.json").exists():
-                return Bundle.from_saved_model(
-                    place, _plain(place.resolve().name), reader=_READER
-                )
+                return Bundle.from_saved_model(place, _plain(place.resolve().name), reader=_READER)
             return Bundle.load(place, _READER)
         bytes_there = place.stat().st_size
         if bytes_there > MOST_BYTES:

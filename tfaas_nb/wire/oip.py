@@ -21,8 +21,8 @@ import orjson
 
 from tfaas_nb.errors import FeatureError, RequestError
 from tfaas_nb.signature import Tensor
-from tfaas_nb.wire.json_body import json_object
 from tfaas_nb.wire.finite import all_finite, json_numbers
+from tfaas_nb.wire.json_body import json_object
 from tfaas_nb.wire.tfaas import Floats, check_finite
 
 JSON = "application/json"

@@ -1,0 +1,116 @@
+"""Models of strangers are read elsewhere, and come out as if they had been read here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import hostile, onnx_models
+from tests.graphs import graph_def, placeholder, serialized, weighted_sum
+from tfaas_nb import isolation
+from tfaas_nb.bundle import Bundle
+from tfaas_nb.errors import GraphError
+from tfaas_nb.model_file import HERE
+from tfaas_nb.repository import Repository
+from tfaas_nb.serving import admission
+from tfaas_nb.serving.admission import Admission
+from tfaas_nb.serving.server import Server
+from tfaas_nb.serving.service import Service
+from tfaas_nb.serving.settings import Settings
+
+
+def named() -> bytes:
+    graph = graph_def(weighted_sum)
+    graph.node[0].attr["_feature_names"].list.s.extend([b"a", b"b", b"c"])
+    return bytes(graph.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    "model",
+    [serialized(weighted_sum), named(), onnx_models.relu().SerializeToString()],
+    ids=["graph", "graph with names", "onnx"],
+)
+def test_a_model_is_what_it_would_be_here(model: bytes) -> None:
+    assert Admission().read(model) == HERE.read(model)
+
+
+def test_ends_are_passed_on() -> None:
+    model = serialized(lambda tf: tf.identity(tf.nn.relu(placeholder(tf), name="y"), name="z"))
+    assert Admission().read(model, "x", "y").graph.output_node == "y"
+    with pytest.raises(GraphError, match="candidates are"):
+        Admission().read(model, "x", "q")
+
+
+def test_a_model_that_cannot_answer_is_not_admitted() -> None:
+    with pytest.raises(GraphError, match="answers one event with shape"):
+        Admission().read(serialized(lambda tf: tf.reduce_mean(placeholder(tf), name="y")))
+
+
+@pytest.mark.slow
+def test_a_saved_model_is_converted_there(tmp_path: Path) -> None:
+    from tests.test_saved_model import files, of_tensorflow_1
+    from tfaas_nb import backend
+
+    of_tensorflow_1(backend.tensorflow(), tmp_path / "m")
+    read = Admission().read_saved_model(files(tmp_path / "m"))
+    assert read.converted_from["format"] == "SavedModel"
+    assert read.converted_from["signature"] == "serving_default"
+    assert read.graph.signature.width == 3
+
+
+@pytest.mark.parametrize("answer", [b"", b"{}", b"[]", b'{"format": "x"}\n', b"\xff"])
+def test_a_process_that_was_taken_over_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    monkeypatch.setattr(admission.isolation, "run", lambda *a, **k: answer)
+    with pytest.raises(GraphError, match="answered nonsense"):
+        Admission().read(b"model")
+
+
+def noisy(tf: Any) -> None:
+    tf.add(placeholder(tf), tf.raw_ops.RandomUniform(shape=[3], dtype=tf.float32), name="y")
+
+
+@pytest.mark.parametrize("isolated", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_an_operator_may_allow_an_operation(tmp_path: Path, isolated: bool) -> None:
+    bundle = Bundle.from_parts(
+        b'{"name": "noise"}', serialized(noisy), reader=Admission.allowing(["RandomUniform"])
+    )
+    with (
+        Server(tmp_path / "a", port=0) as server,
+        pytest.raises(GraphError, match="'RandomUniform': this operation may not be served"),
+    ):
+        server.client().upload(bundle)
+    more = {"allow_ops": ["RandomUniform"], "isolated": isolated}
+    for _ in range(2):  # when it is read from disk, too
+        with Server(tmp_path / "b", port=0, **more) as server:  # type: ignore[arg-type]
+            if not server.client().describe_models():
+                server.client().upload(bundle)
+            score = server.client().predict("noise", [1.0, 1.0, 1.0], keys=["a", "b", "c"])
+            assert all(1 <= value < 2 for value in score)
+
+
+def test_what_is_allowed_reaches_other_processes() -> None:
+    settings = Settings("/models", None, ("localhost",), allow_ops=("RandomUniform",))
+    assert Settings.from_values(json.loads(json.dumps(settings.to_values()))) == settings
+
+
+def test_a_directory_that_was_copied_is_tried_like_an_upload(tmp_path: Path) -> None:
+    for name, model in (("good", serialized(weighted_sum)), ("bad", hostile.calls_itself())):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "params.json").write_text(json.dumps({"name": name}))
+        (tmp_path / name / "model.pb").write_bytes(model)
+    service = Service(Repository(tmp_path))
+    failed = service.load_all()
+    assert list(failed) == ["bad"]
+    assert "was ended by SIGSEGV" in str(failed["bad"])
+    service.close()
+
+
+def test_limits_grow_with_the_model() -> None:
+    small, large = isolation.Limits.of(1000), isolation.Limits.of(500 << 20)
+    assert small.memory < large.memory
+    assert small.seconds < large.seconds
