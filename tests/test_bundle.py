@@ -21,6 +21,7 @@ import tfaas_nb as tn
 from tests.graphs import placeholder, serialized, weighted_sum
 from tests.large_model import large_model, weights
 from tests.onnx_models import logistic
+from tfaas_nb import reference_events
 from tfaas_nb.bundle import CARD, LABELS, MODEL, PARAMS, TEXT, Bundle, check_name
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.engines import open_engine
@@ -87,7 +88,10 @@ def test_a_bundle_cannot_be_made_or_renamed_to_such_a_name(bundle: Bundle) -> No
 def test_a_directory_is_that_of_tfaas(bundle: Bundle, tmp_path: Path) -> None:
     saved = bundle.save(tmp_path)
     assert saved == tmp_path / "ttbar"
-    assert {p.name for p in saved.iterdir()} == {PARAMS, MODEL, LABELS, TEXT, CARD}
+    assert {p.name for p in saved.iterdir()} == {
+        *(PARAMS, MODEL, LABELS, TEXT, CARD),
+        reference_events.FILE,
+    }
     params = json.loads((saved / PARAMS).read_bytes())
     assert params["input_node"] == params["inputNode"] == "input"
     assert params["output_node"] == params["outputNode"] == "output"

@@ -14,7 +14,13 @@ import numpy.typing as npt
 
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.engines import Engine, open_engine
-from tfaas_nb.errors import FeatureError, ModelNotFound, RepositoryError, TfaasError
+from tfaas_nb.errors import (
+    BundleError,
+    FeatureError,
+    ModelNotFound,
+    RepositoryError,
+    TfaasError,
+)
 from tfaas_nb.features import order_keys
 from tfaas_nb.reference import Reference
 from tfaas_nb.repository import Repository, Stored
@@ -208,7 +214,8 @@ class Service:
         ModelNotFound
             If there is none of that name, version or label, or none at all, or it is unloaded.
         RepositoryError
-            If it is damaged on disk.
+            If it is damaged on disk, or the scores of its reference events differ from those
+            that it brings.
         """
         self.look()
         return self.loaded(reference) or self._find(reference or "")
@@ -249,14 +256,19 @@ class Service:
     def upload(self, bundle: Bundle) -> Stored:
         """Try a model, store it, and serve it from now on.
 
+        A bundle without reference events gets some, with the scores that it has here.
+
         Raises
         ------
         GraphError
             If it cannot answer.
+        BundleError
+            If the scores of its reference events differ from those that it brings.
         RepositoryError
             If it cannot be stored; what was served before still is.
         """
-        engine = open_engine(bundle.graph)
+        engine = _checked(bundle)
+        bundle = bundle.with_reference_events(engine=engine)
         stored = self.repository.store(bundle)
         model = self._model(stored, bundle, engine)
         self.look()
@@ -425,7 +437,12 @@ class Service:
 
     def _load(self, text: str, stored: Stored) -> Model:
         bundle = self.repository.load(stored)
-        engine = open_engine(bundle.graph)
+        try:
+            engine = _checked(bundle)
+        except BundleError as error:
+            raise RepositoryError(
+                f"version {stored.version} of {stored.name!r} is not served: {error}"
+            ) from error
         model = self._model(stored, bundle, engine)
         with self._lock:
             self._former[text] = model
@@ -496,6 +513,17 @@ class Service:
             return found | {"sha256": self.repository.params(stored).sha256}
         except RepositoryError as error:
             return found | {"sha256": "", "error": str(error)}
+
+
+def _checked(bundle: Bundle) -> Engine:
+    """An engine that gives the bundle's reference events their scores."""
+    engine = open_engine(bundle.graph)
+    try:
+        bundle.check(engine)
+    except TfaasError:
+        engine.close()
+        raise
+    return engine
 
 
 def _unloaded(name: str) -> str:
