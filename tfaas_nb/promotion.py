@@ -75,8 +75,10 @@ def promote(model: str, source: Client, target: Client, name: str | None = None)
     ServerUnreachable
         If a server does not answer.
     """
-    told = source.params(model)
-    wanted = str(Reference(Reference.parse(model).name, told["version"]))
+    is_ours = target.is_ours()
+    # The version that is meant now, whatever is uploaded meanwhile.
+    version_there = source.params(model).get("version")
+    wanted = str(Reference(Reference.parse(model).name, version_there))
     bundle = source.download(wanted).with_reference_events()
     events = bundle.reference_events
     if events is None:
@@ -86,7 +88,7 @@ def promote(model: str, source: Client, target: Client, name: str | None = None)
         )
     found = _difference(source, wanted, events)
     bundle = bundle.renamed(name) if name else bundle
-    if not target.is_ours():
+    if not is_ours:
         _refuse_former(target, bundle.name)
     version = target.upload(bundle)
     placed = str(Reference(bundle.name, version))

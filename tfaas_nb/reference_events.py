@@ -147,7 +147,8 @@ class ReferenceEvents:
 
 
 def _matrix(rows: Any) -> Floats:
-    found = np.array(rows, dtype=np.float32)
+    with np.errstate(over="ignore"):  # too large is infinite, which is refused later
+        found = np.array(rows, dtype=np.float32)
     if found.ndim != 2 or found.size > _MOST_VALUES:
         raise ValueError("values and scores are lists of lists of numbers")
     return found
