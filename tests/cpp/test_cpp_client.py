@@ -70,10 +70,9 @@ def many() -> Dataset:
 def written(data: Dataset, path: Path, separator: str = ",") -> Path:
     """The events as text, their columns in another order than the model's, and a further one."""
     order = np.random.default_rng(1).permutation(len(data.features.names))
-    lines = [separator.join(["run", *(data.features.names[i] for i in order)])]
-    for row in data.X[:, order]:
-        lines.append(separator.join(["1", *(repr(float(value)) for value in row)]))
-    path.write_text("\n".join(lines) + "\n")
+    rows = [["run", *(data.features.names[i] for i in order)]]
+    rows += [["1", *(repr(float(value)) for value in row)] for row in data.X[:, order]]
+    path.write_text("".join(f"{separator.join(row)}\n" for row in rows))
     return path
 
 
@@ -205,7 +204,8 @@ int main(int, char** words) {
   std::cout.precision(9);
   std::cout << tfaas::predict(url, "ttbar", names, event).at(0) << std::endl;
   const std::vector<tfaas::Event> events(2, event);
-  for (const auto& scores : tfaas::predict(url, "ttbar", names, events)) std::cout << scores[0] << " ";
+  const auto scores = tfaas::predict(url, "ttbar", names, events);
+  std::cout << scores.at(0).at(0) << " " << scores.at(1).at(0);
   std::cout << std::endl;
   try {
     tfaas::predict(url, "ttbar", {"jetPt_0"}, tfaas::Event{1.0f});
@@ -228,7 +228,7 @@ class GoProto(GoServer):
 
     rows: list[Any]
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path != "/proto":
             self.answer(404, b"404 page not found\n")
