@@ -54,7 +54,7 @@ def compiler(name: str) -> str:
 def test_a_package_has_the_model_and_what_uses_it(package: Path) -> None:
     found = {p.relative_to(package).as_posix() for p in package.rglob("*") if p.is_file()}
     assert found == {
-        *(".tfaas_nb.json", "README.md", "plugins/BuildFile.xml"),
+        *(".tfaas_nb.json", "README.md", "plugins/BuildFile.xml", "test/score_graph.c"),
         *(f"plugins/Ttbar{kind}Producer.cc" for kind in ("TensorFlow", "ONNX")),
         *(f"data/ttbar.{end}" for end in ("pb", "pb.txt", "onnx", "labels.txt")),
         "data/ttbar.reference_events.json",
@@ -80,7 +80,7 @@ def test_the_poster_event_has_the_same_score_through_the_c_api(
     if not all((home / library).is_file() for library in libraries):
         pytest.skip("this TensorFlow has no library to link with")
     build = [compiler("gcc"), "-std=c11", "-Wall", "-Wextra", "-Werror"]
-    build += [f"-isystem{home / 'include'}", str(CPP / "score_graph.c"), f"-L{home}"]
+    build += [f"-isystem{home / 'include'}", str(package / "test" / "score_graph.c"), f"-L{home}"]
     build += [f"-Wl,-rpath,{home}", *(f"-l:{library}" for library in libraries), "-o", "score"]
     subprocess.run(build, cwd=tmp_path, check=True, timeout=120)
     event = tn.poster_event()

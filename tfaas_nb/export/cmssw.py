@@ -23,13 +23,16 @@ from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.onnx_graph import OnnxGraph
 from tfaas_nb.signature import Signature
 
+_PROGRAM = "score_graph.c"
+
 
 def cmssw(content: Content, directory: Path) -> Path:
     """Write the package ``directory/NAME``.
 
     ``data/`` has ``NAME.pb``, ``NAME.pb.txt``, ``NAME.onnx`` and the bundle's reference events,
-    ``plugins/`` a producer for TensorFlow, one for ONNXRuntime and ``BuildFile.xml``; a
-    model of several tensors has no plugins.  What could not be written as ONNX is told in
+    ``plugins/`` a producer for TensorFlow, one for ONNXRuntime and ``BuildFile.xml``, and
+    ``test/`` a program in C that scores an event without CMSSW.  A model of several tensors has
+    neither plugins nor program.  What could not be written as ONNX is told in
     ``README.md``.
 
     Raises
@@ -46,6 +49,8 @@ def cmssw(content: Content, directory: Path) -> Path:
     values = _values(content, package)
     if content.graph.signature.is_matrix and content.graph.signature.width:
         files |= {f"plugins/{name}": d for name, d in _plugins(values, frozen, as_onnx).items()}
+        if frozen:
+            files[f"test/{_PROGRAM}"] = Path(__file__).with_name(_PROGRAM).read_bytes()
     readme = Template(README).substitute(values, files=_told(files), onnx=why)
     return folder.write(directory / content.name, files | {"README.md": readme.encode()}, "cmssw")
 

@@ -1,6 +1,10 @@
-/* Scores of one event by a frozen graph, through TensorFlow's C API, as CMSSW would load it.
+/* Scores of one event by a frozen graph, through TensorFlow's C API: the same without CMSSW.
  *
- *   score_graph GRAPH.pb INPUT OUTPUT < values
+ *   gcc score_graph.c -I$TF/include -L$TF -Wl,-rpath,$TF -l:libtensorflow_cc.so.2 \
+ *       -l:libtensorflow_framework.so.2 -o score_graph
+ *   ./score_graph GRAPH.pb INPUT OUTPUT < values
+ *
+ * $TF is where Python's package tensorflow is installed.
  */
 #include <stdio.h>
 #include <stdlib.h>
