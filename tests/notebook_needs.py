@@ -35,8 +35,9 @@ def lacks_cpp() -> str:
 
 def lacks_c() -> str:
     """What is missing to compile a program with TensorFlow's own library."""
-    if shutil.which("gcc") is None:
-        return "gcc is not installed"
+    for program in ("gcc", "ld.gold"):
+        if shutil.which(program) is None:
+            return f"{program} is not installed"
     found = importlib.util.find_spec("tensorflow")
     folders = (found.submodule_search_locations if found else None) or ()
     if not any((Path(folder) / "libtensorflow_cc.so.2").is_file() for folder in folders):

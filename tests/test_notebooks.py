@@ -205,7 +205,7 @@ def test_a_machine_without_a_c_compiler_says_so(
     monkeypatch.setenv("PATH", str(tmp_path))
     names: dict[str, Any] = {"package": tmp_path, "score": 0.5, "values": ""}
     exec(code_of(ROOT / "notebooks" / "6-cmssw.ipynb")[0].source, names)
-    told = ("Not compiled: it needs gcc, and TensorFlow's library as it is on Linux", "Not run: it")
+    told = ("Not compiled: it needs gcc, ld.gold", "Not run: it")
     for source, expected in zip(cells_that_need("needs-c", "6-cmssw"), told, strict=True):
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
@@ -226,7 +226,7 @@ def test_cells_are_skipped_only_where_something_is_missing_and_never_in_ci(
     (tmp_path / "g++").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "g++").chmod(0o755)
     assert notebook_needs.lacks_cpp() == "the headers of libcurl are not installed"
-    for name in ("g++", "gcc", "curl"):
+    for name in ("g++", "gcc", "ld.gold", "curl"):
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
     assert notebook_needs.lacking() == {}

@@ -51,6 +51,11 @@ def compiler(name: str) -> str:
     return found
 
 
+def _linker() -> list[str]:
+    """The usual one takes a gigabyte for TensorFlow's library."""
+    return ["-fuse-ld=gold"] if shutil.which("ld.gold") else []
+
+
 def test_a_package_has_the_model_and_what_uses_it(package: Path) -> None:
     found = {p.relative_to(package).as_posix() for p in package.rglob("*") if p.is_file()}
     assert found == {
@@ -79,7 +84,7 @@ def test_the_poster_event_has_the_same_score_through_the_c_api(
     libraries = [f"libtensorflow_{part}.so.2" for part in ("cc", "framework")]
     if not all((home / library).is_file() for library in libraries):
         pytest.skip("this TensorFlow has no library to link with")
-    build = [compiler("gcc"), "-std=c11", "-Wall", "-Wextra", "-Werror"]
+    build = [compiler("gcc"), *_linker(), "-std=c11", "-Wall", "-Wextra", "-Werror"]
     build += [f"-isystem{home / 'include'}", str(package / "test" / "score_graph.c"), f"-L{home}"]
     build += [f"-Wl,-rpath,{home}", *(f"-l:{library}" for library in libraries), "-o", "score"]
     subprocess.run(build, cwd=tmp_path, check=True, timeout=120)

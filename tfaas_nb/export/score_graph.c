@@ -4,7 +4,8 @@
  *       -l:libtensorflow_framework.so.2 -o score_graph
  *   ./score_graph GRAPH.pb INPUT OUTPUT < values
  *
- * $TF is where Python's package tensorflow is installed.
+ * $TF is where Python's package tensorflow is installed. The usual linker takes a gigabyte of memory
+ * for it; gcc -fuse-ld=gold takes less.
  */
 #include <stdio.h>
 #include <stdlib.h>
