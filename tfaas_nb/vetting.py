@@ -38,7 +38,7 @@ def check_operations(names: Iterable[str]) -> frozenset[str]:
     wanted = frozenset([names] if isinstance(names, str) else names)
     for name in wanted:
         if not _OPERATION.fullmatch(name):
-            raise GraphError(f"{name!r} is no operation: write for instance RandomUniform")
+            raise GraphError(f"{name!r} is no operation: write for instance MatrixInverse")
     return wanted
 
 

@@ -12,7 +12,7 @@ from tests import hostile, onnx_models
 from tests.graphs import graph_def, placeholder, serialized, weighted_sum
 from tfaas_nb import isolation
 from tfaas_nb.bundle import Bundle
-from tfaas_nb.errors import GraphError
+from tfaas_nb.errors import BundleError, GraphError
 from tfaas_nb.model_file import HERE
 from tfaas_nb.repository import Repository
 from tfaas_nb.serving import admission
@@ -46,7 +46,41 @@ def test_ends_are_passed_on() -> None:
 
 def test_a_model_that_cannot_answer_is_not_admitted() -> None:
     with pytest.raises(GraphError, match="answers one event with shape"):
-        Admission().read(serialized(lambda tf: tf.reduce_mean(placeholder(tf), name="y")))
+        tried(serialized(lambda tf: tf.reduce_mean(placeholder(tf), name="y")))
+
+
+def tried(model: bytes, **parts: bytes) -> Bundle:
+    made = Bundle.from_parts(b'{"name": "m"}', model, reader=Admission(), **parts)  # type: ignore[arg-type]
+    return Admission().tried(made)
+
+
+def test_a_model_that_answers_has_reference_events() -> None:
+    events = tried(serialized(weighted_sum)).reference_events
+    assert events
+    again = tried(serialized(weighted_sum), reference_events=events.to_json())
+    assert again.reference_events == events
+
+
+def test_a_model_that_answers_its_reference_events_otherwise_is_not_admitted() -> None:
+    told = {"keys": ["a", "b", "c"], "values": [[1, 1, 1]], "scores": [[7]]}
+    with pytest.raises(BundleError, match="has 6 here and should have 7"):
+        tried(serialized(weighted_sum), reference_events=json.dumps(told).encode())
+
+
+def test_what_a_model_does_at_its_reference_events_it_does_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Zeros are answered; at one the graph asks for 40 GB."""
+
+    def build(tf: Any) -> None:
+        x = placeholder(tf)
+        size = tf.cast(tf.reduce_sum(x) * 1e10, tf.int64)
+        tf.add(x, tf.reduce_sum(tf.fill(tf.stack([size]), 1.0)), name="y")
+
+    monkeypatch.setattr(isolation.Limits, "of", lambda size: isolation.Limits(memory=1 << 30))
+    told = {"keys": ["a", "b", "c"], "values": [[1, 0, 0]], "scores": [[7, 7, 7]]}
+    with pytest.raises(GraphError, match="OOM when allocating"):
+        tried(serialized(build), reference_events=json.dumps(told).encode())
 
 
 @pytest.mark.slow
@@ -70,31 +104,32 @@ def test_a_process_that_was_taken_over_is_not_believed(
         Admission().read(b"model")
 
 
-def noisy(tf: Any) -> None:
-    tf.add(placeholder(tf), tf.raw_ops.RandomUniform(shape=[3], dtype=tf.float32), name="y")
+def inverse(tf: Any) -> None:
+    """Half of x[0], x[1] and x[2]."""
+    tf.matmul(placeholder(tf), tf.raw_ops.MatrixInverse(input=2 * tf.eye(3)), name="y")
 
 
 @pytest.mark.parametrize("isolated", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_an_operator_may_allow_an_operation(tmp_path: Path, isolated: bool) -> None:
     bundle = Bundle.from_parts(
-        b'{"name": "noise"}', serialized(noisy), reader=Admission.allowing(["RandomUniform"])
+        b'{"name": "half"}', serialized(inverse), reader=Admission.allowing(["MatrixInverse"])
     )
     with (
         Server(tmp_path / "a", port=0) as server,
-        pytest.raises(GraphError, match="'RandomUniform': this operation may not be served"),
+        pytest.raises(GraphError, match="'MatrixInverse': this operation may not be served"),
     ):
         server.client().upload(bundle)
-    more = {"allow_ops": ["RandomUniform"], "isolated": isolated}
+    more = {"allow_ops": ["MatrixInverse"], "isolated": isolated}
     for _ in range(2):  # when it is read from disk, too
         with Server(tmp_path / "b", port=0, **more) as server:  # type: ignore[arg-type]
             if not server.client().describe_models():
                 server.client().upload(bundle)
-            score = server.client().predict("noise", [1.0, 1.0, 1.0], keys=["a", "b", "c"])
-            assert all(1 <= value < 2 for value in score)
+            score = server.client().predict("half", [1.0, 2.0, 3.0], keys=["a", "b", "c"])
+            assert score.tolist() == [0.5, 1.0, 1.5]
 
 
 def test_what_is_allowed_reaches_other_processes() -> None:
-    settings = Settings("/models", None, ("localhost",), allow_ops=("RandomUniform",))
+    settings = Settings("/models", None, ("localhost",), allow_ops=("MatrixInverse",))
     assert Settings.from_values(json.loads(json.dumps(settings.to_values()))) == settings
 
 

@@ -1,25 +1,27 @@
 """What a model of a stranger must pass before the server touches it.
 
-It is read, vetted, converted if need be, built and asked about events of zeros in a process of its
-own, within limits.  What crashes TensorFlow, takes all memory or never ends does it there.  Here
-comes only what is known of a model that answered.
+It is read, vetted, converted if need be and built in a process of its own, within limits, and in
+another one asked about events of zeros and its reference events.  What crashes TensorFlow, takes
+all memory or never ends does it there.  Here comes only what is known of a model that answered.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tfaas_nb import isolation
-from tfaas_nb.engines import open_engine
-from tfaas_nb.errors import GraphError
+from tfaas_nb.bundle import Bundle
+from tfaas_nb.engines import Engine, open_engine
+from tfaas_nb.errors import GraphError, TfaasError
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.model_file import Graph, Here, Read
 from tfaas_nb.onnx_graph import OnnxGraph
 from tfaas_nb.operations import ALLOWED
+from tfaas_nb.reference_events import ReferenceEvents
 
 _FILE = "model"
 _FORMATS: Mapping[str, type[FrozenGraph] | type[OnnxGraph]] = {
@@ -29,7 +31,7 @@ _FORMATS: Mapping[str, type[FrozenGraph] | type[OnnxGraph]] = {
 
 @dataclass(frozen=True)
 class Admission:
-    """Reads models of strangers; those that it returns have answered.
+    """Reads and tries models of strangers.
 
     Attributes
     ----------
@@ -80,10 +82,31 @@ class Admission:
         """
         return self._admitted(b"", files, signature=signature)
 
+    def tried(self, bundle: Bundle) -> Bundle:
+        """A bundle whose model answered its reference events; without any, it gets some.
+
+        Raises
+        ------
+        BundleError
+            If the scores of its reference events differ from those that it brings.
+        GraphError
+            If it cannot answer, or takes too much to.
+        ServerError
+            If there can be no process to try it in.
+        """
+        files = bundle.files()
+        answer = isolation.run(_try, files, *self._more, limits=_limits(files))
+        events = ReferenceEvents.from_json(answer) if answer else None
+        return replace(bundle, reference_events=events)
+
+    @property
+    def _more(self) -> list[str]:
+        """Operations allowed beyond those of the list."""
+        return sorted(self.allowed - ALLOWED)
+
     def _admitted(self, content: bytes, files: Mapping[str, bytes], **wanted: Any) -> Read:
-        told = json.dumps(wanted | {"more": sorted(self.allowed - ALLOWED)})
-        limits = isolation.Limits.of(sum(map(len, files.values())))
-        answer = isolation.run(_read_and_try, files, told, limits=limits)
+        told = json.dumps(wanted | {"more": self._more})
+        answer = isolation.run(_read, files, told, limits=_limits(files))
         return _understood(answer, content)
 
 
@@ -99,7 +122,7 @@ def _understood(answer: bytes, content: bytes) -> Read:
         raise GraphError(f"the process that read the model answered nonsense: {error}") from error
 
 
-def _read_and_try(folder: Path, told: str) -> bytes:
+def _read(folder: Path, told: str) -> bytes:
     """In a process of its own: what `_understood` understands."""
     wanted = json.loads(told)
     reader = Here(ALLOWED | frozenset(wanted["more"]))
@@ -107,7 +130,6 @@ def _read_and_try(folder: Path, told: str) -> bytes:
         read = reader.read((folder / _FILE).read_bytes(), *wanted["ends"])
     else:
         read = reader.read_saved_model(_files(folder), wanted["signature"])
-    open_engine(read.graph).close()
     head = {
         "format": read.graph.platform,
         "graph": read.graph.to_values(),
@@ -115,6 +137,38 @@ def _read_and_try(folder: Path, told: str) -> bytes:
     }
     converted = read.graph.serialized if read.converted_from else b""
     return json.dumps(head).encode() + b"\n" + converted
+
+
+def _try(folder: Path, *more: str) -> bytes:
+    """In a process of its own: the reference events of a bundle that gives them their scores."""
+    bundle = Bundle.load(folder, Here(ALLOWED | frozenset(more)))
+    engine = checked_engine(bundle)
+    events = bundle.with_reference_events(engine=engine).reference_events
+    engine.close()
+    return events.to_json() if events else b""
+
+
+def checked_engine(bundle: Bundle) -> Engine:
+    """An engine that gives a bundle's reference events their scores.
+
+    Raises
+    ------
+    BundleError
+        If a score differs.
+    GraphError
+        If the model cannot answer.
+    """
+    engine = open_engine(bundle.graph)
+    try:
+        bundle.check(engine)
+    except TfaasError:
+        engine.close()
+        raise
+    return engine
+
+
+def _limits(files: Mapping[str, bytes]) -> isolation.Limits:
+    return isolation.Limits.of(sum(map(len, files.values())))
 
 
 def _files(folder: Path) -> dict[str, bytes]:

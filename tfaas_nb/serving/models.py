@@ -20,6 +20,9 @@ MOST_UPLOAD = 512 << 20
 #: The header that tells an uploader which version was stored; TFaaS's answer is empty.
 VERSION = "X-Model-Version"
 
+#: Bytes of a model from which on packing takes longer than sending what it saves.
+_LARGE = 16 << 20
+
 _ARCHIVES = ("application/octet-stream", "application/gzip", "application/x-gzip")
 #: Of a gzip and of a ``.keras`` file.
 _STARTS = (b"\x1f\x8b", b"PK\x03\x04")
@@ -45,6 +48,7 @@ class Models:
         return (
             Route("POST", "/upload", self._upload, MOST_UPLOAD, is_long=True),
             Route("POST", "/bundle", self._upload, MOST_UPLOAD, is_long=True),
+            Route("GET", "/bundle/(?P<name>.+)", self._bundle, is_long=True),
             Route("GET", "/models", self._models),
             Route("POST", "/params", self._params_posted),
             Route("GET", "/params/(?P<name>.+)", self._params),
@@ -66,6 +70,13 @@ class Models:
             bundle = _form_bundle(request, self._service.admission)
         stored = self._service.upload(bundle)
         return _NOTHING._replace(headers=((VERSION, str(stored.version)),))
+
+    def _bundle(self, request: Request, name: str) -> Response:
+        model = self._service.model(name)
+        large = len(model.bundle.graph.serialized) > _LARGE
+        packed = model.bundle.tar() if large else model.bundle.archive()
+        kind = "application/x-tar" if large else "application/gzip"
+        return Response(packed, kind, headers=((VERSION, str(model.stored.version)),))
 
     def _models(self, request: Request) -> Response:
         return Response(orjson.dumps(self._service.models()))
@@ -108,8 +119,10 @@ def _form_bundle(request: Request, reader: Reader) -> Bundle:
     model = parts["model"]
     if request.head.header(b"content-encoding").strip().lower() == "base64":
         model = forms.decode_base64(model, "model")
-    params, labels, card = (parts.get(part, b"") for part in ("params", "labels", "card"))
-    return Bundle.from_parts(params, model, labels, card, name or None, reader)
+    params, labels, card, events = (
+        parts.get(part, b"") for part in ("params", "labels", "card", "reference_events")
+    )
+    return Bundle.from_parts(params, model, labels, card, name or None, events, reader)
 
 
 def _posted_name(request: Request) -> str:

@@ -81,7 +81,7 @@ class Server:
         Whether models are loaded by `start` rather than when they are first asked for.
     allow_ops : iterable of str
         Operations that TensorFlow graphs may use besides those that only compute, such as
-        ``RandomUniform``.  Whoever may upload may then have them run here.
+        ``MatrixInverse``.  Whoever may upload may then have them run here.
 
     Attributes
     ----------
