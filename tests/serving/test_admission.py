@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests import hostile, onnx_models
@@ -13,6 +15,7 @@ from tests.graphs import graph_def, placeholder, serialized, weighted_sum
 from tfaas_nb import isolation
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.errors import BundleError, GraphError
+from tfaas_nb.isolation.warm import warm
 from tfaas_nb.model_file import HERE
 from tfaas_nb.repository import Repository
 from tfaas_nb.serving import admission
@@ -143,6 +146,17 @@ def test_a_directory_that_was_copied_is_tried_like_an_upload(tmp_path: Path) -> 
     assert list(failed) == ["bad"]
     assert "was ended by SIGSEGV" in str(failed["bad"])
     service.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux alone")
+def test_the_process_that_is_copied_has_one_thread_whatever_its_copies_did() -> None:
+    """A copy of a process with threads may find their locks taken for ever."""
+    tried(serialized(weighted_sum))
+    Admission().read(onnx_models.relu().SerializeToString())
+    with pytest.raises(GraphError):
+        Admission().read(hostile.calls_an_operation(Path("target")))
+    assert warm.pid
+    assert psutil.Process(warm.pid).num_threads() == 1
 
 
 def test_limits_grow_with_the_model() -> None:

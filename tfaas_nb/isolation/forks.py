@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import json
 import os
 import select
 import signal
 import socket
+import sys
 import time
 from typing import Any, NoReturn
 
@@ -44,17 +46,33 @@ def main() -> NoReturn:
         while (found := _next(control, parent)) is not None:
             told, errors = found
             try:
-                _serve(control, job.Job.from_json(told), errors, parent)
+                wanted = job.Job.from_json(told)
+                _import(wanted.work)
+                _serve(control, wanted, errors, parent)
             finally:
                 os.close(errors)
     os._exit(0)
 
 
 def _warm_up() -> None:
+    """Import what every copy needs, and no more: the first graph would start a thread."""
     import tensorflow  # noqa: F401
+    from tensorflow.core.protobuf import config_pb2  # noqa: F401
 
+    _freeze()
+
+
+def _freeze() -> None:
     gc.collect()
     gc.freeze()  # a garbage collection in a copy would else write to all of the memory it shares
+
+
+def _import(work: str) -> None:
+    """Have the module of a job, which is ours, in all copies from now on."""
+    module = work.partition(":")[0]
+    if module not in sys.modules:
+        importlib.import_module(module)
+        _freeze()
 
 
 def _next(control: socket.socket, parent: int) -> tuple[bytes, int] | None:
