@@ -21,6 +21,7 @@ _NOTE = re.compile(
     rb"WARNING: All log messages before absl|To enable the following instructions|[IWE]\d{4} \d\d:"
 )
 _one_at_a_time = threading.RLock()
+_is_telling = False
 
 
 def tensorflow() -> Any:
@@ -54,9 +55,18 @@ def keras() -> Any:
     return keras
 
 
+def tell_notes() -> None:
+    """Leave the error stream as it is from now on: somebody listens for a crash's last words."""
+    global _is_telling
+    _is_telling = True
+
+
 @contextmanager
 def without_notes() -> Iterator[None]:
     """Drop TensorFlow's notes from the error stream; whatever else is written comes later."""
+    if _is_telling:
+        yield
+        return
     with _one_at_a_time:
         try:
             kept = os.dup(2)

@@ -13,6 +13,7 @@ from tfaas_nb.client import Client
 from tfaas_nb.errors import ServerError
 from tfaas_nb.repository import Repository
 from tfaas_nb.serving.access_log import STDERR, AccessLog
+from tfaas_nb.serving.admission import Admission
 from tfaas_nb.serving.listening import listen
 from tfaas_nb.serving.processes import ServerProcesses
 from tfaas_nb.serving.security import LOOPBACK, new_token
@@ -20,6 +21,7 @@ from tfaas_nb.serving.service import DEFAULT_MEMORY, Service
 from tfaas_nb.serving.settings import Settings
 from tfaas_nb.serving.thread import ServerThread
 from tfaas_nb.table import Table
+from tfaas_nb.vetting import check_operations
 
 #: Directory → the server that runs for it in this process.
 _running: dict[Path, Server] = {}
@@ -77,6 +79,9 @@ class Server:
         How many processes answer; more than one are isolated always.
     preload : bool
         Whether models are loaded by `start` rather than when they are first asked for.
+    allow_ops : iterable of str
+        Operations that TensorFlow graphs may use besides those that only compute, such as
+        ``MatrixInverse``.  Whoever may upload may then have them run here.
 
     Attributes
     ----------
@@ -95,6 +100,8 @@ class Server:
     ------
     ServerError
         If the number of workers is not positive.
+    GraphError
+        If what is allowed is no operation's name.
     """
 
     def __init__(
@@ -110,6 +117,7 @@ class Server:
         isolated: bool = False,
         workers: int = 1,
         preload: bool = False,
+        allow_ops: Iterable[str] = (),
     ) -> None:
         if workers < 1:
             raise ServerError(f"a server needs at least one worker, not {workers}")
@@ -126,7 +134,9 @@ class Server:
         self._hosts: frozenset[str] = frozenset()
         self._access_log = os.fspath(access_log) if access_log else None
         self._memory = memory
-        self.service = Service(Repository(self.directory), memory)
+        self._allow_ops = check_operations(allow_ops)
+        admission = Admission.allowing(self._allow_ops)
+        self.service = Service(Repository(self.directory), memory, admission)
         self.token: str | None = token if token and isinstance(token, str) else None
         self._run: Run | None = None
         self._lock = threading.RLock()
@@ -242,7 +252,13 @@ class Server:
         if log and log != STDERR:
             log = str(Path(log).absolute())
         settings = Settings(
-            str(self.directory.resolve()), self.token, hosts, self._memory, self._preload, log
+            str(self.directory.resolve()),
+            self.token,
+            hosts,
+            self._memory,
+            self._preload,
+            log,
+            tuple(sorted(self._allow_ops)),
         )
         if self.isolated:
             return ServerProcesses(settings, listening, self._workers)
