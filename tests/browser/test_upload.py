@@ -65,7 +65,9 @@ def test_a_bundle_chosen_by_click_gives_the_scores_of_python(
 def test_the_files_of_a_model_are_chosen_together(page: Opened, bundle: Bundle) -> None:
     folder = bundle.renamed("together").save(page.folder)
     page.window.choose(CHOOSE, sorted(folder.iterdir()))
-    page.window.wait_for("model.pb.txt, model_card.json, params.json can be served")
+    page.window.wait_for(
+        "model.pb.txt, model_card.json, params.json, reference_events.json can be served"
+    )
     page.window.button(SEND).click()
     page.window.wait_for("now serves 'together'")
     assert page.client.params("together")["description"] == "a test model"

@@ -9,6 +9,7 @@ from pathlib import Path
 from tfaas_nb.bundle import CARD, Bundle
 from tfaas_nb.errors import BundleError, TooLarge
 from tfaas_nb.graph import FrozenGraph
+from tfaas_nb.reference_events import FILE as REFERENCE_EVENTS
 from tfaas_nb.serving.admission import Admission
 from tfaas_nb.serving.models import MOST_UPLOAD
 from tfaas_nb.signature import Tensor
@@ -26,7 +27,9 @@ ENDINGS = (*_LONE, *_ARCHIVES)
 BESIDE = (".json", ".txt")
 
 #: In a model's folder for people, or for the repository.
-_PASSED_OVER = ("model.pb.txt", "manifest.json")
+_PASSED_OVER = ("model.pb.txt", "manifest.json", ".tfaas_nb.json")
+#: What a JSON file is by its name; another one is ``params.json``, whatever it is called.
+_NAMED = {CARD: "card", REFERENCE_EVENTS: "reference events"}
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 _MOST_NAMES = 60
 #: What is chosen may be a stranger's: it is looked at in a process of its own, as a server does.
@@ -62,10 +65,11 @@ def read(files: Mapping[str, bytes]) -> Bundle:
                 "or put them into it"
             )
         return Bundle.from_archive(files[model], reader=_READER)
-    params, labels, card = (_beside(others, role, files) for role in ("params", "labels", "card"))
-    return Bundle.from_parts(
-        params, files[model], labels, card, _name(model, params), reader=_READER
+    params, labels, card, events = (
+        _beside(others, role, files) for role in ("params", "labels", "card", "reference events")
     )
+    name = _name(model, params)
+    return Bundle.from_parts(params, files[model], labels, card, name, events, _READER)
 
 
 def read_path(path: str) -> Bundle:
@@ -130,7 +134,7 @@ def _beside(names: list[str], role: str, files: Mapping[str, bytes]) -> bytes:
 
 def _role(name: str) -> str:
     if name.lower().endswith(".json"):
-        return "card" if name == CARD else "params"
+        return _NAMED.get(name, "params")
     if name.lower().endswith(".txt"):
         return "labels"
     raise BundleError(
