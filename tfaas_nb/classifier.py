@@ -238,6 +238,8 @@ class Classifier:
     def bundle(self, name: str, description: str = "") -> Bundle:
         """Freeze it and add all that a server or a colleague must know.
 
+        After `evaluate` it tells working points, by which events can be decided without data.
+
         Parameters
         ----------
         name : str
@@ -252,7 +254,7 @@ class Classifier:
         BundleError
             If the name is not usable.
         """
-        data = self._fit_result().data
+        data, judged = self._fit_result().data, self._evaluation
         return Bundle.create(
             name,
             self.freeze(),
@@ -261,6 +263,7 @@ class Classifier:
             card=self.card(),
             description=description,
             feature_set=data.features,
+            working_points=judged.working_points() if judged else (),
         )
 
     def card(self) -> dict[str, Any]:

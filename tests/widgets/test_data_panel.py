@@ -117,7 +117,7 @@ def test_a_tree_is_chosen_among_those_of_the_file(small: tuple[str, str]) -> Non
     panel = DataPanel()
     panel.signal.value = small[0]
     settle(panel)
-    assert [name for _, name in panel.tree.options] == [None, "events"]
+    assert [name for _, name in panel.tree.options] == ["", "events"]
 
 
 def test_paths_are_completed_as_they_are_typed(small: tuple[str, str]) -> None:

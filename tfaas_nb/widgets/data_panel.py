@@ -177,7 +177,7 @@ class DataPanel(Panel):
         )
         self.sample_button = ipywidgets.Button(description="Use the packaged sample", layout=WIDE)
         self.tree = ipywidgets.Dropdown(
-            description="Tree", options=[(_ANY_TREE, None)], style=LABELS, layout={"width": "20em"}
+            description="Tree", options=[(_ANY_TREE, "")], style=LABELS, layout={"width": "20em"}
         )
         self.branches = ipywidgets.Text(
             description="Branches, if not found",
@@ -267,7 +267,7 @@ class DataPanel(Panel):
         return Asked(
             {role: files for role, files in named.items() if files},
             self.features,
-            self.tree.value,
+            self.tree.value or None,
             self.branches.value,
             self.cut.value.strip(),
             self.weight.value.strip(),
@@ -361,9 +361,10 @@ class DataPanel(Panel):
         self._offer_trees(trees)
 
     def _offer_trees(self, trees: list[str]) -> None:
-        options = [(_ANY_TREE, None), *((name, name) for name in trees)]
-        if self.tree.value is not None and self.tree.value not in trees:
-            return
+        options = [(_ANY_TREE, ""), *((name, name) for name in trees)]
+        if self.tree.value and self.tree.value not in trees:
+            # It stays chosen until a person chooses another, which must be offered.
+            options.append((f"{self.tree.value} (not in these files)", self.tree.value))
         if list(self.tree.options) != options:
             chosen = self.tree.value
             self.tree.options = options

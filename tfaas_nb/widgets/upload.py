@@ -90,7 +90,7 @@ class Upload(Panel):
         there, here = (ipywidgets.Box(row, layout=WRAPPED) for row in rows)
         super().__init__([hint, self.files, there, self.contents, here])
         self.read_button.on_click(self._read_path)
-        self.send_button.on_click(self._send)
+        self.send_button.on_click(self._send_clicked)
         self.name.observe(self._renamed, "value")
 
     def look(self, file_name: str, content: bytes) -> None:
@@ -170,7 +170,7 @@ class Upload(Panel):
         path = self.path.value
         self._background.run(lambda: self.look_at_path(path))
 
-    def _send(self, _: Any) -> None:
+    def _send_clicked(self, _: Any) -> None:
         self._background.run(self.send)
 
     def _renamed(self, _: Any) -> None:
