@@ -10,6 +10,7 @@ import tfaas_nb as tn
 from tests.widgets.page import choose, send
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.stream import Stream
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.serving.server import Server
 from tfaas_nb.widgets import Dashboard
@@ -74,6 +75,35 @@ def test_what_is_loaded_is_trained_on_and_asked_for(dashboard: Dashboard) -> Non
     assert dashboard.train.data is loaded
     assert dashboard.ask.event.max == len(loaded) - 1
     assert f"all {len(loaded)} events" in dashboard.events.value
+
+
+def test_what_is_larger_than_memory_is_trained_on_and_asked_for(dashboard: Dashboard) -> None:
+    dashboard.data.sample_button.click()
+    dashboard.data.cut.value = "jetPt_0 > 900"
+    dashboard.data.stream.value = True
+    dashboard.data.load_button.click()
+    settle(dashboard)
+    stream = dashboard.data.data
+    assert isinstance(stream, Stream)
+    assert dashboard.train.data is stream
+    assert dashboard.ask.event.max == len(stream) - 1
+    assert f"On {len(stream)} events drawn at random" in dashboard.events.value
+    dashboard.train.start_button.click()
+    settle(dashboard)
+    classifier, test = dashboard.train.result, dashboard.train.test
+    assert classifier is not None
+    assert isinstance(test, Stream)
+    assert len(test) + sum(classifier.training.y >= 0) == len(stream)
+    assert len(dashboard.evaluate.evaluations["Training 1"].y) == len(test)
+    dashboard.train.send_button.click()
+    settle(dashboard)
+    dashboard.evaluate_button.click()
+    settle(dashboard)
+    assert len(dashboard.evaluate.evaluations["ttbar"].y) == len(test)
+    dashboard.ask.ask_button.click()
+    expected = classifier.predict(stream.sample.event(0))
+    assert dashboard.ask.score == pytest.approx(expected, abs=1e-6)
+    assert "events evaluated score as high" in dashboard.ask.answer.value
 
 
 def test_an_uploaded_model_is_asked_and_evaluated(dashboard: Dashboard, bundle: Bundle) -> None:

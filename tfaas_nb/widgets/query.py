@@ -108,7 +108,7 @@ class Query(Panel):
         self._data: Dataset | None = None
         self._picked: Dataset | FileEvents | None = None
         self._told_points: tuple[Mapping[str, float], ...] = ()
-        self._cut_for: str | None = None
+        self._cut_for: tuple[str | None, float | None] = (None, None)
         self._complete = Latest("complete paths", 0.05)
         self._evaluations: Mapping[str, Evaluation] | Evaluation = {}
         self._scored: tuple[Any, Evaluation] | None = None
@@ -409,8 +409,8 @@ class Query(Panel):
             return
         if change is not None and change["name"] == "evaluations":
             self.use_evaluations(view.evaluations)
-        elif view.point is not None and view.model.value == self.model.value:
-            self.cut_at(view.point.threshold)
+        else:
+            self._take_cut()
 
     def _unfollow(self) -> None:
         if self._followed is not None:
@@ -476,26 +476,42 @@ class Query(Panel):
     def _offer_working_points(self) -> None:
         """Those that an evaluation can tell: given, or to be made of events of known class.
 
-        Without either the model's own, of which one decides at once: its card says what it is
-        good for.
+        Without either the model's own.
         """
-        known = isinstance(self._given(self.model.value), Evaluation) or self._has_classes()
         names: list[str] = []
-        if known and self.model.value:
+        if self.model.value and self._can_evaluate():
             names = [f"ε_S = {eps_s}" for eps_s in _EFFICIENCIES]
         elif self.model.value:
             names = [_name(point) for point in self._told_points]
         with self._setting():
             offer(self.working_point, [_TYPED, *names])
-        following = self._followed is not None and self._followed.point is not None
-        is_new, self._cut_for = self._cut_for != self.model.value, self.model.value
-        if is_new and not known and not following and _FIRST_EFFICIENCY in names:
+        self._take_cut()
+
+    def _take_cut(self) -> None:
+        """Decide by the view's working point for this model, or by the model's own, if it is new.
+
+        What a person has typed since stays.
+        """
+        view, model = self._followed, self.model.value
+        point = view.point if view is not None and view.model.value == model else None
+        told = {_name(one): one["threshold"] for one in self._told_points}
+        cut = point.threshold if point else told.get(_FIRST_EFFICIENCY)
+        if self._cut_for == (model, cut):
+            return
+        self._cut_for = model, cut
+        if point:
+            self.cut_at(point.threshold)
+        elif _FIRST_EFFICIENCY in told and not self._can_evaluate():
+            self.working_point.value = _TYPED
             self.working_point.value = _FIRST_EFFICIENCY
 
     def _given(self, model: str | None) -> Evaluation | None:
         if isinstance(self._evaluations, Evaluation):
             return self._evaluations
         return self._evaluations.get(model or "")
+
+    def _can_evaluate(self) -> bool:
+        return isinstance(self._given(self.model.value), Evaluation) or self._has_classes()
 
     def _has_classes(self) -> bool:
         return self._data is not None and len(np.unique(self._data.y)) == 2
