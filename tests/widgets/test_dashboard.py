@@ -4,17 +4,33 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import ipywidgets
 import pytest
+from ipywidgets import Widget
 
 import tfaas_nb as tn
 from tests.widgets.page import choose, send
+from tfaas_nb import widgets
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.stream import Stream
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.serving.server import Server
 from tfaas_nb.widgets import Dashboard
+from tfaas_nb.widgets.copy_line import CopyLine
 from tfaas_nb.widgets.dashboard import TITLES
+from tfaas_nb.widgets.event_form import EventForm
+from tfaas_nb.widgets.file_drop import FileDrop
+from tfaas_nb.widgets.option_form import OptionForm
+from tfaas_nb.widgets.panel import _below
+
+#: What a person sets or presses.
+CONTROLS = (
+    *(ipywidgets.Button, ipywidgets.Text, ipywidgets.Textarea, ipywidgets.Checkbox),
+    *(ipywidgets.FloatText, ipywidgets.BoundedFloatText, ipywidgets.BoundedIntText),
+    *(ipywidgets.Dropdown, ipywidgets.Combobox, ipywidgets.FloatSlider, ipywidgets.IntProgress),
+    *(ipywidgets.FloatProgress, FileDrop, CopyLine),
+)
 
 
 @pytest.fixture
@@ -186,3 +202,50 @@ def test_its_tabs_are_in_the_order_of_the_work(tmp_path: Path) -> None:
     dashboard = Dashboard(Server(tmp_path))
     assert dashboard.tabs.titles == TITLES == ("Data", "Train", "Evaluate", "Serve", "Ask")
     assert repr(dashboard) == "Dashboard()"
+
+
+def test_every_control_has_a_label(dashboard: Dashboard) -> None:
+    """Also those that are hidden at first: a person, or a screen reader, must know what it is."""
+    dashboard.data.use_sample()
+    dashboard.serve.start_button.click()
+    settle(dashboard)
+    controls = [part for part in parts(dashboard) if isinstance(part, CONTROLS)]
+    assert len(controls) > 40
+    labels = [label(control) for control in controls]
+    assert all(name.strip() for name in labels), labels
+    shown = [
+        part
+        for part in parts(dashboard)
+        if isinstance(part, (ipywidgets.Tab, ipywidgets.Accordion))
+    ]
+    assert all(len(part.titles) == len(part.children) and all(part.titles) for part in shown)
+
+
+def test_a_page_that_asks_for_their_state_is_told(dashboard: Dashboard) -> None:
+    """As pages do that find widgets in a kernel: after a reload, or in the classic Notebook."""
+    for part in parts(dashboard):
+        part.send_state()
+
+
+def test_nothing_of_ipywidgets_is_shadowed() -> None:
+    """A method that is called like one of a widget's own is called by it."""
+    meant = {"close", "send"}  # `send` is ours to call: a panel has no messages of its own
+    for kind in (*map(widgets.__dict__.get, widgets.__all__), EventForm, OptionForm):
+        own = {
+            name
+            for one in kind.__mro__
+            if one.__module__.startswith("tfaas_nb")
+            for name in vars(one)
+            if callable(vars(one)[name]) and not name.startswith("__")
+        }
+        assert {name for name in own if hasattr(ipywidgets.VBox, name)} <= meant, kind
+
+
+def parts(widget: Widget) -> list[Widget]:
+    """What a widget is made of, itself included."""
+    return [*_below(widget), widget]
+
+
+def label(control: Widget) -> str:
+    """What a control is called on the page."""
+    return str(getattr(control, "description", "") or getattr(control, "label", ""))

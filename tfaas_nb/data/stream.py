@@ -454,7 +454,10 @@ class Stream:
             unscaled = Stream(self.files, shared, self._portions, None, self._negative)
             with closing(unscaled._read("looking at all events", progress)) as chunks:
                 seen = survey(
-                    self._told(chunks, told), min(capacity, _MOST_DRAWN), _seed(seed, for_sampling=True), empty
+                    self._told(chunks, told),
+                    min(capacity, _MOST_DRAWN),
+                    _seed(seed, for_sampling=True),
+                    empty,
                 )
             seen = _of(seen, {file.number for file in self._pass.readable})
             self._scale(seen)

@@ -55,9 +55,7 @@ Upload, Query
         Scores test events with every model of the server.
     """
 
-    def __init__(
-        self, server: Server | None = None, data: Dataset | Stream | None = None
-    ) -> None:
+    def __init__(self, server: Server | None = None, data: Dataset | Stream | None = None) -> None:
         self._owns_server = server is None
         self.server = server or Server()
         self._trainings = 0

@@ -166,7 +166,8 @@ class DataPanel(Panel):
     """
 
     data = traitlets.Union(
-        [traitlets.Instance(Dataset), traitlets.Instance(Stream)], default_value=None,
+        [traitlets.Instance(Dataset), traitlets.Instance(Stream)],
+        default_value=None,
         allow_none=True,
     )
 
@@ -255,7 +256,9 @@ class DataPanel(Panel):
             [self.stream, self.memory],
             [self.load_button, self.cancel_button, self.progress],
         ]
-        first, named, weighted, streamed, loading = (ipywidgets.Box(row, layout=WRAPPED) for row in rows)
+        first, named, weighted, streamed, loading = (
+            ipywidgets.Box(row, layout=WRAPPED) for row in rows
+        )
         drawn = ipywidgets.VBox([self.feature, self.picture])
         super().__init__(
             [

@@ -158,9 +158,7 @@ class TrainPanel(Panel):
         streamed = isinstance(data, Stream)
         background, signal = data.counts if streamed else (len(data.background), len(data.signal))
         how = ", read from the files in each epoch" if streamed else ""
-        self.events.value = (
-            f"To train on: {signal} signal and {background} background events{how}."
-        )
+        self.events.value = f"To train on: {signal} signal and {background} background events{how}."
 
     def start(self) -> None:
         """Begin a training as the form says; the notebook stays usable."""
