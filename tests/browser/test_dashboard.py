@@ -237,6 +237,9 @@ def send_a_large_file(dashboard: Shown, large_file: Path, client: tn.Client) -> 
 
 
 def stop_while_it_is_asked(dashboard: Shown) -> None:
+    dashboard.tab("Ask")
+    dashboard.field("Model").select_option("mine")
+    dashboard.field("jetPt_0 [GeV]").wait_for()
     dashboard.tab("Serve")
     dashboard.button("Stop server").click()
     dashboard.text("The server is not running.")

@@ -88,8 +88,8 @@ class Window:
         )
 
     def open_in_voila(self, address: str) -> None:
-        """Open a page of Voila, which runs the notebook's cells."""
-        self.page.goto(address)
+        """Open a page of Voila, which runs the notebook's cells before it answers."""
+        self.page.goto(address, timeout=120e3)
 
     def run(self, cell: int) -> None:
         """Run a cell of the notebook in JupyterLab once more."""

@@ -35,7 +35,8 @@ class FileEvents:
         counts = []
         for path in self._paths:
             with EventFile(path, self._reading) as file:
-                file.events(0, min(1, file.entries))  # what it lacks is told at once
+                if file.entries:
+                    file.events(0, 1)  # what it lacks is told at once
                 counts.append(file.entries)
         self._ends = list(accumulate(counts))
         if not len(self):

@@ -155,9 +155,10 @@ class TrainPanel(Panel):
     def use(self, data: Dataset | Stream) -> None:
         """Train on these events from now on; what is trained already stays."""
         self.data = data
-        streamed = isinstance(data, Stream)
-        background, signal = data.counts if streamed else (len(data.background), len(data.signal))
-        how = ", read from the files in each epoch" if streamed else ""
+        if isinstance(data, Stream):
+            (background, signal), how = data.counts, ", read from the files in each epoch"
+        else:
+            background, signal, how = len(data.background), len(data.signal), ""
         self.events.value = f"To train on: {signal} signal and {background} background events{how}."
 
     def start(self) -> None:
