@@ -99,6 +99,7 @@ class Bundle:
         card: Mapping[str, Any] | None = None,
         description: str = "",
         feature_set: FeatureSet | None = None,
+        working_points: Sequence[Mapping[str, float]] = (),
     ) -> Bundle:
         """Put a bundle together.
 
@@ -119,6 +120,8 @@ class Bundle:
             A sentence for people.
         feature_set : FeatureSet, optional
             How its inputs are read from ROOT files.
+        working_points : sequence of mappings, optional
+            ``eps_s``, ``eps_b`` and ``threshold`` of cuts on the score.
 
         Raises
         ------
@@ -138,6 +141,7 @@ class Bundle:
             features=tuple(features)
             or tuple({"name": n} for n in graph.features or graph.signature.names or ()),
             feature_set=feature_set,
+            working_points=tuple(working_points),
         )
         return _checked(graph, params, tuple(labels), card or {})
 

@@ -240,7 +240,8 @@ class Classifier:
     def bundle(self, name: str, description: str = "") -> Bundle:
         """Freeze it and add all that a server or a colleague must know.
 
-        Four training events of each class go with it as reference events.
+        Four training events of each class go with it as reference events.  After `evaluate` it
+        tells working points, by which events can be decided without data.
 
         Parameters
         ----------
@@ -256,7 +257,7 @@ class Classifier:
         BundleError
             If the name is not usable.
         """
-        data = self._fit_result().data
+        data, judged = self._fit_result().data, self._evaluation
         made = Bundle.create(
             name,
             self.freeze(),
@@ -265,6 +266,7 @@ class Classifier:
             card=self.card(),
             description=description,
             feature_set=data.features,
+            working_points=judged.working_points() if judged else (),
         )
         known = self.training
         few = (part.X[:_REFERENCE_EVENTS] for part in (known.signal, known.background))
