@@ -3,18 +3,18 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test fast lint notebooks snapshots pictures bench clean
+.PHONY: demo test fast lint notebooks environments snapshots pictures bench clean
 
 demo: .venv/installed
 	$(BIN)/tfaas-nb demo --output demo
 
 test: lint
-	$(BIN)/python -m pytest -n 2 tests
+	$(BIN)/python -m pytest -n 2 tests --ignore tests/environments
 	$(MAKE) notebooks
 
 # What one runs while working: no training, no simulation.
 fast: .venv/tested
-	$(BIN)/python -m pytest -n 2 -m "not slow" tests
+	$(BIN)/python -m pytest -n 2 -m "not slow" tests --ignore tests/environments
 
 lint: .venv/tested
 	$(BIN)/ruff check .
@@ -24,6 +24,10 @@ lint: .venv/tested
 notebooks: .venv/tested
 	$(BIN)/python -m pytest -p no:xdist -p tests.notebook_needs --nbval --nbval-current-env \
 	    --nbval-sanitize-with notebooks/sanitize.cfg notebooks
+
+# Installs the project as SWAN, pip --user, Binder and the oldest versions have it, and runs it there.
+environments: .venv/tested
+	$(BIN)/python -m pytest -p no:xdist tests/environments
 
 # Pictures of the notebooks for SWAN's gallery, in notebooks/nbSnapshots; needs chromium besides.
 snapshots: .venv/tested
