@@ -232,6 +232,8 @@ def send_a_large_file(dashboard: Shown, large_file: Path, client: tn.Client) -> 
     dashboard.button("Send to the server").click()
     dashboard.text("The server now serves 'large', version 1", 180)
     assert "large" in client.status()["models"]
+    dashboard.tab("Ask")  # where what was sent is chosen
+    until(lambda: dashboard.field("Model").input_value() == "large")
 
 
 def stop_while_it_is_asked(dashboard: Shown) -> None:
