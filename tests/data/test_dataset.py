@@ -206,6 +206,12 @@ def test_different_features_cannot_be_concatenated(data: Dataset) -> None:
         concatenate([data, other])
 
 
+def test_events_of_unknown_class_are_not_called_background(events: Dataset) -> None:
+    read = replace(events[:3], sources=(Source("data.root", "events", "Events", 3),))
+    assert repr(read) == "Dataset(3 events of unknown class, 42 features)"
+    assert "background" not in read._repr_html_()
+
+
 def test_in_a_cell_it_shows_classes_and_ranges(events: Dataset) -> None:
     html = events._repr_html_()
     assert "Ranges of the 42 features" in html

@@ -223,7 +223,13 @@ def test_an_empty_list_is_refused() -> None:
         read([], FEATURES)
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\3\4" * 200, b"jetPt,jetEta\n" * 100])
+def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
+    (tmp_path / "a.root").touch()
+    with pytest.raises(DataError, match=r"a\.root is empty: it has 0 bytes; copy it again"):
+        read(tmp_path / "a.root", FEATURES)
+
+
+@pytest.mark.parametrize("content", [b"PK\3\4" * 200, b"jetPt,jetEta\n" * 100])
 def test_what_is_no_root_file_is_said_so(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.root").write_bytes(content)
     with pytest.raises(DataError, match=r"a\.root cannot be read as a ROOT file: \S+"):

@@ -239,12 +239,19 @@ class Dataset:
         )
 
     def __repr__(self) -> str:
-        signal = int(np.count_nonzero(self.y == SIGNAL))
         skipped = f", {len(self.skipped)} files skipped" if self.skipped else ""
-        return (
-            f"Dataset({signal} signal + {len(self) - signal} background events, "
-            f"{len(self.features)} features{skipped})"
-        )
+        return f"Dataset({self._counts()}, {len(self.features)} features{skipped})"
+
+    def _counts(self) -> str:
+        if not self._has_classes:
+            return f"{len(self)} events of unknown class"
+        signal = int(np.count_nonzero(self.y == SIGNAL))
+        return f"{signal} signal + {len(self) - signal} background events"
+
+    @property
+    def _has_classes(self) -> bool:
+        """Whether `y` says what the events are; of those read to be scored it does not."""
+        return not self.sources or any(source.role != "events" for source in self.sources)
 
     def _repr_html_(self) -> str:
         shown = self.files._repr_html_() if self.sources else f"<p>{escape(repr(self))}</p>"
@@ -254,9 +261,10 @@ class Dataset:
         return shown + self._classes()._repr_html_() + self._ranges()
 
     def _classes(self) -> Table:
+        classes = {"signal": self.signal, "background": self.background}
         rows = tuple(
             (name, len(part), float(part.weight.sum(dtype=np.float64)))
-            for name, part in (("signal", self.signal), ("background", self.background))
+            for name, part in (classes if self._has_classes else {"unknown": self}).items()
         )
         return Table(("class", "events", "sum of weights"), rows)
 

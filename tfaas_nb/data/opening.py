@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tfaas_nb.data.files import is_remote, is_xrootd
@@ -54,6 +55,7 @@ def open_file(
 
             file = xrootd.open_file(path, timeout, should_stop)
         else:
+            _check_not_empty(path)
             file = uproot.open(path, object_cache=None, array_cache=None)
         try:
             _check_complete(path, file.file)
@@ -61,6 +63,12 @@ def open_file(
             file.close()
             raise
         return file
+
+
+def _check_not_empty(path: str) -> None:
+    """A copy that failed often leaves the name of a file and nothing in it."""
+    if not is_remote(path) and Path(path).is_file() and not Path(path).stat().st_size:
+        raise DataError(f"{path} is empty: it has 0 bytes; copy it again")
 
 
 def _check_complete(path: str, file: Any) -> None:
