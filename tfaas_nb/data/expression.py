@@ -28,6 +28,7 @@ from tfaas_nb.errors import DataError
 Lookup = Callable[[str], Any]
 
 _LONGEST = 4000
+_INT64 = int(np.iinfo(np.int64).max)
 _SAME_MEANING = (("&&", " and "), ("||", " or "), ("&", " and "), ("|", " or "), ("!", "~"))
 _SIGNS = re.compile(r"&&|\|\||!=|!|&|\||\s|.", re.DOTALL)
 
@@ -191,6 +192,8 @@ class Expression:
             return self._evaluate(part, lookup)
 
         match node:
+            case ast.Constant(value=int(value)) if value > _INT64:
+                return float(value)  # NumPy 1 would go on with Python's integers, 2 refuse it
             case ast.Constant(value=value):
                 return value
             case ast.Name() | ast.Attribute() | ast.Subscript():
