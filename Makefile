@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test fast lint notebooks bench clean
+.PHONY: demo test fast lint notebooks snapshots bench clean
 
 demo: .venv/installed
 	$(BIN)/tfaas-nb demo --output demo
@@ -22,8 +22,12 @@ lint: .venv/tested
 	$(BIN)/mypy
 
 notebooks: .venv/tested
-	$(BIN)/python -m pytest -p no:xdist --nbval --nbval-current-env \
+	$(BIN)/python -m pytest -p no:xdist -p tests.notebook_needs --nbval --nbval-current-env \
 	    --nbval-sanitize-with notebooks/sanitize.cfg notebooks
+
+# Pictures of the notebooks for SWAN's gallery, in notebooks/nbSnapshots; needs chromium besides.
+snapshots: .venv/tested
+	$(BIN)/python -m tests.snapshots
 
 # Needs wrk besides; makes environments for the other servers in .bench/. About half an hour;
 # `make bench ONLY=single,bulk` measures a part: single, peers, bulk, latency, upload, memory,

@@ -73,3 +73,11 @@ def serving(server: Server, bundle: Bundle) -> Server:
     """A server that has the model ttbar."""
     server.client().upload(bundle)
     return server
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests measured and recorded as ``summary``, also those of other processes."""
+    reports = [r for kind in ("passed", "failed") for r in terminalreporter.stats.get(kind, ())]
+    told = [text for r in reports for name, text in r.user_properties if name == "summary"]
+    for text in sorted(map(str, told)):
+        terminalreporter.write_line(text)

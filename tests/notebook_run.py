@@ -101,16 +101,15 @@ def run(
             timeout=_SECONDS,
             resources={"metadata": {"path": str(folder)}},
             store_widget_state=False,
+            shutdown_kernel="immediate",
         )
+        environment = {"env": dict(env)} if env is not None else {}
         started = time.monotonic()
-        try:
-            with client.setup_kernel(**({"env": dict(env)} if env is not None else {})):
-                with _watched(manager.provisioner.pid) as memory:
-                    for index, cell in enumerate(cells):
-                        client.execute_cell(cell, index)
-                seconds = time.monotonic() - started
-        finally:
-            manager.shutdown_kernel(now=True)
+        with client.setup_kernel(cleanup_kc=True, **environment):
+            with _watched(manager.provisioner.pid) as memory:
+                for index, cell in enumerate(cells):
+                    client.execute_cell(cell, index)
+            seconds = time.monotonic() - started
     answers = tuple(comparable(cell) for cell in cells if cell.cell_type == "code")
     return Run(answers, seconds, memory.peak)
 

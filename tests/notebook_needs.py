@@ -1,0 +1,50 @@
+"""A plugin for ``pytest --nbval``: cells that need what this machine lacks are skipped.
+
+The notebooks run there all the same and say in words what is missing; what they say is then not
+what is committed.  In CI, which installs everything, nothing is skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import pytest
+
+
+def lacks_curl() -> str:
+    """What is missing to run curl."""
+    return "" if shutil.which("curl") else "curl is not installed"
+
+
+def lacks_cpp() -> str:
+    """What is missing to compile a program that uses libcurl."""
+    compiler = shutil.which("g++")
+    if compiler is None:
+        return "g++ is not installed"
+    look = [compiler, "-E", "-x", "c++", "-include", "curl/curl.h", os.devnull]
+    if subprocess.run(look, capture_output=True).returncode:
+        return "the headers of libcurl are not installed"
+    return ""
+
+
+#: Tag of a cell → what tells why it cannot run as it did when its output was committed.
+NEEDS: Mapping[str, Callable[[], str]] = {"needs-curl": lacks_curl, "needs-c++": lacks_cpp}
+
+
+def lacking() -> dict[str, str]:
+    """The tags whose cells are skipped here, and why."""
+    if os.environ.get("CI") == "true":
+        return {}
+    return {tag: why for tag, lacks in NEEDS.items() if (why := lacks())}
+
+
+def pytest_collection_modifyitems(items: Iterable[Any]) -> None:
+    missing = lacking()
+    for item in items:
+        tags = item.cell.metadata.get("tags", ()) if hasattr(item, "cell") else ()
+        for tag in missing.keys() & set(tags):
+            item.add_marker(pytest.mark.skip(reason=missing[tag]))
