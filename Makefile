@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test fast lint notebooks snapshots bench clean
+.PHONY: demo test fast lint notebooks snapshots pictures bench clean
 
 demo: .venv/installed
 	$(BIN)/tfaas-nb demo --output demo
@@ -28,6 +28,11 @@ notebooks: .venv/tested
 # Pictures of the notebooks for SWAN's gallery, in notebooks/nbSnapshots; needs chromium besides.
 snapshots: .venv/tested
 	$(BIN)/python -m tests.snapshots
+
+# The README's pictures of the dashboard, as the browser tests see it; needs chromium.
+pictures: .venv/tested
+	$(BIN)/python -m pytest tests/browser/test_dashboard.py -k 'seen_whole and voila'
+	cp build/screenshots/dashboard-*.png notebooks/images/
 
 # Needs wrk besides; makes environments for the other servers in .bench/. About half an hour;
 # `make bench ONLY=single,bulk` measures a part: single, peers, bulk, latency, upload, memory,

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import tfaas_nb as tn
+from tfaas_nb import isolation
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
@@ -22,6 +23,13 @@ from tfaas_nb.serving.server import Server
 
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm() -> Iterator[None]:
+    """Processes for strangers' models come from one that all servers of these tests share."""
+    with isolation.held():
+        yield
 
 
 @pytest.fixture(scope="session")

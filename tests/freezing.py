@@ -1,12 +1,11 @@
-"""Main program of a process that freezes several SavedModels: TensorFlow is imported once."""
+"""Freezing several SavedModels in one process."""
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
-from tfaas_nb import isolation, saved_model
+from tfaas_nb import saved_model
 
 
 def work(folder: Path, *models: str) -> bytes:
@@ -18,7 +17,3 @@ def work(folder: Path, *models: str) -> bytes:
         except Exception as error:
             found[name] = f"{type(error).__name__}: {error}"
     return json.dumps(found).encode()
-
-
-if __name__ == "__main__":
-    sys.exit(isolation.answer(sys.argv[1:], work))

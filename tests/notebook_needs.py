@@ -6,10 +6,12 @@ what is committed.  In CI, which installs everything, nothing is skipped.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,8 +33,32 @@ def lacks_cpp() -> str:
     return ""
 
 
+def lacks_c() -> str:
+    """What is missing to compile a program with TensorFlow's own library."""
+    for program in ("gcc", "ld.gold"):
+        if shutil.which(program) is None:
+            return f"{program} is not installed"
+    found = importlib.util.find_spec("tensorflow")
+    folders = (found.submodule_search_locations if found else None) or ()
+    if not any((Path(folder) / "libtensorflow_cc.so.2").is_file() for folder in folders):
+        return "this TensorFlow has no library to link with"
+    return ""
+
+
+def lacks_onnx() -> str:
+    """What is missing to write and run ONNX models, which is an extra of the package."""
+    wanted = ("onnx", "onnxruntime", "tf2onnx")
+    missing = [name for name in wanted if importlib.util.find_spec(name) is None]
+    return f"{missing[0]} is not installed" if missing else ""
+
+
 #: Tag of a cell → what tells why it cannot run as it did when its output was committed.
-NEEDS: Mapping[str, Callable[[], str]] = {"needs-curl": lacks_curl, "needs-c++": lacks_cpp}
+NEEDS: Mapping[str, Callable[[], str]] = {
+    "needs-curl": lacks_curl,
+    "needs-c++": lacks_cpp,
+    "needs-c": lacks_c,
+    "needs-onnx": lacks_onnx,
+}
 
 
 def lacking() -> dict[str, str]:

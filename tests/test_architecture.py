@@ -21,12 +21,16 @@ FLOORS = {
     "reference": 0,
     "durable": 0,
     "variables": 0,
+    "last_words": 0,
+    "vetting": 1,
     "options": 1,
+    "reference_events": 1,
     "quantities": 2,
     "backend": 1,
     "signature": 1,
-    "isolation": 1,
+    "isolation": 2,
     "archive": 1,
+    "cluster": 1,
     "features": 1,
     "wire": 2,
     "data": 2,
@@ -51,6 +55,7 @@ FLOORS = {
     "cross_validation": 8,
     "comparison": 8,
     "serving": 7,
+    "promotion": 7,
     "widgets": 8,
     "demo": 8,
     "magics": 8,
@@ -58,7 +63,7 @@ FLOORS = {
 }
 HEAVY = (
     *("tensorflow", "keras", "uproot", "awkward", "matplotlib", "ipywidgets", "sklearn", "scipy"),
-    *("netron", "prometheus_client", "psutil", "XRootD"),
+    *("netron", "prometheus_client", "psutil", "XRootD", "distributed"),
     *("onnx", "onnxruntime", "tf2onnx", "PIL"),
 )
 

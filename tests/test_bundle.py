@@ -21,7 +21,9 @@ import tfaas_nb as tn
 from tests.graphs import placeholder, serialized, weighted_sum
 from tests.large_model import large_model, weights
 from tests.onnx_models import logistic
+from tfaas_nb import reference_events
 from tfaas_nb.bundle import CARD, LABELS, MODEL, PARAMS, TEXT, Bundle, check_name
+from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.engines import open_engine
 from tfaas_nb.errors import BundleError, GraphError, TfaasError, TooLarge
@@ -87,7 +89,10 @@ def test_a_bundle_cannot_be_made_or_renamed_to_such_a_name(bundle: Bundle) -> No
 def test_a_directory_is_that_of_tfaas(bundle: Bundle, tmp_path: Path) -> None:
     saved = bundle.save(tmp_path)
     assert saved == tmp_path / "ttbar"
-    assert {p.name for p in saved.iterdir()} == {PARAMS, MODEL, LABELS, TEXT, CARD}
+    assert {p.name for p in saved.iterdir()} == {
+        *(PARAMS, MODEL, LABELS, TEXT, CARD),
+        reference_events.FILE,
+    }
     params = json.loads((saved / PARAMS).read_bytes())
     assert params["input_node"] == params["inputNode"] == "input"
     assert params["output_node"] == params["outputNode"] == "output"
@@ -112,7 +117,8 @@ def test_the_same_bundle_gives_the_same_archive(bundle: Bundle) -> None:
 
 def test_an_archive_is_understood_by_tar(bundle: Bundle, tmp_path: Path) -> None:
     with tarfile.open(bundle.save_archive(tmp_path)) as tar:
-        assert tar.getnames() == [f"ttbar/{name}" for name in (PARAMS, MODEL, LABELS, TEXT, CARD)]
+        names = (PARAMS, MODEL, LABELS, TEXT, CARD, reference_events.FILE)
+        assert tar.getnames() == [f"ttbar/{name}" for name in names]
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
@@ -187,6 +193,7 @@ def with_member(kind: bytes, name: str, link: str = "") -> bytes:
         (with_member(tarfile.REGTYPE, "m/../../passwd"), "'m/../../passwd' points outside"),
         (with_member(tarfile.DIRTYPE, ".."), "'..' points outside"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "archive",  # which holds the time
 )
 def test_members_that_are_no_plain_files_are_refused(archive: bytes, message: str) -> None:
     with pytest.raises(BundleError, match=message):
@@ -504,3 +511,113 @@ def test_a_model_of_200_mb_is_uploaded_and_answers(server: Server) -> None:
     assert client.upload(large) == 1
     expected = weights()[:, 5] @ np.array([1.0, 2.0, 3.0], np.float32)
     assert client.predict("large", [1.0, 2.0, 3.0], keys=["a", "b", "c"]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        {"training": 3, "evaluation": "good", "converted_from": []},
+        {"training": [1, {"file": None}, {}], "evaluation": {"auc": "high"}},
+        {"training": {"file": "x"}, "evaluation": [0.9]},
+        {"evaluation": {"auc": None}, "training": None},
+    ],
+)
+def test_a_card_of_any_types_is_shown(foreign: bytes, card: dict[str, object]) -> None:
+    made = Bundle.from_parts(b'{"name": "m"}', foreign, card=json.dumps(card).encode())
+    assert "not evaluated" in made._repr_html_()
+
+
+# --- reference events -------------------------------------------------------------------
+
+
+def test_a_classifiers_bundle_has_events_of_both_classes(
+    bundle: Bundle, classifier: Classifier, events: Dataset
+) -> None:
+    known = bundle.reference_events
+    assert known
+    assert known.keys == events.features.names
+    expected = np.concatenate([events.signal.X[:4], events.background.X[:4]])
+    np.testing.assert_array_equal(known.matrix, expected)
+    assert known.check(classifier.predict(expected)[:, np.newaxis]) < 1e-6
+    assert "reference events" in bundle._repr_html_()
+
+
+def test_reference_events_travel_with_the_model(bundle: Bundle, tmp_path: Path) -> None:
+    loaded = (Bundle.load(bundle.save(tmp_path)), Bundle.load(bundle.save_archive(tmp_path)))
+    for found in (*loaded, bundle.renamed("other")):
+        assert found.reference_events == bundle.reference_events
+    assert bundle.with_reference_events() is bundle
+
+
+def test_events_are_made_up_for_a_model_that_has_none(foreign: bytes) -> None:
+    bare = Bundle.from_parts(json.dumps(HAND_MADE).encode(), foreign)
+    assert bare.reference_events is None
+    known = bare.with_reference_events().reference_events
+    assert known
+    assert known == bare.with_reference_events().reference_events, "always the same"
+    assert known.keys == ("value_0", "value_1", "value_2")
+    np.testing.assert_array_equal(known.matrix[:2], [[0, 0, 0], [1, 1, 1]])
+    assert len(set(known.scores)) == len(known) == 6
+
+
+def test_typical_values_make_events(foreign: bytes) -> None:
+    ranges = [{"name": n, "low": 1.0, "median": 2.0, "high": 3.0} for n in "abc"]
+    told = json.dumps(HAND_MADE | {"features": ranges}).encode()
+    known = Bundle.from_parts(told, foreign).with_reference_events().reference_events
+    assert known
+    assert known.keys == ("a", "b", "c")
+    np.testing.assert_array_equal(known.matrix, [[2, 2, 2], [1, 1, 1], [3, 3, 3]])
+
+
+def test_events_may_be_given(foreign: bytes) -> None:
+    bare = Bundle.from_parts(json.dumps(HAND_MADE).encode(), foreign)
+    known = bare.with_reference_events([[1, 2, 3]]).reference_events
+    assert known
+    assert known.scores == ((14.0,),)
+    with pytest.raises(GraphError, match="the graph failed"):
+        bare.with_reference_events([[1, 2]])
+
+
+def test_scores_that_are_not_finite_are_none_to_compare() -> None:
+    def logarithm(tf: Any) -> None:
+        tf.math.log(placeholder(tf), name="y")
+
+    known = Bundle.from_parts(b'{"name": "log"}', serialized(logarithm)).with_reference_events()
+    assert known.reference_events
+    assert (known.reference_events.matrix > 0).all(), "of other values there is no logarithm"
+
+    def never(tf: Any) -> None:
+        tf.math.log(placeholder(tf) * 0 - 1, name="y")
+
+    made = Bundle.from_parts(b'{"name": "log"}', serialized(never)).with_reference_events()
+    assert made.reference_events is None
+
+
+def test_a_model_of_any_width_has_none() -> None:
+    def any_width(tf: Any) -> None:
+        tf.nn.relu(placeholder(tf, width=None), name="y")
+
+    made = Bundle.from_parts(b'{"name": "any"}', serialized(any_width))
+    assert made.with_reference_events().reference_events is None
+
+
+def test_other_scores_than_a_bundle_tells_are_noticed(bundle: Bundle, other_bundle: Bundle) -> None:
+    engine = open_engine(other_bundle.graph)
+    other_bundle.check(engine)
+    with pytest.raises(BundleError, match="the scores differ from those of the reference events"):
+        bundle.check(engine)
+    engine.close()
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [(["a", "b", "d"], "keys in reference_events.json are not the"), (["a"], "has 1 keys, the gr")],
+)
+def test_reference_events_of_another_model_are_refused(
+    foreign: bytes, keys: list[str], message: str
+) -> None:
+    features = ["a", "b", "c"] if len(keys) == 3 else []
+    params = json.dumps(HAND_MADE | {"features": features}).encode()
+    events = {"keys": keys, "values": [[1.0] * len(keys)], "scores": [[1.0]]}
+    with pytest.raises(BundleError, match=message):
+        Bundle.from_parts(params, foreign, reference_events=json.dumps(events).encode())

@@ -232,6 +232,20 @@ def test_a_refused_upload_raises_what_the_server_raised(client: Client) -> None:
         client.upload(Bundle.from_parts(b'{"name": "broken"}', broken))
 
 
+def test_a_download_is_what_was_uploaded(
+    server: Server, bundle: Bundle, other_bundle: Bundle
+) -> None:
+    client = server.client()
+    for each in (bundle, other_bundle):
+        client.upload(each)
+    client.label("ttbar", "production", 1)
+    assert client.download("ttbar").files() == other_bundle.files()
+    for first in ("ttbar/versions/1", "ttbar/labels/production"):
+        assert client.download(first).files() == bundle.files()
+    with pytest.raises(ModelNotFound, match="there is no model 'none'"):
+        client.download("none")
+
+
 # --- versions and labels ----------------------------------------------------------------
 
 
@@ -504,6 +518,13 @@ def test_a_model_is_deleted_from_a_go_server(go: Client, small: Bundle, name: st
     assert go.describe_models() == []
 
 
+def test_a_go_server_hands_out_no_models(go: Client, small: Bundle) -> None:
+    go.upload(small)
+    assert not go.is_ours()
+    with pytest.raises(ServerError, match="is no tfaas_nb server: it does not hand out its models"):
+        go.download("sum")
+
+
 def test_errors_of_a_go_server_are_told(go: Client) -> None:
     with pytest.raises(ServerError, match="unable to make predictions"):
         go.predict("none", {"a": 1.0})
@@ -560,3 +581,14 @@ def test_in_a_cell_it_says_why_it_cannot_show_them(serving: Server) -> None:
     client = serving.client()
     serving.stop()
     assert "is the server running there?" in client._repr_html_()
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../status", "ttbar/labels/.."])
+def test_dots_lead_to_no_other_address(client: Client, name: str) -> None:
+    with pytest.raises(ModelNotFound):
+        client.params(name)
+    if "/" not in name:
+        with pytest.raises(ModelNotFound):
+            client.versions(name)
+        with pytest.raises(ModelNotFound):
+            client.label(name, "production")

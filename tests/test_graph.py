@@ -14,9 +14,10 @@ from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.engines.frozen import FrozenEngine
 from tfaas_nb.errors import GraphError
-from tfaas_nb.graph import FrozenGraph, vet
+from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.operations import ALLOWED
 from tfaas_nb.signature import Signature, Tensor
+from tfaas_nb.vetting import vet
 
 # --- freezing -----------------------------------------------------------------------------
 

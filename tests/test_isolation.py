@@ -1,53 +1,149 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
-from tests import strangers
+from tests.strangers import work
 from tfaas_nb import isolation
-from tfaas_nb.errors import GraphError
+from tfaas_nb.errors import GraphError, ServerError, TooLarge
+from tfaas_nb.isolation import Limits
+from tfaas_nb.isolation.warm import Warm, warm
 
-MODULE = strangers.__name__
+copies = pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux alone")
 
 
-def test_a_module_is_handed_files_and_options_in_an_empty_folder() -> None:
+def test_a_function_is_handed_files_and_options_in_an_empty_folder() -> None:
     files = {"a.txt": b"one", "below/b.txt": b"two"}
-    answer = json.loads(isolation.run(MODULE, files, "read"))
+    answer = json.loads(isolation.run(work, files, "read"))
     assert answer == [{"a.txt": "one", "below/b.txt": "two"}, [], "read"]
 
 
 @pytest.mark.parametrize(
-    ("what", "message"),
+    ("what", "kind", "message"),
     [
-        ("refuse", "^the file is odd$"),
-        ("break", "^ValueError: something\nelse$"),
-        ("crash", r"ended with -6: out of luck"),
+        ("refuse", GraphError, "^the file is odd$"),
+        ("unpack", TooLarge, "^far too much$"),
+        ("fail", GraphError, "^ValueError: something\nelse$"),
+        ("crash", GraphError, r"was ended by SIGABRT: out of luck"),
+        ("talk", GraphError, r"was ended by SIGABRT: the end$"),
+        ("leave", GraphError, r"ended with code 3: it said nothing"),
     ],
 )
-def test_what_goes_wrong_there_is_told_here(what: str, message: str) -> None:
+def test_what_goes_wrong_there_is_told_here(what: str, kind: type, message: str) -> None:
+    with pytest.raises(kind, match=message):
+        isolation.run(work, {}, what)
+
+
+@pytest.mark.parametrize(
+    ("what", "limits", "message"),
+    [
+        ("hang", Limits(seconds=0.5), "took more than 0.5 s to read and to try"),
+        ("burn", Limits(seconds=0.5), "took more than 0.5 s to read and to try"),
+        ("fill", Limits(file_size=1 << 20), "File too large"),
+        pytest.param("grow", Limits(memory=1 << 30), "takes more memory", marks=copies),
+    ],
+)
+def test_what_takes_too_much_is_ended(what: str, limits: Limits, message: str) -> None:
     with pytest.raises(GraphError, match=message):
-        isolation.run(MODULE, {}, what)
+        isolation.run(work, {}, what, limits=limits)
+    assert isolation.run(work, {}, "pid")
 
 
-def test_a_process_that_hangs_is_killed() -> None:
-    with pytest.raises(GraphError, match="took more than 1 s"):
-        isolation.run(MODULE, {}, "hang", seconds=1.0)
+def test_a_limit_of_processor_time_is_told() -> None:
+    told = Limits(seconds=5.0).broken(-24)
+    assert told
+    assert "more than 10 s of processor time" in str(told)
 
 
+@pytest.mark.slow
 def test_our_secrets_stay_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TFAAS_NB_TOKEN", "secret")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    environment = json.loads(isolation.run(MODULE, {}, "environment"))
+    monkeypatch.setattr(isolation, "warm", Warm())  # one that starts now
+    environment = json.loads(isolation.run(work, {}, "environment"))
     assert "secret" not in environment.values()
-    assert environment["HOME"] == environment["TMPDIR"]
+    assert environment["HOME"] == environment["TMPDIR"] == environment["FOLDER"]
 
 
 def test_nothing_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    isolation.run(work, {}, "read")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    isolation.run(MODULE, {"a": b""}, "read")
+    threads = threading.active_count()
+    isolation.run(work, {"a": b""}, "read")
     with pytest.raises(GraphError):
-        isolation.run(MODULE, {"a": b""}, "crash")
+        isolation.run(work, {"a": b""}, "crash")
     assert list(tmp_path.iterdir()) == []
+    assert threading.active_count() <= threads
+
+
+def test_in_such_a_process_no_other_one_is_started() -> None:
+    assert json.loads(isolation.run(work, {}, "nested"))[0] == {"b": "two"}
+
+
+@copies
+def test_every_job_has_a_process_of_its_own_of_the_same_parent() -> None:
+    with isolation.held():
+        pids = {int(isolation.run(work, {}, "pid")) for _ in range(3)}
+        parent = warm.pid
+        isolation.run(work, {}, "pid")
+        assert warm.pid == parent
+    assert len(pids) == 3
+    assert not pids & {parent, os.getpid()}
+
+
+@copies
+@pytest.mark.slow
+def test_a_process_that_was_killed_is_replaced() -> None:
+    with isolation.held():
+        isolation.run(work, {}, "pid")
+        assert warm.pid
+        former = warm.pid
+        psutil.Process(former).kill()
+        psutil.wait_procs([psutil.Process(former)] if psutil.pid_exists(former) else [], timeout=5)
+        isolation.run(work, {}, "pid")
+        assert warm.pid not in (None, former)
+
+
+@copies
+@pytest.mark.slow
+def test_it_ends_with_who_held_it_last_and_with_it_what_it_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = Warm()
+    monkeypatch.setattr(isolation, "warm", own)
+    errors: list[Exception] = []
+
+    def wait_for_long() -> None:
+        try:
+            isolation.run(work, {}, "hang")
+        except Exception as error:
+            errors.append(error)
+
+    with isolation.held():
+        waiting = threading.Thread(target=wait_for_long)
+        waiting.start()
+        deadline = time.monotonic() + 60
+        while not (own.pid and psutil.Process(own.pid).children()):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        (job,) = psutil.Process(own.pid).children()
+    waiting.join(10)
+    assert isinstance(errors[0], ServerError)
+    assert own.pid is None
+    psutil.wait_procs([job], timeout=5)
+    assert not job.is_running()
+
+
+def test_without_copies_a_new_process_does_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolation, "is_possible", lambda: False)
+    assert json.loads(isolation.run(work, {"a": b"b"}, "read")) == [{"a": "b"}, [], "read"]
+    with pytest.raises(GraphError, match="took more than 1 s"):
+        isolation.run(work, {}, "hang", limits=Limits(seconds=1.0))

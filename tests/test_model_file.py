@@ -12,7 +12,7 @@ from tfaas_nb.graph import FrozenGraph
 
 def test_a_frozen_graph_is_served_as_it_is() -> None:
     content = serialized(weighted_sum)
-    read = model_file.read(content, "x", "y")
+    read = model_file.HERE.read(content, "x", "y")
     assert isinstance(read.graph, FrozenGraph)
     assert read.graph.serialized == content
     assert not read.converted_from
@@ -32,4 +32,4 @@ def test_a_frozen_graph_is_served_as_it_is() -> None:
 )
 def test_formats_that_are_not_served_say_what_to_do(content: bytes, message: str) -> None:
     with pytest.raises(GraphError, match=message):
-        model_file.read(content)
+        model_file.HERE.read(content)

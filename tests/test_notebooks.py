@@ -165,8 +165,8 @@ def test_nbval_sees_one_changed_number(tmp_path: Path) -> None:
     assert done.returncode == 1
 
 
-def cells_that_need(tag: str) -> list[str]:
-    path = ROOT / "notebooks" / "5-ask-from-outside.ipynb"
+def cells_that_need(tag: str, name: str = "5-ask-from-outside") -> list[str]:
+    path = ROOT / "notebooks" / f"{name}.ipynb"
     return [c.source for c in code_of(path) if tag in c.metadata.get("tags", ())]
 
 
@@ -199,6 +199,20 @@ def test_what_a_machine_lacks_is_told_in_words(
         assert printed.getvalue().startswith(expected)
 
 
+def test_a_machine_without_a_c_compiler_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    names: dict[str, Any] = {"package": tmp_path, "score": 0.5, "values": ""}
+    exec(code_of(ROOT / "notebooks" / "6-cmssw.ipynb")[0].source, names)
+    told = ("Not compiled: it needs gcc, ld.gold", "Not run: it")
+    for source, expected in zip(cells_that_need("needs-c", "6-cmssw"), told, strict=True):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(source, names)
+        assert printed.getvalue().startswith(expected)
+
+
 def test_cells_are_skipped_only_where_something_is_missing_and_never_in_ci(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,11 +221,12 @@ def test_cells_are_skipped_only_where_something_is_missing_and_never_in_ci(
     assert notebook_needs.lacking() == {
         "needs-curl": "curl is not installed",
         "needs-c++": "g++ is not installed",
+        "needs-c": "gcc is not installed",
     }
     (tmp_path / "g++").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "g++").chmod(0o755)
     assert notebook_needs.lacks_cpp() == "the headers of libcurl are not installed"
-    for name in ("g++", "curl"):
+    for name in ("g++", "gcc", "ld.gold", "curl"):
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
     assert notebook_needs.lacking() == {}

@@ -115,7 +115,7 @@ def graphs(tmp_path_factory: pytest.TempPathFactory, keras_model: Any) -> dict[s
             sent[f"{name}/{path}"] = content
     sent["damaged/variables/variables.index"] = b"damaged"
     names = [f"{n}:{'odd' if b is odd_names else 'serving_default'}" for n, b in builds.items()]
-    found: dict[str, str] = json.loads(isolation.run(freezing.__name__, sent, *names))
+    found: dict[str, str] = json.loads(isolation.run(freezing.work, sent, *names))
     return found
 
 

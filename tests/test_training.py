@@ -112,13 +112,23 @@ def test_the_loss_is_that_of_every_event_once(batch_size: int) -> None:
 @given(st.permutations(range(40)), st.integers(1, 50))
 def test_every_event_is_in_one_step(order: list[int], batch: int) -> None:
     calls = list(training._calls(np.array(order), batch))
-    assert np.concatenate([call.ravel() for call in calls]).tolist() == order
-    assert all(call.shape[1] == batch for call in calls[:-1])
+    steps = [step[:n] for steps, counts in calls for step, n in zip(steps, counts, strict=True)]
+    assert np.concatenate(steps).tolist() == order
+    assert all(len(step) == batch for step in steps[:-1])
+    assert all(steps.shape[1] == batch for steps, _ in calls)
 
 
 def test_a_call_has_few_steps() -> None:
     calls = list(training._calls(np.arange(1000), 2))
-    assert [len(call) for call in calls] == [64] * 7 + [52]
+    assert [len(steps) for steps, _ in calls] == [64] * 7 + [52]
+
+
+def test_many_events_are_prepared_call_by_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted, history = fit(SETTINGS)
+    monkeypatch.setattr(training, "_STAYING", 0)
+    other, again = fit(SETTINGS)
+    assert [e.val_loss for e in again.epochs] == pytest.approx([e.val_loss for e in history.epochs])
+    assert loss_of(other, TRAINING) == pytest.approx(loss_of(fitted, TRAINING), rel=1e-5)
 
 
 def test_the_best_weights_are_kept() -> None:
@@ -221,7 +231,7 @@ def test_an_interrupt_keeps_the_best_so_far(option: str) -> None:
         return False
 
     fitted, history = fit(replace(SETTINGS, epochs=50), **{option: interrupt})
-    done = {"on_epoch": 25, "should_stop": 12}[option]  # two calls in each epoch
+    done = {"on_epoch": 25, "should_stop": 24}[option]  # it is asked before each epoch's one call
     assert (len(history.epochs), history.stopped) == (done, "interrupted")
     best = history.epochs[history.best - 1]
     assert loss_of(fitted, VALIDATION) == pytest.approx(best.val_loss, rel=1e-5)
@@ -376,7 +386,7 @@ def test_a_source_is_closed_when_training_is_stopped() -> None:
 
     def should_stop() -> bool:
         asked.append(True)
-        return len(asked) == 14
+        return len(asked) == 8
 
     fit(train=source, should_stop=should_stop)
     assert (source.asked, source.open) == ([1, 2], 0)

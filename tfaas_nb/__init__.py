@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tfaas_nb.evaluation import Evaluation
     from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet, Variable
     from tfaas_nb.graph import FrozenGraph
+    from tfaas_nb.promotion import Promotion, promote
     from tfaas_nb.scoring.job import score
     from tfaas_nb.serving.server import Server
 
@@ -46,6 +47,7 @@ _HOME = {
     "FeatureSet": "features",
     "FrozenGraph": "graph",
     "Objects": "data.origins",
+    "Promotion": "promotion",
     "Sample": "data.normalisation",
     "Server": "serving.server",
     "Stream": "data.stream",
@@ -55,6 +57,7 @@ _HOME = {
     "load": "data.root",
     "overlap": "data.overlap",
     "poster_event": "data.poster",
+    "promote": "promotion",
     "read": "data.root",
     "score": "scoring.job",
     "sample": "data.sample",
@@ -90,6 +93,8 @@ __all__ = [  # noqa: RUF022 (in the order of the sentence)
     "score",
     "Server",
     "Client",
+    "promote",
+    "Promotion",
     "errors",
     "metrics",
     "plots",

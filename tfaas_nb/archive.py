@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import tarfile
 import zlib
-from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from tfaas_nb.errors import BundleError, TooLarge
@@ -17,6 +17,12 @@ from tfaas_nb.errors import BundleError, TooLarge
 _GZIP = b"\x1f\x8b"
 _MOST_MEMBERS = 64
 _MOST_BYTES = 512 << 20
+#: Unpacked bytes per packed one, once there are more than a sound archive may repeat.
+_MOST_RATIO = 100
+_MAY_REPEAT = 32 << 20
+_MOST_PATH = 255
+#: A part of a member's path; `..` is told apart.
+_PART = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.,@=+ -]{0,127}")
 
 
 def members(data: bytes) -> tuple[str, dict[str, bytes]]:
@@ -25,14 +31,14 @@ def members(data: bytes) -> tuple[str, dict[str, bytes]]:
     Raises
     ------
     BundleError
-        If it is no whole archive, or a member is no regular file within it.
+        If it is no whole archive, or a member is no regular file within it, or has no plain name.
     TooLarge
-        If it holds too many or too large files.
+        If it holds too many or too large files, or unpacks to far more than it is.
     """
     stream = _Limited(data)
     try:
         with tarfile.open(fileobj=stream, mode="r|") as tar:
-            found = dict(_regular(tar))
+            found = _regular(tar)
         stream.drain()
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise BundleError(f"the upload is not a whole .tar or .tar.gz: {error}") from error
@@ -52,13 +58,19 @@ class _Limited(io.RawIOBase):
     def __init__(self, data: bytes) -> None:
         raw = io.BytesIO(data)
         self._stream = gzip.GzipFile(fileobj=raw) if data.startswith(_GZIP) else raw
-        self._left = _MOST_BYTES
+        self._most = min(_MOST_BYTES, max(_MAY_REPEAT, _MOST_RATIO * len(data)))
+        self._unpacked = 0
 
     def read(self, size: int = -1) -> bytes:
         found = self._stream.read(size)
-        self._left -= len(found)
-        if self._left < 0:
+        self._unpacked += len(found)
+        if self._unpacked > _MOST_BYTES:
             raise _too_large()
+        if self._unpacked > self._most:
+            raise TooLarge(
+                f"the archive unpacks to more than {_MOST_RATIO} times its size: send it unpacked, "
+                "as .tar"
+            )
         return found
 
     def drain(self) -> None:
@@ -73,16 +85,31 @@ def _too_large() -> TooLarge:
     )
 
 
-def _regular(tar: tarfile.TarFile) -> Iterator[tuple[PurePosixPath, bytes]]:
+def _regular(tar: tarfile.TarFile) -> dict[PurePosixPath, bytes]:
+    found: dict[PurePosixPath, bytes] = {}
     for count, entry in enumerate(tar, start=1):
         if count > _MOST_MEMBERS or entry.size > _MOST_BYTES:
             raise _too_large()
-        path = PurePosixPath(entry.name)
-        if ".." in path.parts or path.is_absolute():
-            raise BundleError(f"the archive's member {entry.name!r} points outside of it")
+        path = _path(entry.name)
         if entry.isdir():
             continue
-        if not entry.isreg():
+        # A sparse file is told to be regular, and as large as it likes for nothing.
+        if not entry.isreg() or entry.issparse():
             raise BundleError(f"the archive's member {entry.name!r} is not a regular file")
+        if path in found:
+            raise BundleError(f"the archive has two members {entry.name!r}")
         stream = tar.extractfile(entry)
-        yield path, stream.read() if stream else b""
+        found[path] = stream.read() if stream else b""
+    return found
+
+
+def _path(name: str) -> PurePosixPath:
+    path = PurePosixPath(name)
+    if ".." in path.parts or path.is_absolute():
+        raise BundleError(f"the archive's member {name!r} points outside of it")
+    if len(name) > _MOST_PATH or not all(map(_PART.fullmatch, path.parts)):
+        raise BundleError(
+            f"the archive's member {name[:_MOST_PATH]!r} has no plain name: use letters, digits "
+            "and _ . , @ = + -"
+        )
+    return path

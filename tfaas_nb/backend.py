@@ -22,6 +22,7 @@ _NOTE = re.compile(
     rb"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWE] "  # before TensorFlow 2.19
 )
 _one_at_a_time = threading.RLock()
+_is_telling = False
 
 
 def tensorflow() -> Any:
@@ -55,9 +56,18 @@ def keras() -> Any:
     return keras
 
 
+def tell_notes() -> None:
+    """Leave the error stream as it is from now on: somebody listens for a crash's last words."""
+    global _is_telling
+    _is_telling = True
+
+
 @contextmanager
 def without_notes() -> Iterator[None]:
     """Drop TensorFlow's notes from the error stream; whatever else is written comes later."""
+    if _is_telling:
+        yield
+        return
     with _one_at_a_time:
         try:
             kept = os.dup(2)

@@ -1,8 +1,8 @@
 """Bundles: a model with all that a server or a colleague must know of it.
 
 On disk a bundle is TFaaS's model directory, ``NAME/`` with ``params.json``, ``model.pb``
-and ``labels.txt``, plus our ``model.pb.txt`` and ``model_card.json``; on the wire the same
-files in a ``.tar.gz``.  An ONNX model stands there as ``model.onnx``.
+and ``labels.txt``, plus our ``model.pb.txt``, ``model_card.json`` and ``reference_events.json``;
+on the wire the same files in a ``.tar.gz``.  An ONNX model stands there as ``model.onnx``.
 """
 
 from __future__ import annotations
@@ -14,17 +14,23 @@ import json
 import os
 import re
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from tfaas_nb import archive, export, model_file, saved_model
-from tfaas_nb.errors import BundleError, GraphError
+from tfaas_nb.engines import Engine, open_engine
+from tfaas_nb.errors import BundleError, GraphError, TfaasError
 from tfaas_nb.features import FeatureSet, feature_set_of
 from tfaas_nb.graph import FrozenGraph
-from tfaas_nb.model_file import Graph
+from tfaas_nb.model_file import HERE, Graph, Reader
+from tfaas_nb.reference_events import FILE as REFERENCE_EVENTS
+from tfaas_nb.reference_events import ReferenceEvents
 from tfaas_nb.table import Table, folded
 from tfaas_nb.wire.params import Params
 
@@ -35,6 +41,10 @@ TEXT = "model.pb.txt"
 CARD = "model_card.json"
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+#: Wider models have no reference events: they would be longer than the model.
+_WIDEST = 4096
+#: Events made up for a model that tells nothing of its inputs.
+_MADE_UP = 4
 
 
 def check_name(name: str) -> str:
@@ -69,12 +79,15 @@ class Bundle:
         are not as many as the outputs are kept, but no answer is labelled with them.
     card : mapping
         Model card: features, training files with hashes, counts, AUC, versions, time.
+    reference_events : ReferenceEvents or None
+        A few events with their scores, which every server checks when it loads the model.
     """
 
     graph: Graph
     params: Params
     labels: tuple[str, ...]
     card: Mapping[str, Any] = field(default_factory=dict)
+    reference_events: ReferenceEvents | None = None
 
     @classmethod
     def create(
@@ -86,6 +99,7 @@ class Bundle:
         card: Mapping[str, Any] | None = None,
         description: str = "",
         feature_set: FeatureSet | None = None,
+        working_points: Sequence[Mapping[str, float]] = (),
     ) -> Bundle:
         """Put a bundle together.
 
@@ -106,6 +120,8 @@ class Bundle:
             A sentence for people.
         feature_set : FeatureSet, optional
             How its inputs are read from ROOT files.
+        working_points : sequence of mappings, optional
+            ``eps_s``, ``eps_b`` and ``threshold`` of cuts on the score.
 
         Raises
         ------
@@ -125,6 +141,7 @@ class Bundle:
             features=tuple(features)
             or tuple({"name": n} for n in graph.features or graph.signature.names or ()),
             feature_set=feature_set,
+            working_points=tuple(working_points),
         )
         return _checked(graph, params, tuple(labels), card or {})
 
@@ -136,17 +153,21 @@ class Bundle:
         labels: bytes = b"",
         card: bytes = b"",
         name: str | None = None,
+        reference_events: bytes = b"",
+        reader: Reader = HERE,
     ) -> Bundle:
         """A bundle from the contents of its files, as an upload brings them.
 
         Parameters
         ----------
-        params, model, labels, card : bytes
-            ``params.json`` (empty: there is none), the model's file, ``labels.txt`` and
-            ``model_card.json``.  The model is a frozen graph, an ONNX model or a ``.keras``
-            file, which is converted.
+        params, model, labels, card, reference_events : bytes
+            ``params.json`` (empty: there is none), the model's file, ``labels.txt``,
+            ``model_card.json`` and ``reference_events.json``.  The model is a frozen graph, an
+            ONNX model or a ``.keras`` file, which is converted.
         name : str, optional
             Replaces the name in ``params.json``.
+        reader : Reader
+            What reads the model.
 
         Raises
         ------
@@ -158,14 +179,14 @@ class Bundle:
             If what reads the model's format is not installed.
         """
         told = _params(params, name)
-        found = model_file.read(model, told.input_node, told.output_node)
+        found = reader.read(model, told.input_node, told.output_node)
         sha256 = hashlib.sha256(model).hexdigest()
         if told.sha256 and told.sha256 != sha256:
             raise BundleError(
                 f"the model is not the one that {PARAMS} describes: its sha256 is "
                 f"{sha256[:12]}…, expected {told.sha256[:12]}…; was it damaged on the way?"
             )
-        return _put_together(found, told, labels, card)
+        return _put_together(found, told, labels, card, reference_events)
 
     @classmethod
     def from_saved_model(
@@ -175,6 +196,7 @@ class Bundle:
         signature: str | None = None,
         labels: Sequence[str] = (),
         features: Sequence[str] = (),
+        reader: Reader = HERE,
     ) -> Bundle:
         """A bundle from a SavedModel's folder; the model is frozen, which takes seconds.
 
@@ -188,6 +210,8 @@ class Bundle:
             What to serve of it; by default ``serving_default``, or the only signature.
         labels, features : sequence of str, optional
             Names of the outputs, and of the inputs' elements.
+        reader : Reader
+            What reads the model.
 
         Raises
         ------
@@ -205,14 +229,18 @@ class Bundle:
             }
         except OSError as error:
             raise BundleError(f"{error.filename or path}: {error.strerror}") from error
-        found = model_file.read_saved_model(files, signature)
+        found = reader.read_saved_model(files, signature)
         named = [{"name": feature} for feature in features]
         card = {"converted_from": found.converted_from}
         return cls.create(name, found.graph, labels, named, card)
 
     @classmethod
     def from_archive(
-        cls, data: bytes, name: str | None = None, signature: str | None = None
+        cls,
+        data: bytes,
+        name: str | None = None,
+        signature: str | None = None,
+        reader: Reader = HERE,
     ) -> Bundle:
         """A bundle from the bytes of a ``.tar`` or ``.tar.gz`` of one model directory.
 
@@ -237,21 +265,27 @@ class Bundle:
             )
         wanted = _params(files.get(PARAMS, b""), name or (None if PARAMS in files else folder))
         labels, card = files.get(wanted.labels, b""), files.get(CARD, b"")
+        events = files.get(REFERENCE_EVENTS, b"")
         if saved_model.FILE in files and wanted.model in (
             saved_model.FILE,
             *_absent(files, wanted),
         ):
-            found = model_file.read_saved_model(files, signature)
-            return _put_together(found, wanted, labels, card)
+            found = reader.read_saved_model(files, signature)
+            return _put_together(found, wanted, labels, card, events)
         if wanted.model not in files:
             raise BundleError(
                 f"{PARAMS} names the model {wanted.model!r}, but the archive has {sorted(files)}"
             )
-        return cls.from_parts(files[PARAMS], files[wanted.model], labels, card, wanted.name)
+        model = files[wanted.model]
+        return cls.from_parts(files[PARAMS], model, labels, card, wanted.name, events, reader)
 
     @classmethod
     def from_upload(
-        cls, data: bytes, name: str | None = None, signature: str | None = None
+        cls,
+        data: bytes,
+        name: str | None = None,
+        signature: str | None = None,
+        reader: Reader = HERE,
     ) -> Bundle:
         """A bundle from the bytes of an archive, or of a lone model's file with a name.
 
@@ -263,12 +297,12 @@ class Bundle:
             As `from_archive` and `from_parts`.
         """
         if model_file.is_model(data):
-            return cls.from_parts(b"", data, name=name)
-        return cls.from_archive(data, name, signature)
+            return cls.from_parts(b"", data, name=name, reader=reader)
+        return cls.from_archive(data, name, signature, reader)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Bundle:
-        """Read a model directory or a ``.tar.gz``.
+    def load(cls, path: str | os.PathLike[str], reader: Reader = HERE) -> Bundle:
+        """Read a model directory or a ``.tar.gz``; `reader` reads the model in it.
 
         Raises
         ------
@@ -278,26 +312,32 @@ class Bundle:
         path = Path(path)
         try:
             if path.is_dir():
-                return cls._from_directory(path)
-            return cls.from_archive(path.read_bytes())
+                return cls._from_directory(path, reader)
+            return cls.from_archive(path.read_bytes(), reader=reader)
         except OSError as error:
             raise BundleError(f"{error.filename or path}: {error.strerror}") from error
         except (BundleError, GraphError) as error:
             raise type(error)(f"{path}: {error}") from error
 
     @classmethod
-    def _from_directory(cls, path: Path) -> Bundle:
+    def _from_directory(cls, path: Path, reader: Reader) -> Bundle:
         params = (path / PARAMS).read_bytes()
         wanted = Params.from_json(params)
         for part in (wanted.model, wanted.labels):
             if Path(part).name != part:
                 raise BundleError(f"{PARAMS} names {part!r}, which is not a plain file name")
-        labels, card = path / wanted.labels, path / CARD
+        labels = path / wanted.labels
+        card, events = (
+            part.read_bytes() if part.exists() else b""
+            for part in (path / CARD, path / REFERENCE_EVENTS)
+        )
         return cls.from_parts(
             params,
             (path / wanted.model).read_bytes(),
             labels.read_bytes() if wanted.labels and labels.exists() else b"",
-            card.read_bytes() if card.exists() else b"",
+            card,
+            reference_events=events,
+            reader=reader,
         )
 
     @property
@@ -327,6 +367,71 @@ class Bundle:
         """The same model under another name."""
         return replace(self, params=replace(self.params, name=check_name(name)))
 
+    def with_reference_events(
+        self, events: npt.ArrayLike | None = None, engine: Engine | None = None
+    ) -> Bundle:
+        """The same model with a few reference events, scored by an engine.
+
+        Parameters
+        ----------
+        events : array of shape (events, features), optional
+            Raw values in the model's order.  By default a bundle that has reference events keeps
+            them; for another, events are made up: of the typical ranges of its features if they
+            are known, else of zeros, ones and random numbers.
+        engine : Engine, optional
+            The model's; by default one is opened for as long as it takes.
+
+        Returns
+        -------
+        Bundle
+            Without reference events if the model's width is not known or more than 4096, or it
+            answers none of those made up with finite scores.
+
+        Raises
+        ------
+        BundleError, FeatureError, GraphError
+            If `events` do not fit the model.
+        """
+        width = self.graph.signature.width
+        if width is None or width > _WIDEST or (events is None and self.reference_events):
+            return self
+        if engine is None:
+            opened = open_engine(self.graph)
+            try:
+                return self.with_reference_events(events, opened)
+            finally:
+                opened.close()
+        X = self._made_up(width, engine) if events is None else np.asarray(events, np.float32)
+        keys = self.features or tuple(f"value_{i}" for i in range(width))
+        return replace(
+            self, reference_events=ReferenceEvents.of(keys, X, engine) if len(X) else None
+        )
+
+    def check(self, engine: Engine) -> None:
+        """Compare what an engine gives the reference events with their scores.
+
+        Raises
+        ------
+        BundleError
+            If a score differs.
+        GraphError
+            If the model fails on them.
+        """
+        if self.reference_events:
+            self.reference_events.check(engine(self.reference_events.matrix))
+
+    def _made_up(self, width: int, engine: Engine) -> npt.NDArray[np.float32]:
+        """Events that the model answers with finite scores, shape (events, width)."""
+        told = [[f.get(key) for f in self.params.features] for key in ("median", "low", "high")]
+        events = [row for row in told if len(row) == width and None not in row]
+        if not events:
+            events = [[0.0] * width, [1.0] * width]
+            if all(tensor.is_floating for tensor in self.graph.signature.inputs):
+                random = np.random.default_rng(1).normal(size=(_MADE_UP, width))
+                events += random.round(3).tolist()
+        found = [np.array([event], dtype=np.float32) for event in events]
+        return np.concatenate([np.empty((0, width), np.float32), *filter(_answered(engine), found)])
+
     def files(self) -> dict[str, bytes]:
         """File name → content of the model directory."""
         files = {
@@ -337,7 +442,10 @@ class Bundle:
         if isinstance(self.graph, FrozenGraph):
             files[TEXT] = self.graph.text().encode()
         card = json.dumps(self.card, indent=2, ensure_ascii=False)
-        return files | {CARD: card.encode("utf-8", "replace")}
+        files[CARD] = card.encode("utf-8", "replace")
+        if self.reference_events:
+            files[REFERENCE_EVENTS] = self.reference_events.to_json()
+        return files
 
     def export(self, form: str, path: str | os.PathLike[str]) -> Path:
         """Write the model in the format of others and return the path.
@@ -345,20 +453,33 @@ class Bundle:
         Parameters
         ----------
         form : str
-            ``onnx`` (a file) or ``saved_model`` (a folder).
+            ``onnx`` (a file) or ``saved_model`` (a folder); or ``cmssw`` (a package with graph,
+            ONNX and plugins), ``triton``, ``kserve``, ``tfserving`` or ``tfaas`` (what these
+            servers load), each a folder with the bundle's name.
         path : path
-            Where; an earlier export there is replaced.
+            The file or the SavedModel's folder; for the others the directory of the folder
+            ``NAME``: CMSSW's subsystem, or the directory of a server's models.  An earlier
+            export there is replaced.
+
+        Returns
+        -------
+        Path
+            The file or folder that was written.
 
         Raises
         ------
         BundleError
-            If there is no such format or the path cannot be written.
+            If there is no such format, the path cannot be written, or something is there that
+            is no earlier export or was changed since.
         GraphError
             If the model cannot be written in it.
         MissingExtra
             If what writes it is not installed.
         """
-        return export.write(self.graph, self.labels, form, Path(path))
+        content = export.Content(
+            self.name, self.graph, self.labels, self.features or (), self.files()
+        )
+        return export.write(content, form, Path(path))
 
     def save(self, directory: str | os.PathLike[str]) -> Path:
         """Write the model directory ``directory/NAME`` and return its path.
@@ -415,7 +536,6 @@ class Bundle:
         )
 
     def _repr_html_(self) -> str:
-        evaluation = self.card.get("evaluation", {})
         rows = [
             ("inputs", f"{len(self.features)} features" if self.features else "not named"),
             ("outputs", ", ".join(self.labels) or "not labelled"),
@@ -423,8 +543,9 @@ class Bundle:
             ("size", f"{len(self.graph.serialized) / 1e3:.0f} kB"),
             ("sha256", self.graph.sha256),
             ("made", self.params.timestamp or "unknown"),
-            ("trained on", ", ".join(s["file"] for s in self.card.get("training", []))),
-            ("AUC", f"{evaluation['auc']:.4f}" if "auc" in evaluation else "not evaluated"),
+            ("trained on", ", ".join(_training_files(self.card))),
+            ("AUC", _auc(self.card)),
+            ("reference events", len(self.reference_events) if self.reference_events else "none"),
         ]
         return Table(("part", "content"), tuple(rows), repr(self))._repr_html_() + self._inputs()
 
@@ -441,8 +562,26 @@ class Bundle:
         return folded("Inputs, in the order of the model", table)
 
 
+def _training_files(card: Mapping[str, Any]) -> list[str]:
+    """Files that a model was trained on, as far as its card, perhaps a stranger's, tells."""
+    training = card.get("training")
+    told = training if isinstance(training, list) else []
+    return [str(sample["file"]) for sample in told if isinstance(sample, dict) and "file" in sample]
+
+
+def _auc(card: Mapping[str, Any]) -> str:
+    evaluation = card.get("evaluation")
+    auc = evaluation.get("auc") if isinstance(evaluation, dict) else None
+    is_number = isinstance(auc, (int, float)) and not isinstance(auc, bool)
+    return f"{auc:.4f}" if is_number else "not evaluated"
+
+
 def _checked(
-    graph: Graph, params: Params, labels: tuple[str, ...], card: Mapping[str, Any]
+    graph: Graph,
+    params: Params,
+    labels: tuple[str, ...],
+    card: Mapping[str, Any],
+    events: ReferenceEvents | None = None,
 ) -> Bundle:
     """A bundle whose parts fit; its params carry the hash of its graph."""
     named = tuple(str(feature["name"]) for feature in params.features)
@@ -453,11 +592,27 @@ def _checked(
         raise BundleError(f"{PARAMS} names {len(named)} features, the graph takes {width}")
     if len(set(named)) != len(named):
         raise BundleError(f"{PARAMS} names a feature twice")
+    if events and events.keys != (named or events.keys):
+        raise BundleError(f"the keys in {REFERENCE_EVENTS} are not the features in {PARAMS}")
+    if events and width not in (None, len(events.keys)):
+        raise BundleError(
+            f"{REFERENCE_EVENTS} has {len(events.keys)} keys, the graph takes {width}"
+        )
     if named and params.feature_set and params.feature_set.names != named:
         raise BundleError(f"the feature set in {PARAMS} is not that of the features it names")
     check_name(params.name)
     own = replace(params, model=graph.file_name, labels=LABELS, sha256=graph.sha256)
-    return Bundle(graph, own, labels or graph.labels, dict(card))
+    return Bundle(graph, own, labels or graph.labels, dict(card), events)
+
+
+def _answered(engine: Engine) -> Callable[[npt.NDArray[np.float32]], bool]:
+    def is_answered(X: npt.NDArray[np.float32]) -> bool:
+        try:
+            return bool(np.isfinite(engine(X)).all())
+        except TfaasError:
+            return False
+
+    return is_answered
 
 
 def _params(content: bytes, name: str | None) -> Params:
@@ -473,7 +628,9 @@ def _absent(files: Mapping[str, bytes], params: Params) -> tuple[str, ...]:
     return () if params.model in files else (params.model,)
 
 
-def _put_together(found: model_file.Read, params: Params, labels: bytes, card: bytes) -> Bundle:
+def _put_together(
+    found: model_file.Read, params: Params, labels: bytes, card: bytes, events: bytes = b""
+) -> Bundle:
     """A bundle of a model that was read, and of the other files' contents."""
     told = replace(params, input_node=found.graph.input_node, output_node=found.graph.output_node)
     if not told.features:
@@ -483,7 +640,8 @@ def _put_together(found: model_file.Read, params: Params, labels: bytes, card: b
     whole = _card(card)
     if found.converted_from:
         whole = whole | {"converted_from": found.converted_from}
-    return _checked(found.graph, told, tuple(filter(None, lines)), whole)
+    scored = ReferenceEvents.from_json(events) if events else None
+    return _checked(found.graph, told, tuple(filter(None, lines)), whole, scored)
 
 
 def _decoded(content: bytes, name: str) -> str:

@@ -29,6 +29,8 @@ from tfaas_nb.table import Table
 from tfaas_nb.training import Epoch, Events, History, Settings
 
 _FEWEST_EVENTS = 20
+#: Of each class, kept with a bundle as reference events.
+_REFERENCE_EVENTS = 4
 
 
 class Classifier:
@@ -238,6 +240,9 @@ class Classifier:
     def bundle(self, name: str, description: str = "") -> Bundle:
         """Freeze it and add all that a server or a colleague must know.
 
+        Four training events of each class go with it as reference events.  After `evaluate` it
+        tells working points, by which events can be decided without data.
+
         Parameters
         ----------
         name : str
@@ -252,8 +257,8 @@ class Classifier:
         BundleError
             If the name is not usable.
         """
-        data = self._fit_result().data
-        return Bundle.create(
+        data, judged = self._fit_result().data, self._evaluation
+        made = Bundle.create(
             name,
             self.freeze(),
             labels=(self.label,),
@@ -261,7 +266,11 @@ class Classifier:
             card=self.card(),
             description=description,
             feature_set=data.features,
+            working_points=judged.working_points() if judged else (),
         )
+        known = self.training
+        few = (part.X[:_REFERENCE_EVENTS] for part in (known.signal, known.background))
+        return made.with_reference_events(np.concatenate(list(few)))
 
     def card(self) -> dict[str, Any]:
         """What one must know of it, as plain values for JSON: a bundle's model card.

@@ -18,7 +18,14 @@ import requests
 
 from tfaas_nb.bundle import CARD, LABELS, PARAMS, Bundle
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.errors import FeatureError, ServerError, ServerUnreachable, TfaasError, from_answer
+from tfaas_nb.errors import (
+    FeatureError,
+    ModelNotFound,
+    ServerError,
+    ServerUnreachable,
+    TfaasError,
+    from_answer,
+)
 from tfaas_nb.reference import Reference
 from tfaas_nb.table import Table
 from tfaas_nb.wire import tfaas
@@ -90,7 +97,7 @@ class Client:
             If the server refuses it.
         """
         bundle = bundle.renamed(name) if name else bundle
-        if self._speaks_ours():
+        if self.is_ours():
             headers = {"Content-Type": "application/octet-stream"}
             large = len(bundle.graph.serialized) > _LARGE
             data = bundle.tar() if large else bundle.archive()
@@ -99,6 +106,25 @@ class Client:
             answer = self._ask("POST", "/upload", files=_form(bundle))
         version = answer.headers.get(_VERSION, "")
         return int(version) if version.isdecimal() else None
+
+    def download(self, model: str) -> Bundle:
+        """A model of our server with all that belongs to it.
+
+        Parameters
+        ----------
+        model : str
+            ``NAME``, ``NAME/versions/3`` or ``NAME/labels/LABEL``.
+
+        Raises
+        ------
+        ModelNotFound
+            If there is none of that name.
+        ServerError
+            If the server is a Go TFaaS, which hands out no models.
+        """
+        if not self.is_ours():
+            raise ServerError(f"{self.url} is no tfaas_nb server: it does not hand out its models")
+        return Bundle.from_archive(self._ask("GET", f"/bundle/{_quoted(model)}").content)
 
     def models(self) -> Table:
         """The models on the server, as a table that shows itself."""
@@ -136,7 +162,7 @@ class Client:
         ModelNotFound
             If there is none of that name.
         """
-        path = f"/models/{quote(model, safe='')}/versions"
+        path = f"/models/{_segment(model)}/versions"
         rows = tuple(
             (v["version"], _time(v["uploaded"]), ", ".join(v["labels"]), v["sha256"])
             for v in _json(self._ask("GET", path))
@@ -264,6 +290,12 @@ class Client:
         # In a form: the Go server takes few names as part of an address.
         self._ask("DELETE", "/delete", files={"model": (None, model)})
 
+    def is_ours(self) -> bool:
+        """Whether the server is tfaas_nb; a Go TFaaS knows neither archives nor ``.npy``."""
+        if self._is_ours is None:
+            self._ask("GET", "/status")
+        return bool(self._is_ours)
+
     def close(self) -> None:
         """Let go of the connections; a later call opens new ones."""
         self._session.close()
@@ -300,7 +332,7 @@ class Client:
         return np.atleast_1d(tfaas.decode_scores_json(answer.content))
 
     def _many(self, model: str, names: Sequence[str], values: Any) -> Any:
-        if not self._speaks_ours():
+        if not self.is_ours():
             rows = [self._one(model, names, event) for event in values]
             return np.stack(rows) if rows else np.zeros((0, 1), np.float32)
         headers = {"Content-Type": tfaas.NPY}
@@ -318,12 +350,6 @@ class Client:
             for start in range(0, max(len(values), 1), step)
         ]
         return np.concatenate(parts)
-
-    def _speaks_ours(self) -> bool:
-        """Whether the server is ours; the Go server knows neither archives nor ``.npy``."""
-        if self._is_ours is None:
-            self._ask("GET", "/status")
-        return bool(self._is_ours)
 
     def _ask(
         self,
@@ -372,11 +398,24 @@ class _Bearer(requests.auth.AuthBase):
 
 def _quoted(model: str) -> str:
     """A reference to a model as part of an address."""
-    return "/".join(quote(part, safe="") for part in Reference.parse(model).parts)
+    return "/".join(map(_segment, Reference.parse(model).parts))
+
+
+def _segment(name: str) -> str:
+    """A name as one segment of an address.
+
+    Raises
+    ------
+    ModelNotFound
+        If it is none: dots would lead to another address, however they are quoted.
+    """
+    if name in ("", ".", ".."):
+        raise ModelNotFound(f"there is no model or label {name!r}: nothing can be called so")
+    return quote(name, safe="")
 
 
 def _label_path(model: str, label: str) -> str:
-    return f"/models/{quote(model, safe='')}/labels/{quote(label, safe='')}"
+    return f"/models/{_segment(model)}/labels/{_segment(label)}"
 
 
 def _time(nanoseconds: int) -> str:

@@ -47,6 +47,12 @@ class TrainingError(TfaasError):
     status = 422
 
 
+class ClusterError(TfaasError):
+    """A cluster did not do what it was given, or is none."""
+
+    status = 503
+
+
 class GraphError(TfaasError):
     """A TensorFlow graph cannot be read, is not an inference graph, or may not be served."""
 

@@ -12,7 +12,7 @@ import difflib
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from tfaas_nb.errors import GraphError
 from tfaas_nb.operations import ALLOWED
 from tfaas_nb.signature import NUMERIC, Signature, Tensor
 from tfaas_nb.table import Table
+from tfaas_nb.vetting import vet
 
 INPUT_NODE = "input"
 OUTPUT_NODE = "output"
@@ -37,7 +38,6 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.\\/-]")
 #: Bytes of a constant that are still written as text.
 _MOST_AS_TEXT = 1 << 20
 _IDLE = {"NoOp", "Identity", "Const"}
-_VARIABLES = {"VarHandleOp", "VariableV2", "Variable", "ReadVariableOp"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -69,7 +69,12 @@ class FrozenGraph:
     labels: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def freeze(cls, model: Any, features: Sequence[str] | None = None) -> FrozenGraph:
+    def freeze(
+        cls,
+        model: Any,
+        features: Sequence[str] | None = None,
+        allowed: Collection[str] = ALLOWED,
+    ) -> FrozenGraph:
         """Freeze a Keras model.
 
         A single input becomes the node ``input`` and a single output the node ``output``;
@@ -82,6 +87,8 @@ class FrozenGraph:
         features : sequence of str, optional
             Names of the flat view's columns in order; without them, a model with one input
             takes its values unnamed.
+        allowed : collection of str
+            Operations that it may use.
 
         Raises
         ------
@@ -122,7 +129,7 @@ class FrozenGraph:
             raise GraphError(f"the model cannot be frozen: {error}") from error
         sent = dict(zip((t.name for t in constants.inputs), inputs, strict=True))
         answered = dict(zip(names, (t.name for t in constants.outputs), strict=True))
-        return assembled(constants.graph.as_graph_def(), sent, answered, features)
+        return assembled(constants.graph.as_graph_def(), sent, answered, features, allowed)
 
     @classmethod
     def load(
@@ -149,7 +156,11 @@ class FrozenGraph:
 
     @classmethod
     def from_bytes(
-        cls, serialized: bytes, input_node: str | None = None, output_node: str | None = None
+        cls,
+        serialized: bytes,
+        input_node: str | None = None,
+        output_node: str | None = None,
+        allowed: Collection[str] = ALLOWED,
     ) -> FrozenGraph:
         """Parse and vet a GraphDef and find its ends.
 
@@ -161,6 +172,8 @@ class FrozenGraph:
             Nodes to feed and to fetch, several with commas between; by default all
             placeholders that the outputs need, and ``output`` or all nodes that nothing
             consumes.
+        allowed : collection of str
+            Operations that it may use.
 
         Raises
         ------
@@ -169,7 +182,7 @@ class FrozenGraph:
             variables, or its ends are missing, ambiguous or no numbers.
         """
         graph_def = _parse(serialized)
-        vet(graph_def)
+        vet(graph_def, allowed)
         nodes = {node.name: node for node in graph_def.node}
         placeholders = [node.name for node in graph_def.node if node.op == "Placeholder"]
         sources = _wanted(input_node, placeholders, "input")
@@ -224,6 +237,27 @@ class FrozenGraph:
         """Numbers per event that the graph answers, if its shapes tell."""
         return self.signature.height
 
+    def to_values(self) -> dict[str, Any]:
+        """All but the graph itself, as JSON can hold it."""
+        return {
+            "signature": self.signature.to_values(),
+            "input_nodes": self.input_nodes,
+            "output_nodes": self.output_nodes,
+            "features": self.features,
+        }
+
+    @classmethod
+    def from_values(cls, serialized: bytes, values: Mapping[str, Any]) -> FrozenGraph:
+        """What was read and vetted before, of which `to_values` tells."""
+        features = values["features"]
+        return cls(
+            serialized,
+            Signature.from_values(values["signature"]),
+            tuple(values["input_nodes"]),
+            tuple(values["output_nodes"]),
+            None if features is None else tuple(features),
+        )
+
     def graph_def(self) -> Any:
         """The graph as TensorFlow's ``GraphDef`` message."""
         return _parse(self.serialized)
@@ -271,6 +305,7 @@ def assembled(
     inputs: Mapping[str, Tensor],
     outputs: Mapping[str, str],
     features: Sequence[str] | None = None,
+    allowed: Collection[str] = ALLOWED,
 ) -> FrozenGraph:
     """A frozen graph out of one whose ends have any names.
 
@@ -284,6 +319,8 @@ def assembled(
         Name of an output → its edge.
     features : sequence of str, optional
         Names of the flat view's columns in order.
+    allowed : collection of str
+        Operations that it may use.
 
     Raises
     ------
@@ -291,7 +328,7 @@ def assembled(
         If TensorFlow cannot build it or it may not be served.
     """
     tf = backend.tensorflow()
-    vet(graph_def)
+    vet(graph_def, allowed)
     nodes = {node.name: node for node in graph_def.node}
     edges = [_before_copies(nodes, edge) for edge in outputs.values()]
     graph = tf.Graph()
@@ -317,6 +354,7 @@ def assembled(
         kept.SerializeToString(deterministic=True),
         SEPARATOR.join(source_nodes),
         SEPARATOR.join(result_nodes),
+        allowed,
     )
 
 
@@ -407,40 +445,6 @@ def _waits_for_nothing(nodes: Mapping[str, Any], controls: Iterable[str]) -> boo
         node.op in _IDLE and (node.op != "NoOp" or _waits_for_nothing(nodes, node.input))
         for node in found
     )
-
-
-def vet(graph_def: Any, allowed: Iterable[str] = ALLOWED) -> None:
-    """Refuse a graph that does anything but compute.
-
-    Nodes of the graph and of every function in its library are looked at before
-    TensorFlow builds or runs anything.
-
-    Raises
-    ------
-    GraphError
-        Naming the first operation that is not allowed and its node.
-    """
-    allowed = frozenset(allowed)
-    own_functions = {function.signature.name for function in graph_def.library.function}
-    refused = [
-        (where, node)
-        for where, node in _all_nodes(graph_def)
-        if node.op not in own_functions and node.op not in allowed
-    ]
-    # Variables before what initialises them: they are what the user has to change.
-    for where, node in sorted(refused, key=lambda found: found[1].op not in _VARIABLES):
-        reason = "this operation may not be served"
-        if node.op in _VARIABLES:
-            reason = "the graph has variables: freeze it first (FrozenGraph.freeze)"
-        raise GraphError(f"node {node.name!r}{where} is a {node.op!r}: {reason}")
-
-
-def _all_nodes(graph_def: Any) -> Iterator[tuple[str, Any]]:
-    for node in graph_def.node:
-        yield "", node
-    for function in graph_def.library.function:
-        for node in function.node_def:
-            yield f" of function {function.signature.name!r}", node
 
 
 def _parse(serialized: bytes) -> Any:

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from tfaas_nb import backend, isolation
 from tfaas_nb.errors import GraphError, TooLarge
 from tfaas_nb.graph import FrozenGraph
+from tfaas_nb.operations import ALLOWED
 
 FILE = "model.keras"
 FORMAT = "keras"
@@ -43,8 +43,15 @@ _RUN_CODE = {
 }
 
 
-def frozen(content: bytes) -> FrozenGraph:
+def frozen(content: bytes, allowed: Collection[str] = ALLOWED) -> FrozenGraph:
     """The model in a ``.keras`` file as a frozen graph.
+
+    Parameters
+    ----------
+    content : bytes
+        The file.
+    allowed : collection of str
+        Operations that it may use.
 
     Raises
     ------
@@ -54,7 +61,10 @@ def frozen(content: bytes) -> FrozenGraph:
         If it unpacks to too much.
     """
     check(content)
-    return FrozenGraph.from_bytes(isolation.run(__name__, {FILE: content}))
+    more = sorted(frozenset(allowed) - ALLOWED)
+    limits = isolation.Limits.of(len(content))
+    data = isolation.run(_freeze, {FILE: content}, *more, limits=limits)
+    return FrozenGraph.from_bytes(data, allowed=allowed)
 
 
 def check(content: bytes) -> None:
@@ -125,7 +135,7 @@ def _check_object(found: Mapping[str, Any]) -> None:
         )
 
 
-def _freeze(folder: Path) -> bytes:
+def _freeze(folder: Path, *more: str) -> bytes:
     keras = backend.keras()
     try:
         _check_weights((folder / FILE).read_bytes())
@@ -134,7 +144,7 @@ def _freeze(folder: Path) -> bytes:
         raise
     except Exception as error:  # Keras raises what its layers raise
         raise GraphError(f"Keras cannot load the model: {_innermost(error)}") from error
-    return FrozenGraph.freeze(model).serialized
+    return FrozenGraph.freeze(model, allowed=ALLOWED | frozenset(more)).serialized
 
 
 def _check_weights(content: bytes) -> None:
@@ -163,7 +173,3 @@ def _check_group(h5py: Any, group: Any) -> None:
 def _innermost(error: Exception) -> str:
     """The reason within Keras's nested messages, each of which repeats the configuration."""
     return str(error).rpartition("Exception encountered: ")[2].strip()
-
-
-if __name__ == "__main__":
-    sys.exit(isolation.answer(sys.argv[1:], _freeze))

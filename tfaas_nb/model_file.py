@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from tfaas_nb import keras_file, saved_model
 from tfaas_nb.errors import GraphError
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.onnx_graph import OnnxGraph
+from tfaas_nb.operations import ALLOWED
 
 Graph = FrozenGraph | OnnxGraph
 
@@ -47,48 +48,79 @@ class Read:
     converted_from: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read(content: bytes, input_node: str = "", output_node: str = "") -> Read:
-    """The model in a file, whatever the file is called.
+class Reader(Protocol):
+    """What reads the models of bundles."""
 
-    Parameters
+    def read(self, content: bytes, input_node: str = "", output_node: str = "") -> Read:
+        """The model in a file, whatever the file is called."""
+        ...
+
+    def read_saved_model(self, files: Mapping[str, bytes], signature: str | None = None) -> Read:
+        """The model in a SavedModel's files, by their path in its folder."""
+        ...
+
+
+@dataclass(frozen=True)
+class Here:
+    """Reads and vets models in this process; only what is converted has one of its own.
+
+    For models of one's own, and those that were tried before.
+
+    Attributes
     ----------
-    content : bytes
-        A frozen GraphDef, an ONNX model or a ``.keras`` file.
-    input_node, output_node : str
-        Ends of a GraphDef, if they are known.
-
-    Raises
-    ------
-    GraphError
-        If the file is of another format, or the model may not or cannot be served.
-    MissingExtra
-        If what reads its format is not installed.
+    allowed : frozenset of str
+        Operations that a TensorFlow graph may use.
     """
-    for start, reason in _REFUSED.items():
-        if content.startswith(start):
-            raise GraphError(f"the model is {reason}")
-    if content.startswith(_ZIP):
-        graph = keras_file.frozen(content)
-        return Read(graph, _origin(keras_file.FORMAT, {keras_file.FILE: content}))
-    if content.startswith(_SAVED_MODEL):
-        raise GraphError(
-            f"{saved_model.FILE} alone is no model: upload its folder with variables/ as .tar.gz"
-        )
-    if content.startswith(_VERSION_FIRST):
-        return Read(OnnxGraph.from_bytes(content))
-    return Read(FrozenGraph.from_bytes(content, input_node or None, output_node or None))
+
+    allowed: frozenset[str] = ALLOWED
+
+    def read(self, content: bytes, input_node: str = "", output_node: str = "") -> Read:
+        """The model in a file, whatever the file is called.
+
+        Parameters
+        ----------
+        content : bytes
+            A frozen GraphDef, an ONNX model or a ``.keras`` file.
+        input_node, output_node : str
+            Ends of a GraphDef, if they are known.
+
+        Raises
+        ------
+        GraphError
+            If the file is of another format, or the model may not or cannot be served.
+        MissingExtra
+            If what reads its format is not installed.
+        """
+        for start, reason in _REFUSED.items():
+            if content.startswith(start):
+                raise GraphError(f"the model is {reason}")
+        if content.startswith(_ZIP):
+            graph = keras_file.frozen(content, self.allowed)
+            return Read(graph, _origin(keras_file.FORMAT, {keras_file.FILE: content}))
+        if content.startswith(_SAVED_MODEL):
+            raise GraphError(
+                f"{saved_model.FILE} alone is no model: upload its folder with variables/ as "
+                ".tar.gz"
+            )
+        if content.startswith(_VERSION_FIRST):
+            return Read(OnnxGraph.from_bytes(content))
+        ends = (input_node or None, output_node or None)
+        return Read(FrozenGraph.from_bytes(content, *ends, self.allowed))
+
+    def read_saved_model(self, files: Mapping[str, bytes], signature: str | None = None) -> Read:
+        """The model in a SavedModel's files, by their path in its folder.
+
+        Raises
+        ------
+        GraphError
+            If it may not or cannot be served.
+        """
+        graph, chosen = saved_model.frozen(files, signature, self.allowed)
+        return Read(graph, _origin(saved_model.FORMAT, files) | {"signature": chosen})
 
 
-def read_saved_model(files: Mapping[str, bytes], signature: str | None = None) -> Read:
-    """The model in a SavedModel's files, by their path in its folder.
-
-    Raises
-    ------
-    GraphError
-        If it may not or cannot be served.
-    """
-    graph, chosen = saved_model.frozen(files, signature)
-    return Read(graph, _origin(saved_model.FORMAT, files) | {"signature": chosen})
+#: What reads models where nothing else is said.
+HERE = Here()
 
 
 def is_model(data: bytes) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -120,6 +120,27 @@ class OnnxGraph:
     def outputs(self) -> int | None:
         """Numbers per event that the flat view answers, if the shapes tell."""
         return self.signature.height
+
+    def to_values(self) -> dict[str, Any]:
+        """All but the model itself, as JSON can hold it."""
+        return {
+            "signature": self.signature.to_values(),
+            "features": self.features,
+            "labels": self.labels,
+            "is_single": self.is_single,
+        }
+
+    @classmethod
+    def from_values(cls, serialized: bytes, values: Mapping[str, Any]) -> OnnxGraph:
+        """What was read and vetted before, of which `to_values` tells."""
+        features = values["features"]
+        return cls(
+            serialized,
+            Signature.from_values(values["signature"]),
+            None if features is None else tuple(features),
+            tuple(values["labels"]),
+            bool(values["is_single"]),
+        )
 
     def runnable(self) -> bytes:
         """The model with plain matrices where it makes one dictionary per event."""

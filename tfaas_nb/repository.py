@@ -38,6 +38,7 @@ from pathlib import Path
 from tfaas_nb import durable
 from tfaas_nb.bundle import PARAMS, TEXT, Bundle, check_name
 from tfaas_nb.errors import BundleError, GraphError, ModelNotFound, RepositoryError
+from tfaas_nb.model_file import HERE, Reader
 from tfaas_nb.reference import Reference
 from tfaas_nb.wire.params import Params
 
@@ -189,8 +190,8 @@ class Repository:
 
     # --- reading ------------------------------------------------------------------------
 
-    def load(self, stored: Stored) -> Bundle:
-        """Read a version, every file checked against its hash.
+    def load(self, stored: Stored, reader: Reader = HERE) -> Bundle:
+        """Read a version, every file checked against its hash; `reader` reads the model.
 
         Raises
         ------
@@ -199,7 +200,7 @@ class Repository:
         """
         try:
             self._check_hashes(stored)
-            return Bundle.load(stored.path).renamed(stored.name)
+            return Bundle.load(stored.path, reader).renamed(stored.name)
         except (OSError, BundleError, GraphError) as error:
             raise _damaged(stored, error) from error
 

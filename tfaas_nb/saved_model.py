@@ -11,17 +11,17 @@ Source: TensorFlow's ``saved_model.proto``, ``meta_graph.proto`` and ``saver.pro
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tfaas_nb import backend, isolation
 from tfaas_nb.errors import GraphError
-from tfaas_nb.graph import FrozenGraph, assembled, pruned, vet
+from tfaas_nb.graph import FrozenGraph, assembled, pruned
 from tfaas_nb.operations import ALLOWED
 from tfaas_nb.signature import Tensor
+from tfaas_nb.vetting import vet
 
 FILE = "saved_model.pb"
 VARIABLES = "variables"
@@ -62,7 +62,11 @@ class Plan:
     variables: Mapping[str, str]
 
 
-def frozen(files: Mapping[str, bytes], signature: str | None = None) -> tuple[FrozenGraph, str]:
+def frozen(
+    files: Mapping[str, bytes],
+    signature: str | None = None,
+    allowed: Collection[str] = ALLOWED,
+) -> tuple[FrozenGraph, str]:
     """A signature of a SavedModel as a frozen graph, and the signature's name.
 
     Parameters
@@ -71,22 +75,30 @@ def frozen(files: Mapping[str, bytes], signature: str | None = None) -> tuple[Fr
         Path within the model's folder → content.
     signature : str, optional
         Name of the signature; by default ``serving_default``, or the only one.
+    allowed : collection of str
+        Operations that it may use.
 
     Raises
     ------
     GraphError
         If it is no SavedModel, or may not or cannot be served.
     """
-    chosen = plan(files[FILE], signature).signature
+    allowed = frozenset(allowed)
+    chosen = plan(files[FILE], signature, allowed).signature
     needed = {
         name: content
         for name, content in files.items()
         if name == FILE or Path(name).parent == Path(VARIABLES)
     }
-    return FrozenGraph.from_bytes(isolation.run(__name__, needed, chosen)), chosen
+    data = isolation.run(
+        _freeze, needed, chosen, *sorted(allowed - ALLOWED), limits=_limits(needed)
+    )
+    return FrozenGraph.from_bytes(data, allowed=allowed), chosen
 
 
-def plan(serialized: bytes, signature: str | None = None) -> Plan:
+def plan(
+    serialized: bytes, signature: str | None = None, allowed: Collection[str] = ALLOWED
+) -> Plan:
     """What of a ``saved_model.pb`` would be served; see `frozen`.
 
     Raises
@@ -106,7 +118,7 @@ def plan(serialized: bytes, signature: str | None = None) -> Plan:
     whole = _cut(meta_graph.graph_def, inputs)
     graph_def = pruned(whole, [_node_of(edge) for edge in outputs.values()])
     _strip(graph_def)
-    vet(graph_def, ALLOWED | _HANDLES | _REFERENCES | _READS)
+    vet(graph_def, frozenset(allowed) | _HANDLES | _REFERENCES | _READS)
     _check_placeholders(graph_def, inputs)
     return Plan(name, graph_def, inputs, outputs, _restored(meta_graph, graph_def))
 
@@ -315,11 +327,16 @@ def _index_of(edge: str) -> int:
 # --- freezing, in a process of its own --------------------------------------------------
 
 
-def _freeze(folder: Path, signature: str) -> bytes:
+def _limits(files: Mapping[str, bytes]) -> isolation.Limits:
+    return isolation.Limits.of(sum(map(len, files.values())))
+
+
+def _freeze(folder: Path, signature: str, *more: str) -> bytes:
     tf = backend.tensorflow()
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    planned = plan((folder / FILE).read_bytes(), signature)
+    allowed = ALLOWED | frozenset(more)
+    planned = plan((folder / FILE).read_bytes(), signature, allowed)
     values = _values(folder, planned.variables)
     graph_def = planned.graph_def
     _insert(graph_def, values)
@@ -345,7 +362,7 @@ def _freeze(folder: Path, signature: str) -> bytes:
     constants = convert_variables_to_constants_v2(wrapped, aggressive_inlining=True)
     sent = dict(zip((t.name for t in constants.inputs), planned.inputs.values(), strict=True))
     answered = dict(zip(planned.outputs, (t.name for t in constants.outputs), strict=True))
-    return assembled(constants.graph.as_graph_def(), sent, answered).serialized
+    return assembled(constants.graph.as_graph_def(), sent, answered, allowed=allowed).serialized
 
 
 def _values(folder: Path, variables: Mapping[str, str]) -> dict[str, Any]:
@@ -371,7 +388,3 @@ def _insert(graph_def: Any, values: Mapping[str, Any]) -> None:
             node.attr.clear()
             node.attr["dtype"].type = dtype
             node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(values[node.name], dtype))
-
-
-if __name__ == "__main__":
-    sys.exit(isolation.answer(sys.argv[1:], _freeze))

@@ -9,7 +9,7 @@ outputs where none is floating.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -125,6 +125,15 @@ class Signature:
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+
+    def to_values(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return {"inputs": _values(self.inputs), "outputs": _values(self.outputs)}
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Signature:
+        """What `to_values` gave."""
+        return cls(_tensors(values["inputs"]), _tensors(values["outputs"]))
 
     @cached_property
     def is_matrix(self) -> bool:
@@ -297,6 +306,14 @@ def rows(values: Array) -> Array:
     if values.ndim == 2:
         return values
     return values.reshape(len(values), math.prod(values.shape[1:]))
+
+
+def _values(tensors: tuple[Tensor, ...]) -> list[tuple[Any, ...]]:
+    return [(tensor.name, tensor.dtype, tensor.shape) for tensor in tensors]
+
+
+def _tensors(values: Iterable[Any]) -> tuple[Tensor, ...]:
+    return tuple(Tensor(name, dtype, tuple(shape)) for name, dtype, shape in values)
 
 
 def _total(tensors: tuple[Tensor, ...]) -> int | None:

@@ -8,6 +8,9 @@ from typing import Any
 
 #: Lines in widgets are else as high as buttons.
 _CSS = "text-align:{align};padding:2px 10px;line-height:1.4"
+#: A caption may be wider than its table, but not than a page.
+_CAPTION = "text-align:left;line-height:1.4"
+_ON_ONE_LINE = 100
 
 
 @dataclass(frozen=True, repr=False)
@@ -19,7 +22,8 @@ class Table:
     columns : tuple of str
         Column headings.
     rows : tuple of tuple
-        Cells; floats are shown with four significant digits, None as a dash.
+        Cells; floats are shown with four significant digits, those beyond 10 000 as whole
+        numbers, None as a dash.
     caption : str
         A line above the table.
     """
@@ -50,12 +54,14 @@ class Table:
             + "</tr>"
             for row in self.rows
         )
-        caption = (
-            f'<caption style="text-align:left">{escape(self.caption)}</caption>'
-            if self.caption
-            else ""
-        )
-        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        heads = f"<thead><tr>{head}</tr></thead>" if any(self.columns) else ""
+        return f"<table>{self._caption()}{heads}<tbody>{body}</tbody></table>"
+
+    def _caption(self) -> str:
+        if not self.caption:
+            return ""
+        css = _CAPTION + (";white-space:nowrap" if len(self.caption) <= _ON_ONE_LINE else "")
+        return f'<caption style="{css}">{escape(self.caption)}</caption>'
 
     def _is_number(self, column: int) -> bool:
         values = [row[column] for row in self.rows if row[column] is not None]
@@ -71,7 +77,7 @@ def _text(value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
     return str(value)
 
 

@@ -7,7 +7,7 @@ block that stays in TensorFlow from epoch to epoch, those of files too large for
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -33,6 +33,8 @@ _LARGEST_BATCH, _SMALLEST_BATCH, _STEPS_PER_EPOCH = 512, 16, 32
 #: Adam's, of Kingma and Ba (2015).
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7
 _LAST_RATE = 0.01
+#: Bytes of raw events whose quantities, about four times as many, may stay from step to step.
+_STAYING = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -294,9 +296,11 @@ class _Loop:
         self.settings, self.should_stop = settings, should_stop
         scale = _Scale.of(training, settings)
         self.weights = scale.weights(validation)
-        self.batch = settings.batch(training.count)
-        self.learner = _Learner(model, settings)
-        self.resident = _Resident(scale)
+        self.batch = min(settings.batch(training.count), training.count)
+        network = Parts.of(model)
+        self.learner = _Learner(network, settings, self.batch)
+        self.resident = _Resident(network, scale, training.count)
+        self.held_out = _Prepared(network, validation.X)
         self.steps = 0
         self.seen = 0
         self.done: list[Epoch] = []
@@ -324,23 +328,24 @@ class _Loop:
         total = 0.0
         with closing(self.training.blocks(number)) as blocks:
             for block in blocks:
-                tensors = self.resident.tensors(block)
-                for batches in _calls(random.permutation(len(block.y)), self.batch):
+                self.resident.take(block)
+                for batches, counts in _calls(random.permutation(len(block.y)), self.batch):
                     if self.should_stop():
                         return None
-                    total += self.learner.learn(*tensors, batches, self._controls(batches.shape))
+                    table, places = self.resident.events(batches)
+                    total += self.learner.learn(table, places, self._controls(counts))
         return self._finite(total / self.training.count)
 
-    def _controls(self, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-        """For each step: step size, the same with Adam's correction, how much average to keep."""
-        controls = np.empty((shape[0], 3), np.float32)
-        for row in controls:
+    def _controls(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """For each step of so many events what `_Learner.learn` must know."""
+        controls = np.empty((len(counts), 4), np.float32)
+        for row, count in zip(controls, counts, strict=True):
             self.steps += 1
-            self.seen += shape[1]
+            self.seen += int(count)
             rate = self.settings.rate(self._progress)
             correction = math.sqrt(1 - _BETA_2**self.steps) / (1 - _BETA_1**self.steps)
             kept = min(self.settings.averaging, (1 + self.steps) / (10 + self.steps))
-            row[:] = rate, rate * correction, kept
+            row[:] = rate, rate * correction, kept, count
         return controls
 
     @property
@@ -348,7 +353,7 @@ class _Loop:
         return self.seen / (self.training.count * self.settings.epochs)
 
     def _validated(self, number: int, loss: float) -> Epoch:
-        scores = self.learner.scores(self.validation.X)
+        scores = self.learner.scores(self.held_out)
         val_loss = self._finite(_cross_entropy(self.validation.y, scores, self.weights))
         return Epoch(
             number=number,
@@ -408,25 +413,59 @@ class _Scale:
         return (block.weight * scale).astype(np.float32)
 
 
+class _Prepared:
+    """Raw events as the quantities that the trained parts take.
+
+    Nothing in the preparation is trained: few events keep theirs, many are prepared in parts.
+    """
+
+    def __init__(self, network: Parts, X: npt.NDArray[np.float32]) -> None:
+        self._network, self._X = network, X
+        self._kept = list(self._parts()) if X.nbytes <= _STAYING else None
+
+    def parts(self) -> Iterable[list[Any]]:
+        """Tensors of the events in order, of a bounded number of them at a time."""
+        return self._parts() if self._kept is None else self._kept
+
+    def _parts(self) -> Iterator[list[Any]]:
+        for start in range(0, len(self._X), PREDICT_BATCH):
+            yield self._network.prepared(self._X[start : start + PREDICT_BATCH]).tensors
+
+
 class _Resident:
-    """The block in TensorFlow's memory; the next takes its place, unless it is the same."""
+    """The block in TensorFlow's memory; the next takes its place, unless it is the same.
 
-    def __init__(self, scale: _Scale) -> None:
-        self._scale = scale
+    An event is a row of one table, so that a step takes its events at once: quantities, label
+    and scaled weight.  A block that is all there is and not too large is prepared once, others
+    call by call.
+    """
+
+    def __init__(self, network: Parts, scale: _Scale, count: int) -> None:
+        self._network, self._scale, self._count = network, scale, count
         self._block: Block | None = None
-        self._tensors: tuple[Any, Any, Any] | None = None
+        self._table: Any = None
 
-    def tensors(self, block: Block) -> tuple[Any, Any, Any]:
-        if self._tensors is None or block is not self._block:
-            tf = backend.tensorflow()
-            self._tensors = None  # freed before the next are made
-            self._tensors = (
-                tf.constant(block.X),
-                tf.constant(block.y.astype(np.float32)[:, np.newaxis]),
-                tf.constant(self._scale.weights(block)),
-            )
-            self._block = block
-        return self._tensors
+    def take(self, block: Block) -> None:
+        """Make this the block that events are of."""
+        if block is not self._block:
+            self._table = None  # freed before the next is made
+            whole = len(block.y) == self._count and block.X.nbytes <= _STAYING
+            self._block, self._table = block, self._rows(block) if whole else None
+
+    def events(self, batches: npt.NDArray[np.int64]) -> tuple[Any, npt.NDArray[np.int64]]:
+        """A table with the events of the batches, and where they are there."""
+        if self._table is not None:
+            return self._table, batches
+        assert self._block is not None
+        rows, block = batches.ravel(), self._block
+        taken = Events(block.X[rows], block.y[rows], block.weight[rows])
+        return self._rows(taken), np.arange(batches.size).reshape(batches.shape)
+
+    def _rows(self, block: Block) -> Any:
+        tf = backend.tensorflow()
+        parts = [_side_by_side(part) for part in _Prepared(self._network, block.X).parts()]
+        targets = np.stack([np.asarray(block.y, np.float32), self._scale.weights(block)], axis=1)
+        return tf.concat([tf.concat(parts, axis=0), targets], axis=1)
 
 
 class _Learner:
@@ -436,10 +475,10 @@ class _Learner:
     arithmetic.  The network itself is not touched until it is given weights.
     """
 
-    def __init__(self, model: Any, settings: Settings) -> None:
+    def __init__(self, network: Parts, settings: Settings, batch: int) -> None:
         tf = backend.tensorflow()
 
-        self._network = Parts.of(model)
+        self._network = network
         self._variables = [v for part in self._network.trained for v in part.trainable_variables]
         self._shapes = [tuple(v.shape) for v in self._variables]
         self._sizes = [math.prod(shape) for shape in self._shapes]
@@ -453,17 +492,20 @@ class _Learner:
         self._decay = settings.weight_decay
         self._averages = settings.averaging > 0
         # Traced here: calls that trace make TensorFlow warn of it from the third training on.
-        self._learn = self._compiled_learning(model.input_shape[-1])
-        self._score = self._compiled_scoring(model.input_shape[-1])
+        self._learn = self._compiled_learning(batch)
+        self._score = self._compiled_scoring()
 
-    def learn(self, X: Any, y: Any, weight: Any, batches: Any, controls: Any) -> float:
-        """One step per row of positions; the sum of the events' weighted losses."""
-        return float(self._learn(X, y, weight, batches, controls))
+    def learn(self, table: Any, batches: Any, controls: Any) -> float:
+        """One step per row of positions in the table; the sum of the events' weighted losses.
 
-    def scores(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        A row of controls: step size, the same with Adam's correction, how much of the average
+        to keep, and how many positions of the step count, the first ones.
+        """
+        return float(self._learn(table, batches, controls))
+
+    def scores(self, events: _Prepared) -> npt.NDArray[np.float32]:
         """Scores of events with the averaged weights, shape (events,)."""
-        starts = range(0, len(X), PREDICT_BATCH)
-        return np.concatenate([self._score(X[i : i + PREDICT_BATCH]).numpy() for i in starts])
+        return np.concatenate([self._score(*part).numpy() for part in events.parts()])
 
     def weights(self) -> Any:
         """The averaged weights."""
@@ -493,18 +535,14 @@ class _Learner:
 
         return self._network.apply(quantities, call)
 
-    def _compiled_learning(self, width: int) -> Callable[..., Any]:
+    def _compiled_learning(self, batch: int) -> Callable[..., Any]:
+        """All steps are of the same size: TensorFlow then need not compute shapes in each."""
         tf = backend.tensorflow()
 
-        def learn(X: Any, y: Any, weight: Any, batches: Any, controls: Any) -> Any:
-            rows = tf.reshape(batches, (-1,))
-            size = tf.shape(batches)[1]
-            quantities = self._network.prepared(tf.gather(X, rows)).tensors
-            events = [*quantities, tf.gather(y, rows), tf.gather(weight, rows)]
-
+        def learn(table: Any, batches: Any, controls: Any) -> Any:
             def step(i: Any, total: Any) -> tuple[Any, Any]:
-                batch = [t[i * size : (i + 1) * size] for t in events]
-                return i + 1, total + self._step(*batch, controls=controls[i])
+                rows = tf.gather(table, batches[i])
+                return i + 1, total + self._step(rows, controls[i])
 
             return tf.while_loop(
                 lambda i, total: i < tf.shape(batches)[0],
@@ -513,19 +551,23 @@ class _Learner:
                 parallel_iterations=1,
             )[1]
 
+        width = sum(math.prod(t.shape[1:]) for t in self._quantities) + 2
         signature = [
             tf.TensorSpec((None, width), tf.float32),
-            tf.TensorSpec((None, 1), tf.float32),
-            tf.TensorSpec((None,), tf.float32),
-            tf.TensorSpec((None, None), tf.int64),
-            tf.TensorSpec((None, 3), tf.float32),
+            tf.TensorSpec((None, batch), tf.int64),
+            tf.TensorSpec((None, 4), tf.float32),
         ]
         return _compiled(learn, signature)
 
-    def _step(self, *batch: Any, controls: Any) -> Any:
+    def _step(self, rows: Any, controls: Any) -> Any:
         tf = backend.tensorflow()
 
-        *quantities, y, weight = batch
+        shapes = [t.shape[1:] for t in self._quantities]
+        *parts, y, weight = tf.split(rows, [*map(math.prod, shapes), 1, 1], axis=1)
+        quantities = [tf.reshape(p, (-1, *s)) for p, s in zip(parts, shapes, strict=True)]
+        count = controls[3]
+        counts = tf.range(rows.shape[0], dtype=tf.float32) < count
+        share = tf.where(counts[:, tf.newaxis], weight / count, 0.0)
         with tf.GradientTape() as tape:
             flat = self._flat.read_value()
             tape.watch(flat)
@@ -533,12 +575,11 @@ class _Learner:
             losses = tf.nn.sigmoid_cross_entropy_with_logits(
                 tf.broadcast_to(y, tf.shape(logits)), logits
             )
-            weighted = losses * weight[:, tf.newaxis]
             # Summed over members, which learn each for itself.
-            loss = tf.reduce_sum(tf.reduce_mean(weighted, axis=0))
+            loss = tf.reduce_sum(losses * share)
         gradient = tape.gradient(loss, flat)
         self._update(flat, gradient, controls)
-        return tf.reduce_sum(weighted) / tf.cast(tf.shape(logits)[1], tf.float32)
+        return loss * count / logits.shape[1]
 
     def _update(self, flat: Any, gradient: Any, controls: Any) -> None:
         tf = backend.tensorflow()
@@ -553,15 +594,26 @@ class _Learner:
         else:
             self._average.assign(new)
 
-    def _compiled_scoring(self, width: int) -> Callable[..., Any]:
+    def _compiled_scoring(self) -> Callable[..., Any]:
         tf = backend.tensorflow()
 
-        def score(X: Any) -> Any:
+        def score(*quantities: Any) -> Any:
             flat = self._average.read_value()
-            logits = self._logits(self._network.prepared(X), flat, training=False)
+            logits = self._logits(Quantities(*quantities), flat, training=False)
             return tf.sigmoid(tf.reduce_mean(logits, axis=1))
 
-        return _compiled(score, [tf.TensorSpec((None, width), tf.float32)])
+        return _compiled(score, self._quantities)
+
+    @property
+    def _quantities(self) -> list[Any]:
+        tf = backend.tensorflow()
+        return [tf.TensorSpec(t.shape, tf.float32) for t in self._network.preparation.outputs]
+
+
+def _side_by_side(tensors: list[Any]) -> Any:
+    """What is known of each event in one row, shape (events, n)."""
+    tf = backend.tensorflow()
+    return tf.concat([tf.reshape(t, (len(t), -1)) for t in tensors], axis=1)
 
 
 def _compiled(function: Callable[..., Any], signature: list[Any]) -> Callable[..., Any]:
@@ -571,14 +623,18 @@ def _compiled(function: Callable[..., Any], signature: list[Any]) -> Callable[..
     return traced
 
 
-def _calls(order: npt.NDArray[np.int64], batch: int) -> Iterator[npt.NDArray[np.int64]]:
-    """Positions of events, shape (steps, batch) per call; the last call has the remainder."""
-    full = len(order) // batch * batch
-    batches = order[:full].reshape(-1, batch)
-    for start in range(0, len(batches), _STEPS_PER_CALL):
-        yield batches[start : start + _STEPS_PER_CALL]
-    if full < len(order):
-        yield order[full:].reshape(1, -1)
+def _calls(
+    order: npt.NDArray[np.int64], batch: int
+) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Positions of events, shape (steps, batch), per call, and how many of each step count.
+
+    The last step has what remains, and events that do not count in the other places.
+    """
+    steps = -(-len(order) // batch)
+    filled = np.resize(order, steps * batch).reshape(steps, batch)
+    counts = np.minimum(len(order) - batch * np.arange(steps), batch)
+    for start in range(0, steps, _STEPS_PER_CALL):
+        yield filled[start : start + _STEPS_PER_CALL], counts[start : start + _STEPS_PER_CALL]
 
 
 def _cross_entropy(

@@ -69,13 +69,7 @@ class Opened(NamedTuple):
 def chromium() -> Iterator[Any]:
     """Debian's Chromium without a window."""
     path = next(filter(None, map(shutil.which, _CHROMIUM)), None)
-    needed = ("playwright", "jupyterlab", "voila", "jupyter_server_proxy")
-    missing = [name for name in needed if not importlib.util.find_spec(name)]
-    missing += [] if path else ["chromium"]
-    if missing:
-        reason = f"{', '.join(missing)} not installed"
-        # CI installs them: there a skipped test would be one that nobody ever runs.
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+    need("playwright", "jupyterlab", "voila", "jupyter_server_proxy", chromium=path)
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -128,11 +122,41 @@ def application(
 
 
 @pytest.fixture(scope="package")
+def classic(open_window: Callable[[], Window], lab: Opened) -> Opened:
+    """The notebook in the classic Notebook, with a kernel and a folder of its own."""
+    need("nbclassic", "notebook")
+    window = open_window()
+    # Beside Notebook 7 it has an address of its own.
+    window.open_in_classic(lab.address.replace("/lab?", "/nbclassic/notebooks/classic/test.ipynb?"))
+    window.wait_for("or drop files here", 120)
+    return told(Opened(window, lab.folder / "classic", lab.address))
+
+
+@pytest.fixture(scope="package")
+def notebook7(open_window: Callable[[], Window], lab: Opened) -> Opened:
+    """The notebook in Notebook 7, with a kernel and a folder of its own."""
+    need("notebook")
+    window = open_window()
+    window.open_in_notebook(lab.address.replace("/lab?", "/notebooks/seven/test.ipynb?"))
+    window.wait_for("or drop files here", 120)
+    return told(Opened(window, lab.folder / "seven", lab.address))
+
+
+@pytest.fixture(scope="package")
 def large_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of 204 MB."""
     path = tmp_path_factory.mktemp("large") / "large.pb"
     path.write_bytes(large_model())
     return path
+
+
+def need(*modules: str, **programs: str | None) -> None:
+    """Skip the test without these, except in CI: it installs them, and nobody else may."""
+    missing = [name for name in modules if not importlib.util.find_spec(name)]
+    missing += [name for name, path in programs.items() if not path]
+    if missing:
+        reason = f"{', '.join(missing)} not installed"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
 
 
 def told(opened: Opened) -> Opened:
@@ -147,7 +171,10 @@ def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import nbformat
 
     folder = tmp_path_factory.mktemp("notebooks")
-    for name, cells in (("test", CELLS), ("alone", ALONE)):
+    for own in ("classic", "seven"):
+        (folder / own).mkdir()
+    notebooks = ("test", "classic/test", "seven/test")
+    for name, cells in (*((name, CELLS) for name in notebooks), ("alone", ALONE)):
         notebook = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(source) for source in cells],
             metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},

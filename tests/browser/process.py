@@ -19,7 +19,10 @@ _SECONDS = 60.0
 
 @contextmanager
 def jupyterlab(folder: Path) -> Iterator[str]:
-    """A JupyterLab for the notebooks of a folder; its address with ``?token=``."""
+    """A JupyterLab for the notebooks of a folder; its address with ``?token=``.
+
+    The same process serves Notebook 7 and the classic Notebook, where they are installed.
+    """
     token = secrets.token_hex(8)
     port = _free_port()
     options = (
@@ -28,6 +31,7 @@ def jupyterlab(folder: Path) -> Iterator[str]:
         "--ServerApp.allow_remote_access=True",
         "--ServerApp.allow_root=True",
         "--LabApp.expose_app_in_browser=True",
+        "--JupyterNotebookApp.expose_app_in_browser=True",
         "--LabApp.extension_manager=readonly",
     )
     settings = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}

@@ -23,9 +23,9 @@ CHOOSE = "Choose a model's files"
 SEND = "Send to the server"
 
 
-@pytest.fixture(params=["lab", "application"])
+@pytest.fixture(params=["lab", "application", "notebook7", "classic"])
 def opened(request: pytest.FixtureRequest) -> Iterator[Opened]:
-    """The same notebook in JupyterLab and in Voila."""
+    """The same notebook in JupyterLab, in Voila, in Notebook 7 and in the classic Notebook."""
     found: Opened = request.getfixturevalue(request.param)
     yield found
     assert found.window.errors == []
@@ -65,7 +65,9 @@ def test_a_bundle_chosen_by_click_gives_the_scores_of_python(
 def test_the_files_of_a_model_are_chosen_together(page: Opened, bundle: Bundle) -> None:
     folder = bundle.renamed("together").save(page.folder)
     page.window.choose(CHOOSE, sorted(folder.iterdir()))
-    page.window.wait_for("model.pb.txt, model_card.json, params.json can be served")
+    page.window.wait_for(
+        "model.pb.txt, model_card.json, params.json, reference_events.json can be served"
+    )
     page.window.button(SEND).click()
     page.window.wait_for("now serves 'together'")
     assert page.client.params("together")["description"] == "a test model"
@@ -129,11 +131,11 @@ def test_everything_is_done_by_keyboard(page: Opened, bundle: Bundle) -> None:
     window.button(CHOOSE).focus()
     for label in ("Or a path on the kernel's machine", "Read the path", "Model name"):
         keys.press("Tab")
-        assert focused(window.page) == label
+        assert window.focused() == label
     keys.press("Control+a")
     keys.type("typed")
     keys.press("Tab")
-    assert focused(window.page) == SEND
+    assert window.focused() == SEND
     keys.press("Space")
     window.wait_for("now serves 'typed'")
     assert "typed" in page.client.status()["models"]
@@ -160,14 +162,3 @@ def test_a_cell_that_is_run_again_begins_anew(page: Opened, large_file: Path) ->
     page.window.wait_for("or drop files here")
     time.sleep(1)  # for what the former page might still say
     assert page.window.page.get_by_role("alert").count() == 0
-
-
-def focused(page: object) -> str:
-    """What the control with the focus is called."""
-    name: str = page.evaluate(  # type: ignore[attr-defined]
-        """() => {
-            const it = document.activeElement;
-            return it.labels?.[0]?.textContent || it.getAttribute("aria-label") || it.textContent;
-        }"""
-    )
-    return name.strip()

@@ -16,8 +16,12 @@ SCREENSHOTS = ROOT / "build" / "screenshots"
 SIZES = {"1280x800": (1280, 800), "1024x700": (1024, 700)}
 
 #: What pages say without anything being wrong with ours: Voila's template wants a font from the
-#: network, and loads extensions of JupyterLab that do not fit it.
-_HARMLESS = re.compile(r"favicon|@fortawesome|voila/labextensions/(?!anywidget|@jupyter-widgets)")
+#: network, and loads extensions of JupyterLab that do not fit it; the classic Notebook looks for
+#: extensions that there are none of any more.
+_HARMLESS = re.compile(
+    r"favicon|@fortawesome|voila/labextensions/(?!anywidget|@jupyter-widgets)"
+    r"|nbextensions/(voila|widgets/notebook)/"
+)
 
 
 class Window:
@@ -50,9 +54,42 @@ class Window:
         self.page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
         self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
 
-    def open_in_voila(self, address: str) -> None:
-        """Open a page of Voila, which runs the notebook's cells."""
+    def open_in_notebook(self, address: str) -> None:
+        """Open a notebook in Notebook 7 and run all its cells."""
         self.page.goto(address)
+        self.page.wait_for_function(
+            """() => {
+                const panel = window.jupyterapp?.shell.currentWidget;
+                return panel?.sessionContext?.session?.kernel?.status === "idle";
+            }""",
+            timeout=60e3,
+        )
+        self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+
+    def open_in_classic(self, address: str) -> None:
+        """Open a notebook in the classic Notebook and run all its cells."""
+        self.page.goto(address)
+        self.page.wait_for_function(
+            """() => {
+                const kernel = window.Jupyter?.notebook?.kernel;
+                return kernel?.is_connected() && kernel.widget_manager;
+            }""",
+            timeout=60e3,
+        )
+        # The page first asks the kernel for the widgets that it has.  Of those that a cell makes
+        # meanwhile it makes a second model each, which then gets the kernel's messages instead of
+        # the one that is seen.  The kernel answers in turn: after these, it has answered that.
+        self.page.evaluate(
+            """async () => {
+                const manager = Jupyter.notebook.kernel.widget_manager;
+                for (let i = 0; i < 3; i++) await manager._get_comm_info();
+                Jupyter.notebook.execute_all_cells();
+            }"""
+        )
+
+    def open_in_voila(self, address: str) -> None:
+        """Open a page of Voila, which runs the notebook's cells before it answers."""
+        self.page.goto(address, timeout=120e3)
 
     def run(self, cell: int) -> None:
         """Run a cell of the notebook in JupyterLab once more."""
@@ -63,6 +100,47 @@ class Window:
             }""",
             cell,
         )
+
+    def theme(self, name: str) -> None:
+        """Change JupyterLab's theme, for instance to ``JupyterLab Dark``."""
+        self.page.evaluate(
+            "(theme) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", name
+        )
+        self.page.wait_for_function(
+            "(theme) => document.body.dataset.jpThemeName === theme", arg=name
+        )
+
+    def scroll_to(self, cell: int) -> None:
+        """Show a cell of the notebook in JupyterLab at the top."""
+        self.page.evaluate(
+            """(cell) => {
+                const content = window.jupyterapp.shell.currentWidget.content;
+                content.activeCellIndex = cell;
+                return content.scrollToItem(cell, "start");
+            }""",
+            cell,
+        )
+
+    def walk_to(self, label: str, most: int = 60) -> None:
+        """Press Tab until the control with a label has the focus."""
+        seen = []
+        for _ in range(most):
+            self.page.keyboard.press("Tab")
+            seen.append(self.focused())
+            if seen[-1] == label:
+                return
+        raise AssertionError(f"Tab does not lead to {label!r}, but to {seen}")
+
+    def focused(self) -> str:
+        """What the control with the focus is called."""
+        name: str = self.page.evaluate(
+            """() => {
+                const it = document.activeElement;
+                return it.labels?.[0]?.textContent || it.getAttribute("aria-label")
+                    || it.textContent;
+            }"""
+        )
+        return name.strip()
 
     def button(self, label: str) -> Any:
         """The button with a label."""
@@ -110,6 +188,59 @@ class Window:
             "it.getBoundingClientRect().right > window.innerWidth"
             " || (it.tagName === 'BUTTON' && it.scrollWidth > it.clientWidth + 1)"
         )
+
+    def overlapping_controls(self) -> list[list[str]]:
+        """Pairs of controls of which one covers a part of the other."""
+        found: list[list[str]] = self.page.evaluate(
+            """() => {
+                const all = [...document.querySelectorAll(
+                    ".jupyter-widgets button, .jupyter-widgets input, .jupyter-widgets select")]
+                    .filter((it) => it.offsetParent !== null && it.getClientRects().length);
+                const boxes = all.map((it) => it.getBoundingClientRect());
+                const pairs = [];
+                all.forEach((a, i) => all.slice(i + 1).forEach((b, k) => {
+                    const [p, q] = [boxes[i], boxes[i + 1 + k]];
+                    if (a.contains(b) || b.contains(a)) return;
+                    const wide = Math.min(p.right, q.right) - Math.max(p.left, q.left);
+                    const high = Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top);
+                    if (wide > 1 && high > 1) pairs.push([a.outerHTML, b.outerHTML]);
+                }));
+                return pairs;
+            }"""
+        )
+        return found
+
+    def unreadable_texts(self) -> list[str]:
+        """Texts of outputs that hardly differ from what is behind them (contrast below 4)."""
+        found: list[str] = self.page.evaluate(
+            """() => {
+                const numbers = (css) => (css.match(/[0-9.]+/g) || []).map(Number);
+                const light = (rgb) => {
+                    const [r, g, b] = rgb.slice(0, 3).map((x) => x / 255).map(
+                        (x) => x <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
+                    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+                };
+                const behind = (it) => {
+                    for (; it; it = it.parentElement) {
+                        const css = numbers(getComputedStyle(it).backgroundColor);
+                        if (css.length === 3 || css[3] > 0.5) return css;
+                    }
+                    return [255, 255, 255];
+                };
+                return [...document.querySelectorAll(
+                        ".jp-OutputArea-output *, .jupyter-widgets *")]
+                    .filter((it) => it.offsetParent && !it.disabled && it.tagName !== "OPTION"
+                        && !it.closest("svg, .jp-mod-disabled, [disabled]")
+                        && [...it.childNodes].some((n) => n.nodeType === 3 && n.data.trim()))
+                    .filter((it) => {
+                        const a = light(numbers(getComputedStyle(it).color));
+                        const b = light(behind(it));
+                        return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) < 4;
+                    })
+                    .map((it) => it.outerHTML.slice(0, 200));
+            }"""
+        )
+        return found
 
     def nameless_controls(self) -> list[str]:
         """Controls that do not say what they are."""

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -29,9 +29,14 @@ Start = Callable[..., "Serving"]
 class Serving:
     """A running ``tfaas-nb serve``."""
 
-    def __init__(self, *options: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *options: str,
+        environment: Mapping[str, str] | None = None,
+        command: Sequence[str] = COMMAND,
+    ) -> None:
         self.process = subprocess.Popen(
-            [*COMMAND, "serve", "--port", "0", *options],
+            [*command, "serve", "--port", "0", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -300,3 +305,16 @@ def test_what_is_no_size_is_told(text: str, capsys: pytest.CaptureFixture[str]) 
 
 def test_a_gigabyte_is_kept_in_memory() -> None:
     assert parser().parse_args(["serve"]).memory == DEFAULT_MEMORY
+
+
+def test_operations_may_be_allowed() -> None:
+    options = parser().parse_args(["serve", "--allow-op", "MatrixInverse", "--allow-op=Betainc"])
+    assert options.allow_op == ["MatrixInverse", "Betainc"]
+    assert parser().parse_args(["serve"]).allow_op == []
+
+
+def test_what_cannot_be_an_operation_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", "--models", str(tmp_path / "m"), "--allow-op", "no op"]) != 0
+    assert "'no op' is no operation" in capsys.readouterr().err

@@ -127,6 +127,21 @@ def test_it_tells_more_when_it_has_looked(made: Path) -> None:
     assert events.sources[0].uuid == whole(made).sources[0].uuid
 
 
+def test_looking_tells_how_far_it_is_and_may_be_ended(made: Path) -> None:
+    events, told = stream(made), []
+    entries = sum(file.entries for file in events.files)
+
+    def cancel(done: int, of: int) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        events.look(cancel)
+    events.look(lambda done, of: told.append((done, of)))
+    assert told[-1] == (entries, entries)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    events.look(lambda done, of: pytest.fail("the files were read again"))
+
+
 def test_a_long_list_of_files_is_cut_short(made: Path) -> None:
     events = stream(made)
     many = Stream(events.files * 5, events._shared)

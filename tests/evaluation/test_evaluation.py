@@ -75,6 +75,13 @@ def test_a_rejection_of_few_events_is_marked(evaluation: Evaluation) -> None:
     assert marks == [point.is_uncertain for point in points] == [True, False]
 
 
+def test_working_points_for_a_bundle_are_those_of_the_curve(evaluation: Evaluation) -> None:
+    points = json.loads(json.dumps(evaluation.working_points(), allow_nan=False))
+    assert [round(point["eps_s"], 2) for point in points] == [i / 10 for i in range(1, 10)]
+    middle = evaluation.roc.working_point(0.5)
+    assert points[4] == {k: getattr(middle, k) for k in ("eps_s", "eps_b", "threshold")}
+
+
 def test_numbers_for_a_card_are_json(evaluation: Evaluation, perfect: Evaluation) -> None:
     numbers = json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))
     assert numbers == evaluation.to_dict()

@@ -9,6 +9,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tfaas_nb.bundle import MODEL, Bundle
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import BundleError, FeatureError, GraphError, ModelNotFound, RepositoryError
+from tfaas_nb.model_file import HERE, Reader
 from tfaas_nb.repository import Repository, Stored
 from tfaas_nb.serving.service import Model, Service
 from tfaas_nb.wire.tfaas import Query
@@ -611,12 +613,12 @@ class Slow(Repository):
         self.reading, self.go_on = threading.Event(), threading.Event()
         self.read: list[str] = []
 
-    def load(self, stored: Stored) -> Bundle:
+    def load(self, stored: Stored, reader: Reader = HERE) -> Bundle:
         self.read.append(stored.name)
         if stored.name == "slow":
             self.reading.set()
             assert self.go_on.wait(20)
-        return super().load(stored)
+        return super().load(stored, reader)
 
 
 @pytest.fixture
@@ -721,3 +723,41 @@ def test_many_threads_and_changes_end_in_what_is_on_disk(tight: Service, small: 
     for name in "abc":
         assert tight.model(name).stored.version == 11
     assert tight.in_memory.bytes <= 2.5 * tight.model("a").size + 1
+
+
+# --- reference events -------------------------------------------------------------------
+
+
+def misleading(small: Bundle) -> Bundle:
+    """The weighted sum with other scores than it gives."""
+    known = small.with_reference_events().reference_events
+    assert known
+    wrong = tuple((score + 0.01,) for (score,) in known.scores)
+    return replace(small, reference_events=replace(known, scores=wrong))
+
+
+def test_a_model_without_reference_events_gets_some(service: Service, small: Bundle) -> None:
+    stored = service.upload(small)
+    kept = service.repository.load(stored).reference_events
+    assert kept == small.with_reference_events().reference_events
+    assert kept
+
+
+def test_a_model_with_other_scores_is_not_stored(service: Service, small: Bundle) -> None:
+    service.upload(small)
+    with pytest.raises(BundleError, match=r"event 0 has 0 here and should have 0.01 \(6 of 6"):
+        service.upload(misleading(small))
+    assert [s.version for s in service.repository.versions("sum")] == [1]
+    assert score(service, [1, 10, 100]) == 321
+
+
+def test_a_model_with_other_scores_is_not_loaded(service: Service, small: Bundle) -> None:
+    """As when the machine, or TensorFlow, is another one than it was stored by."""
+    service.repository.store(misleading(small))
+    message = "version 1 of 'sum' is not served: the scores differ from those of the reference"
+    for _ in range(2):
+        with pytest.raises(RepositoryError, match=message):
+            service.model("sum")
+    assert list(service.load_all()) == ["sum"]
+    service.upload(small)
+    assert score(service, [1, 10, 100]) == 321

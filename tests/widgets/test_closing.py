@@ -11,13 +11,39 @@ from ipywidgets.widgets import widget
 from jupyter_client.manager import start_new_kernel
 
 from tests.widgets.test_in_a_kernel import run
+from tfaas_nb import widgets
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.serving.server import Server
 from tfaas_nb.widgets import Query, RocView
 
+#: Each widget at work, once.
 CELL = """
+chosen = tn.widgets.DataPanel()
+chosen.use_sample()
+chosen.cut.value = "jetPt_0 > 900"
+assert chosen.wait(60)
+chosen.load_button.click()
+assert chosen.wait(60)
+train = tn.widgets.TrainPanel(data, server)
+for name, value in {"epochs": 1, "hidden": "8", "embedding": "8"}.items():
+    train.options.controls[name].value = value
+train.start_button.click()
+assert train.wait(90)
+train.send_button.click()
+assert train.wait(60)
+upload = tn.widgets.Upload(server)
+upload.look_at_path("ttbar.tar.gz")
+upload.send()
+panel = tn.widgets.ServerPanel(server)
+dashboard = tn.widgets.Dashboard(server, data)
+dashboard.evaluate_button.click()
+assert dashboard.wait(60)
+dashboard.ask.file.value = tn.sample_files()[0]
+dashboard.ask.load_button.click()
+dashboard.ask.ask_button.click()
+assert dashboard.ask.score is not None
 query = tn.widgets.Query(server, data)
 query.ask_button.click()
 query.form.jets.value = 1
@@ -30,12 +56,17 @@ query
 """
 
 LEFT = """
-import gc
+import gc, time
+import ipywidgets, psutil
 import matplotlib.pyplot as plt
+time.sleep(3)  # for threads that were told to end
 gc.collect()
 # The server's working threads are as many as it has had to do.
 threads = [t.name for t in threading.enumerate() if not t.name.startswith("tfaas_nb-work")]
-print(len(get_ipython().kernel.comm_manager.comms), sorted(threads), plt.get_fignums())
+kept = [c.status for c in psutil.Process().net_connections() if c.status != "CLOSE_WAIT"]
+widgets = len(ipywidgets.widgets.widget._instances)
+comms = len(get_ipython().kernel.comm_manager.comms)
+print(comms, widgets, sorted(threads), sorted(kept), plt.get_fignums())
 """
 
 
@@ -72,6 +103,7 @@ def test_closing_leaves_nothing(serving: Server, unseen: Dataset, classifier: Cl
 
 @pytest.mark.slow
 def test_a_cell_run_five_times_leaves_what_one_run_leaves(tmp_path: Path, bundle: Bundle) -> None:
+    assert all(f"tn.widgets.{name}" in CELL for name in widgets.__all__)
     bundle.save_archive(tmp_path)
     root = str(Path(__file__).parent.parent.parent)
     manager, client = start_new_kernel(cwd=str(tmp_path))

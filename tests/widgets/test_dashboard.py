@@ -4,16 +4,33 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import ipywidgets
 import pytest
+from ipywidgets import Widget
 
 import tfaas_nb as tn
 from tests.widgets.page import choose, send
+from tfaas_nb import widgets
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.stream import Stream
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.serving.server import Server
 from tfaas_nb.widgets import Dashboard
+from tfaas_nb.widgets.copy_line import CopyLine
 from tfaas_nb.widgets.dashboard import TITLES
+from tfaas_nb.widgets.event_form import EventForm
+from tfaas_nb.widgets.file_drop import FileDrop
+from tfaas_nb.widgets.option_form import OptionForm
+from tfaas_nb.widgets.panel import _below
+
+#: What a person sets or presses.
+CONTROLS = (
+    *(ipywidgets.Button, ipywidgets.Text, ipywidgets.Textarea, ipywidgets.Checkbox),
+    *(ipywidgets.FloatText, ipywidgets.BoundedFloatText, ipywidgets.BoundedIntText),
+    *(ipywidgets.Dropdown, ipywidgets.Combobox, ipywidgets.FloatSlider, ipywidgets.IntProgress),
+    *(ipywidgets.FloatProgress, FileDrop, CopyLine),
+)
 
 
 @pytest.fixture
@@ -74,6 +91,35 @@ def test_what_is_loaded_is_trained_on_and_asked_for(dashboard: Dashboard) -> Non
     assert dashboard.train.data is loaded
     assert dashboard.ask.event.max == len(loaded) - 1
     assert f"all {len(loaded)} events" in dashboard.events.value
+
+
+def test_what_is_larger_than_memory_is_trained_on_and_asked_for(dashboard: Dashboard) -> None:
+    dashboard.data.sample_button.click()
+    dashboard.data.cut.value = "jetPt_0 > 900"
+    dashboard.data.stream.value = True
+    dashboard.data.load_button.click()
+    settle(dashboard)
+    stream = dashboard.data.data
+    assert isinstance(stream, Stream)
+    assert dashboard.train.data is stream
+    assert dashboard.ask.event.max == len(stream) - 1
+    assert f"On {len(stream)} events drawn at random" in dashboard.events.value
+    dashboard.train.start_button.click()
+    settle(dashboard)
+    classifier, test = dashboard.train.result, dashboard.train.test
+    assert classifier is not None
+    assert isinstance(test, Stream)
+    assert len(test) + sum(classifier.training.y >= 0) == len(stream)
+    assert len(dashboard.evaluate.evaluations["Training 1"].y) == len(test)
+    dashboard.train.send_button.click()
+    settle(dashboard)
+    dashboard.evaluate_button.click()
+    settle(dashboard)
+    assert len(dashboard.evaluate.evaluations["ttbar"].y) == len(test)
+    dashboard.ask.ask_button.click()
+    expected = classifier.predict(stream.sample.event(0))
+    assert dashboard.ask.score == pytest.approx(expected, abs=1e-6)
+    assert "events evaluated score as high" in dashboard.ask.answer.value
 
 
 def test_an_uploaded_model_is_asked_and_evaluated(dashboard: Dashboard, bundle: Bundle) -> None:
@@ -156,3 +202,50 @@ def test_its_tabs_are_in_the_order_of_the_work(tmp_path: Path) -> None:
     dashboard = Dashboard(Server(tmp_path))
     assert dashboard.tabs.titles == TITLES == ("Data", "Train", "Evaluate", "Serve", "Ask")
     assert repr(dashboard) == "Dashboard()"
+
+
+def test_every_control_has_a_label(dashboard: Dashboard) -> None:
+    """Also those that are hidden at first: a person, or a screen reader, must know what it is."""
+    dashboard.data.use_sample()
+    dashboard.serve.start_button.click()
+    settle(dashboard)
+    controls = [part for part in parts(dashboard) if isinstance(part, CONTROLS)]
+    assert len(controls) > 40
+    labels = [label(control) for control in controls]
+    assert all(name.strip() for name in labels), labels
+    shown = [
+        part
+        for part in parts(dashboard)
+        if isinstance(part, (ipywidgets.Tab, ipywidgets.Accordion))
+    ]
+    assert all(len(part.titles) == len(part.children) and all(part.titles) for part in shown)
+
+
+def test_a_page_that_asks_for_their_state_is_told(dashboard: Dashboard) -> None:
+    """As pages do that find widgets in a kernel: after a reload, or in the classic Notebook."""
+    for part in parts(dashboard):
+        part.send_state()
+
+
+def test_nothing_of_ipywidgets_is_shadowed() -> None:
+    """A method that is called like one of a widget's own is called by it."""
+    meant = {"close", "send"}  # `send` is ours to call: a panel has no messages of its own
+    for kind in (*map(widgets.__dict__.get, widgets.__all__), EventForm, OptionForm):
+        own = {
+            name
+            for one in kind.__mro__
+            if one.__module__.startswith("tfaas_nb")
+            for name in vars(one)
+            if callable(vars(one)[name]) and not name.startswith("__")
+        }
+        assert {name for name in own if hasattr(ipywidgets.VBox, name)} <= meant, kind
+
+
+def parts(widget: Widget) -> list[Widget]:
+    """What a widget is made of, itself included."""
+    return [*_below(widget), widget]
+
+
+def label(control: Widget) -> str:
+    """What a control is called on the page."""
+    return str(getattr(control, "description", "") or getattr(control, "label", ""))

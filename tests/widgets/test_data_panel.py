@@ -10,6 +10,7 @@ import pytest
 import tfaas_nb as tn
 from tests.ntuples import write_tree
 from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.stream import Stream
 from tfaas_nb.widgets import DataPanel
 from tfaas_nb.widgets import data_panel as module
 
@@ -117,7 +118,7 @@ def test_a_tree_is_chosen_among_those_of_the_file(small: tuple[str, str]) -> Non
     panel = DataPanel()
     panel.signal.value = small[0]
     settle(panel)
-    assert [name for _, name in panel.tree.options] == [None, "events"]
+    assert [name for _, name in panel.tree.options] == ["", "events"]
 
 
 def test_paths_are_completed_as_they_are_typed(small: tuple[str, str]) -> None:
@@ -169,6 +170,49 @@ def test_an_unreadable_file_may_be_left_out(small: tuple[str, str], tmp_path: Pa
     assert panel.data is not None
     assert len(panel.data) == 500
     assert "bad.root" in panel.loaded.value
+
+
+def test_files_larger_than_memory_are_streamed(small: tuple[str, str]) -> None:
+    panel = DataPanel()
+    panel.signal.value, panel.background.value = small
+    panel.branches.value = "jetMassSoftDrop = jetSoftDropMass"
+    panel.cut.value = CUT
+    assert panel.memory.layout.display == "none"
+    panel.stream.value = True
+    assert panel.memory.layout.display is None
+    panel.memory.value = 64
+    panel.load_button.click()
+    settle(panel)
+    stream = panel.data
+    assert isinstance(stream, Stream)
+    options = {"branches": {"jetMassSoftDrop": "jetSoftDropMass"}, "cut": CUT}
+    expected = tn.load(*small, **options)
+    assert stream.counts == (len(expected.background), len(expected.signal))
+    assert f"{len(expected)} events found, to be read when needed" in panel.message.value
+    assert "Stream(2 files" in panel.loaded.value
+    assert "signal against background" in panel.picture.value
+    panel.feature.value = "jetPt_0"
+    settle(panel)
+    assert "jetPt_0: signal against background" in panel.picture.value
+    panel.memory.value = 1
+    panel.load_button.click()
+    settle(panel)
+    assert "memory=1 MB is too little" in panel.message.value
+    assert panel.data is stream
+
+
+def test_streaming_is_cancelled(small: tuple[str, str]) -> None:
+    panel = DataPanel()
+    panel.signal.value, panel.background.value = small
+    panel.branches.value = "jetMassSoftDrop = jetSoftDropMass"
+    panel.stream.value = True
+    settle(panel)
+    panel.progress.observe(lambda _: panel.cancel_button.click(), "value")
+    panel.load_button.click()
+    settle(panel)
+    assert "cancelled" in panel.message.value
+    assert panel.data is None
+    assert (panel.load_button.disabled, panel.cancel_button.disabled) == (False, True)
 
 
 def test_reading_is_cancelled_and_what_was_there_stays(

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import copy
 import io
 import json
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -15,7 +17,9 @@ import requests
 
 import tfaas_nb as tn
 from tfaas_nb.bundle import Bundle
+from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.event_file import EventFile
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.serving.server import Server
@@ -274,3 +278,104 @@ def inputs(widget: Any) -> list[Any]:
     below = [found for child in getattr(widget, "children", ()) for found in inputs(child)]
     shows = type(widget).__name__ in ("HTML", "Label") or hasattr(widget, "children")
     return below if shows else [widget]
+
+
+@pytest.fixture
+def judged(server: Server, classifier: Classifier, unseen: Dataset) -> Bundle:
+    """A model whose params.json tells its working points, on the server."""
+    copied = copy.copy(classifier)
+    copied.evaluate(unseen)
+    judged = copied.bundle("judged")
+    server.client().upload(judged)
+    return judged
+
+
+def test_a_model_tells_its_working_points(
+    server: Server, judged: Bundle, classifier: Classifier, unseen: Dataset
+) -> None:
+    """Without any events: what it was judged on is known to its params.json."""
+    widget = Query(server)
+    assert widget.working_point.options == ("typed in", *(f"ε_S = 0.{i}" for i in range(1, 10)))
+    assert widget.working_point.value == "ε_S = 0.5"
+    evaluation = Evaluation.of(unseen, classifier.predict(unseen))
+    point = evaluation.working_point(0.5)
+    assert widget.threshold.value == pytest.approx(point.threshold, rel=1e-5)
+    widget.file.value = tn.sample_files()[0]
+    widget.load_button.click()
+    between = [p["threshold"] for p in judged.params.working_points if 0.2 < p["eps_s"] < 0.8]
+    scores = classifier.predict(tn.sample()[:50])
+    inside = (scores > min(between)) & (scores < max(between))
+    widget.event.value = int(np.flatnonzero(inside)[0])
+    widget.ask_button.click()
+    decided = "signal" if widget.score >= widget.threshold.value else "background"
+    assert f"Decision: {decided}" in widget.answer.value
+    assert "the working point ε_S = 0.5" in widget.answer.value
+    low, high = re.findall(r"judged on, (\d+)% to (\d+)% of the signal", widget.answer.value)[0]
+    share = (evaluation.scores[unseen.y == 1] >= widget.score).mean()
+    assert float(low) / 100 <= share <= float(high) / 100
+    widget.threshold.value = 0.9
+    widget.refresh_button.click()
+    assert widget.threshold.value == 0.9, "what was typed stays"
+    widget.working_point.value = "ε_S = 0.9"
+    assert widget.threshold.value == pytest.approx(
+        evaluation.working_point(0.9).threshold, rel=1e-5
+    )
+
+
+def test_the_event_of_a_file_is_the_only_one_read(
+    serving: Server, events: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However large the file is."""
+    ranges: list[int] = []
+    read = EventFile.events
+
+    def watched(self: EventFile, start: int = 0, stop: int | None = None) -> Any:
+        ranges.append((self.entries if stop is None else stop) - start)
+        return read(self, start, stop)
+
+    monkeypatch.setattr(EventFile, "events", watched)
+    widget = Query(serving)
+    signal, background = tn.sample_files()
+    widget.file.value = f"{signal}, {background}"
+    widget.load_button.click()
+    assert "40000 events to pick from: 0 to 39999." in widget.message.value
+    widget.event.value = 20_001
+    assert widget.values() == pytest.approx(events.event(2001))
+    assert max(ranges) == 1
+
+
+def test_paths_are_completed(serving: Server, tmp_path: Path) -> None:
+    for name in ("one.root", "two.root", "notes.txt"):
+        (tmp_path / name).touch()
+    widget = Query(serving)
+    at_hand = widget.file.options
+    widget.file.value = f"{tmp_path}/o"
+    assert widget.wait(10)
+    assert widget.file.options == (f"{tmp_path}/one.root",)
+    widget.file.value = f"{tmp_path}/"
+    assert widget.wait(10)
+    assert {f"{tmp_path}/*.root", f"{tmp_path}/two.root"} < set(widget.file.options)
+    widget.file.value = ""
+    assert widget.wait(10)
+    assert widget.file.options == at_hand
+
+
+def test_a_broken_file_is_told(serving: Server, tmp_path: Path) -> None:
+    (tmp_path / "broken.root").write_bytes(b"root" + bytes(100))
+    widget = Query(serving)
+    widget.file.value = str(tmp_path / "broken.root")
+    widget.load_button.click()
+    assert "broken.root" in widget.message.value
+    assert 'role="alert"' in widget.message.value
+
+
+def test_a_server_that_stops_meanwhile_is_told(serving: Server, events: Dataset) -> None:
+    widget = Query(serving, events)
+    remote = Query(serving.client(), events)
+    serving.stop()
+    for asked in (widget, remote):
+        asked.ask_button.click()
+        assert asked.score is None
+        assert 'role="alert"' in asked.message.value
+    assert "not running" in widget.message.value
+    assert "is the server running there?" in remote.message.value

@@ -51,6 +51,7 @@ def test_the_files_of_a_model_directory_are_chosen_together(server: Server, bund
     widget.send()
     assert widget.uploaded == "ttbar"
     assert server.service.describe("ttbar")["description"] == "a test model"
+    assert server.client().download("ttbar").files() == bundle.files(), "all of it arrived"
 
 
 def test_a_lone_graph_is_named_after_its_file(server: Server, bundle: Bundle) -> None:

@@ -76,6 +76,9 @@ params = st.builds(
     timestamp=texts,
     op=texts,
     features=st.lists(features).map(tuple),
+    working_points=st.lists(
+        st.fixed_dictionaries(dict.fromkeys(("eps_s", "eps_b", "threshold"), st.floats(0, 1)))
+    ).map(tuple),
     sha256=texts,
 )
 
@@ -140,6 +143,16 @@ def test_every_file_is_read_back(value: Params) -> None:
         ({"feature_set": 5}, "'feature_set' must be an object, not 5"),
         ({"feature_set": {}}, "'feature_set' is not a description of a feature set: 'name'"),
         ({"features": {"a": 1}}, "'features' must be a list"),
+        ({"working_points": 5}, "'working_points' must be a list"),
+        ({"working_points": ["0.5"]}, "the working point '0.5' must have numbers as eps_s, eps_b"),
+        (
+            {"working_points": [{"eps_s": 0.5, "eps_b": 0.1}]},
+            "must have numbers as eps_s, eps_b, th",
+        ),
+        (
+            {"working_points": [{"eps_s": 0.5, "eps_b": 0.1, "threshold": 1e301}]},
+            "must have numbers",
+        ),
         ({"features": [5]}, "feature 5 has no name"),
         ({"features": [{"unit": "GeV"}]}, "feature {'unit': 'GeV'} has no name"),
         ({"features": [{"name": "pt", "low": None, "high": 1}]}, "'low' of feature 'pt' must be"),

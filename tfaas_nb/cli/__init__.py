@@ -6,11 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from tfaas_nb.cli import demo, score, serve, simulate, train
+from tfaas_nb.cli import demo, promote, score, serve, simulate, train
 from tfaas_nb.errors import TfaasError
 
 _FAILED, _INTERRUPTED = 1, 130
-_COMMANDS = (demo, train, serve, score, simulate)
+_COMMANDS = (demo, train, serve, score, promote, simulate)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

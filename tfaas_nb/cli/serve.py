@@ -41,6 +41,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="a further host name under which the server may be asked",
     )
     serve.add_argument(
+        "--allow-op",
+        action="append",
+        default=[],
+        metavar="OP",
+        help="a TensorFlow operation that uploaded models may use besides those that only compute",
+    )
+    serve.add_argument(
         "--memory",
         type=_bytes,
         default="1GB",
@@ -89,6 +96,7 @@ def _serve(options: argparse.Namespace) -> int:
         access_log=options.access_log,
         workers=options.workers,
         preload=True,
+        allow_ops=options.allow_op,
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)

@@ -247,6 +247,36 @@ def load_telling(
         return reader.dataset()
 
 
+def stream_telling(
+    signal: Samples,
+    background: Samples,
+    reading: Reading,
+    on_error: OnError,
+    memory: float,
+    told: Callable[[int, int], None],
+) -> Stream:
+    """Open files as ``load(..., stream=True)`` does, and read them once to count their events.
+
+    Parameters
+    ----------
+    signal, background, reading, on_error
+        As for `load_telling`.
+    memory : float
+        Megabytes of events that the stream holds at a time.
+    told : callable
+        As for `Stream.look`.
+
+    Raises
+    ------
+    DataError
+        As `load`.
+    """
+    wanted = parts([("signal", SIGNAL, signal), ("background", BACKGROUND, background)])
+    stream = _stream(wanted, reading, on_error, False, memory)
+    stream.look(told)
+    return stream
+
+
 def _reading(
     features: FeatureSet,
     tree: str | None,

@@ -223,6 +223,21 @@ class Stream:
         what = "all events" if len(drawn) == len(self) else f"{len(drawn)} events drawn at random"
         return replace(drawn.describe(), caption=f"{self!r}: {what}")
 
+    def look(self, told: Callable[[int, int], None]) -> None:
+        """Read the files once, for all that is told of their events, and tell how far it is.
+
+        Parameters
+        ----------
+        told : callable
+            Called with the entries read so far and with all; what it raises ends the reading.
+
+        Raises
+        ------
+        DataError
+            If a file cannot be read, and that is not to be passed over.
+        """
+        self._surveyed(progress=False, told=told)
+
     # What one does with it.
 
     def split(self, test: float = 0.3, seed: int = 1) -> tuple[Stream, Stream]:
@@ -417,7 +432,12 @@ class Stream:
                 yield chunk
                 del chunk
 
-    def _surveyed(self, seed: int | None = None, progress: bool | None = None) -> Survey:
+    def _surveyed(
+        self,
+        seed: int | None = None,
+        progress: bool | None = None,
+        told: Callable[[int, int], None] | None = None,
+    ) -> Survey:
         """What one look at all events found; a second look is taken only for another seed."""
         if self._known is None or seed not in (None, self._known[0]):
             seed = 1 if seed is None else seed
@@ -434,7 +454,10 @@ class Stream:
             unscaled = Stream(self.files, shared, self._portions, None, self._negative)
             with closing(unscaled._read("looking at all events", progress)) as chunks:
                 seen = survey(
-                    chunks, min(capacity, _MOST_DRAWN), _seed(seed, for_sampling=True), empty
+                    self._told(chunks, told),
+                    min(capacity, _MOST_DRAWN),
+                    _seed(seed, for_sampling=True),
+                    empty,
                 )
             seen = _of(seen, {file.number for file in self._pass.readable})
             self._scale(seen)
@@ -442,6 +465,18 @@ class Stream:
             by_file = {f.number: factors[f.sample] for f in self.files if f.sample in factors}
             self._known = (seed, seen.scaled(by_file))
         return self._known[1]
+
+    def _told(
+        self, chunks: Iterator[Chunk], told: Callable[[int, int], None] | None
+    ) -> Iterator[Chunk]:
+        """The chunks, with a word about each."""
+        done, entries = 0, sum(file.entries for file in self._pass.readable)
+        for chunk in chunks:
+            done += chunk.read
+            if told:
+                told(done, entries)
+            yield chunk
+            del chunk
 
     def _scale(self, seen: Survey) -> None:
         """Find the factor of each sample that is scaled to a cross-section."""

@@ -174,6 +174,13 @@ class Evaluation:
             raise DataError("give one of eps_s, eps_b and significance")
         return self.significance(significance, **scan).best
 
+    def working_points(self) -> tuple[dict[str, float], ...]:
+        """Cuts at signal efficiencies of 10 % to 90 %, as plain numbers for ``params.json``."""
+        points = (self.roc.working_point(percent / 100) for percent in range(10, 100, 10))
+        return tuple(
+            {"eps_s": p.eps_s, "eps_b": p.eps_b, "threshold": float(p.threshold)} for p in points
+        )
+
     def band(self, level: float = 0.683, replicas: int = 400, seed: int = 1) -> Band:
         """The band in which the ROC curve lies, from resampled events; see `metrics.Band`."""
         return Band.of(self.roc.events, level, replicas, seed)

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from tfaas_nb.data.event_file import EventFile, Events, steps
 from tfaas_nb.data.files import Files, expand, identity
 from tfaas_nb.data.origins import Objects
 from tfaas_nb.data.reading import Cut, Reading
 from tfaas_nb.errors import DataError
-from tfaas_nb.scoring.score_file import ScoreFile
-from tfaas_nb.scoring.scorer import Model, Scorer, open_scorer
+from tfaas_nb.scoring.parts import Here, OnCluster, Part, Source
+from tfaas_nb.scoring.score_file import ScoreFile, ScoreFolder
+from tfaas_nb.scoring.scorer import Model, given, open_scorer
 from tfaas_nb.table import Table
 
-_SCORE = "score"
-_FILE, _ENTRY = "file", "entry"
 _POLICIES = ("stop", "skip")
 
 
@@ -33,7 +28,7 @@ class Scored:
     Attributes
     ----------
     output : Path
-        The file of scores.
+        The file of scores, or the folder of such files.
     columns : tuple of str
         Its columns.
     files : tuple of (str, int, int)
@@ -79,6 +74,8 @@ def score(
     on_error: str = "stop",
     token: str | None = None,
     progress: bool = True,
+    parts: str | None = None,
+    cluster: Any = None,
 ) -> Scored:
     """Score every event of files and write the scores, keyed by event, to a file.
 
@@ -103,6 +100,12 @@ def score(
         What the server asks for.
     progress : bool
         Show a progress bar.
+    parts : str, optional
+        ``"root"`` or ``"parquet"``: `output` is a folder, with one file of scores for each file
+        of events, named by its position and its name: ``00000-ttbar.root``.
+    cluster : distributed.Client, optional
+        Of a Dask cluster whose workers read and score, ranges of entries at a time; they must
+        reach the files, and the server if one is asked.  What is written is the same.
 
     Returns
     -------
@@ -115,6 +118,8 @@ def score(
         If a file cannot be read or the output not written; nothing is left of it then.
     FeatureError
         If the model does not tell what it reads.
+    ClusterError
+        If the cluster went away, or lost worker after worker with the same events.
     TfaasError
         Whatever the model or its server says.
     """
@@ -125,23 +130,27 @@ def score(
         raise DataError(f"{target} is one of the files to score: give another name")
     with closing(open_scorer(model, token)) as scorer:
         reading = Reading(scorer.features, tree, branches or {}, cut, None, tuple(keep), objects)
-        job = _Job(paths, reading, scorer, on_error == "skip", progress)
-        with ScoreFile(target) as sink:
-            return job.run(sink)
+        with _sink(target, parts) as sink:
+            source: Source = Here(reading, scorer)
+            if cluster is not None:
+                source = OnCluster(reading, given(model, token), cluster, paths)
+            with closing(source):
+                return _Job(paths, source, on_error == "skip", progress).run(sink)
+
+
+def _sink(target: Path, parts: str | None) -> ScoreFile | ScoreFolder:
+    return ScoreFile(target) if parts is None else ScoreFolder(target, parts)
 
 
 class _Job:
-    def __init__(
-        self, paths: list[str], reading: Reading, scorer: Scorer, skips: bool, progress: bool
-    ) -> None:
-        self.paths, self.reading, self.scorer = paths, reading, scorer
+    def __init__(self, paths: list[str], source: Source, skips: bool, progress: bool) -> None:
+        self.paths, self.source = paths, source
         self.skips, self.progress = skips, progress
-        self.keys: tuple[str, ...] | None = None
         self.columns: tuple[str, ...] = ()
         self.done: list[tuple[str, int, int]] = []
         self.skipped: list[tuple[str, str]] = []
 
-    def run(self, sink: ScoreFile) -> Scored:
+    def run(self, sink: ScoreFile | ScoreFolder) -> Scored:
         from tqdm.auto import tqdm
 
         with tqdm(desc="scoring", unit="event", unit_scale=True, disable=not self.progress) as bar:
@@ -156,42 +165,18 @@ class _Job:
             raise DataError(f"no file could be read; the first: {self.skipped[0][1]}")
         return Scored(sink.path, self.columns, tuple(self.done), tuple(self.skipped))
 
-    def _file(self, path: str, sink: ScoreFile, bar: Any) -> None:
-        with EventFile(path, self._reading_of(path)) as file:
-            entries = file.entries
+    def _file(self, path: str, sink: ScoreFile | ScoreFolder, bar: Any) -> None:
+        with self.source.scored(path) as (entries, parts):
             bar.total = (bar.total or 0) + entries
-            parts = self._parts(file, bar)
             # A file that may be skipped is read to its end before any of it is written.
             whole = list(parts) if self.skips else parts
-            written = sum(self._write(part, sink) for part in whole)
+            sink.begin(len(self.done), path)
+            written = sum(self._write(part, sink, bar) for part in whole)
         self.done.append((path, entries, written))
 
-    def _reading_of(self, path: str) -> Reading:
-        """With the branches that tell events apart: those of the first file, for all files."""
-        if self.keys is None:
-            with EventFile(path, self.reading) as first:
-                self.keys = first.event_id
-        return replace(self.reading, keep=tuple(dict.fromkeys((*self.keys, *self.reading.keep))))
-
-    def _parts(self, file: EventFile, bar: Any) -> Iterator[dict[str, npt.NDArray[Any]]]:
-        for start, stop in steps(file.entries):
-            yield self._scored(file.events(start, stop))
-            bar.update(stop - start)
-
-    def _scored(self, events: Events) -> dict[str, npt.NDArray[Any]]:
-        scores = self.scorer.scores(events.X)
-        outputs = scores.shape[1]
-        names = [_SCORE] if outputs == 1 else [f"{_SCORE}_{i}" for i in range(outputs)]
-        made: dict[str, npt.NDArray[Any]] = {
-            _FILE: np.full(len(events), len(self.done), dtype=np.int32),
-            _ENTRY: events.entry,
-            **{name: scores[:, i] for i, name in enumerate(names)},
-        }
-        if both := made.keys() & events.extra.keys():
-            raise DataError(f"the branch {min(both)!r} to keep is called as a column of the scores")
-        return {**events.extra, **made}
-
-    def _write(self, columns: dict[str, npt.NDArray[Any]], sink: ScoreFile) -> int:
+    def _write(self, part: Part, sink: ScoreFile | ScoreFolder, bar: Any) -> int:
+        columns = part.columns(len(self.done))
         self.columns = tuple(columns)
         sink.write(columns)
-        return len(columns[_ENTRY])
+        bar.update(part.entries)
+        return len(part.entry)

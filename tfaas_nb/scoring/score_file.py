@@ -1,8 +1,13 @@
-"""Files of scores: a ROOT tree or a Parquet table, written piece by piece, there when whole."""
+"""Files of scores: a ROOT tree or a Parquet table, written piece by piece, there when whole.
+
+One file for all events, or a folder with one for each file of events.
+"""
 
 from __future__ import annotations
 
 import importlib
+import re
+import shutil
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,6 +22,8 @@ from tfaas_nb.errors import DataError, MissingExtra
 
 #: Name of the tree in a ROOT file of scores.
 TREE = "scores"
+
+_PART = re.compile(r"\d{5,}-.*\.(root|parquet)")
 
 Columns = Mapping[str, npt.NDArray[Any]]
 
@@ -42,6 +49,9 @@ class ScoreFile:
         self._format = _format(path)
         self._written = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
         self._sink: _Sink | None = None
+
+    def begin(self, number: int, source: str) -> None:
+        """What follows is of that file of events: no matter here."""
 
     def write(self, columns: Columns) -> None:
         """Add events: columns of equal length, the same names and types every time."""
@@ -77,6 +87,88 @@ class ScoreFile:
 
     def _failed(self, error: OSError) -> DataError:
         return DataError(f"{self.path} cannot be written: {error.strerror or error}")
+
+
+class ScoreFolder:
+    """A folder of files of scores, one for each file of events, there when all are written.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; an earlier one is replaced if it holds nothing but files of scores.
+    form : str
+        ``"root"`` or ``"parquet"``.
+
+    Raises
+    ------
+    DataError
+        If there is no such form, the folder holds something else, or cannot be written.
+    MissingExtra
+        If Parquet is asked for and pyarrow is not installed.
+    """
+
+    def __init__(self, path: Path, form: str) -> None:
+        if f".{form}" not in _FORMATS:
+            forms = " or ".join(repr(suffix[1:]) for suffix in _FORMATS)
+            raise DataError(f"parts are {forms}, not {form!r}")
+        self.path = path
+        self._suffix = f".{form}"
+        _format(path.with_name(f"{path.name}{self._suffix}"))
+        self._written = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        self._part: ScoreFile | None = None
+
+    def begin(self, number: int, source: str) -> None:
+        """What follows is of that file of events, and goes to a file of its own."""
+        self._end_part()
+        stem = re.sub(r"[^A-Za-z0-9_.-]", "_", Path(source.partition("?")[0]).stem)
+        self._part = ScoreFile(self._written / f"{number:05d}-{stem}{self._suffix}")
+        self._part.__enter__()
+
+    def write(self, columns: Columns) -> None:
+        """Add events, as to a `ScoreFile`."""
+        assert self._part is not None
+        self._part.write(columns)
+
+    def __enter__(self) -> ScoreFolder:
+        if not self.path.parent.is_dir():
+            raise DataError(f"{self.path} cannot be written: there is no folder {self.path.parent}")
+        if foreign := self._foreign():
+            raise DataError(
+                f"{self.path} holds {foreign}, which is no file of scores: name another folder"
+            )
+        self._written.mkdir()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self._end_part(kind, error, traceback)
+            if error is None:
+                if self.path.is_dir():
+                    shutil.rmtree(self.path)
+                self._written.replace(self.path)
+        except OSError as failed:
+            raise DataError(f"{self.path} cannot be written: {failed}") from failed
+        finally:
+            shutil.rmtree(self._written, ignore_errors=True)
+
+    def _end_part(self, *raised: Any) -> None:
+        part, self._part = self._part, None
+        if part is not None:
+            part.__exit__(*(raised or (None, None, None)))
+
+    def _foreign(self) -> str | None:
+        """The name of something in the folder that no `ScoreFolder` put there."""
+        if not self.path.exists():
+            return None
+        if not self.path.is_dir():
+            return "a file"
+        names = sorted(p.name for p in self.path.iterdir())
+        return next((n for n in names if not _PART.fullmatch(n)), None)
 
 
 class _Sink(Protocol):

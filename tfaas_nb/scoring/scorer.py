@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -70,9 +72,25 @@ def open_scorer(model: Model, token: str | None = None) -> Scorer:
         model = model.bundle("classifier")
     if isinstance(model, Bundle):
         return LocalScorer(model)
-    if re.match(r"https?://", os.fspath(model)):
+    if _is_address(model):
         return _remote(os.fspath(model), token)
     return LocalScorer(Bundle.load(_folder(Path(model))))
+
+
+def given(model: Model, token: str | None = None) -> Callable[[], Scorer]:
+    """Opens the scorer where it is called, in another process of another machine, too.
+
+    What stands in a file here is read here.
+    """
+    if isinstance(model, Classifier):
+        model = model.bundle("classifier")
+    if not isinstance(model, Bundle) and not _is_address(model):
+        model = Bundle.load(_folder(Path(model)))
+    return partial(open_scorer, model, token)
+
+
+def _is_address(model: str | os.PathLike[str]) -> bool:
+    return re.match(r"https?://", os.fspath(model)) is not None
 
 
 class LocalScorer:

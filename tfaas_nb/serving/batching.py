@@ -23,7 +23,8 @@ import numpy.typing as npt
 
 from tfaas_nb.errors import ServerError, TfaasError
 from tfaas_nb.serving.service import Model
-from tfaas_nb.wire.tfaas import Event, Query, all_finite
+from tfaas_nb.wire.finite import all_finite
+from tfaas_nb.wire.tfaas import Event, Query
 
 Floats = npt.NDArray[np.float32]
 

@@ -9,6 +9,7 @@ import orjson
 
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.errors import BundleError, RequestError
+from tfaas_nb.model_file import Reader
 from tfaas_nb.serving import forms
 from tfaas_nb.serving.messages import Request, Response
 from tfaas_nb.serving.routes import Route
@@ -18,6 +19,9 @@ MOST_UPLOAD = 512 << 20
 
 #: The header that tells an uploader which version was stored; TFaaS's answer is empty.
 VERSION = "X-Model-Version"
+
+#: Bytes of a model from which on packing takes longer than sending what it saves.
+_LARGE = 16 << 20
 
 _ARCHIVES = ("application/octet-stream", "application/gzip", "application/x-gzip")
 #: Of a gzip and of a ``.keras`` file.
@@ -44,6 +48,7 @@ class Models:
         return (
             Route("POST", "/upload", self._upload, MOST_UPLOAD, is_long=True),
             Route("POST", "/bundle", self._upload, MOST_UPLOAD, is_long=True),
+            Route("GET", "/bundle/(?P<name>.+)", self._bundle, is_long=True),
             Route("GET", "/models", self._models),
             Route("POST", "/params", self._params_posted),
             Route("GET", "/params/(?P<name>.+)", self._params),
@@ -59,11 +64,19 @@ class Models:
         # curl --data-binary calls whatever it sends a form.
         if kind in _ARCHIVES or request.body.startswith(_STARTS):
             option = request.head.option
-            bundle = Bundle.from_upload(request.body, option("name"), option("signature"))
+            name, signature = option("name"), option("signature")
+            bundle = Bundle.from_upload(request.body, name, signature, self._service.admission)
         else:
-            bundle = _form_bundle(request)
+            bundle = _form_bundle(request, self._service.admission)
         stored = self._service.upload(bundle)
         return _NOTHING._replace(headers=((VERSION, str(stored.version)),))
+
+    def _bundle(self, request: Request, name: str) -> Response:
+        model = self._service.model(name)
+        large = len(model.bundle.graph.serialized) > _LARGE
+        packed = model.bundle.tar() if large else model.bundle.archive()
+        kind = "application/x-tar" if large else "application/gzip"
+        return Response(packed, kind, headers=((VERSION, str(model.stored.version)),))
 
     def _models(self, request: Request) -> Response:
         return Response(orjson.dumps(self._service.models()))
@@ -93,7 +106,7 @@ class Models:
         return _NOTHING
 
 
-def _form_bundle(request: Request) -> Bundle:
+def _form_bundle(request: Request, reader: Reader) -> Bundle:
     """The bundle in an upload form: fields ``name``, ``params``, ``model``, ``labels``."""
     parts = request.form()
     name = parts.get("name", b"").decode("utf-8", "replace").strip()
@@ -106,8 +119,10 @@ def _form_bundle(request: Request) -> Bundle:
     model = parts["model"]
     if request.head.header(b"content-encoding").strip().lower() == "base64":
         model = forms.decode_base64(model, "model")
-    params, labels, card = (parts.get(part, b"") for part in ("params", "labels", "card"))
-    return Bundle.from_parts(params, model, labels, card, name or None)
+    params, labels, card, events = (
+        parts.get(part, b"") for part in ("params", "labels", "card", "reference_events")
+    )
+    return Bundle.from_parts(params, model, labels, card, name or None, events, reader)
 
 
 def _posted_name(request: Request) -> str:

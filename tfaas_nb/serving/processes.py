@@ -22,10 +22,11 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import tfaas_nb
 from tfaas_nb.errors import ServerError
+from tfaas_nb.last_words import LastWords
 from tfaas_nb.serving.access_log import STDERR
 from tfaas_nb.serving.listening import beside
 from tfaas_nb.serving.security import TOKEN_VARIABLE
@@ -247,20 +248,21 @@ class _Worker:
     def _one_life(self) -> str | None:
         """How a process ended; None when none was started."""
         self._failure = None
-        with tempfile.TemporaryFile() as errors:
+        with LastWords() as words:
             try:
                 with self._spawning:
                     if self._ending.is_set():
                         return None
                     listening = self._port.socket(self._number).fileno()
                     inherited = [listening, *self._shared.descriptors]
-                    process = self._process = _spawn(inherited, errors)
+                    process = self._process = _spawn(inherited, words)
+                    words.release()
             except OSError as error:
                 return f"a worker could not be started: {error}"
             # What it was not told any more, having ended, matters to nobody.
             with contextlib.suppress(OSError), process:
                 self._talk(process, listening)
-            return f"worker {process.pid} {_manner(process.returncode)}{_last_words(errors)}"
+            return f"worker {process.pid} {_manner(process.returncode)}{_told(words)}"
 
     def _talk(self, process: subprocess.Popen[str], listening: int) -> None:
         """Tell a process what it must know, and hear it until it ends."""
@@ -292,12 +294,12 @@ class _Worker:
             self._settled.set()
 
 
-def _spawn(inherited: Sequence[int], errors: IO[bytes]) -> subprocess.Popen[str]:
+def _spawn(inherited: Sequence[int], words: LastWords) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", _START],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=errors,
+        stderr=words.fileno(),
         text=True,
         encoding="utf-8",
         env=_environment(),
@@ -330,9 +332,7 @@ def _manner(code: int) -> str:
     return f"was ended by signal {-code}"
 
 
-def _last_words(errors: IO[bytes]) -> str:
+def _told(words: LastWords) -> str:
     """The end of what it wrote on its error stream."""
-    size = errors.seek(0, os.SEEK_END)
-    errors.seek(max(0, size - _LAST_WORDS))
-    words = errors.read().decode("utf-8", "replace").strip()
-    return f": {words}" if words else ""
+    said = words.text()[-_LAST_WORDS:]
+    return f": {said}" if said else ""

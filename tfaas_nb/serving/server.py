@@ -15,6 +15,7 @@ from tfaas_nb.errors import ServerError
 from tfaas_nb.repository import Repository
 from tfaas_nb.serving.access_log import STDERR, AccessLog
 from tfaas_nb.serving.activity import Activity
+from tfaas_nb.serving.admission import Admission
 from tfaas_nb.serving.listening import listen
 from tfaas_nb.serving.processes import ServerProcesses
 from tfaas_nb.serving.security import LOOPBACK, new_token
@@ -22,6 +23,7 @@ from tfaas_nb.serving.service import DEFAULT_MEMORY, Service
 from tfaas_nb.serving.settings import Settings
 from tfaas_nb.serving.thread import ServerThread
 from tfaas_nb.table import Table
+from tfaas_nb.vetting import check_operations
 
 #: Seconds after which a look at the counts is given up.
 _PATIENCE = 10.0
@@ -86,6 +88,9 @@ class Server:
         Whether scored events count as activity of this kernel, so that a hub that ends idle
         kernels (Binder does after 10 minutes) keeps it while it is asked for scores.  Without
         requests it ends as any other does.
+    allow_ops : iterable of str
+        Operations that TensorFlow graphs may use besides those that only compute, such as
+        ``MatrixInverse``.  Whoever may upload may then have them run here.
 
     Attributes
     ----------
@@ -104,6 +109,8 @@ class Server:
     ------
     ServerError
         If the number of workers is not positive.
+    GraphError
+        If what is allowed is no operation's name.
     """
 
     def __init__(
@@ -120,6 +127,7 @@ class Server:
         workers: int = 1,
         preload: bool = False,
         keep_kernel: bool = False,
+        allow_ops: Iterable[str] = (),
     ) -> None:
         if workers < 1:
             raise ServerError(f"a server needs at least one worker, not {workers}")
@@ -138,7 +146,9 @@ class Server:
         self._hosts: frozenset[str] = frozenset()
         self._access_log = os.fspath(access_log) if access_log else None
         self._memory = memory
-        self.service = Service(Repository(self.directory), memory)
+        self._allow_ops = check_operations(allow_ops)
+        admission = Admission.allowing(self._allow_ops)
+        self.service = Service(Repository(self.directory), memory, admission)
         self.token: str | None = token if token and isinstance(token, str) else None
         self._run: Run | None = None
         self._lock = threading.RLock()
@@ -273,7 +283,13 @@ class Server:
         if log and log != STDERR:
             log = str(Path(log).absolute())
         settings = Settings(
-            str(self.directory.resolve()), self.token, hosts, self._memory, self._preload, log
+            str(self.directory.resolve()),
+            self.token,
+            hosts,
+            self._memory,
+            self._preload,
+            log,
+            tuple(sorted(self._allow_ops)),
         )
         if self.isolated:
             return ServerProcesses(settings, listening, self._workers)

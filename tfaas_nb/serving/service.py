@@ -13,11 +13,18 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.bundle import Bundle
-from tfaas_nb.engines import Engine, open_engine
-from tfaas_nb.errors import FeatureError, ModelNotFound, RepositoryError, TfaasError
+from tfaas_nb.engines import Engine
+from tfaas_nb.errors import (
+    BundleError,
+    FeatureError,
+    ModelNotFound,
+    RepositoryError,
+    TfaasError,
+)
 from tfaas_nb.features import order_keys
 from tfaas_nb.reference import Reference
 from tfaas_nb.repository import Repository, Stored
+from tfaas_nb.serving.admission import Admission, checked_engine
 from tfaas_nb.serving.cores import Cores
 from tfaas_nb.serving.counts import InMemory, Scored
 from tfaas_nb.serving.memory import Memory
@@ -148,15 +155,25 @@ class Service:
     memory : int
         Bytes of model files kept in memory; when there are more, the least recently used
         models leave, and come back when they are asked for.
+    admission : Admission
+        What models must pass.
 
     Attributes
     ----------
+    admission : Admission
+        Reads what is uploaded.
     scored : Scored
         Calls of its models.
     """
 
-    def __init__(self, repository: Repository, memory: int = DEFAULT_MEMORY) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        memory: int = DEFAULT_MEMORY,
+        admission: Admission | None = None,
+    ) -> None:
         self.repository = repository
+        self.admission = admission or Admission()
         self._memory: Memory[Model] = Memory(memory, self._forget)
         # What references mean, and what they meant before the repository changed: until they
         # are asked for again, that keeps their models in memory, and no others.
@@ -208,7 +225,8 @@ class Service:
         ModelNotFound
             If there is none of that name, version or label, or none at all, or it is unloaded.
         RepositoryError
-            If it is damaged on disk.
+            If it is damaged on disk, or the scores of its reference events differ from those
+            that it brings.
         """
         self.look()
         return self.loaded(reference) or self._find(reference or "")
@@ -247,16 +265,21 @@ class Service:
         return [self._version(stored, labels) for stored in self.repository.versions(name)]
 
     def upload(self, bundle: Bundle) -> Stored:
-        """Try a model, store it, and serve it from now on.
+        """Try a model in a process of its own, store it, and serve it from now on.
+
+        A bundle without reference events gets some, with the scores that it has here.
 
         Raises
         ------
         GraphError
             If it cannot answer.
+        BundleError
+            If the scores of its reference events differ from those that it brings.
         RepositoryError
             If it cannot be stored; what was served before still is.
         """
-        engine = open_engine(bundle.graph)
+        bundle = self.admission.tried(bundle)
+        engine = checked_engine(bundle)
         stored = self.repository.store(bundle)
         model = self._model(stored, bundle, engine)
         self.look()
@@ -424,8 +447,17 @@ class Service:
             self._keep_referenced()
 
     def _load(self, text: str, stored: Stored) -> Model:
-        bundle = self.repository.load(stored)
-        engine = open_engine(bundle.graph)
+        # What was uploaded was tried then; what somebody copied there was tried by nobody.
+        if stored.version:
+            bundle = self.repository.load(stored, self.admission.here)
+        else:
+            bundle = self.admission.tried(self.repository.load(stored, self.admission))
+        try:
+            engine = checked_engine(bundle)
+        except BundleError as error:
+            raise RepositoryError(
+                f"version {stored.version} of {stored.name!r} is not served: {error}"
+            ) from error
         model = self._model(stored, bundle, engine)
         with self._lock:
             self._former[text] = model

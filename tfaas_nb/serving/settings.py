@@ -28,6 +28,8 @@ class Settings:
         Whether models are loaded before the first request.
     access_log : str or None
         File to which answers are noted down, absolute; ``-`` is standard error.
+    allow_ops : tuple of str
+        Further operations that uploaded graphs may use.
     """
 
     directory: str
@@ -36,6 +38,7 @@ class Settings:
     memory: int = DEFAULT_MEMORY
     preload: bool = False
     access_log: str | None = None
+    allow_ops: tuple[str, ...] = ()
 
     @property
     def access(self) -> Access:
@@ -49,4 +52,5 @@ class Settings:
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Settings:
         """What `to_values` gave, read from JSON."""
-        return cls(**{**values, "hosts": tuple(values["hosts"])})
+        lists = {name: tuple(values[name]) for name in ("hosts", "allow_ops")}
+        return cls(**{**values, **lists})

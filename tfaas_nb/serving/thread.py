@@ -8,6 +8,7 @@ import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+from tfaas_nb import isolation
 from tfaas_nb.errors import ServerError
 from tfaas_nb.serving import http
 from tfaas_nb.serving.access_log import AccessLog
@@ -53,6 +54,7 @@ class ServerThread:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tfaas_nb-work")
         self._long = ThreadPoolExecutor(_LONG_THREADS, thread_name_prefix="tfaas_nb-long")
         self._app = App(service, access, self._threads, self._long, shared, access_log)
+        self._held = contextlib.ExitStack()
         self._ready = threading.Event()
         self._ended = threading.Event()
         self._error: BaseException | None = None
@@ -69,6 +71,7 @@ class ServerThread:
             If it could not start, or the access log cannot be written.
         """
         self._app.start()
+        self._held.enter_context(isolation.held())
         self._thread.start()
         if not self._ready.wait(_READY_TIMEOUT):
             self.stop()
@@ -87,6 +90,7 @@ class ServerThread:
         self._app.stop()
         self._socket.close()
         self._service.close()
+        self._held.close()
 
     def wait(self) -> None:
         """Block until it ends."""

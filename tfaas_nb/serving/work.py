@@ -13,6 +13,7 @@ import orjson
 from tfaas_nb.errors import ServerError, TfaasError
 from tfaas_nb.serving.counts import Counts
 from tfaas_nb.serving.messages import Done, Request, Response
+from tfaas_nb.serving.trimming import Trimming
 
 _log = logging.getLogger("tfaas_nb")
 _log.addHandler(logging.NullHandler())
@@ -34,6 +35,7 @@ class Work:
     def __init__(self, threads: Executor, long_threads: Executor, counts: Counts) -> None:
         self.threads, self.long_threads = threads, long_threads
         self._counts = counts
+        self._trimming = Trimming(threads)
 
     def refuse(self, error: TfaasError) -> Response:
         """The answer that tells an error."""
@@ -65,6 +67,7 @@ class Work:
     def _finish(self, request: Request, done: Done, future: asyncio.Future[Response]) -> None:
         if future.cancelled():  # the server stops
             return
+        self._trimming.after(len(request.body))
         error = future.exception()
         if error is None:
             done(future.result())

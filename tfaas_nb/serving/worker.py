@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 from tfaas_nb.errors import ServerError, TfaasError
 from tfaas_nb.repository import Repository
 from tfaas_nb.serving.access_log import STDERR, AccessLog
+from tfaas_nb.serving.admission import Admission
 from tfaas_nb.serving.service import Service
 from tfaas_nb.serving.settings import Settings
 from tfaas_nb.serving.shared_counts import SharedCounts
@@ -89,7 +90,8 @@ def _serve(pipe: int, parent: _Parent) -> int:
     threading.Thread(target=_end_with, args=(told["parent"], pipe), daemon=True).start()
     logging.getLogger("tfaas_nb").addHandler(_Log(parent))
     settings = Settings.from_values(told["settings"])
-    service = Service(Repository(settings.directory), settings.memory)
+    admission = Admission.allowing(settings.allow_ops)
+    service = Service(Repository(settings.directory), settings.memory, admission)
     server = ServerThread(
         service,
         settings.access,

@@ -9,6 +9,8 @@ from pathlib import Path
 from tfaas_nb.bundle import CARD, Bundle
 from tfaas_nb.errors import BundleError, TooLarge
 from tfaas_nb.graph import FrozenGraph
+from tfaas_nb.reference_events import FILE as REFERENCE_EVENTS
+from tfaas_nb.serving.admission import Admission
 from tfaas_nb.serving.models import MOST_UPLOAD
 from tfaas_nb.signature import Tensor
 from tfaas_nb.table import Table
@@ -25,9 +27,13 @@ ENDINGS = (*_LONE, *_ARCHIVES)
 BESIDE = (".json", ".txt")
 
 #: In a model's folder for people, or for the repository.
-_PASSED_OVER = ("model.pb.txt", "manifest.json")
+_PASSED_OVER = ("model.pb.txt", "manifest.json", ".tfaas_nb.json")
+#: What a JSON file is by its name; another one is ``params.json``, whatever it is called.
+_NAMED = {CARD: "card", REFERENCE_EVENTS: "reference events"}
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 _MOST_NAMES = 60
+#: What is chosen may be a stranger's: it is looked at in a process of its own, as a server does.
+_READER = Admission()
 
 
 def read(files: Mapping[str, bytes]) -> Bundle:
@@ -58,9 +64,12 @@ def read(files: Mapping[str, bytes]) -> Bundle:
                 f"{model} is a whole model: choose it without {', '.join(others)}, "
                 "or put them into it"
             )
-        return Bundle.from_archive(files[model])
-    params, labels, card = (_beside(others, role, files) for role in ("params", "labels", "card"))
-    return Bundle.from_parts(params, files[model], labels, card, _name(model, params))
+        return Bundle.from_archive(files[model], reader=_READER)
+    params, labels, card, events = (
+        _beside(others, role, files) for role in ("params", "labels", "card", "reference events")
+    )
+    name = _name(model, params)
+    return Bundle.from_parts(params, files[model], labels, card, name, events, _READER)
 
 
 def read_path(path: str) -> Bundle:
@@ -77,8 +86,8 @@ def read_path(path: str) -> Bundle:
     try:
         if place.is_dir():
             if (place / "saved_model.pb").exists() and not (place / "params.json").exists():
-                return Bundle.from_saved_model(place, _plain(place.resolve().name))
-            return Bundle.load(place)
+                return Bundle.from_saved_model(place, _plain(place.resolve().name), reader=_READER)
+            return Bundle.load(place, _READER)
         bytes_there = place.stat().st_size
         if bytes_there > MOST_BYTES:
             raise TooLarge(f"{place}: {too_large(bytes_there, MOST_BYTES)}")
@@ -94,7 +103,8 @@ def inside(bundle: Bundle) -> Table:
     names = bundle.features or ()
     shown = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
     form = "TensorFlow graph" if isinstance(graph, FrozenGraph) else "ONNX"
-    origin = bundle.card.get("converted_from", {}).get("format")
+    converted = bundle.card.get("converted_from")
+    origin = converted.get("format") if isinstance(converted, Mapping) else None
     rows = (
         ("may be served", "yes: every operation is on the list of those that only compute"),
         ("format", f"{form}, converted from {origin}" if origin else form),
@@ -124,7 +134,7 @@ def _beside(names: list[str], role: str, files: Mapping[str, bytes]) -> bytes:
 
 def _role(name: str) -> str:
     if name.lower().endswith(".json"):
-        return "card" if name == CARD else "params"
+        return _NAMED.get(name, "params")
     if name.lower().endswith(".txt"):
         return "labels"
     raise BundleError(

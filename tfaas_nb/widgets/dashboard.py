@@ -8,6 +8,7 @@ from typing import Any
 import ipywidgets
 
 from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.stream import Stream
 from tfaas_nb.errors import DataError, TfaasError
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.serving.server import Server
@@ -37,7 +38,7 @@ class Dashboard(Panel):
     server : Server, optional
         It goes on when the dashboard is closed or its cell is run again.  Without one the
         dashboard makes one of its own for the folder ``models``, which ends with it.
-    data : Dataset, optional
+    data : Dataset or Stream, optional
         Events of known class, instead of those loaded in the first tab.
 
     Attributes
@@ -54,7 +55,7 @@ Upload, Query
         Scores test events with every model of the server.
     """
 
-    def __init__(self, server: Server | None = None, data: Dataset | None = None) -> None:
+    def __init__(self, server: Server | None = None, data: Dataset | Stream | None = None) -> None:
         self._owns_server = server is None
         self.server = server or Server()
         self._trainings = 0
@@ -123,13 +124,17 @@ Upload, Query
 
     def _events(self) -> Dataset | None:
         """On what models are judged: best on what none that was trained here has seen."""
-        return self.data.data if self.train.test is None else self.train.test
+        found = self.data.data if self.train.test is None else self.train.test
+        return found.sample if isinstance(found, Stream) else found
 
     def _tell_events(self) -> None:
         events = self._events()
         self.evaluate_button.disabled = events is None
         if events is None:
             told = "Load events first, in the tab Data."
+        elif isinstance(self.data.data, Stream):
+            of = "that were found" if self.train.test is None else "which the training has not seen"
+            told = f"On {len(events)} events drawn at random of those {of}."
         elif self.train.test is None:
             told = f"On all {len(events)} events that were loaded."
         else:

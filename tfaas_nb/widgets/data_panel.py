@@ -18,16 +18,20 @@ from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.expression import Expression
 from tfaas_nb.data.inspection import Inspection, inspect
 from tfaas_nb.data.reading import Reading
-from tfaas_nb.data.root import OnError, load_telling
+from tfaas_nb.data.root import OnError, load_telling, stream_telling
 from tfaas_nb.data.sample import sample_files
+from tfaas_nb.data.stream import MEMORY, Stream
 from tfaas_nb.errors import DataError, TfaasError
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
-from tfaas_nb.table import Table
+from tfaas_nb.table import Table, folded
 from tfaas_nb.widgets import paths
 from tfaas_nb.widgets.background import Background
 from tfaas_nb.widgets.latest import IsOver, Latest
 from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel, offer
 
+#: Labels of one width where fields stand below each other.
+_ALIGNED = {"description_width": "8.5em"}
+_INDENTED = {"margin": "2px 2px 2px calc(8.5em + 10px)"}
 _FIELD = {"width": "100%", "max_width": "56em"}
 _SIZE = (8.0, 5.2)  # inches
 _ANY_TREE = "found by itself"
@@ -57,6 +61,8 @@ class Asked:
         Expressions, or empty.
     on_error : {"stop", "skip"}
         What an unreadable file does.
+    memory : float or None
+        Megabytes of events in memory, if they are read when they are needed; else None.
     """
 
     files: Mapping[str, list[str]]
@@ -66,6 +72,7 @@ class Asked:
     cut: str = ""
     weight: str = ""
     on_error: OnError = "stop"
+    memory: float | None = None
 
     def reading(self) -> Reading:
         """What is to be read.
@@ -110,15 +117,16 @@ class DataPanel(Panel):
 
     Parameters
     ----------
-    data : Dataset, optional
+    data : Dataset or Stream, optional
         Events to show at first.
     features : FeatureSet, optional
         What is read.
 
     Attributes
     ----------
-    data : Dataset or None
-        What was loaded; can be observed, in the thread that loaded it.
+    data : Dataset, Stream or None
+        What was loaded; can be observed, in the thread that loaded it.  It is a `Stream` where
+        files are larger than memory; then features are drawn of its sample.
     signal, background : ipywidgets.Combobox
         Paths, globs and addresses, between commas; completed as they are typed.
     sample_button : ipywidgets.Button
@@ -135,6 +143,10 @@ class DataPanel(Panel):
         Selection and event weight.
     skip : ipywidgets.Checkbox
         Go on without files that cannot be read.
+    stream : ipywidgets.Checkbox
+        Read events when they are needed, for files larger than memory.
+    memory : ipywidgets.BoundedFloatText
+        Megabytes of events in memory then.
     counts : ipywidgets.HTML
         How many events pass, or what is wrong with the selection.
     load_button, cancel_button : ipywidgets.Button
@@ -153,10 +165,14 @@ class DataPanel(Panel):
     Files are looked at in threads, which end with their work; `wait` waits for them.
     """
 
-    data = traitlets.Instance(Dataset, allow_none=True)
+    data = traitlets.Union(
+        [traitlets.Instance(Dataset), traitlets.Instance(Stream)],
+        default_value=None,
+        allow_none=True,
+    )
 
     def __init__(
-        self, data: Dataset | None = None, features: FeatureSet = TTBAR_ALL_HADRONIC
+        self, data: Dataset | Stream | None = None, features: FeatureSet = TTBAR_ALL_HADRONIC
     ) -> None:
         self.features = data.features if data is not None else features
         self._look = Latest("look at files")
@@ -170,14 +186,16 @@ class DataPanel(Panel):
                 description=f"{role} files",
                 placeholder="path, glob or root:// address; several between commas",
                 ensure_option=False,
-                style=LABELS,
+                style=_ALIGNED,
                 layout=_FIELD,
             )
             for role in ("Signal", "Background")
         )
-        self.sample_button = ipywidgets.Button(description="Use the packaged sample", layout=WIDE)
+        self.sample_button = ipywidgets.Button(
+            description="Use the packaged sample", layout={**WIDE, **_INDENTED}
+        )
         self.tree = ipywidgets.Dropdown(
-            description="Tree", options=[(_ANY_TREE, None)], style=LABELS, layout={"width": "20em"}
+            description="Tree", options=[(_ANY_TREE, "")], style=_ALIGNED, layout={"width": "22em"}
         )
         self.branches = ipywidgets.Text(
             description="Branches, if not found",
@@ -192,17 +210,31 @@ class DataPanel(Panel):
         self.cut = ipywidgets.Text(
             description="Selection",
             placeholder="nJets >= 2 & jetPt_0 > 400; empty takes all events",
-            style=LABELS,
+            style=_ALIGNED,
             layout=_FIELD,
         )
         self.weight = ipywidgets.Text(
             description="Event weight",
             placeholder="a branch or an expression, such as genWeight; empty is 1",
-            style=LABELS,
-            layout={"width": "36em"},
+            style=_ALIGNED,
+            layout={"width": "40em"},
         )
         self.skip = ipywidgets.Checkbox(
             description="Go on without files that cannot be read", indent=False, layout=WIDE
+        )
+        self.stream = ipywidgets.Checkbox(
+            description="The files are larger than memory: read events when they are needed",
+            indent=False,
+            layout={**WIDE, **_INDENTED},
+        )
+        self.memory = ipywidgets.BoundedFloatText(
+            MEMORY,
+            min=1.0,
+            max=1e6,
+            step=64.0,
+            description="Megabytes of events at a time",
+            style=LABELS,
+            layout={"width": "20em", "display": "none"},
         )
         self.counts = ipywidgets.HTML()
         self.load_button = ipywidgets.Button(
@@ -210,7 +242,7 @@ class DataPanel(Panel):
         )
         self.cancel_button = ipywidgets.Button(description="Cancel", disabled=True, layout=WIDE)
         self.progress = ipywidgets.FloatProgress(
-            description="Files read", style=LABELS, layout={"width": "24em", "display": "none"}
+            description="Read", style=LABELS, layout={"width": "24em", "display": "none"}
         )
         self.loaded = ipywidgets.HTML()
         self.feature = ipywidgets.Dropdown(
@@ -221,17 +253,20 @@ class DataPanel(Panel):
             [self.sample_button],
             [self.tree, self.branches, self.nearest_button],
             [self.weight, self.skip],
+            [self.stream, self.memory],
             [self.load_button, self.cancel_button, self.progress],
         ]
-        first, named, weighted, loading = (ipywidgets.Box(row, layout=WRAPPED) for row in rows)
+        first, named, weighted, streamed, loading = (
+            ipywidgets.Box(row, layout=WRAPPED) for row in rows
+        )
         drawn = ipywidgets.VBox([self.feature, self.picture])
         super().__init__(
             [
                 *(self.signal, self.background, first, named, self.inspected),
-                *(self.cut, weighted, self.counts, loading),
+                *(self.cut, weighted, streamed, self.counts, loading),
                 ipywidgets.Box(
                     [drawn, self.loaded],
-                    layout={"flex_flow": "row wrap", "align_items": "flex-start"},
+                    layout={**WRAPPED, "align_items": "flex-start", "grid_gap": "0 16px"},
                 ),
             ]
         )
@@ -240,6 +275,7 @@ class DataPanel(Panel):
             paths_field.observe(self._typed_path, "value")
         for control in (self.tree, self.branches, self.cut, self.weight, self.skip):
             control.observe(self._changed, "value")
+        self.stream.observe(lambda change: self._show_memory(change["new"]), "value")
         self.sample_button.on_click(lambda _: self.use_sample())
         self.nearest_button.on_click(self._take_nearest)
         self.load_button.on_click(self._load)
@@ -252,9 +288,12 @@ class DataPanel(Panel):
         """Name the files of the packaged sample."""
         self.signal.value, self.background.value = sample_files()
 
-    def use(self, data: Dataset) -> None:
-        """Take events that were loaded elsewhere."""
-        self.loaded.value = data._repr_html_()
+    def use(self, data: Dataset | Stream) -> None:
+        """Take events that were loaded elsewhere; of a stream a part is read, to be shown."""
+        shown = data._repr_html_()
+        if isinstance(data, Stream):
+            shown += folded("Ranges of the features, of events drawn at random", data.describe())
+        self.loaded.value = shown
         self.data = data
         offer(self.feature, data.features.names)
         self.feature.layout.display = None
@@ -267,11 +306,12 @@ class DataPanel(Panel):
         return Asked(
             {role: files for role, files in named.items() if files},
             self.features,
-            self.tree.value,
+            self.tree.value or None,
             self.branches.value,
             self.cut.value.strip(),
             self.weight.value.strip(),
             "skip" if self.skip.value else "stop",
+            self.memory.value if self.stream.value else None,
         )
 
     def load(self) -> None:
@@ -361,9 +401,10 @@ class DataPanel(Panel):
         self._offer_trees(trees)
 
     def _offer_trees(self, trees: list[str]) -> None:
-        options = [(_ANY_TREE, None), *((name, name) for name in trees)]
-        if self.tree.value is not None and self.tree.value not in trees:
-            return
+        options = [(_ANY_TREE, ""), *((name, name) for name in trees)]
+        if self.tree.value and self.tree.value not in trees:
+            # It stays chosen until a person chooses another, which must be offered.
+            options.append((f"{self.tree.value} (not in these files)", self.tree.value))
         if list(self.tree.options) != options:
             chosen = self.tree.value
             self.tree.options = options
@@ -400,31 +441,37 @@ class DataPanel(Panel):
                         f"name files of {' and '.join(missing)} first, "
                         "or press “Use the packaged sample”"
                     )
-                data = load_telling(
-                    asked.files["signal"],
-                    asked.files["background"],
-                    asked.reading(),
-                    asked.on_error,
-                    self._told,
-                )
+                data = self._read(asked)
                 self.use(data)
                 took = time.monotonic() - started
-                self.say(f"{len(data)} events loaded in {took:.1f} s.")
+                what = "loaded" if asked.memory is None else "found, to be read when needed,"
+                self.say(f"{len(data)} events {what} in {took:.1f} s.")
             except _Cancelled:
                 self.say("Reading was cancelled; nothing was loaded.")
         self.progress.layout.display = "none"
         self._loading = False
         self._show_busy()
 
-    def _told(self, done: float, files: int) -> None:
+    def _read(self, asked: Asked) -> Dataset | Stream:
+        files = asked.files["signal"], asked.files["background"]
+        if asked.memory is None:
+            return load_telling(*files, asked.reading(), asked.on_error, self._told)
+        return stream_telling(*files, asked.reading(), asked.on_error, asked.memory, self._told)
+
+    def _told(self, done: float, all_of_them: int) -> None:
         if self._cancelled:
             raise _Cancelled
-        self.progress.max, self.progress.value = float(files), done
+        self.progress.max, self.progress.value = float(all_of_them), float(done)
+
+    def _show_memory(self, shown: bool) -> None:
+        self.memory.layout.display = None if shown else "none"
 
     def _show_feature(self, _: Any) -> None:
         data, name = self.data, self.feature.value
         if data is None or name is None:
             return
+        if isinstance(data, Stream):
+            data = data.sample
 
         def draw(is_over: IsOver) -> None:
             with self.errors_in_words():

@@ -17,8 +17,8 @@ from tfaas_nb.widgets.panel import LABELS, WRAPPED, close_below
 
 _COUNT = "nJets"
 _SLOT = re.compile(r"(.+)_(\d+)")
-_FIELD = {"width": "20.5em"}
-_HINT = {"width": "8.5em"}
+_FIELD = {"width": "22em"}
+_HINT = {"width": "7.5em"}
 
 
 class EventForm(ipywidgets.VBox):  # type: ignore[misc]
@@ -46,7 +46,7 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
             description="Number of jets", style=LABELS, layout={"width": "13em"}
         )
         self._groups = ipywidgets.Box(layout={**WRAPPED, "align_items": "flex-start"})
-        super().__init__([self.jets, self._groups])
+        super().__init__([self.jets, self._groups], layout={"flex": "1 1 30.5em", "width": "auto"})
         self.jets.observe(lambda _: self._jets_changed(), "value")
         self.use((), None)
 

@@ -12,8 +12,8 @@ _MOST = 40
 
 
 def split(text: str) -> list[str]:
-    """The paths in a field, between commas."""
-    return [path.strip() for path in text.split(",") if path.strip()]
+    """The paths in a field, between commas, each once."""
+    return list(dict.fromkeys(path.strip() for path in text.split(",") if path.strip()))
 
 
 def completions(text: str) -> list[str]:

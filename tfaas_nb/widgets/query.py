@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
@@ -15,15 +15,19 @@ import numpy as np
 from tfaas_nb import plots
 from tfaas_nb.client import Client
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.data.root import read
 from tfaas_nb.data.sample import sample_files
+from tfaas_nb.data.stream import Stream
 from tfaas_nb.errors import DataError, FeatureError, TfaasError
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
 from tfaas_nb.metrics import Contributions
+from tfaas_nb.widgets import paths
 from tfaas_nb.widgets.event_form import EventForm
+from tfaas_nb.widgets.file_events import FileEvents
+from tfaas_nb.widgets.latest import IsOver, Latest
 from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel, Source, client_of, offer
 from tfaas_nb.wire import examples
+from tfaas_nb.wire.params import working_points_in
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +37,13 @@ if TYPE_CHECKING:
 # Values: each control makes a layout of its own, which ends with it.
 _TEXT = {"width": "98%", "height": "11em"}
 _TYPED = "typed in"
+
+#: The answer beside the form, or above it where the page is narrow; flex-end is then the top.
+_BESIDE = {"flex_flow": "row wrap-reverse", "align_items": "flex-end", "grid_gap": "0 8px"}
+_TOLD = {"flex": "1 1 36em", "width": "auto", "min_width": "min(36em, 100%)"}
 _EFFICIENCIES = (0.3, 0.5, 0.7, 0.9)
+_FIRST_EFFICIENCY = "ε_S = 0.5"
+_NOT_ASKED = "Ask for the score: it is shown here, with what it means."
 _FIRST_CUT = 0.5
 
 #: Events of known class that are scored to see where one lies among them.
@@ -48,9 +58,10 @@ class Query(Panel):
     ----------
     source : Server or Client
         Where models are.
-    data : Dataset, optional
-        Events to pick from; a ROOT file can be loaded in the widget as well.  Where they are
-        signal and background, an event's score is shown among theirs.
+    data : Dataset or Stream, optional
+        Events to pick from, of a stream those drawn at random; a ROOT file can be named in the
+        widget as well.  Where they are signal and background, an event's score is shown among
+        theirs.
     features : FeatureSet, optional
         How a ROOT file is read for a model that does not tell it.
     evaluations : Evaluation or mapping of model to Evaluation, optional
@@ -63,9 +74,11 @@ class Query(Panel):
     form : EventForm
         The event; ``form.jets`` is its number of jets.
     file, load_button, event : ipywidgets.Combobox, Button, BoundedIntText
-        ROOT file to pick an event from, and the event's position in it.
+        ROOT file to pick an event from, completed as it is typed, and the event's position in
+        it; only that event is read.
     working_point, threshold : ipywidgets.Dropdown, FloatText
-        The cut on the score that decides, by signal efficiency or as a number.
+        The cut on the score that decides, by signal efficiency or as a number.  Working points
+        come from an evaluation, from events of known class, or else from the model itself.
     ask_button : ipywidgets.Button
         Asks.
     score : float, numpy.ndarray or None
@@ -83,7 +96,7 @@ class Query(Panel):
     def __init__(
         self,
         source: Source,
-        data: Dataset | None = None,
+        data: Dataset | Stream | None = None,
         features: FeatureSet = TTBAR_ALL_HADRONIC,
         evaluations: Evaluation | Mapping[str, Evaluation] | None = None,
     ) -> None:
@@ -93,6 +106,10 @@ class Query(Panel):
         self._features = features
         self._read_as: FeatureSet | None = None
         self._data: Dataset | None = None
+        self._picked: Dataset | FileEvents | None = None
+        self._told_points: tuple[Mapping[str, float], ...] = ()
+        self._cut_for: tuple[str | None, float | None] = (None, None)
+        self._complete = Latest("complete paths", 0.05)
         self._evaluations: Mapping[str, Evaluation] | Evaluation = {}
         self._scored: tuple[Any, Evaluation] | None = None
         self._marked: tuple[Evaluation, _Scores] | None = None
@@ -100,17 +117,18 @@ class Query(Panel):
         self._asked: tuple[str, str, Mapping[str, float]] | None = None
         self._is_setting = False
         self._build()
+        asking = _row([self.working_point, self.threshold, self.ask_button])
+        told = ipywidgets.VBox([self._hint, self.answer, self.picture, self.changes], layout=_TOLD)
         super().__init__(
             [
                 _row([self.model, self.refresh_button]),
                 _row([self.file, self.load_button, self.event]),
-                self.form,
-                _row([self.working_point, self.threshold, self.ask_button]),
-                self.answer,
-                ipywidgets.HBox([self.picture, self.changes], layout={"flex_flow": "row wrap"}),
+                asking,
+                ipywidgets.Box([self.form, told], layout=_BESIDE),
                 self._texts,
             ]
         )
+        self.tell_below(asking)
         self._observe()
         self.refresh()
         if evaluations is not None:
@@ -125,6 +143,7 @@ class Query(Panel):
             description="ROOT file",
             placeholder="path of a ROOT file",
             options=_files_at_hand(),
+            ensure_option=False,
             style=LABELS,
             layout={"width": "32em"},
         )
@@ -144,9 +163,10 @@ class Query(Panel):
             layout={"width": "22em"},
         )
         self.ask_button = ipywidgets.Button(description="Ask for the score", layout=WIDE)
+        self._hint = ipywidgets.HTML(_NOT_ASKED)
         self.answer = ipywidgets.HTML()
-        self.picture = ipywidgets.HTML(layout={"flex": "1 1 18em", "max_width": "30em"})
-        self.changes = ipywidgets.HTML(layout={"flex": "1 1 26em"})
+        self.picture = ipywidgets.HTML(layout={"width": "auto", "max_width": "32em"})
+        self.changes = ipywidgets.HTML(layout={"width": "auto"})
         self.curl_text, self.python_text, self.cpp_text = (
             ipywidgets.Textarea(
                 description=what,
@@ -169,6 +189,8 @@ class Query(Panel):
 
     def _observe(self) -> None:
         self.model.observe(lambda _: self.show_fields(), "value")
+        self.file.observe(lambda change: self._path_typed(change["new"]), "value")
+        self.answer.observe(lambda change: self._show_hint(not change["new"]), "value")
         self.event.observe(lambda _: self._event_chosen(), "value")
         self.refresh_button.on_click(lambda _: self.refresh())
         self.load_button.on_click(lambda _: self.load(self.file.value))
@@ -199,42 +221,49 @@ class Query(Panel):
         self._forget_answer()
         with self.errors_in_words():
             described: Mapping[str, Any] = {}
+            self._told_points = ()
             if self.model.value:
                 described = client_of(self.source).params(self.model.value)
                 if not described.get("features"):
                     self.say(f"{self.model.value!r} does not tell its features.", error=True)
             told = described.get("feature_set")
             self._read_as = FeatureSet.from_dict(told) if told else None
+            self._told_points = working_points_in(described.get("working_points") or ())
             self.form.use(described.get("features") or (), told)
         self._offer_working_points()
-        if self._data is not None and self.fields:
+        if not self.fields:
+            return
+        if isinstance(self._picked, FileEvents) and self._picked.features != self._as_read():
+            self._pick_from_files(self._picked.files)
+        elif self._picked is not None:
             self.pick(self.event.value)
 
     def load(self, path: str) -> None:
-        """Read a ROOT file to pick events from; its layout is recognised."""
-        with self.errors_in_words():
-            if not path.strip():
-                raise DataError("write the path of a ROOT file first")
-            self.use(read(path.strip(), self._read_as or self._features, progress=False))
+        """Pick events from a ROOT file, which is read one event at a time.
 
-    def use(self, data: Dataset) -> None:
-        """Pick events from a dataset, beginning with its first one."""
+        Its layout is recognised; of several files, between commas, events follow each other.
+        """
         with self.errors_in_words():
-            if not len(data):
+            if not paths.split(path):
+                raise DataError("write the path of a ROOT file first")
+            self._pick_from_files(paths.split(path))
+
+    def use(self, data: Dataset | Stream) -> None:
+        """Pick events from a dataset, or from those drawn of a stream, beginning with the first."""
+        with self.errors_in_words():
+            events = data.sample if isinstance(data, Stream) else data
+            if not len(events):
                 raise DataError("there is no event to pick: choose other files or another cut")
-            self._data, self._scored = data, None
-            with self._setting():
-                self.event.max, self.event.disabled = len(data) - 1, False
+            self._data, self._scored = events, None
             self._offer_working_points()
-            self.say(f"{len(data)} events to pick from: 0 to {len(data) - 1}.")
-            self.pick(self.event.value)
+            self._pick_from(events)
 
     def pick(self, position: int) -> None:
         """Fill the fields with an event's values."""
         with self.errors_in_words():
-            if self._data is None:
+            if self._picked is None:
                 raise DataError("load events first")
-            self.form.set(self._data.event(position))
+            self.form.set(self._picked.event(position))
             self._forget_answer()
 
     def values(self) -> dict[str, float]:
@@ -292,6 +321,8 @@ class Query(Panel):
             if evaluation:
                 words += self._place(evaluation)
                 self.picture.value = self._picture(evaluation)
+            else:
+                words += self._told_place()
         self.answer.value = f"<b>Score of {model}: {self.score:.6f}</b><br>{words}"
 
     def _decision(self) -> str:
@@ -310,6 +341,20 @@ class Query(Panel):
         return (
             f"<br>{signal:.1%} of the signal and {background:.2%} of the background events {which} "
             "score as high or higher."
+        )
+
+    def _told_place(self) -> str:
+        """Between which of the model's own working points the score is, without any events."""
+        if not self._told_points:
+            return ""
+        passed = [p for p in self._told_points if self.score >= p["threshold"]]
+        failed = [p for p in self._told_points if self.score < p["threshold"]]
+        low = max(failed, key=lambda p: p["eps_s"], default=None)
+        high = min(passed, key=lambda p: p["eps_s"], default=None)
+        return (
+            f"<br>Of the events that it was judged on, {_between(low, high, 'eps_s', 0)} of the "
+            f"signal and {_between(low, high, 'eps_b', 2)} of the background score as high or "
+            "higher."
         )
 
     def _picture(self, evaluation: Evaluation) -> str:
@@ -346,8 +391,13 @@ class Query(Panel):
         self.python_text.value = examples.python(url, model, event, token)
         self.cpp_text.value = examples.cpp(url, model, event, token)
 
+    def wait(self, seconds: float | None = None) -> bool:
+        """Block until the path that was typed is completed; returns whether it is."""
+        return self._complete.wait(seconds)
+
     def close(self) -> None:
         """End all controls; may be called twice."""
+        self._complete.close()
         self._unfollow()
         super().close()
 
@@ -359,13 +409,39 @@ class Query(Panel):
             return
         if change is not None and change["name"] == "evaluations":
             self.use_evaluations(view.evaluations)
-        elif view.point is not None and view.model.value == self.model.value:
-            self.cut_at(view.point.threshold)
+        else:
+            self._take_cut()
 
     def _unfollow(self) -> None:
         if self._followed is not None:
             self._followed.unobserve(self._followed_changed, ["evaluations", "point"])
             self._followed = None
+
+    def _show_hint(self, shown: bool) -> None:
+        self._hint.layout.display = None if shown else "none"
+
+    def _path_typed(self, text: str) -> None:
+        def complete(is_over: IsOver) -> None:
+            found = paths.completions(text) if text else _files_at_hand()
+            if not is_over():
+                self.file.options = found
+
+        self._complete.ask(complete)
+
+    def _as_read(self) -> FeatureSet:
+        """How events are read for the chosen model."""
+        return self._read_as or self._features
+
+    def _pick_from_files(self, files: Sequence[str]) -> None:
+        with self.errors_in_words():
+            self._pick_from(FileEvents(files, self._as_read()))
+
+    def _pick_from(self, events: Dataset | FileEvents) -> None:
+        self._picked = events
+        with self._setting():
+            self.event.max, self.event.disabled = len(events) - 1, False
+        self.say(f"{len(events)} events to pick from: 0 to {len(events) - 1}.")
+        self.pick(self.event.value)
 
     def _event_chosen(self) -> None:
         if not self._is_setting:
@@ -375,13 +451,20 @@ class Query(Panel):
         if self._is_setting or self.working_point.value == _TYPED:
             return
         with self.errors_in_words():
-            evaluation = self._evaluation(self.model.value)
-            if evaluation is None:
-                raise DataError("no evaluation of this model is at hand")
-            eps_s = float(str(self.working_point.value).rsplit(" ", 1)[1])
             with self._setting():
-                self.threshold.value = _rounded_down(evaluation.roc.working_point(eps_s).threshold)
+                self.threshold.value = _rounded_down(self._threshold_at_working_point())
             self._tell_score()
+
+    def _threshold_at_working_point(self) -> float:
+        """The cut of the working point that is chosen."""
+        chosen = str(self.working_point.value)
+        evaluation = self._evaluation(self.model.value)
+        if evaluation is not None:
+            return evaluation.roc.working_point(float(chosen.rsplit(" ", 1)[1])).threshold
+        told = {_name(point): point["threshold"] for point in self._told_points}
+        if chosen not in told:
+            raise DataError("no evaluation of this model is at hand")
+        return told[chosen]
 
     def _threshold_typed(self) -> None:
         if self._is_setting:
@@ -391,16 +474,44 @@ class Query(Panel):
         self._tell_score()
 
     def _offer_working_points(self) -> None:
-        """Those that an evaluation can tell: given, or to be made of events of known class."""
-        known = isinstance(self._given(self.model.value), Evaluation) or self._has_classes()
-        names = [f"ε_S = {eps_s}" for eps_s in _EFFICIENCIES] if known and self.model.value else []
+        """Those that an evaluation can tell: given, or to be made of events of known class.
+
+        Without either the model's own.
+        """
+        names: list[str] = []
+        if self.model.value and self._can_evaluate():
+            names = [f"ε_S = {eps_s}" for eps_s in _EFFICIENCIES]
+        elif self.model.value:
+            names = [_name(point) for point in self._told_points]
         with self._setting():
             offer(self.working_point, [_TYPED, *names])
+        self._take_cut()
+
+    def _take_cut(self) -> None:
+        """Decide by the view's working point for this model, or by the model's own, if it is new.
+
+        What a person has typed since stays.
+        """
+        view, model = self._followed, self.model.value
+        point = view.point if view is not None and view.model.value == model else None
+        told = {_name(one): one["threshold"] for one in self._told_points}
+        cut = point.threshold if point else told.get(_FIRST_EFFICIENCY)
+        if self._cut_for == (model, cut):
+            return
+        self._cut_for = model, cut
+        if point:
+            self.cut_at(point.threshold)
+        elif _FIRST_EFFICIENCY in told and not self._can_evaluate():
+            self.working_point.value = _TYPED
+            self.working_point.value = _FIRST_EFFICIENCY
 
     def _given(self, model: str | None) -> Evaluation | None:
         if isinstance(self._evaluations, Evaluation):
             return self._evaluations
         return self._evaluations.get(model or "")
+
+    def _can_evaluate(self) -> bool:
+        return isinstance(self._given(self.model.value), Evaluation) or self._has_classes()
 
     def _has_classes(self) -> bool:
         return self._data is not None and len(np.unique(self._data.y)) == 2
@@ -458,6 +569,21 @@ class _Scores:
         self._event.set_xdata([score, score])
         self._cut.set_xdata([cut, cut])
         return self._picture.png()
+
+
+def _name(point: Mapping[str, float]) -> str:
+    """What a model's own working point is called."""
+    return f"ε_S = {point['eps_s']:.2g}"
+
+
+def _between(
+    low: Mapping[str, float] | None, high: Mapping[str, float] | None, key: str, digits: int
+) -> str:
+    """A share of events that lies between those of two working points."""
+    least, most = (None if point is None else f"{point[key]:.{digits}%}" for point in (low, high))
+    if least and most:
+        return f"{least} to {most}"
+    return f"at most {most}" if most else f"more than {least}"
 
 
 def _row(controls: list[ipywidgets.Widget]) -> ipywidgets.HBox:

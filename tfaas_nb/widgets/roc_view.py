@@ -96,7 +96,7 @@ class RocView(Panel):
                 _row([self.model, self.axes, self.band, self.training]),
                 _row([self.efficiency, self.number, self.threshold]),
                 self.numbers,
-                ipywidgets.HBox([self.picture, self.scores], layout={"flex_flow": "row wrap"}),
+                ipywidgets.HBox([self.picture, self.scores], layout=WRAPPED),
                 self.compared,
                 self.rejections,
                 self.more,

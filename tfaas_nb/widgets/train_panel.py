@@ -16,6 +16,7 @@ from tfaas_nb import plots
 from tfaas_nb.bundle import Bundle, check_name
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.stream import Stream
 from tfaas_nb.errors import DataError, TrainingError
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.serving.server import Server
@@ -39,7 +40,7 @@ class TrainPanel(Panel):
 
     Parameters
     ----------
-    data : Dataset, optional
+    data : Dataset or Stream, optional
         Events of both classes; a part is kept for the test.
     source : Server or Client, optional
         Where a classifier can be sent to; a server of this kernel is started when it is not
@@ -47,13 +48,13 @@ class TrainPanel(Panel):
 
     Attributes
     ----------
-    data : Dataset or None
+    data : Dataset, Stream or None
         What is trained on.
     result : Classifier or None
         What was trained last; can be observed, in the thread that trained it.
     evaluation : Evaluation or None
         Of `result` on the test events; can be observed, set after it.
-    test : Dataset or None
+    test : Dataset, Stream or None
         The test events, which the classifier has not seen.
     bundle : Bundle or None
         What was sent or saved last.
@@ -88,10 +89,10 @@ class TrainPanel(Panel):
     sent = traitlets.Unicode("")
     running = traitlets.Bool(False)
 
-    def __init__(self, data: Dataset | None = None, source: Source | None = None) -> None:
+    def __init__(self, data: Dataset | Stream | None = None, source: Source | None = None) -> None:
         self.source = source
-        self.data: Dataset | None = None
-        self.test: Dataset | None = None
+        self.data: Dataset | Stream | None = None
+        self.test: Dataset | Stream | None = None
         self.bundle: Bundle | None = None
         self._background = Background("train")
         self._stop = threading.Event()
@@ -151,12 +152,14 @@ class TrainPanel(Panel):
         if data is not None:
             self.use(data)
 
-    def use(self, data: Dataset) -> None:
+    def use(self, data: Dataset | Stream) -> None:
         """Train on these events from now on; what is trained already stays."""
         self.data = data
-        self.events.value = (
-            f"To train on: {len(data.signal)} signal and {len(data.background)} background events."
-        )
+        if isinstance(data, Stream):
+            (background, signal), how = data.counts, ", read from the files in each epoch"
+        else:
+            background, signal, how = len(data.background), len(data.signal), ""
+        self.events.value = f"To train on: {signal} signal and {background} background events{how}."
 
     def start(self) -> None:
         """Begin a training as the form says; the notebook stays usable."""
@@ -226,7 +229,7 @@ class TrainPanel(Panel):
         self.progress.layout.display = None if shown else "none"
         self.state.value = ""
 
-    def _train(self, classifier: Classifier, data: Dataset, fraction: float) -> None:
+    def _train(self, classifier: Classifier, data: Dataset | Stream, fraction: float) -> None:
         self._curve = _Curve()
         self.progress.max, self.progress.value = classifier.settings.epochs, 0
         self._show_progress(True)
@@ -239,7 +242,7 @@ class TrainPanel(Panel):
             self._show_progress(False)
             self._show_running(False)
 
-    def _fit(self, classifier: Classifier, data: Dataset, fraction: float) -> None:
+    def _fit(self, classifier: Classifier, data: Dataset | Stream, fraction: float) -> None:
         training, test = data.split(fraction, classifier.settings.seed)
         try:
             classifier.fit(

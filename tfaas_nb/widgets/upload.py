@@ -82,15 +82,16 @@ class Upload(Panel):
         )
         self.contents = ipywidgets.HTML()
         hint = ipywidgets.HTML(
-            "A frozen graph (.pb), ONNX (.onnx) or Keras (.keras) model, with its params.json and "
-            "labels.txt if there are; or a bundle or SavedModel as .tar.gz; up to "
-            f"{chosen.MOST_BYTES / 1e6:.0f} MB."
+            '<div style="line-height:1.4">A frozen graph (.pb), ONNX (.onnx) or Keras (.keras) '
+            "model, with its params.json and labels.txt if there are; or a bundle or SavedModel "
+            "as .tar.gz; up to "
+            f"{chosen.MOST_BYTES / 1e6:.0f} MB.</div>"
         )
         rows = [[self.path, self.read_button], [self.name, self.next_version, self.send_button]]
         there, here = (ipywidgets.Box(row, layout=WRAPPED) for row in rows)
         super().__init__([hint, self.files, there, self.contents, here])
         self.read_button.on_click(self._read_path)
-        self.send_button.on_click(self._send)
+        self.send_button.on_click(self._send_clicked)
         self.name.observe(self._renamed, "value")
 
     def look(self, file_name: str, content: bytes) -> None:
@@ -137,7 +138,9 @@ class Upload(Panel):
         self.next_version.value = ""
         self.say(f"Reading {what}{'' if count is None else f', {size(count)}'} …")
         with self.errors_in_words():
-            bundle = read()
+            bundle = self._read(what, read)
+            if bundle is None:
+                return
             self.contents.value = chosen.inside(bundle)._repr_html_()
             self._is_naming = True
             try:
@@ -147,6 +150,15 @@ class Upload(Panel):
             self._bundle, self.send_button.disabled = bundle, False
             self.say(f"{what} can be served: check the name and send it.")
             self._foresee()
+
+    def _read(self, what: str, read: Callable[[], Bundle]) -> Bundle | None:
+        """What is read, or None after it was told of which file that failed."""
+        try:
+            return read()
+        except TfaasError as error:
+            told = str(error)
+            self.say(told if what in told else f"{what}: {told}", error=True)
+            return None
 
     def _foresee(self) -> None:
         """Show which version a model of this name will be, if the server tells."""
@@ -170,7 +182,7 @@ class Upload(Panel):
         path = self.path.value
         self._background.run(lambda: self.look_at_path(path))
 
-    def _send(self, _: Any) -> None:
+    def _send_clicked(self, _: Any) -> None:
         self._background.run(self.send)
 
     def _renamed(self, _: Any) -> None:

@@ -17,6 +17,7 @@ import orjson
 
 from tfaas_nb.errors import FeatureError, RequestError, TooLarge
 from tfaas_nb.signature import Signature, Tensor
+from tfaas_nb.wire.finite import json_numbers
 from tfaas_nb.wire.json_body import json_object
 
 #: Of these a picture is told by its first bytes; its name says nothing.
@@ -150,7 +151,13 @@ def encode_labels(filename: str, labels: Sequence[str], scores: npt.NDArray[np.f
         Names of the outputs; those without one are called by their number.
     scores : numpy.ndarray
         float32 of shape (outputs,).
+
+    Raises
+    ------
+    GraphError
+        If one is not finite.
     """
+    scores = json_numbers(scores[None], single=True)
     names = labels if len(labels) == len(scores) else [str(i) for i in range(len(scores))]
     best = np.argsort(-scores, kind="stable")[:_TOP]
     told = [{"label": names[i], "probability": scores[i]} for i in best]

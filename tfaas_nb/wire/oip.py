@@ -21,8 +21,9 @@ import orjson
 
 from tfaas_nb.errors import FeatureError, RequestError
 from tfaas_nb.signature import Tensor
+from tfaas_nb.wire.finite import all_finite, json_numbers
 from tfaas_nb.wire.json_body import json_object
-from tfaas_nb.wire.tfaas import Floats, all_finite, check_finite
+from tfaas_nb.wire.tfaas import Floats, check_finite
 
 JSON = "application/json"
 BINARY = "application/octet-stream"
@@ -650,6 +651,8 @@ def encode_outputs(
     ------
     RequestError
         If the request wants an output that the model does not have.
+    GraphError
+        If a value that shall go as JSON is not finite.
     """
     for wanted, _ in asked.outputs:
         if wanted not in outputs:
@@ -674,7 +677,7 @@ def _encoded(
     datatype = _NAMES[values.dtype.newbyteorder("=")]
     tensor: dict[str, Any] = {"name": name, "shape": list(values.shape), "datatype": datatype}
     if not binary:
-        return tensor | {"data": np.ascontiguousarray(values).reshape(-1)}, None
+        return tensor | {"data": json_numbers(values, name).reshape(-1)}, None
     little = values.dtype.newbyteorder("<")
     raw = np.ascontiguousarray(values, dtype=little).tobytes()
     return tensor | {"parameters": {"binary_data_size": len(raw)}}, raw

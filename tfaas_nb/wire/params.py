@@ -12,6 +12,7 @@ from tfaas_nb.errors import BundleError, FeatureError
 from tfaas_nb.features import FeatureSet
 
 _RANGE = {"low", "median", "high", "present"}
+_POINT = ("eps_s", "eps_b", "threshold")
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,9 @@ class Params:
 
     The first twelve attributes are TFaaS's.  `features` (one mapping per input: ``name``,
     ``unit``, ``low``, ``median``, ``high``, ``present``), `feature_set` (how events are read
-    from ROOT files) and `sha256` (of the model file) are ours; the Go server ignores them.
+    from ROOT files), `working_points` (``eps_s``, ``eps_b`` and ``threshold`` of cuts on the
+    score, on events that the training had not seen) and `sha256` (of the model file) are ours;
+    the Go server ignores them.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Params:
     op: str = ""
     features: tuple[Mapping[str, Any], ...] = field(default=())
     feature_set: FeatureSet | None = None
+    working_points: tuple[Mapping[str, float], ...] = field(default=())
     sha256: str = ""
 
     @classmethod
@@ -84,6 +88,7 @@ class Params:
             img_channels=_count(values, "img_channels"),
             features=_feature_list(values.get("features") or ()),
             feature_set=_feature_set(values.get("feature_set")),
+            working_points=working_points_in(values.get("working_points") or ()),
         )
 
     def to_values(self) -> dict[str, Any]:
@@ -95,6 +100,10 @@ class Params:
             values["feature_set"] = self.feature_set.to_dict()
         else:
             del values["feature_set"]
+        if self.working_points:
+            values["working_points"] = [dict(point) for point in self.working_points]
+        else:
+            del values["working_points"]
         return values | {"inputNode": self.input_node, "outputNode": self.output_node}
 
     def to_json(self) -> bytes:
@@ -142,6 +151,28 @@ def _feature_set(values: Any) -> FeatureSet | None:
         return FeatureSet.from_dict(values)
     except FeatureError as error:
         raise BundleError(f"params.json: 'feature_set' is {error}") from error
+
+
+def working_points_in(values: Any) -> tuple[Mapping[str, float], ...]:
+    """The value of ``working_points``; pages and widgets decide by them, so they are checked.
+
+    Raises
+    ------
+    BundleError
+        If it is no list, or one of them lacks a number.
+    """
+    if not isinstance(values, (list, tuple)):
+        raise BundleError("params.json: 'working_points' must be a list")
+    for point in values:
+        if not isinstance(point, Mapping) or not all(_is_number(point.get(k)) for k in _POINT):
+            raise BundleError(
+                f"params.json: the working point {point!r} must have numbers as {', '.join(_POINT)}"
+            )
+    return tuple({key: float(point[key]) for key in _POINT} for point in values)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def _check_range(feature: Mapping[str, Any]) -> None:

@@ -27,6 +27,7 @@ from numpy.lib import format as npy
 
 from tfaas_nb.errors import FeatureError, RequestError
 from tfaas_nb.wire import protobuf
+from tfaas_nb.wire.finite import all_finite, json_numbers
 from tfaas_nb.wire.json_body import json_object
 
 Floats = npt.NDArray[np.float32]
@@ -232,12 +233,6 @@ def _float32(keys: tuple[str, ...], values: list[float], event: str = "") -> byt
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers.tobytes()
-
-
-def all_finite(values: Floats) -> bool:
-    """Whether every value is finite."""
-    # The sum of squares tells at half the cost, unless it is too large itself.
-    return math.isfinite(np.vdot(values, values)) or bool(np.isfinite(values).all())
 
 
 def check_finite(keys: Sequence[str], values: Floats, event: str = "") -> Floats:
@@ -480,10 +475,14 @@ def encode_dataframe(keys: Sequence[str], values: Floats, model: str | None = No
 
 
 def encode_scores_json(scores: Floats, single: bool) -> bytes:
-    """``[0.6046947]`` for one event, a list of such lists for many; shortest float32 digits."""
-    return orjson.dumps(
-        np.ascontiguousarray(scores[0] if single else scores), option=orjson.OPT_SERIALIZE_NUMPY
-    )
+    """``[0.6046947]`` for one event, a list of such lists for many; shortest float32 digits.
+
+    Raises
+    ------
+    GraphError
+        Naming the first event whose score is not finite.
+    """
+    return orjson.dumps(json_numbers(scores, single=single), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def encode_each_json(scores: Floats) -> list[bytes]:

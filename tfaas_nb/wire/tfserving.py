@@ -21,6 +21,7 @@ import orjson
 
 from tfaas_nb.errors import FeatureError, RequestError
 from tfaas_nb.signature import NUMERIC, Tensor
+from tfaas_nb.wire.finite import json_numbers
 from tfaas_nb.wire.json_body import json_object
 from tfaas_nb.wire.oip import matrix
 from tfaas_nb.wire.tfaas import Floats
@@ -304,8 +305,13 @@ def encode_outputs(outputs: Mapping[str, npt.NDArray[Any]], row: bool) -> bytes:
         format in an object per event, in columnar format in one object.
     row : bool
         Whether the request was in row format.
+
+    Raises
+    ------
+    GraphError
+        If a value is not finite.
     """
-    arrays = {name: np.ascontiguousarray(values) for name, values in outputs.items()}
+    arrays = {name: json_numbers(values, name) for name, values in outputs.items()}
     answer: Any = arrays
     if len(arrays) == 1:
         (answer,) = arrays.values()
@@ -364,7 +370,13 @@ def encode_classification(scores: Floats, labels: Sequence[str]) -> bytes:
     """``{"results": [[["ttbar", 0.6], ...], ...]}`` for scores of shape (events, outputs).
 
     An output without a label has the empty one, as in TensorFlow Serving.
+
+    Raises
+    ------
+    GraphError
+        If a score is not finite.
     """
+    scores = json_numbers(scores)
     names = [labels[i] if i < len(labels) else "" for i in range(scores.shape[1])]
     results = [[list(pair) for pair in zip(names, event, strict=True)] for event in scores]
     return orjson.dumps({"results": results}, option=orjson.OPT_SERIALIZE_NUMPY)
@@ -377,13 +389,15 @@ def encode_regression(scores: Floats) -> bytes:
     ------
     RequestError
         If the model has more outputs than the one that a regression has.
+    GraphError
+        If a score is not finite.
     """
     if scores.shape[1] != 1:
         raise RequestError(
             f"a regression has one number per example, but the model has {scores.shape[1]} "
             "outputs: ask for :predict or :classify"
         )
-    flat = np.ascontiguousarray(scores[:, 0])
+    flat = json_numbers(scores[:, 0])
     return orjson.dumps({"results": flat}, option=orjson.OPT_SERIALIZE_NUMPY)
 
 

@@ -14,6 +14,7 @@ from tfaas_nb import backend, export, saved_model
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.engines import open_engine
 from tfaas_nb.errors import BundleError, GraphError
+from tfaas_nb.export import Content
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.onnx_graph import OnnxGraph
 
@@ -56,9 +57,10 @@ def test_several_tensors_keep_their_names(tmp_path: Path) -> None:
     graph = FrozenGraph.from_bytes(serialized(weighted))
     inputs = {"jets": np.ones((2, 3), np.float32), "count": np.array([2, 4], np.int32)}
     expected = {"total": [3.0, 3.0], "more": [False, True]}
+    content = Content("m", graph)
     as_onnx = export.onnx_model(graph)
     assert {t.name for t in as_onnx.signature.inputs} == {"jets", "count"}
-    path = export.write(graph, (), "saved_model", tmp_path / "m")
+    path = export.write(content, "saved_model", tmp_path / "m")
     planned = saved_model.plan((path / "saved_model.pb").read_bytes())
     assert set(planned.outputs) == set(expected)
     serving = tf.saved_model.load(str(path)).signatures["serving_default"]
@@ -69,10 +71,17 @@ def test_several_tensors_keep_their_names(tmp_path: Path) -> None:
 
 def test_an_onnx_model_is_written_as_it_is(tmp_path: Path) -> None:
     graph = OnnxGraph.from_bytes(relu().SerializeToString())
-    path = export.write(graph, (), "onnx", tmp_path / "m.onnx")
+    content = Content("m", graph)
+    path = export.write(content, "onnx", tmp_path / "m.onnx")
     assert path.read_bytes() == graph.serialized
-    with pytest.raises(GraphError, match="an ONNX model cannot be written as a SavedModel"):
-        export.write(graph, (), "saved_model", tmp_path / "m")
+    for form, what in (
+        ("saved_model", "a SavedModel"),
+        ("tfserving", "a SavedModel"),
+        ("tfaas", "a model of TFaaS"),
+    ):
+        with pytest.raises(GraphError, match=f"an ONNX model cannot be written as {what}"):
+            export.write(content, form, tmp_path / "m")
+    assert [p.name for p in tmp_path.iterdir()] == ["m.onnx"]
 
 
 def test_what_onnx_lacks_is_told(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Tasks on a Dask cluster: each done once, and given back in their order."""

@@ -1,0 +1,147 @@
+"""`spread`: a function of many items, done by the workers of a Dask cluster.
+
+A worker that is lost costs time: Dask gives what it had to do to the others.  That a result is
+used once is this module's part, and so is their order, which does not depend on who was quick.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from tfaas_nb.errors import ClusterError, MissingExtra, TfaasError
+
+
+@dataclass(frozen=True)
+class _Raised:
+    error: Exception
+
+
+def check(cluster: Any) -> Any:
+    """The Dask client, if it is one that can be asked from a cell or a program.
+
+    Raises
+    ------
+    ClusterError
+        If it is something else, or has no connection any more.
+    MissingExtra
+        If Dask is not installed.
+    """
+    distributed = _distributed()
+    if not isinstance(cluster, distributed.Client):
+        raise ClusterError(
+            f"cluster is a client of Dask, not {type(cluster).__name__}: "
+            "write cluster=distributed.Client(ADDRESS or cluster)"
+        )
+    if cluster.asynchronous:
+        raise ClusterError("the client of Dask is asynchronous: make one with asynchronous=False")
+    if cluster.status != "running":
+        raise ClusterError(f"the client of Dask is {cluster.status}: connect to the cluster again")
+    return cluster
+
+
+def spread(
+    cluster: Any,
+    function: Callable[[Any, Any], Any],
+    items: Sequence[Any],
+    opened: Callable[[], Any],
+    named: Callable[[Any], str] = str,
+) -> Generator[Any, None, None]:
+    """Results of a function of many items, in the order of the items.
+
+    Parameters
+    ----------
+    cluster : distributed.Client
+        Of a scheduler; its workers need this package.
+    function : callable
+        Called on a worker with what was opened there and an item; it must not depend on
+        having been called before, since an item of a lost worker is begun again.
+    items : sequence
+        What the function is called with.
+    opened : callable
+        Makes what all items need, once in the process of each worker.
+    named : callable
+        The name of an item, for errors.
+
+    Yields
+    ------
+    object
+        Results.  Closing the generator, or an error, takes back what is not done yet.
+
+    Raises
+    ------
+    TfaasError
+        Whatever the function raises, of the first item that failed.
+    ClusterError
+        If workers were lost again and again with the same item, the cluster went away, or
+        the function failed with anything else.
+    """
+    from tfaas_nb.cluster import worker
+
+    client, key = check(cluster), f"tfaas_nb-{uuid.uuid4().hex}"
+    futures: list[Any] = []
+    client.register_plugin(worker.Shipped(key, opened))
+    try:
+        futures += client.map(
+            worker.perform, [key] * len(items), [function] * len(items), items, pure=False
+        )
+        yield from _in_order(futures, items, named)
+    finally:
+        with suppress(Exception):  # the cluster may be gone, which was told already
+            client.cancel(futures)
+            client.unregister_worker_plugin(key)
+
+
+def _in_order(
+    futures: list[Any], items: Sequence[Any], named: Callable[[Any], str]
+) -> Generator[Any, None, None]:
+    """Results are fetched as they come, so that losing a worker loses few of them."""
+    from distributed import as_completed
+
+    places = {future.key: i for i, future in enumerate(futures)}
+    early: dict[int, Any] = {}
+    following = 0
+    for future in as_completed(futures):
+        early[places[future.key]] = _outcome(future)
+        while following in early:
+            outcome = early.pop(following)
+            if isinstance(outcome, _Raised):
+                raise _told(outcome.error, named(items[following])) from outcome.error
+            yield outcome
+            following += 1
+
+
+def _outcome(future: Any) -> Any:
+    """The result, or what was raised instead; the cluster need not keep it then."""
+    try:
+        return future.result()
+    except Exception as error:
+        return _Raised(error)
+    finally:
+        future.release()
+
+
+def _told(error: Exception, name: str) -> TfaasError:
+    distributed = _distributed()
+    if isinstance(error, TfaasError):
+        return error
+    if isinstance(error, distributed.KilledWorker):
+        return ClusterError(
+            f"{name}: its workers were lost, one after the other; the workers' logs tell why, "
+            "often too little memory"
+        )
+    if isinstance(error, (distributed.CancelledError, TimeoutError, OSError)):
+        return ClusterError(f"{name} was not done: the cluster went away ({error})")
+    return ClusterError(f"{name}: {type(error).__name__}: {error}")
+
+
+def _distributed() -> Any:
+    try:
+        import distributed
+        import distributed.client
+    except ImportError as error:
+        raise MissingExtra("work on a cluster needs Dask: pip install 'tfaas-nb[dask]'") from error
+    return distributed

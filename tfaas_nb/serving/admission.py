@@ -1,0 +1,176 @@
+"""What a model of a stranger must pass before the server touches it.
+
+It is read, vetted, converted if need be and built in a process of its own, within limits, and in
+another one asked about events of zeros and its reference events.  What crashes TensorFlow, takes
+all memory or never ends does it there.  Here comes only what is known of a model that answered.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tfaas_nb import isolation
+from tfaas_nb.bundle import Bundle
+from tfaas_nb.engines import Engine, open_engine
+from tfaas_nb.errors import GraphError, TfaasError
+from tfaas_nb.graph import FrozenGraph
+from tfaas_nb.model_file import Graph, Here, Read
+from tfaas_nb.onnx_graph import OnnxGraph
+from tfaas_nb.operations import ALLOWED
+from tfaas_nb.reference_events import ReferenceEvents
+
+_FILE = "model"
+_FORMATS: Mapping[str, type[FrozenGraph] | type[OnnxGraph]] = {
+    kind.platform: kind for kind in (FrozenGraph, OnnxGraph)
+}
+
+
+@dataclass(frozen=True)
+class Admission:
+    """Reads and tries models of strangers.
+
+    Attributes
+    ----------
+    allowed : frozenset of str
+        Operations that a TensorFlow graph may use.
+    """
+
+    allowed: frozenset[str] = ALLOWED
+
+    @classmethod
+    def allowing(cls, operations: Iterable[str]) -> Admission:
+        """One that lets further operations pass."""
+        return cls(ALLOWED | frozenset(operations))
+
+    @property
+    def here(self) -> Here:
+        """What reads models that were admitted before, by the same rules."""
+        return Here(self.allowed)
+
+    def read(self, content: bytes, input_node: str = "", output_node: str = "") -> Read:
+        """The model in a file, whatever the file is called.
+
+        Parameters
+        ----------
+        content : bytes
+            A frozen GraphDef, an ONNX model or a ``.keras`` file.
+        input_node, output_node : str
+            Ends of a GraphDef, if they are known.
+
+        Raises
+        ------
+        GraphError
+            If the model may not or cannot be served, or takes too much to try.
+        MissingExtra
+            If what reads its format is not installed.
+        ServerError
+            If there can be no process to try it in.
+        """
+        return self._admitted(content, {_FILE: content}, ends=[input_node, output_node])
+
+    def read_saved_model(self, files: Mapping[str, bytes], signature: str | None = None) -> Read:
+        """The model in a SavedModel's files, by their path in its folder.
+
+        Raises
+        ------
+        GraphError, ServerError
+            As `read`.
+        """
+        return self._admitted(b"", files, signature=signature)
+
+    def tried(self, bundle: Bundle) -> Bundle:
+        """A bundle whose model answered its reference events; without any, it gets some.
+
+        Raises
+        ------
+        BundleError
+            If the scores of its reference events differ from those that it brings.
+        GraphError
+            If it cannot answer, or takes too much to.
+        ServerError
+            If there can be no process to try it in.
+        """
+        files = bundle.files()
+        answer = isolation.run(_try, files, *self._more, limits=_limits(files))
+        events = ReferenceEvents.from_json(answer) if answer else None
+        return replace(bundle, reference_events=events)
+
+    @property
+    def _more(self) -> list[str]:
+        """Operations allowed beyond those of the list."""
+        return sorted(self.allowed - ALLOWED)
+
+    def _admitted(self, content: bytes, files: Mapping[str, bytes], **wanted: Any) -> Read:
+        told = json.dumps(wanted | {"more": self._more})
+        answer = isolation.run(_read, files, told, limits=_limits(files))
+        return _understood(answer, content)
+
+
+def _understood(answer: bytes, content: bytes) -> Read:
+    """What a process found out; it read a stranger's file, so its words are looked at, too."""
+    head, _, converted = answer.partition(b"\n")
+    try:
+        told = json.loads(head)
+        kind = _FORMATS[told["format"]]
+        graph: Graph = kind.from_values(converted or content, told["graph"])
+        return Read(graph, dict(told["converted_from"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise GraphError(f"the process that read the model answered nonsense: {error}") from error
+
+
+def _read(folder: Path, told: str) -> bytes:
+    """In a process of its own: what `_understood` understands."""
+    wanted = json.loads(told)
+    reader = Here(ALLOWED | frozenset(wanted["more"]))
+    if "ends" in wanted:
+        read = reader.read((folder / _FILE).read_bytes(), *wanted["ends"])
+    else:
+        read = reader.read_saved_model(_files(folder), wanted["signature"])
+    head = {
+        "format": read.graph.platform,
+        "graph": read.graph.to_values(),
+        "converted_from": read.converted_from,
+    }
+    converted = read.graph.serialized if read.converted_from else b""
+    return json.dumps(head).encode() + b"\n" + converted
+
+
+def _try(folder: Path, *more: str) -> bytes:
+    """In a process of its own: the reference events of a bundle that gives them their scores."""
+    bundle = Bundle.load(folder, Here(ALLOWED | frozenset(more)))
+    engine = checked_engine(bundle)
+    events = bundle.with_reference_events(engine=engine).reference_events
+    engine.close()
+    return events.to_json() if events else b""
+
+
+def checked_engine(bundle: Bundle) -> Engine:
+    """An engine that gives a bundle's reference events their scores.
+
+    Raises
+    ------
+    BundleError
+        If a score differs.
+    GraphError
+        If the model cannot answer.
+    """
+    engine = open_engine(bundle.graph)
+    try:
+        bundle.check(engine)
+    except TfaasError:
+        engine.close()
+        raise
+    return engine
+
+
+def _limits(files: Mapping[str, bytes]) -> isolation.Limits:
+    return isolation.Limits.of(sum(map(len, files.values())))
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    found: Sequence[Path] = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
