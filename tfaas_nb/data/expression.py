@@ -192,10 +192,8 @@ class Expression:
             return self._evaluate(part, lookup)
 
         match node:
-            case ast.Constant(value=int(value)) if value > _INT64:
-                return float(value)  # NumPy 1 would go on with Python's integers, 2 refuse it
             case ast.Constant(value=value):
-                return value
+                return _literal(value)
             case ast.Name() | ast.Attribute() | ast.Subscript():
                 name = _written(node)
                 return _CONSTANTS[name] if name in _CONSTANTS else _wide(lookup(name))
@@ -301,6 +299,11 @@ def _written(node: ast.expr) -> str:
         ):
             return f"{before}_{number}"
     return ""
+
+
+def _literal(value: Any) -> Any:
+    """A number as NumPy can hold it: NumPy 1 would go on with Python's integers, 2 refuses them."""
+    return float(value) if isinstance(value, int) and value > _INT64 else value
 
 
 def _wide(values: Any) -> Any:

@@ -72,7 +72,7 @@ def tell() -> bool:
 
 
 def _kernel() -> Any:
-    """This process's kernel, or None; Xeus and others of Python's have no such socket."""
+    """The kernel that this process is, or None; Xeus and others of Python's have no such socket."""
     if "IPython" not in sys.modules:
         return None
     from IPython.core.getipython import get_ipython
