@@ -9,12 +9,12 @@ demo: .venv/installed
 	$(BIN)/tfaas-nb demo --output demo
 
 test: lint
-	$(BIN)/python -m pytest -n 2 tests --ignore tests/environments
+	$(BIN)/python -m pytest -n 2 tests
 	$(MAKE) notebooks
 
 # What one runs while working: no training, no simulation.
 fast: .venv/tested
-	$(BIN)/python -m pytest -n 2 -m "not slow" tests --ignore tests/environments
+	$(BIN)/python -m pytest -n 2 -m "not slow" tests
 
 lint: .venv/tested
 	$(BIN)/ruff check .
@@ -25,9 +25,11 @@ notebooks: .venv/tested
 	$(BIN)/python -m pytest -p no:xdist -p tests.notebook_needs --nbval --nbval-current-env \
 	    --nbval-sanitize-with notebooks/sanitize.cfg notebooks
 
-# Installs the project as SWAN, pip --user, Binder and the oldest versions have it, and runs it there.
+# SWAN, `pip install --user`, the lowest versions of all packages, and Binder, each as it is there:
+# gigabytes that are gone afterwards, and a quarter of an hour or more. CI runs it after `make test`.
 environments: .venv/tested
-	$(BIN)/python -m pytest -p no:xdist tests/environments
+	$(PIP) --constraint constraints.txt --editable '.[environments]'
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m environments tests/environments
 
 # Pictures of the notebooks for SWAN's gallery, in notebooks/nbSnapshots; needs chromium besides.
 snapshots: .venv/tested

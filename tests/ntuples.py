@@ -51,7 +51,7 @@ def _add_tree(file: Any, columns: Branches, tree: str) -> None:
 def write_ntuple(path: Path, values: Mapping[str, Any], tree: str = "events") -> Path:
     """Write fields as an RNTuple."""
     with uproot.recreate(path) as file:
-        file.mkrntuple(tree, dict(values))
+        file.mkrntuple(tree, ak.Array(dict(values)))
     return path
 
 

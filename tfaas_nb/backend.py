@@ -19,6 +19,7 @@ from tfaas_nb.errors import TrainingError
 
 _NOTE = re.compile(
     rb"WARNING: All log messages before absl|To enable the following instructions|[IWE]\d{4} \d\d:"
+    rb"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWE] "  # before TensorFlow 2.19
 )
 _one_at_a_time = threading.RLock()
 _is_telling = False

@@ -152,8 +152,13 @@ def test_what_is_no_expression_is_refused_with_its_place(text: str, message: str
 
 
 def test_what_cannot_be_computed_is_said_so() -> None:
-    with pytest.raises(DataError, match=r"the selection 'event \+ 1{30}' cannot be computed"):
-        mask("event + " + "1" * 30)
+    with pytest.raises(DataError, match=r"the selection 'event \+ 1{400}' cannot be computed"):
+        mask("event + " + "1" * 400)
+
+
+def test_a_number_beyond_64_bits_is_a_fraction() -> None:
+    assert all(mask("event < " + "1" * 30))
+    assert all(mask("event + " + "1" * 30 + " > 1e29"))
 
 
 # Against a reference: the same tree of operations, written out and computed event by event.

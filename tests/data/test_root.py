@@ -114,7 +114,7 @@ def test_features_may_have_no_jets_or_nothing_else(path: Path) -> None:
 
 def test_an_ntuple_is_read_as_a_tree_is(tmp_path: Path, path: Path) -> None:
     with uproot.recreate(tmp_path / "ntuple.root") as file:
-        file.mkrntuple("events", branches())
+        file.mkrntuple("events", ak.Array(branches()))
     ntuple = read(tmp_path / "ntuple.root", FEATURES)
     assert ntuple.X.tolist() == read(path, FEATURES).X.tolist()
 
@@ -317,7 +317,7 @@ def test_a_number_is_not_a_list_of_jets(tmp_path: Path) -> None:
 
 def test_text_is_not_a_number(tmp_path: Path) -> None:
     with uproot.recreate(tmp_path / "a.root") as file:
-        file.mkrntuple("events", {**branches(), "nLeptons": list("abcdefg")})
+        file.mkrntuple("events", ak.Array({**branches(), "nLeptons": list("abcdefg")}))
     with pytest.raises(DataError, match=r"'nLeptons' .* holds string, not numbers"):
         read(tmp_path / "a.root", FEATURES)
 

@@ -333,16 +333,18 @@ NAMED = [
     (b'{"model": "ttbar"}', {"content-type": "application/json"}),
     (b' {"name": "ttbar"}', {"content-type": "application/x-www-form-urlencoded"}),
 ]
+#: Said, since the boundary of a form is random and the workers of a run must agree on names.
+HOW_NAMED = ["form", "form, as name", "fields", "JSON", "JSON, unannounced"]
 
 
-@pytest.mark.parametrize(("body", "headers"), NAMED)
+@pytest.mark.parametrize(("body", "headers"), NAMED, ids=HOW_NAMED)
 def test_params_are_asked_for_by_a_posted_name(
     app: App, body: bytes, headers: dict[str, str]
 ) -> None:
     assert ask(app, "POST", "/params", body, headers).json["name"] == "ttbar"
 
 
-@pytest.mark.parametrize(("body", "headers"), NAMED)
+@pytest.mark.parametrize(("body", "headers"), NAMED, ids=HOW_NAMED)
 def test_a_model_is_deleted_by_a_posted_name(
     app: App, body: bytes, headers: dict[str, str]
 ) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import struct
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -245,10 +246,12 @@ def test_a_value_beyond_float32_is_named() -> None:
 @pytest.fixture
 def allocates_little() -> Iterator[None]:
     """Nothing to speak of is allocated while the test runs."""
-    pool = pa.default_memory_pool()
-    before = pool.total_bytes_allocated()
+    usual = pa.default_memory_pool()
+    pool = pa.proxy_memory_pool(usual)
+    pa.set_memory_pool(pool)
     yield
-    assert pool.total_bytes_allocated() - before < 1_000_000
+    pa.set_memory_pool(usual)
+    assert pool.max_memory() < 1_000_000
 
 
 @pytest.fixture
@@ -274,8 +277,12 @@ def test_a_buffer_that_claims_many_bytes_costs_nothing() -> None:
     body = stream(columns(a=np.arange(7, dtype=np.float32)))
     lying = body.replace(struct.pack("<q", 28), struct.pack("<q", 2**40))
     assert lying != body
+    with suppress(RequestError):  # until pyarrow 23 a buffer simply ends with the body
+        assert arrow.decode(lying)[1].tolist() == [[i] for i in range(7)]
+    more = lying.replace(struct.pack("<q", 7), struct.pack("<q", 2**20))
+    assert more != lying
     with pytest.raises(RequestError, match="the body is not an Arrow stream"):
-        arrow.decode(lying)
+        arrow.decode(more)
 
 
 @pytest.mark.usefixtures("bomb", "allocates_little")

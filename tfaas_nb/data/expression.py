@@ -28,6 +28,7 @@ from tfaas_nb.errors import DataError
 Lookup = Callable[[str], Any]
 
 _LONGEST = 4000
+_INT64 = int(np.iinfo(np.int64).max)
 _SAME_MEANING = (("&&", " and "), ("||", " or "), ("&", " and "), ("|", " or "), ("!", "~"))
 _SIGNS = re.compile(r"&&|\|\||!=|!|&|\||\s|.", re.DOTALL)
 
@@ -192,7 +193,7 @@ class Expression:
 
         match node:
             case ast.Constant(value=value):
-                return value
+                return _literal(value)
             case ast.Name() | ast.Attribute() | ast.Subscript():
                 name = _written(node)
                 return _CONSTANTS[name] if name in _CONSTANTS else _wide(lookup(name))
@@ -298,6 +299,11 @@ def _written(node: ast.expr) -> str:
         ):
             return f"{before}_{number}"
     return ""
+
+
+def _literal(value: Any) -> Any:
+    """A number as NumPy can hold it: NumPy 1 would go on with Python's integers, 2 refuses them."""
+    return float(value) if isinstance(value, int) and value > _INT64 else value
 
 
 def _wide(values: Any) -> Any:

@@ -97,7 +97,9 @@ def _multipart(boundary: bytes, body: bytes) -> dict[str, Part]:
     def add(name: bytes | None, part: Part) -> None:
         if len(found) >= _MOST_PARTS:
             raise RequestError(f"the form has more than {_MOST_PARTS} parts")
-        found[(name or b"").decode("utf-8", "replace")] = part
+        if name is None:  # python-multipart refuses it from 0.0.25 on
+            raise RequestError("the form cannot be read: a part has no name")
+        found[name.decode("utf-8", "replace")] = part
 
     def on_file(file: Any) -> None:
         file.file_object.seek(0)

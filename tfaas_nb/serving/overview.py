@@ -92,6 +92,7 @@ class Overview:
             "postRequests": found.requests("POST"),
             "responses": found.responses(),
             "errors": sum(found.errors.values()),
+            "events": sum(found.events.values()),
             "bounds": SECONDS,
             "seconds": {path: spread.buckets for path, spread in found.seconds.items()},
             "models": [stored.name for stored in self._service.repository.models()],

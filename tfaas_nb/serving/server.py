@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -13,6 +14,7 @@ from tfaas_nb.client import Client
 from tfaas_nb.errors import ServerError
 from tfaas_nb.repository import Repository
 from tfaas_nb.serving.access_log import STDERR, AccessLog
+from tfaas_nb.serving.activity import Activity
 from tfaas_nb.serving.admission import Admission
 from tfaas_nb.serving.listening import listen
 from tfaas_nb.serving.processes import ServerProcesses
@@ -22,6 +24,9 @@ from tfaas_nb.serving.settings import Settings
 from tfaas_nb.serving.thread import ServerThread
 from tfaas_nb.table import Table
 from tfaas_nb.vetting import check_operations
+
+#: Seconds after which a look at the counts is given up.
+_PATIENCE = 10.0
 
 #: Directory → the server that runs for it in this process.
 _running: dict[Path, Server] = {}
@@ -79,6 +84,10 @@ class Server:
         How many processes answer; more than one are isolated always.
     preload : bool
         Whether models are loaded by `start` rather than when they are first asked for.
+    keep_kernel : bool
+        Whether scored events count as activity of this kernel, so that a hub that ends idle
+        kernels (Binder does after 10 minutes) keeps it while it is asked for scores.  Without
+        requests it ends as any other does.
     allow_ops : iterable of str
         Operations that TensorFlow graphs may use besides those that only compute, such as
         ``MatrixInverse``.  Whoever may upload may then have them run here.
@@ -117,6 +126,7 @@ class Server:
         isolated: bool = False,
         workers: int = 1,
         preload: bool = False,
+        keep_kernel: bool = False,
         allow_ops: Iterable[str] = (),
     ) -> None:
         if workers < 1:
@@ -127,6 +137,8 @@ class Server:
         self.damaged: Mapping[str, str] = {}
         self._workers = workers
         self._preload = preload
+        self._keep_kernel = keep_kernel
+        self._activity: Activity | None = None
         self._wanted_port = port
         self._wanted_token = token
         names = [allowed_hosts] if isinstance(allowed_hosts, str) else allowed_hosts
@@ -167,6 +179,9 @@ class Server:
                 raise
             if isinstance(self._run, ServerProcesses):
                 self.damaged = self._run.damaged
+            if self._keep_kernel:
+                self._activity = Activity(self.scored)
+                self._activity.start()
             with _running_lock:
                 _running.pop(self.directory.resolve(), None)  # so that it is the last one
                 _running[self.directory.resolve()] = self
@@ -176,6 +191,9 @@ class Server:
         """Stop listening and free the port; does nothing when it does not run."""
         with self._lock:
             run, self._run = self._run, None
+            activity, self._activity = self._activity, None
+            if activity:
+                activity.stop()
             if run:
                 run.stop()
             with _running_lock:
@@ -235,6 +253,19 @@ class Server:
             If the server does not run.
         """
         return Client(self.url, token=self.token, timeout=timeout)
+
+    def scored(self) -> int:
+        """Events scored since the start, by all processes.
+
+        Raises
+        ------
+        ServerError
+            If the server does not run.
+        ServerUnreachable
+            If it does not answer within 10 s.
+        """
+        with contextlib.closing(self.client(timeout=_PATIENCE)) as client:
+            return int(client.status()["events"])
 
     def _load(self) -> None:
         """Load the models here, or see that the directory can be read by those who will."""

@@ -168,11 +168,22 @@ class _Tensor:
                     f"input {_shown(self.name)} is {_NAMES[wanted]}, but holds "
                     f"{reprlib.repr(element)}"
                 )
+        if wanted.kind in "iu":
+            self._check_range(np.iinfo(wanted))
         with np.errstate(over="ignore"):
             try:
                 return np.array(self.elements, wanted).reshape(self.shape)
             except OverflowError as error:
                 raise FeatureError(f"input {_shown(self.name)}: {error}") from error
+
+    def _check_range(self, bounds: Any) -> None:
+        """Refuse what the type cannot hold: NumPy before 2 would take it modulo its range."""
+        for element in self.elements:
+            if not bounds.min <= element <= bounds.max:
+                raise FeatureError(
+                    f"input {_shown(self.name)}: {reprlib.repr(element)} is not within "
+                    f"{bounds.min} and {bounds.max}"
+                )
 
     def matrix(self, shape: tuple[int, int], keys: tuple[str, ...]) -> Floats:
         if isinstance(self.elements, list):
