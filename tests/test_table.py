@@ -17,6 +17,22 @@ def test_a_missing_value_is_a_dash_and_the_column_stays_numeric() -> None:
     assert repr(Table(("n",), ((None,), (12,)))).splitlines() == [" n", " –", "12"]
 
 
+def test_whole_numbers_are_shown_whole() -> None:
+    table = Table(("n",), ((20000.0,), (12345.6,), (2.0e9,), (float("nan"),)))
+    assert [line.strip() for line in repr(table).splitlines()[1:]] == [
+        *("20000", "1.235e+04", "2e+09", "nan")
+    ]
+
+
+def test_columns_without_names_have_no_head() -> None:
+    assert "<thead" not in Table(("", ""), (("a", "b"),))._repr_html_()
+
+
+def test_a_short_caption_is_one_line_however_narrow_the_table() -> None:
+    assert "nowrap" in Table(("n",), ((1,),), "a caption")._repr_html_()
+    assert "nowrap" not in Table(("n",), ((1,),), "word " * 30)._repr_html_()
+
+
 def test_a_table_without_rows_shows_its_columns() -> None:
     table = Table(("epoch", "loss"), ())
     assert repr(table) == "epoch  loss"

@@ -36,16 +36,19 @@ class LastWords:
 
     def text(self) -> str:
         """What was said last; waits a moment for the end of a process that has just ended."""
-        self.release()
-        # Who else holds the pipe, such as a process's own child, is not waited for.
-        self._thread.join(_SECONDS_TO_END)
+        self._end()
         return bytes(self._kept).decode("utf-8", "replace").strip()
 
     def __enter__(self) -> LastWords:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self._end()
+
+    def _end(self) -> None:
         self.release()
+        # Who else holds the pipe, such as a process's own child, is not waited for.
+        self._thread.join(_SECONDS_TO_END)
 
     def _listen(self) -> None:
         try:

@@ -22,8 +22,8 @@ class Table:
     columns : tuple of str
         Column headings.
     rows : tuple of tuple
-        Cells; floats are shown with four significant digits, those beyond 10 000 as whole
-        numbers, None as a dash.
+        Cells; floats are shown with four significant digits, whole ones below ten million with
+        all, None as a dash.
     caption : str
         A line above the table.
     """
@@ -77,7 +77,8 @@ def _text(value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, float):
-        return f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+        is_whole = value.is_integer() and abs(value) < 1e7
+        return f"{value:.0f}" if is_whole else f"{value:.4g}"
     return str(value)
 
 

@@ -209,10 +209,8 @@ def move_the_working_point(dashboard: Shown) -> float:
     dashboard.page.mouse.down()
     dashboard.page.mouse.move(x + 40, y, steps=4)
     dashboard.page.mouse.up()
-    dashboard.page.wait_for_function(
-        "([it, before]) => it.value !== before",
-        arg=[dashboard.field("ε_S as a number").element_handle(), before],
-    )
+    until(lambda: dashboard.field("ε_S as a number").input_value() != before)
+    dashboard.page.wait_for_timeout(500)  # for what the kernel still says of points on the way
     number = dashboard.field("ε_S as a number")
     assert float(number.input_value()) > float(before)
     number.fill("0.8")
@@ -234,6 +232,8 @@ def send_a_large_file(dashboard: Shown, large_file: Path, client: tn.Client) -> 
     dashboard.button("Send to the server").click()
     dashboard.text("The server now serves 'large', version 1", 180)
     assert "large" in client.status()["models"]
+    dashboard.tab("Ask")  # where what was sent is chosen
+    until(lambda: dashboard.field("Model").input_value() == "large")
 
 
 def stop_while_it_is_asked(dashboard: Shown) -> None:
@@ -314,6 +314,12 @@ def pictured(dashboard: Shown, tab: str) -> None:
 def for_the_readme(dashboard: Shown, tab: str) -> None:
     """All of a tab, in few colours: a picture that a README can show."""
     path = SCREENSHOTS / f"dashboard-{tab.lower()}.png"
+    # Where this machine has the package is nobody's business.
+    dashboard.own.evaluate(
+        """(it) => it.querySelectorAll("input[type=text]").forEach((field) => {
+            field.value = field.value.replace(/^\\/.*(?=\\/tfaas_nb\\/)/, "…");
+        })"""
+    )
     dashboard.own.screenshot(path=path)
     with Image.open(path) as whole:
         few = whole.convert("RGB").quantize(64, dither=Image.Dither.NONE)

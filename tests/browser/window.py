@@ -17,10 +17,10 @@ SIZES = {"1280x800": (1280, 800), "1024x700": (1024, 700)}
 
 #: What pages say without anything being wrong with ours: Voila's template wants a font from the
 #: network, and loads extensions of JupyterLab that do not fit it; the classic Notebook looks for
-#: extensions that there are none of any more.
+#: extensions that there are none of any more; Notebook 7 looks into settings that it has not read.
 _HARMLESS = re.compile(
     r"favicon|@fortawesome|voila/labextensions/(?!anywidget|@jupyter-widgets)"
-    r"|nbextensions/(voila|widgets/notebook)/"
+    r"|nbextensions/(voila|widgets/notebook)/|reading 'schema'\)(?s:.*)/notebook_core\."
 )
 
 

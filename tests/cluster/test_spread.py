@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests import dask
-from tfaas_nb.cluster.spread import check, spread
+from tfaas_nb.cluster.spread import check, connected, spread
 from tfaas_nb.errors import ClusterError, DataError
 
 pytestmark = pytest.mark.slow
@@ -138,3 +138,14 @@ def test_a_client_that_was_closed_is_refused(tmp_path: Path) -> None:
         client.close()
         with pytest.raises(ClusterError, match="is closed"):
             check(client)
+
+
+def test_an_address_without_a_scheduler_is_told() -> None:
+    from dask import config
+
+    with (
+        config.set({"distributed.comm.timeouts.connect": "1s"}),
+        pytest.raises(ClusterError, match=r"no Dask scheduler answers at 127\.0\.0\.1:1"),
+        connected("127.0.0.1:1"),
+    ):
+        raise AssertionError("connected")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,7 @@ def test_the_packages_are_those_that_ci_tests_with(prefix: Path, place: Path) ->
 
 
 def test_all_notebooks_run(
-    prefix: Path, place: Path, repository: Path, capsys: pytest.CaptureFixture[str]
+    prefix: Path, place: Path, repository: Path, record_property: Callable[[str, str], None]
 ) -> None:
     env = shell(place / "home", prefix)
     # What binder/start sets holds for Jupyter, and so for its kernels.
@@ -106,4 +107,4 @@ def test_all_notebooks_run(
     inside = dict(line.split("=", 1) for line in printed.split("\0") if line)
     assert inside["HOME"] == env["HOME"]
     assert inside.keys() - env.keys() >= {"OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"}
-    run_all(capsys, "Binder", repository / "notebooks", prefix / "python", inside)
+    run_all(record_property, "Binder", repository / "notebooks", prefix / "python", inside)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from tests.environments.places import environment, run, shell, tool
 
@@ -12,7 +11,7 @@ LOWEST = "3.10"
 
 
 def test_the_fast_tests_pass_on_the_lowest_versions(
-    place: Path, repository: Path, capsys: pytest.CaptureFixture[str]
+    place: Path, repository: Path, record_property: Callable[[str, str], None]
 ) -> None:
     python = environment(place / "environment", LOWEST)
     env = shell(place / "home", python.parent)
@@ -31,5 +30,4 @@ def test_the_fast_tests_pass_on_the_lowest_versions(
         # Two runs share the machine here, and a few tests wait for seconds only.  What a version
         # lacks, it lacks twice.
         told = run(*command, "--last-failed", cwd=repository, env=env)
-    with capsys.disabled():
-        print(f"\nlowest versions, Python {LOWEST}: {told.splitlines()[-1]}", flush=True)
+    record_property("summary", f"lowest versions, Python {LOWEST}: {told.splitlines()[-1]}")

@@ -5,6 +5,7 @@ JupyterLab runs elsewhere there, and starts kernels of the environment; so does 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def test_the_packages_agree(python: Path, place: Path) -> None:
 
 
 def test_all_notebooks_run(
-    python: Path, place: Path, repository: Path, capsys: pytest.CaptureFixture[str]
+    python: Path, place: Path, repository: Path, record_property: Callable[[str, str], None]
 ) -> None:
     env = shell(place / "home", python.parent)
-    run_all(capsys, "SWAN", repository / "notebooks", python, env)
+    run_all(record_property, "SWAN", repository / "notebooks", python, env)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ def interpreter(place: Path) -> Path:
 
 
 def test_package_and_command_work(
-    interpreter: Path, place: Path, repository: Path, capsys: pytest.CaptureFixture[str]
+    interpreter: Path, place: Path, repository: Path, record_property: Callable[[str, str], None]
 ) -> None:
     home = place / "home"
     local = home / ".local"
@@ -48,5 +49,4 @@ def test_package_and_command_work(
     told = run(local / "bin" / "tfaas-nb", "demo", "-o", "demo", cwd=place, env=env)
     assert "equal to 1e-6" in told
     version = run(interpreter, "--version", cwd=place, env=env).strip()
-    with capsys.disabled():
-        print(f"\npip install --user, {version}: {told.splitlines()[-1]}", flush=True)
+    record_property("summary", f"pip install --user, {version}: {told.splitlines()[-1]}")

@@ -16,6 +16,7 @@ import uproot
 import tfaas_nb as tn
 from tests import dask
 from tfaas_nb.bundle import Bundle
+from tfaas_nb.cli import main
 from tfaas_nb.data import event_file
 from tfaas_nb.errors import ClusterError, DataError
 from tfaas_nb.serving.server import Server
@@ -156,3 +157,12 @@ def _kill_half_way(client: Any, pid: int, done: list[int]) -> None:
 def _finished(dask_scheduler: Any) -> int:
     """Tasks that were ever finished."""
     return sum(p.state_counts["memory"] for p in dask_scheduler.task_prefixes.values())
+
+
+def test_the_command_has_a_cluster_score(
+    two: Any, bundle: Bundle, files: list[str], tmp_path: Path
+) -> None:
+    model = bundle.save(tmp_path)
+    command = ["score", "--model", str(model), *files, "-o", str(tmp_path / "scores")]
+    assert main([*command, "--parts", "root", "--cluster", two.scheduler.address]) == 0
+    assert len(list((tmp_path / "scores").iterdir())) == 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,38 @@ def named() -> bytes:
 )
 def test_a_model_is_what_it_would_be_here(model: bytes) -> None:
     assert Admission().read(model) == HERE.read(model)
+
+
+def test_the_same_model_is_not_tried_again_whatever_it_is_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = serialized(lambda tf: weighted_sum(tf, "again"))
+    first = tried(model)
+    monkeypatch.setattr(admission.isolation, "run", lambda *a, **k: pytest.fail("asked again"))
+    other = replace(first, reference_events=None).renamed("other")
+    assert tried(model).reference_events == first.reference_events
+    assert Admission().tried(other).reference_events == first.reference_events
+    with pytest.raises(pytest.fail.Exception, match="asked again"):
+        Admission.allowing(["MatrixInverse"]).read(model)
+
+
+def test_a_refused_model_is_tried_again() -> None:
+    for _ in range(2):
+        with pytest.raises(GraphError, match="'evil' calls 'WriteFile'"):
+            Admission().read(hostile.calls_an_operation(Path("target")))
+
+
+def test_what_was_asked_long_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "_MOST_ANSWERS", 2)
+    answers, asked = admission._Answers(), []
+
+    def find(name: str) -> bytes:
+        asked.append(name)
+        return b"long" * (1 << 20) if name == "long" else b"short"
+
+    for name in ("a", "a", "long", "long", "b", "c", "a"):
+        answers.get((name,), lambda name=name: find(name))  # type: ignore[misc]
+    assert asked == ["a", "long", "long", "b", "c", "a"]
 
 
 def test_ends_are_passed_on() -> None:

@@ -93,6 +93,7 @@ def test_what_is_loaded_is_trained_on_and_asked_for(dashboard: Dashboard) -> Non
     assert f"all {len(loaded)} events" in dashboard.events.value
 
 
+@pytest.mark.slow
 def test_what_is_larger_than_memory_is_trained_on_and_asked_for(dashboard: Dashboard) -> None:
     dashboard.data.sample_button.click()
     dashboard.data.cut.value = "jetPt_0 > 900"

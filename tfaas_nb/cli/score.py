@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from tfaas_nb.cli import reading
@@ -30,6 +31,16 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     score.add_argument(
         "-o", "--output", type=Path, required=True, help="file of scores: .root or .parquet"
     )
+    score.add_argument(
+        "--parts",
+        choices=["root", "parquet"],
+        help="the output is a folder, with one file of scores for each file of events",
+    )
+    score.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="a Dask scheduler, tcp://HOST:PORT, whose workers read and score",
+    )
     reading.add_options(score)
     score.add_argument(
         "--keep",
@@ -43,19 +54,23 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _score(options: argparse.Namespace) -> int:
+    from tfaas_nb.cluster.spread import connected
     from tfaas_nb.scoring.job import score
 
-    done = score(
-        options.files,
-        options.model,
-        options.output,
-        tree=options.tree,
-        branches=options.branches,
-        cut=options.cut,
-        keep=tuple(options.keep),
-        on_error=options.on_error,
-        token=options.token or os.environ.get(TOKEN_VARIABLE) or None,
-    )
+    with connected(options.cluster) if options.cluster else nullcontext() as cluster:
+        done = score(
+            options.files,
+            options.model,
+            options.output,
+            tree=options.tree,
+            branches=options.branches,
+            cut=options.cut,
+            keep=tuple(options.keep),
+            on_error=options.on_error,
+            token=options.token or os.environ.get(TOKEN_VARIABLE) or None,
+            parts=options.parts,
+            cluster=cluster,
+        )
     print(done)
     for path, why in done.skipped:
         print(f"tfaas-nb: skipped {path}: {why}", file=sys.stderr)

@@ -7,8 +7,8 @@ used once is this module's part, and so is their order, which does not depend on
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Generator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,27 @@ def check(cluster: Any) -> Any:
     if cluster.status != "running":
         raise ClusterError(f"the client of Dask is {cluster.status}: connect to the cluster again")
     return cluster
+
+
+@contextmanager
+def connected(address: str) -> Iterator[Any]:
+    """A client of the scheduler at an address, for the length of a block.
+
+    Raises
+    ------
+    ClusterError
+        If there is none.
+    """
+    distributed = _distributed()
+    try:
+        client = distributed.Client(address, set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise ClusterError(
+            f"no Dask scheduler answers at {address}: {error}; start one with `dask scheduler` "
+            "and tell its tcp:// address"
+        ) from error
+    with client:
+        yield client
 
 
 def spread(

@@ -7,8 +7,10 @@ all memory or never ends does it there.  Here comes only what is known of a mode
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,9 +26,37 @@ from tfaas_nb.operations import ALLOWED
 from tfaas_nb.reference_events import ReferenceEvents
 
 _FILE = "model"
+#: Answers that are remembered, and the bytes of the longest.
+_MOST_ANSWERS, _MOST_BYTES = 256, 64 << 10
 _FORMATS: Mapping[str, type[FrozenGraph] | type[OnnxGraph]] = {
     kind.platform: kind for kind in (FrozenGraph, OnnxGraph)
 }
+
+
+class _Answers:
+    """What processes answered of models that were admitted: the same again is not asked again."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, ...], bytes] = {}
+
+    def get(self, asked: tuple[str, ...], find: Callable[[], bytes]) -> bytes:
+        """The answer, remembered if it is short; a refusal is not."""
+        key = tuple(hashlib.sha256(part.encode()).hexdigest() for part in asked)
+        with self._lock:
+            known = self._known.get(key)
+        if known is not None:
+            return known
+        answer = find()
+        if len(answer) <= _MOST_BYTES:
+            with self._lock:
+                if len(self._known) >= _MOST_ANSWERS:
+                    del self._known[next(iter(self._known))]
+                self._known[key] = answer
+        return answer
+
+
+_answers = _Answers()
 
 
 @dataclass(frozen=True)
@@ -95,7 +125,18 @@ class Admission:
             If there can be no process to try it in.
         """
         files = bundle.files()
-        answer = isolation.run(_try, files, *self._more, limits=_limits(files))
+        # Whatever it is called: what was tried is a graph with its ends, events and their ranges.
+        asked = [
+            bundle.graph.sha256,
+            bundle.graph.input_node,
+            bundle.graph.output_node,
+            json.dumps([dict(feature) for feature in bundle.params.features], default=str),
+            bundle.reference_events.to_json().decode() if bundle.reference_events else "",
+            *self._more,
+        ]
+        answer = _answers.get(
+            ("try", *asked), lambda: isolation.run(_try, files, *self._more, limits=_limits(files))
+        )
         events = ReferenceEvents.from_json(answer) if answer else None
         return replace(bundle, reference_events=events)
 
@@ -106,7 +147,11 @@ class Admission:
 
     def _admitted(self, content: bytes, files: Mapping[str, bytes], **wanted: Any) -> Read:
         told = json.dumps(wanted | {"more": self._more})
-        answer = isolation.run(_read, files, told, limits=_limits(files))
+        hashes = [f"{name} {hashlib.sha256(data).hexdigest()}" for name, data in files.items()]
+        answer = _answers.get(
+            ("read", told, *sorted(hashes)),
+            lambda: isolation.run(_read, files, told, limits=_limits(files)),
+        )
         return _understood(answer, content)
 
 

@@ -230,12 +230,16 @@ def _hint(feature: Mapping[str, Any], value: float) -> str:
     if "low" not in feature:
         return ""
     low, high = float(feature["low"]), float(feature["high"])
-    text = f"{low:.3g} to {high:.3g}"
+    text = f"{_short(low)} to {_short(high)}"
     is_padding = value == 0 and feature.get("present", 1.0) < 1
     if low <= value <= high or is_padding:
         return f'<small title="1 % to 99 % of the training events">{text}</small>'
     # Two lines fit beside the field.
     return f'<small style="display:block;line-height:1.2"><b>unusual:</b> {text}</small>'
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def _step(feature: Mapping[str, Any]) -> float:
