@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -59,9 +60,10 @@ def steps(dockerfile: str) -> list[str]:
 
 def base_packages(version: str) -> dict[str, str]:
     """Names on PyPI and versions of the base packages that this repo2docker has for a Python."""
-    import repo2docker
-
-    folder = Path(repo2docker.__file__).parent / "buildpacks" / "conda"
+    package = importlib.util.find_spec("repo2docker")
+    assert package
+    assert package.origin
+    folder = Path(package.origin).parent / "buildpacks" / "conda"
     lock = (folder / f"environment.py-{version}-linux-64.lock").read_text()
     found = dict(re.findall(r"/([\w.-]+)-([\w.]+)-[^-/]+\.(?:conda|tar\.bz2)", lock))
     return {ours: found[theirs] for theirs, ours in _BASE.items()}
@@ -69,7 +71,8 @@ def base_packages(version: str) -> dict[str, str]:
 
 def test_repo2docker_reads_the_folder(dockerfile: str) -> None:
     version = RUNTIME.removeprefix("python-")
-    assert f"environment.py-2d{version.replace('.', '-2e')}-2dlinux-2d64-2elock" in dockerfile
+    lock = f"environment.py-{version}-linux-64.lock"
+    assert lock.replace("-", "-2d").replace(".", "-2e") in dockerfile
     assert [step.replace('"', "") for step in steps(dockerfile)] == [
         "${KERNEL_PYTHON_PREFIX}/bin/pip install --no-cache-dir -r binder/requirements.txt",
         "chmod +x binder/postBuild",
@@ -103,5 +106,5 @@ def test_all_notebooks_run(
     printed = run(repository / "binder" / "start", "env", "-0", cwd=repository, env=env)
     inside = dict(line.split("=", 1) for line in printed.split("\0") if line)
     assert inside["HOME"] == env["HOME"]
-    assert inside.keys() > env.keys()
+    assert inside.keys() - env.keys() >= {"OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"}
     run_all(record_property, "Binder", repository / "notebooks", prefix / "python", inside)
