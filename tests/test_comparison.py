@@ -12,6 +12,8 @@ from tfaas_nb.errors import TrainingError
 from tfaas_nb.metrics import Comparison, Roc
 from tfaas_nb.yardsticks import Boosting, Logistic, Trainable
 
+pytestmark = pytest.mark.slow
+
 QUICK: dict[str, Any] = {"epochs": 4, "hidden": (8,), "embedding": (8,), "members": 1}
 
 

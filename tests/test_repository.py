@@ -411,6 +411,7 @@ def test_every_change_changes_the_stamp(repository: Repository, small: Bundle) -
     assert len(set(stamps)) == len(stamps)
 
 
+@pytest.mark.slow
 def test_changes_in_quick_succession_all_differ(repository: Repository, small: Bundle) -> None:
     """Also those a tick of the file system's clock apart that get the same inode."""
     repository.store(small)

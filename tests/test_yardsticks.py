@@ -19,6 +19,8 @@ from tfaas_nb.yardsticks import (
     with_engineered,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def few(events: Dataset) -> Dataset:

@@ -29,7 +29,10 @@ from tfaas_nb.serving.processes import ServerProcesses
 from tfaas_nb.serving.security import TOKEN_VARIABLE
 from tfaas_nb.serving.server import Server
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
+]
 
 EVENT = {"a": 1, "b": 1, "c": 1}
 

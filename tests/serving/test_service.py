@@ -694,6 +694,7 @@ def test_an_error_of_reading_is_told_to_all_and_not_remembered(
     assert answers(service, "slow") == 321
 
 
+@pytest.mark.slow
 def test_many_threads_and_changes_end_in_what_is_on_disk(tight: Service, small: Bundle) -> None:
     errors: list[BaseException] = []
     done = threading.Event()

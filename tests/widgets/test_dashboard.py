@@ -24,6 +24,8 @@ from tfaas_nb.widgets.file_drop import FileDrop
 from tfaas_nb.widgets.option_form import OptionForm
 from tfaas_nb.widgets.panel import _below
 
+pytestmark = pytest.mark.slow
+
 #: What a person sets or presses.
 CONTROLS = (
     *(ipywidgets.Button, ipywidgets.Text, ipywidgets.Textarea, ipywidgets.Checkbox),

@@ -172,6 +172,7 @@ def test_an_unreadable_file_may_be_left_out(small: tuple[str, str], tmp_path: Pa
     assert "bad.root" in panel.loaded.value
 
 
+@pytest.mark.slow
 def test_files_larger_than_memory_are_streamed(small: tuple[str, str]) -> None:
     panel = DataPanel()
     panel.signal.value, panel.background.value = small

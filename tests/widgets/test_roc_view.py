@@ -14,6 +14,8 @@ from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.serving.server import Server
 from tfaas_nb.widgets import RocView
 
+pytestmark = pytest.mark.slow
+
 PNG = "data:image/png;base64,iVBOR"
 
 
