@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -60,37 +60,44 @@ def until(holds: Callable[[], bool], seconds: float) -> bool:
     return False
 
 
+@contextmanager
+def asking(client: tn.Client, event: Dataset) -> Iterator[None]:
+    """Scores are asked for all the while, as long as there is an answer."""
+    over = threading.Event()
+
+    def ask() -> None:
+        with suppress(TfaasError):
+            while not over.wait(0.2):
+                client.predict("ttbar", event)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 @pytest.mark.slow
 def test_a_kernel_that_scores_is_not_culled(
     tmp_path: Path, bundle: Bundle, unseen: Dataset
 ) -> None:
-    path = bundle.save(tmp_path)
+    path, event = bundle.save(tmp_path), unseen[:1]
     with culling(tmp_path, free_port(), IDLE) as jupyter:
-        kept, asked = serve(jupyter, path, keep=True)
-        other, also_asked = serve(jupyter, path, keep=False)
-
-        def ask() -> None:
-            asked.predict("ttbar", unseen[:1])
-            if other in jupyter.alive():
-                also_asked.predict("ttbar", unseen[:1])
-
-        def only_one_is_left() -> bool:
-            try:
-                ask()
-            except TfaasError:  # culled between the look and the question
-                assert kept in jupyter.alive()
-            return jupyter.alive() == {kept}
-
-        assert until(only_one_is_left, 5 * IDLE), "the other was kept without being told to"
-        end = time.monotonic() + 1.5 * IDLE
-        while time.monotonic() < end:
-            ask()
-            assert jupyter.alive() == {kept}
-            time.sleep(0.2)
+        kept, client = serve(jupyter, path, keep=True)
+        with asking(client, event):
+            other, another = serve(jupyter, path, keep=False)
+            with asking(another, event):
+                assert until(lambda: other not in jupyter.alive(), 5 * IDLE), "kept unasked"
+            end = time.monotonic() + 1.5 * IDLE
+            while time.monotonic() < end:
+                assert jupyter.alive() == {kept}
+                time.sleep(0.2)
 
         def ended_although_looked_at() -> bool:
             with suppress(ServerUnreachable):
-                asked.status()
+                client.status()
             return not jupyter.alive()
 
         assert until(ended_although_looked_at, 5 * IDLE)
