@@ -92,7 +92,7 @@ def test_it_tells_nothing_of_the_machine_and_no_token(path: Path) -> None:
 
 
 def test_paths_and_tokens_are_found() -> None:
-    assert _MACHINE.search("File /work/main/tfaas_nb/graph.py")
+    assert _MACHINE.search("File /home/a/tfaas_nb/graph.py")
     assert _MACHINE.search("'/tmp/x'")
     assert not _MACHINE.search("http://127.0.0.1:8083/opt/x and tfaas_nb/var/x")
     assert _TOKEN.search("Authorization: Bearer 3q2-7wAAAAAAAAAA_AAAAAAA")
