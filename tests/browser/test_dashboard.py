@@ -55,7 +55,7 @@ class Shown:
     def field(self, label: str) -> Any:
         return self.own.get_by_label(label, exact=True).locator("visible=true").first
 
-    def text(self, text: str | re.Pattern[str], seconds: float = 15.0) -> str:
+    def text(self, text: str | re.Pattern[str], seconds: float = 30.0) -> str:
         """The text of the first element that has it, when it is seen."""
         found = self.own.get_by_text(text).locator("visible=true").first
         found.wait_for(timeout=seconds * 1e3)
@@ -333,7 +333,7 @@ def choose(dashboard: Shown, path: Path) -> None:
     chooser.value.set_files(path)
 
 
-def until(is_so: Callable[[], bool], seconds: float = 15.0) -> None:
+def until(is_so: Callable[[], bool], seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < end

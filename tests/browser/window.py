@@ -17,10 +17,12 @@ SIZES = {"1280x800": (1280, 800), "1024x700": (1024, 700)}
 
 #: What pages say without anything being wrong with ours: Voila's template wants a font from the
 #: network, and loads extensions of JupyterLab that do not fit it; the classic Notebook looks for
-#: extensions that there are none of any more; Notebook 7 looks into settings that it has not read.
+#: extensions that there are none of any more; Notebook 7 uses settings and commands before they
+#: are there.
 _HARMLESS = re.compile(
     r"favicon|@fortawesome|voila/labextensions/(?!anywidget|@jupyter-widgets)"
-    r"|nbextensions/(voila|widgets/notebook)/|reading 'schema'\)(?s:.*)/notebook_core\."
+    r"|nbextensions/(voila|widgets/notebook)/"
+    r"|(reading 'schema'|filebrowser:open-path)(?s:.*)/notebook_core\."
 )
 
 
@@ -35,7 +37,7 @@ class Window:
 
     def __init__(self, page: Any) -> None:
         self.page = page
-        page.set_default_timeout(15e3)
+        page.set_default_timeout(30e3)
         self.errors: list[str] = []
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self._note(f"{error} {error.stack or ''}"))
