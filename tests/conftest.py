@@ -6,6 +6,7 @@ import os
 
 os.environ.setdefault("MPLBACKEND", "agg")
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,14 +48,21 @@ def unseen() -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def classifier(events: Dataset) -> Classifier:
-    """A small classifier, trained for two epochs."""
+def trained(events: Dataset) -> Classifier:
+    """A small classifier, trained for two epochs, that nobody evaluates."""
     return Classifier(epochs=2, hidden=(16,), embedding=(8,), seed=7).fit(events, progress=False)
 
 
 @pytest.fixture(scope="session")
-def bundle(classifier: Classifier) -> Bundle:
-    return classifier.bundle("ttbar", "a test model")
+def classifier(trained: Classifier) -> Classifier:
+    """The same, of which tests may ask anything."""
+    return copy.copy(trained)
+
+
+@pytest.fixture(scope="session")
+def bundle(trained: Classifier) -> Bundle:
+    """Without the working points that a classifier tells once it was evaluated."""
+    return trained.bundle("ttbar", "a test model")
 
 
 @pytest.fixture(scope="session")
