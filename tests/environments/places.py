@@ -47,6 +47,9 @@ def shell(home: Path, *first: Path, **more: str) -> dict[str, str]:
         "PIP_CACHE_DIR": str(known / "pip"),
         **kept,
         "UV_PYTHON_DOWNLOADS": "never",
+        # Certificates as pip has them, of this machine; the second name is that of uv before 0.11.
+        "UV_SYSTEM_CERTS": "1",
+        "UV_NATIVE_TLS": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "HOME": str(home),
         "PATH": os.pathsep.join(paths),
