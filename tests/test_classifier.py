@@ -231,8 +231,10 @@ def test_another_seed_gives_other_scores(few: Dataset) -> None:
 
 
 def test_training_can_be_watched_and_stopped(
-    few: Dataset, capfd: pytest.CaptureFixture[str]
+    few: Dataset, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("COLUMNS", "LINES"):  # of a terminal, to which the bar would be cut
+        monkeypatch.delenv(name, raising=False)
     seen: list[Epoch] = []
     trained = Classifier(**QUICK | {"epochs": 30}).fit(
         few, on_epoch=seen.append, should_stop=lambda: len(seen) == 2

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.environments.places import copy_of_repository
+from tests.environments.places import ROOT, copy_of_repository
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,6 +28,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def repository(place: Path) -> Path:
-    """A clone of the repository."""
+    """A clone of the repository, beside the shared files where this one is beside them."""
     (place / "tfaas_nb.git").mkdir()
+    if (shared := ROOT.parent / "shared").is_dir():
+        (place / "shared").symlink_to(shared, target_is_directory=True)
     return copy_of_repository(place / "tfaas_nb.git")

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 #: What a person's shell or this test run may have set, and a new place has not.
 _OWN = (
     *("PYTHON", "VIRTUAL_ENV", "CONDA", "JUPYTER", "JPY", "IPYTHON", "MPL", "TF_", "KERAS"),
-    *("PYTEST", "OMP_", "MALLOC_", "XDG_", "PYENV_VERSION"),
+    *("PYTEST", "OMP_", "MALLOC_", "XDG_", "PYENV_VERSION", "COLUMNS", "LINES"),
 )
 
 
