@@ -38,9 +38,10 @@ if TYPE_CHECKING:
 _TEXT = {"width": "98%", "height": "11em"}
 _TYPED = "typed in"
 
-#: The answer beside the form, or above it where the page is narrow; flex-end is then the top.
+#: The answer beside the form, or above it where the page is too narrow for its table beside it;
+#: flex-end is then the top.
 _BESIDE = {"flex_flow": "row wrap-reverse", "align_items": "flex-end", "grid_gap": "0 8px"}
-_TOLD = {"flex": "1 1 36em", "width": "auto", "min_width": "min(36em, 100%)"}
+_TOLD = {"flex": "1 1 46em", "width": "auto", "min_width": "min(46em, 100%)"}
 _EFFICIENCIES = (0.3, 0.5, 0.7, 0.9)
 _FIRST_EFFICIENCY = "ε_S = 0.5"
 _NOT_ASKED = "Ask for the score: it is shown here, with what it means."
