@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test fast lint notebooks environments snapshots pictures bench clean
+.PHONY: demo test fast lint notebooks environments reliability snapshots pictures bench clean
 
 demo: .venv/installed
 	$(BIN)/tfaas-nb demo --output demo
@@ -30,6 +30,11 @@ notebooks: .venv/tested
 environments: .venv/tested
 	$(PIP) --constraint constraints.txt --editable '.[environments]'
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m environments tests/environments
+
+# Servers under load, killed and fuzzed, for minutes; CI runs it after `make test`.
+# `make reliability ARGS="--soak 600 --fuzz 1000000"` does so for longer.
+reliability: .venv/tested
+	$(BIN)/python -m pytest -n 2 -m endurance $(ARGS) tests/reliability
 
 # Pictures of the notebooks for SWAN's gallery, in notebooks/nbSnapshots; needs chromium besides.
 snapshots: .venv/tested

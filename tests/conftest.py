@@ -26,6 +26,17 @@ hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=No
 hypothesis.settings.load_profile("repeatable")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", type=float, default=120.0, help="seconds of mixed load")
+    parser.addoption("--fuzz", type=int, default=20_000, help="inputs for each decoder")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("endurance"):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _warm() -> Iterator[None]:
     """Processes for strangers' models come from one that all servers of these tests share."""

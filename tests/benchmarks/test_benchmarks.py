@@ -19,6 +19,8 @@ from tfaas_nb.serving.server import Server
 from tfaas_nb.wire import tfaas
 from tfaas_nb.yardsticks import Logistic, Trainable
 
+pytestmark = pytest.mark.slow
+
 
 def _ask(server: Server, body: bytes) -> Ask:
     return Ask(f"{server.url}/json", body, {"Authorization": f"Bearer {server.token}"})

@@ -23,6 +23,8 @@ from tfaas_nb.serving.cores import usable_cores
 from tfaas_nb.serving.security import TOKEN_VARIABLE
 from tfaas_nb.serving.service import DEFAULT_MEMORY
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[..., "Serving"]
 
 

@@ -118,6 +118,7 @@ def test_the_poster_event_has_the_same_score_in_onnxruntime(
     assert events.check(session.run(["output"], {"input": events.matrix})[0]) < 1e-6
 
 
+@pytest.mark.slow
 def test_the_producers_use_what_cmssw_declares(package: Path, tmp_path: Path) -> None:
     gxx = compiler("g++")
     for path in sorted((package / "plugins").glob("*.cc")):

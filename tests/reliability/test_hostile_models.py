@@ -110,6 +110,7 @@ def test_other_formats_bring_no_code_and_no_other_files(
     assert not (tmp_path / "target").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "words"),
     [

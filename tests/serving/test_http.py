@@ -261,6 +261,7 @@ def test_the_last_request_may_have_a_large_body(wide: Running) -> None:
     assert answer.endswith(b"POST /last  " + body.encode())
 
 
+@pytest.mark.slow
 def test_a_large_body_that_is_not_sent_is_not_waited_for(wide: Running) -> None:
     part = "x" * 1000
     start = time.monotonic()
@@ -272,6 +273,7 @@ def test_a_large_body_that_is_not_sent_is_not_waited_for(wide: Running) -> None:
         assert received(client) == b""
 
 
+@pytest.mark.slow
 def test_a_large_body_over_the_limit_is_refused(wide: Running) -> None:
     answer = wide.ask(get("/", f"Content-Length: {LARGE + 1}", "Connection: close", method="POST"))
     assert b"has 3000001 bytes, more than 3000000" in answer or answer == b""
@@ -422,6 +424,7 @@ def test_a_client_that_waits_for_us_is_not_let_go(strict: Running) -> None:
     assert statuses(strict.ask(get("/later/20", "Connection: close"))) == [200]
 
 
+@pytest.mark.slow
 def test_a_client_that_takes_no_answers_is_let_go(strict: Running) -> None:
     with strict.connect() as client:
         client.sendall(get("/large") * 20)
