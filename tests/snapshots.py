@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.browser.process import ROOT, voila
+from tests.browser.process import voila
+from tests.jupyter import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
 FOLDER = NOTEBOOKS / "nbSnapshots"

@@ -14,8 +14,9 @@ from PIL import Image
 
 import tfaas_nb as tn
 from tests.browser.conftest import Opened
-from tests.browser.process import ROOT, jupyterlab, voila
+from tests.browser.process import jupyterlab, voila
 from tests.browser.window import SCREENSHOTS, SIZES, Window
+from tests.jupyter import ROOT
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.browser.process import ROOT
+from tests.jupyter import ROOT
 
 #: Build output: what the widgets look like.
 SCREENSHOTS = ROOT / "build" / "screenshots"

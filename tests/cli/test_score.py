@@ -68,7 +68,7 @@ def test_files_that_cannot_be_read_are_told(
     assert not (tmp_path / "a.root").exists()
     assert main([*order, "--skip-unreadable"]) == 3
     told = capsys.readouterr()
-    assert "1 files skipped" in told.out
+    assert "files skipped: 1" in told.out
     assert f"tfaas-nb: skipped {broken}: " in told.err
 
 

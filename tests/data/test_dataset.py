@@ -140,7 +140,7 @@ def test_something_else_than_a_number_per_event_is_not_kept(data: Dataset) -> No
 
 def test_files_that_were_skipped_are_shown(data: Dataset) -> None:
     lacking = replace(data, skipped=(Skipped("b.root", "signal", "b.root is truncated"),))
-    assert "1 files skipped" in repr(lacking)
+    assert "files skipped: 1" in repr(lacking)
     html = lacking._repr_html_()
     assert "b.root is truncated" in html
     assert concatenate([data, lacking]).skipped == lacking.skipped

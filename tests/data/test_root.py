@@ -345,7 +345,7 @@ def test_a_file_that_fails_can_be_skipped_and_is_listed(tmp_path: Path) -> None:
     assert [source.file for source in data.sources] == ["a.root", "d.root"]
     assert [Path(one.file).name for one in data.skipped] == ["b.root", "c.root"]
     assert "7 values that are not finite" in data.skipped[0].reason
-    assert "2 files skipped" in repr(data)
+    assert "files skipped: 2" in repr(data)
     assert "cannot be read as a ROOT file" in data._repr_html_()
 
 

@@ -363,7 +363,7 @@ def test_an_unreadable_file_is_listed_if_wanted(folder: Path) -> None:
     ((skipped),) = events.skipped
     assert (Path(skipped.file).name, skipped.role) == ("b1.root", "background")
     assert "cannot be read" in skipped.reason
-    assert "1 files skipped" in repr(events)
+    assert "files skipped: 1" in repr(events)
     assert "b1.root" in events._repr_html_()
     assert len(ids(events.blocks(1))) == len(events)
 

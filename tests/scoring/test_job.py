@@ -130,7 +130,7 @@ def test_a_file_that_cannot_be_read_stops_the_job(bundle: Bundle, tmp_path: Path
     ((path, why),) = made.skipped
     assert path == str(broken)
     assert "broken.root" in why
-    assert "1 files skipped" in repr(made)
+    assert "files skipped: 1" in repr(made)
     assert "broken.root" in made._repr_html_()
     with pytest.raises(DataError, match=r"no file could be read; the first: .*broken\.root"):
         tn.score(broken, bundle, output, on_error="skip", progress=False)

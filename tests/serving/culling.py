@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +11,8 @@ from typing import Any
 import requests
 from jupyter_client.blocking.client import BlockingKernelClient
 
-_ROOT = Path(__file__).parents[2]
+from tests.jupyter import running, runtime
+
 _SECONDS = 60.0
 
 
@@ -72,11 +69,8 @@ class Culling:
 def culling(folder: Path, port: int, seconds: int) -> Iterator[Culling]:
     """Run a Jupyter server that ends kernels without activity for so many seconds."""
     token = secrets.token_hex(8)
-    runtime = folder / "runtime"
     options = (
-        f"--ServerApp.port={port}",
         "--ServerApp.port_retries=0",
-        "--ServerApp.open_browser=False",
         "--ServerApp.allow_root=True",
         f"--ServerApp.root_dir={folder}",
         f"--IdentityProvider.token={token}",
@@ -84,48 +78,5 @@ def culling(folder: Path, port: int, seconds: int) -> Iterator[Culling]:
         "--MappingKernelManager.cull_interval=1",
         "--MappingKernelManager.cull_connected=True",
     )
-    with (folder / "jupyter.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jupyter_server", *options],
-            cwd=folder,
-            env=_environment(folder, runtime),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait(process, url, folder / "jupyter.log")
-        yield Culling(url, token, runtime)
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _environment(folder: Path, runtime: Path) -> dict[str, str]:
-    paths = [str(_ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    return {
-        **{k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "JPY"))},
-        "HOME": str(folder),
-        "IPYTHONDIR": str(folder / "ipython"),
-        "JUPYTER_CONFIG_DIR": str(folder / "config"),
-        "JUPYTER_DATA_DIR": str(folder / "data"),
-        "JUPYTER_RUNTIME_DIR": str(runtime),
-        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-        "PYTHONWARNINGS": "default",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-
-
-def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    end = time.monotonic() + _SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            requests.get(f"{url}/api", timeout=5)
-            return
-        except requests.ConnectionError:
-            time.sleep(0.1)
-    raise AssertionError(f"it did not start:\n{log.read_text()[-3000:]}")
+    with running("jupyter_server", port, folder, options):
+        yield Culling(f"http://127.0.0.1:{port}", token, runtime(folder))

@@ -239,7 +239,7 @@ class Dataset:
         )
 
     def __repr__(self) -> str:
-        skipped = f", {len(self.skipped)} files skipped" if self.skipped else ""
+        skipped = f", files skipped: {len(self.skipped)}" if self.skipped else ""
         return f"Dataset({self._counts()}, {len(self.features)} features{skipped})"
 
     def _counts(self) -> str:

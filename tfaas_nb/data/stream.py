@@ -358,7 +358,7 @@ class Stream:
             parts.append("{1} signal + {0} background events".format(*self.counts))
         parts.append(f"{len(self.features)} features")
         if self.skipped:
-            parts.append(f"{len(self.skipped)} files skipped")
+            parts.append(f"files skipped: {len(self.skipped)}")
         return f"Stream({', '.join(parts)})"
 
     def _repr_html_(self) -> str:

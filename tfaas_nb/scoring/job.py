@@ -48,7 +48,7 @@ class Scored:
         return sum(events for _, _, events in self.files)
 
     def __repr__(self) -> str:
-        skipped = f", {len(self.skipped)} files skipped" if self.skipped else ""
+        skipped = f", files skipped: {len(self.skipped)}" if self.skipped else ""
         return (
             f"Scored({self.output.name}: {self.events} events of {len(self.files)} files, "
             f"columns {', '.join(self.columns)}{skipped})"
