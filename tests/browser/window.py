@@ -25,6 +25,11 @@ _HARMLESS = re.compile(
     r"|(reading 'schema'|filebrowser:open-path)(?s:.*)/notebook_core\."
 )
 
+#: A page first asks the kernel for the widgets that it has.  Of those that a cell makes meanwhile
+#: it makes a second model each, or asks for them when they are gone.  The kernel answers in turn:
+#: after so many questions of ours, it has answered the page's.
+_TURNS = 3
+
 
 class Window:
     """A page, with the errors that were written to its console.
@@ -47,25 +52,14 @@ class Window:
         path, _, token = address.partition("?")
         self.page.goto(f"{path}/tree/{notebook}?reset&{token}")
         self.page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
-        self.page.wait_for_function(
-            """() => {
-                const panel = window.jupyterapp?.shell.currentWidget;
-                return panel?.sessionContext?.session?.kernel?.status === "idle";
-            }"""
-        )
+        self._await_kernel()
         self.page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
         self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
 
     def open_in_notebook(self, address: str) -> None:
         """Open a notebook in Notebook 7 and run all its cells."""
         self.page.goto(address)
-        self.page.wait_for_function(
-            """() => {
-                const panel = window.jupyterapp?.shell.currentWidget;
-                return panel?.sessionContext?.session?.kernel?.status === "idle";
-            }""",
-            timeout=60e3,
-        )
+        self._await_kernel()
         self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
 
     def open_in_classic(self, address: str) -> None:
@@ -78,20 +72,37 @@ class Window:
             }""",
             timeout=60e3,
         )
-        # The page first asks the kernel for the widgets that it has.  Of those that a cell makes
-        # meanwhile it makes a second model each, which then gets the kernel's messages instead of
-        # the one that is seen.  The kernel answers in turn: after these, it has answered that.
         self.page.evaluate(
-            """async () => {
+            """async (turns) => {
                 const manager = Jupyter.notebook.kernel.widget_manager;
-                for (let i = 0; i < 3; i++) await manager._get_comm_info();
+                for (let i = 0; i < turns; i++) await manager._get_comm_info();
                 Jupyter.notebook.execute_all_cells();
-            }"""
+            }""",
+            _TURNS,
         )
 
     def open_in_voila(self, address: str) -> None:
         """Open a page of Voila, which runs the notebook's cells before it answers."""
         self.page.goto(address, timeout=120e3)
+
+    def _await_kernel(self) -> None:
+        """Wait until the notebook of JupyterLab or Notebook 7 has a kernel, and its widgets."""
+        self.page.wait_for_function(
+            """() => {
+                const panel = window.jupyterapp?.shell.currentWidget;
+                return panel?.sessionContext?.session?.kernel?.status === "idle";
+            }""",
+            timeout=60e3,
+        )
+        self.page.evaluate(
+            """async (turns) => {
+                const context = window.jupyterapp.shell.currentWidget.sessionContext;
+                await context.ready;
+                for (let i = 0; i < turns; i++)
+                    await context.session.kernel.requestCommInfo({target_name: "jupyter.widget"});
+            }""",
+            _TURNS,
+        )
 
     def run(self, cell: int) -> None:
         """Run a cell of the notebook in JupyterLab once more."""
