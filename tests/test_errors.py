@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tfaas_nb.errors import (
@@ -63,3 +68,33 @@ def test_a_foreign_server_is_understood_by_its_status(
 
 def test_a_missing_extra_is_an_import_error() -> None:
     assert issubclass(MissingExtra, ImportError)
+
+
+def in_a_cell(folder: Path, cell: str, *options: str) -> str:
+    """What IPython says about a cell."""
+    told = subprocess.run(
+        [sys.executable, "-m", "IPython", "--colors=NoColor", *options, "-c", cell],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "IPYTHONDIR": str(folder)},
+        check=False,
+    )
+    return told.stdout
+
+
+def test_a_cell_shows_the_readers_own_lines(tmp_path: Path) -> None:
+    """Not the way through this package, nor its causes, unless that is asked for."""
+    cell = "import tfaas_nb as tn\ntn.load('a.root', 'b.root')"
+    told = in_a_cell(tmp_path, cell)
+    assert "----> 2 tn.load('a.root', 'b.root')" in told
+    assert told.splitlines()[-1].startswith("DataError: ")
+    assert "root.py" not in told
+    assert "root.py" in in_a_cell(tmp_path, cell, "--InteractiveShell.xmode=Verbose")
+
+
+def test_a_cell_does_not_show_causes(tmp_path: Path) -> None:
+    cell = "import tfaas_nb as tn\ntn.Client('http://127.0.0.1:9').models()"
+    told = in_a_cell(tmp_path, cell)
+    assert told.splitlines()[-1].startswith("ServerUnreachable: ")
+    assert told.count("Traceback") == 1

@@ -8,7 +8,9 @@ catch the same exceptions.
 
 from __future__ import annotations
 
-from typing import ClassVar
+import traceback
+from types import TracebackType
+from typing import Any, ClassVar
 
 
 class TfaasError(Exception):
@@ -21,6 +23,34 @@ class TfaasError(Exception):
     """
 
     status: ClassVar[int] = 500
+
+    def _render_traceback_(self) -> list[str]:
+        """Lines that IPython shows: the reader's own code, and what was wrong.
+
+        The way through this package says nothing to who called it.  ``%xmode Verbose`` shows
+        it, ``%debug`` walks it.
+        """
+        from IPython import get_ipython
+
+        shell: Any = get_ipython()
+        if shell is None:
+            return traceback.format_exception(self)
+        if shell.InteractiveTB.mode == "Verbose":
+            shown: Exception = self
+            trace = self.__traceback__
+        else:
+            # An exception of its own, since the causes of this one would be shown as well.
+            shown = type(type(self).__name__, (Exception,), {})(str(self))
+            trace = _outside(self.__traceback__)
+        return list(shell.InteractiveTB.structured_traceback(type(shown), shown, trace))
+
+
+def _outside(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback up to where this package was entered."""
+    package = __name__.partition(".")[0]
+    if trace is None or trace.tb_frame.f_globals.get("__name__", "").split(".")[0] == package:
+        return None
+    return TracebackType(_outside(trace.tb_next), trace.tb_frame, trace.tb_lasti, trace.tb_lineno)
 
 
 class MissingExtra(TfaasError, ImportError):
