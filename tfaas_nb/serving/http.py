@@ -129,7 +129,8 @@ async def serve(
     loop = asyncio.get_running_loop()
 
     def connection() -> Connection:
-        return Connection(application, limits, open_now, known, heads, gathering)
+        last = stop.is_set()
+        return Connection(application, limits, open_now, known, heads, gathering, last)
 
     accepting = await loop.create_server(connection, sock=listening, backlog=BACKLOG)
     ready()
@@ -145,6 +146,8 @@ async def serve(
         await _shut(open_now)
     await _accept_waiting(listening, connection)
     accepting.close()
+    for _ in range(3):  # turns of the loop in which those just accepted enter among the open ones
+        await asyncio.sleep(0)
     until = loop.time() + grace
     while open_now and loop.time() < until:
         await _shut(open_now)
@@ -197,6 +200,7 @@ class Connection(asyncio.Protocol):
         known: KnownHeads,
         heads: ResponseHeads,
         gathering: Gathering,
+        last: bool = False,
     ) -> None:
         self.application, self._limits, self._open_now = application, limits, open_now
         self._known, self._heads, self._gathering = known, heads, gathering
@@ -211,7 +215,7 @@ class Connection(asyncio.Protocol):
         self._asking = False  # a request has begun and is not yet whole
         self._elsewhere = False  # the gathering reads, not the event loop
         self._receives_large = False  # what comes goes elsewhere
-        self._last = False  # the request under way is the last one
+        self._last = last  # the request under way is the last one
         self._deadline = self._loop.time() + limits.head_seconds
         self._first = self._loop.time() + _FIRST_SECONDS
         self._forget()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tfaas_nb.client import Client
-from tfaas_nb.errors import ServerError
+from tfaas_nb.errors import RepositoryError, ServerError
 from tfaas_nb.repository import Repository
 from tfaas_nb.serving.access_log import STDERR, AccessLog
 from tfaas_nb.serving.activity import Activity
@@ -331,12 +331,18 @@ class Server:
 
     def __repr__(self) -> str:
         where = self.url if self.is_running else "stopped"
-        names = [model.name for model in self.service.repository.models()]
+        try:
+            names = [model.name for model in self.service.repository.models()]
+        except RepositoryError as error:  # a cell shows that, too
+            return f"Server({where}, {error})"
         count = f"{len(names)} model{'' if len(names) == 1 else 's'}"
         return f"Server({where}, {count}{': ' if names else ''}{', '.join(names)})"
 
     def _repr_html_(self) -> str:
-        models = self.service.repository.models()
+        try:
+            models = self.service.repository.models()
+        except RepositoryError:
+            models = ()
         rows = tuple((m.name, m.version, str(m.path)) for m in models)
         return Table(("model", "version", "directory"), rows, repr(self))._repr_html_()
 
