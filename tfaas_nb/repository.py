@@ -753,7 +753,10 @@ def _content(path: Path) -> bytes:
     """What is in a file; to read what is none (a pipe) might never end."""
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "not a file", str(path))
-    return path.read_bytes()
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _has(path: Path, content: bytes) -> bool:
@@ -778,8 +781,10 @@ def _read_number(path: Path) -> int | None:
 def _is_deleted(version: Path) -> bool:
     try:
         return any(name.startswith(_DELETED) for name in os.listdir(version))
-    except OSError:
-        return not version.exists()
+    except FileNotFoundError:
+        return True
+    except OSError:  # to read it will tell
+        return False
 
 
 def _mark_deleted(version: Path) -> Path:
