@@ -44,7 +44,9 @@ def test_another_process_of_the_same_number_is_another() -> None:
     assert writer.is_alive(f"{scope}.{number}.0-0") is True, "it is not known when it began"
 
 
-@pytest.mark.parametrize("name", ["", "old", "0123abcd", "a.1.2-3", "..", "a-b", "....-", "é.1.2-3"])
+@pytest.mark.parametrize(
+    "name", ["", "old", "0123abcd", "a.1.2-3", "..", "a-b", "....-", "é.1.2-3"]
+)
 def test_of_others_nothing_is_told(name: str) -> None:
     assert writer.is_alive(name) is None
 

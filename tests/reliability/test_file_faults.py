@@ -28,6 +28,7 @@ from tfaas_nb.serving.server import Server
 
 pytestmark = pytest.mark.slow
 
+
 @pytest.fixture(scope="module")
 def good() -> Bundle:
     return sum_of("good")
