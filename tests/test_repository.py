@@ -185,7 +185,8 @@ def test_what_killed_uploads_left_is_removed_later(repository: Repository, bundl
         left.mkdir(parents=True)
         (left / "model.pb").write_bytes(b"half")
     two_hours_ago = time.time() - 7200
-    os.utime(old, (two_hours_ago, two_hours_ago))
+    for path in (old / "model.pb", old):
+        os.utime(path, (two_hours_ago, two_hours_ago))
     repository.store(bundle)
     assert not old.exists()
     assert recent.exists()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import uuid
 from pathlib import Path
+
+from tfaas_nb import writer
 
 
 def write(path: Path, content: bytes) -> None:
@@ -27,7 +28,7 @@ def replace(path: Path, content: bytes, beside: Path) -> None:
     beside : Path
         Directory on the same disk for the file while it is written.
     """
-    written = beside / uuid.uuid4().hex
+    written = beside / writer.named()
     try:
         write(written, content)
         written.replace(path)

@@ -101,6 +101,18 @@ class RepositoryError(TfaasError):
     status = 500
 
 
+class RepositoryUnreachable(RepositoryError):
+    """The model directory is not there, or does not answer; it may come back."""
+
+    status = 503
+
+
+class RepositoryFull(RepositoryError):
+    """There is no room for a model."""
+
+    status = 507
+
+
 class ModelNotFound(TfaasError):
     """No model of that name is served here."""
 

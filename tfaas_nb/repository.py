@@ -17,12 +17,18 @@ too, as version 0.
 
 Several processes, on several machines, may use the directory.  Nothing is locked (network
 file systems cannot be trusted with that): every change is one creation or rename, and where
-two changes may contradict each other, each is made first and then looks for the other.
+two changes may contradict each other, each is made first and then looks for the other.  What
+is being written is called after its writer (``tfaas_nb/writer.py``), so that who comes later
+knows what a killed process left.
+
+No change depends on the time of day, but that uploads are told it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import functools
 import hashlib
 import json
 import os
@@ -31,19 +37,30 @@ import secrets
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
-from tfaas_nb import durable
+from tfaas_nb import durable, writer
 from tfaas_nb.bundle import PARAMS, TEXT, Bundle, check_name
-from tfaas_nb.errors import BundleError, GraphError, ModelNotFound, RepositoryError
+from tfaas_nb.errors import (
+    BundleError,
+    GraphError,
+    ModelNotFound,
+    RepositoryError,
+    RepositoryFull,
+    RepositoryUnreachable,
+)
 from tfaas_nb.model_file import HERE, Reader
 from tfaas_nb.reference import Reference
 from tfaas_nb.wire.params import Params
 
 #: Servers look for each other's changes so often, if they are asked so often.
 LOOK_SECONDS = 1e-3
+
+#: A network file system is asked itself so often, rather than this machine's memory of it.
+REREAD_SECONDS = 0.25
 
 MANIFEST = "manifest.json"
 
@@ -55,8 +72,30 @@ _MOST_TRIES = 100
 _ABANDONED_SECONDS = 3600.0
 _STAMP_BYTES = 4096
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_NOT_THERE = (FileNotFoundError, NotADirectoryError)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
 #: A label called so would make an address ambiguous to people.
 _NO_LABELS = (_VERSIONS, _LABELS)
+
+
+def _readable(
+    method: Callable[Concatenate[Repository, P], T],
+) -> Callable[Concatenate[Repository, P], T]:
+    """Tell in this package's words what the system said, which is never taken for an absence."""
+
+    @functools.wraps(method)
+    def told(self: Repository, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(self, *args, **kwargs)
+        except OSError as error:
+            place = error.filename or self.directory
+            raise RepositoryUnreachable(f"{place} cannot be read: {error.strerror}") from error
+
+    return told
 
 
 @dataclass(frozen=True, order=True)
@@ -66,7 +105,8 @@ class Stored:
     Attributes
     ----------
     uploaded : int
-        Nanoseconds since 1970; 0 for a directory that was copied here.
+        Nanoseconds since 1970, and more than those of uploads before it, whatever the clock did;
+        0 for a directory that was copied here.
     name : str
         Model.
     version : int
@@ -93,26 +133,35 @@ class Repository:
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.directory = Path(directory)
         self._changed = self.directory / _CHANGED
+        self._was_there = False
+        self._reread = -REREAD_SECONDS
 
     # --- what is there ------------------------------------------------------------------
 
+    @_readable
     def models(self) -> tuple[Stored, ...]:
         """The latest version of every model, by name.
 
+        One whose own directory cannot be read is among them, as version 0.
+
         Raises
         ------
-        RepositoryError
-            If the directory exists but cannot be read.
+        RepositoryUnreachable
+            If the directory exists but cannot be read, or is there no more.
         """
+        self._check_there()
         if not self.directory.exists():
             return ()
-        try:
-            names = sorted(p.name for p in self.directory.iterdir() if not p.name.startswith("."))
-        except OSError as error:
-            raise RepositoryError(f"{self.directory} cannot be read: {error.strerror}") from error
-        found = (self._latest(name) for name in names)
+        names = sorted(p.name for p in self.directory.iterdir() if not p.name.startswith("."))
+        found = []
+        for name in names:
+            try:
+                found.append(self._latest(name))
+            except OSError:
+                found.append(self._stored(name, 0))
         return tuple(stored for stored in found if stored)
 
+    @_readable
     def find(self, reference: str | Reference) -> Stored:
         """The version that a reference means, for a plain name the latest.
 
@@ -120,11 +169,14 @@ class Repository:
         ------
         ModelNotFound
             If there is no such model, version or label; the message names those there are.
+        RepositoryUnreachable
+            If that cannot be told.
         """
         wanted = Reference.parse(reference) if isinstance(reference, str) else reference
         # Checked first: a name is part of a path.
         latest = self._latest(wanted.name) if _is_name(wanted.name) else None
         if latest is None:
+            self._check_there()
             names = [model.name for model in self.models()]
             raise ModelNotFound(
                 f"there is no model {wanted.name!r}; there are {names or 'none yet'}"
@@ -134,6 +186,7 @@ class Repository:
             version = self._labelled(wanted.name, wanted.label)
         return latest if version is None else self._numbered(wanted.name, version)
 
+    @_readable
     def versions(self, name: str) -> tuple[Stored, ...]:
         """All versions of a model, the latest last.
 
@@ -145,6 +198,7 @@ class Repository:
         self.find(Reference(name))
         return tuple(self._stored(name, version) for version in sorted(self._live(name)))
 
+    @_readable
     def labels(self, name: str) -> dict[str, int]:
         """Label → version, by label.
 
@@ -161,16 +215,19 @@ class Repository:
         loaded = (stored for stored in self.models() if not self.is_unloaded(stored.name))
         return max(loaded, default=None)
 
+    @_readable
     def is_unloaded(self, name: str) -> bool:
         """Whether a model is not to be served."""
         return (self.directory / name / _UNLOADED).exists()
 
+    @_readable
     def is_stored(self, stored: Stored) -> bool:
         """Whether a version is still there, and has not been deleted."""
         if not stored.version:
             return (stored.path / PARAMS).is_file()
         return stored.version > self._deleted_up_to(stored.name) and not _is_deleted(stored.path)
 
+    @_readable
     def identity(self, stored: Stored) -> tuple[object, ...]:
         """What differs when a version's files are not those they were.
 
@@ -183,10 +240,17 @@ class Repository:
     def stamp(self) -> object:
         """What differs after every change that a repository made, also in another process.
 
-        One `os.stat`.  On a network file system, changes made by other machines are seen as
-        late as this machine's cache of file attributes allows.
+        One `os.stat`; every `REREAD_SECONDS` the file is opened, which asks a network file
+        system's server rather than this machine's memory of it.  None before the first change,
+        and while the directory is not there.
         """
-        return _stamp_of(self._changed)
+        now = time.monotonic()
+        reread = now - self._reread >= REREAD_SECONDS
+        if reread:
+            self._reread = now
+        found = _stamp_of(self._changed, reread)
+        self._was_there |= found is not None
+        return found
 
     # --- reading ------------------------------------------------------------------------
 
@@ -227,10 +291,11 @@ class Repository:
             If the file is missing or unreadable.
         """
         try:
-            return Params.from_json((stored.path / PARAMS).read_bytes(), stored.name)
+            return Params.from_json(_content(stored.path / PARAMS), stored.name)
         except (OSError, BundleError) as error:
             raise _damaged(stored, error) from error
 
+    @_readable
     def size(self, stored: Stored) -> int:
         """Bytes of the files that are read when a version is loaded; 0 when it is gone."""
         top = self._copied(stored.name) if not stored.version else _entries(stored.path)
@@ -252,24 +317,38 @@ class Repository:
         ------
         RepositoryError
             If the directory cannot be written.
+        RepositoryFull
+            If there is no room.
+        RepositoryUnreachable
+            If the directory was there and is no more: what is stored in its place would be lost
+            when it comes back.
         """
-        self._sweep()
+        self._check_there()
         home = self.directory / bundle.name
-        incoming = self.directory / _INCOMING / uuid.uuid4().hex
         try:
-            incoming.mkdir(parents=True)
-            uploaded = self._write(bundle.files(), incoming)
+            incoming = self._incoming()
+        except OSError as error:
+            raise self._not_stored(bundle.name, error) from error
+        try:
+            uploaded = self._time_of_upload()
+            incoming.mkdir()
+            self._write(bundle.files(), incoming, uploaded)
             version = self._rename_to_next(incoming, bundle.name)
+        except OSError as error:
+            shutil.rmtree(incoming, ignore_errors=True)
+            raise self._not_stored(bundle.name, error) from error
+        path = home / _VERSIONS / str(version)
+        try:
             (home / _UNLOADED).unlink(missing_ok=True)
             for directory in (home / _VERSIONS, home, self.directory):
                 durable.flush(directory)
             self._tell_change()
         except OSError as error:
-            shutil.rmtree(incoming, ignore_errors=True)
-            raise RepositoryError(
-                f"{bundle.name!r} could not be stored in {self.directory}: {error.strerror}"
-            ) from error
-        return Stored(uploaded, bundle.name, version, home / _VERSIONS / str(version))
+            with contextlib.suppress(OSError):  # who is told of a failure shall not find it served
+                _mark_deleted(path)
+            raise self._not_stored(bundle.name, error) from error
+        self._sweep()
+        return Stored(uploaded, bundle.name, version, path)
 
     def delete(self, reference: str | Reference) -> None:
         """Remove a model with all its versions and labels, or one version.
@@ -284,6 +363,11 @@ class Repository:
             If the directory cannot be written.
         BundleError
             If the version carries a label.
+
+        Notes
+        -----
+        Deletion needs no room but for an empty file.  On a full disk a model may lose its
+        versions one by one, the latest last.
         """
         wanted = Reference.parse(reference) if isinstance(reference, str) else reference
         stored = self.find(wanted)
@@ -376,6 +460,20 @@ class Repository:
             what = "unloaded" if unloaded else "loaded"
             raise RepositoryError(f"{name!r} could not be {what}: {error.strerror}") from error
 
+    def tidy(self) -> None:
+        """Remove what processes left that were killed, and what is left of deleted versions.
+
+        For the start of a server: what is being written, here or elsewhere, stays.
+        """
+        self._sweep()
+        with contextlib.suppress(OSError, RepositoryError):
+            for name in [p.name for p in _entries(self.directory) if _is_name(p.name)]:
+                deleted = self._deleted_up_to(name)
+                for number in _numbers(self.directory / name / _VERSIONS):
+                    path = self.directory / name / _VERSIONS / str(number)
+                    if number <= deleted or self._was_marked_long_ago(path):
+                        _empty(path)
+
     # --- numbers ------------------------------------------------------------------------
 
     def _latest(self, name: str) -> Stored | None:
@@ -420,10 +518,15 @@ class Repository:
             versions.mkdir(parents=True, exist_ok=True)
             given = max(_numbers(versions), default=0)
             version = max(given, self._deleted_up_to(name)) + 1
+            path = versions / str(version)
+            own = _content(incoming / MANIFEST)
             try:
-                incoming.rename(versions / str(version))
+                incoming.rename(path)
             except OSError:
-                if versions.exists() and not (versions / str(version)).exists():
+                # A network file system may ask twice, and tell that the second was refused.
+                if not incoming.exists() and _has(path / MANIFEST, own):
+                    return version
+                if versions.exists() and not path.exists():
                     raise
                 continue
             return version
@@ -464,7 +567,11 @@ class Repository:
         self._remove_copied(name)
         highest = max(_numbers(home / _VERSIONS), default=0)
         if highest > self._deleted_up_to(name):
-            durable.replace(home / _DELETED, b"%d\n" % highest, self.directory / _INCOMING)
+            try:
+                durable.replace(home / _DELETED, b"%d\n" % highest, self.directory / _INCOMING)
+            except OSError as error:
+                if error.errno not in _NO_ROOM:
+                    raise
         for number in sorted(_numbers(home / _VERSIONS)):
             if number <= highest:
                 path = home / _VERSIONS / str(number)
@@ -500,9 +607,12 @@ class Repository:
 
     def _remove_copied(self, name: str) -> None:
         """Remove version 0; without ``params.json``, which goes first, the rest is no model."""
-        trash = self.directory / _INCOMING / uuid.uuid4().hex
+        copied = self._copied(name)
+        if not copied:
+            return
+        trash = self._incoming()
         trash.mkdir()
-        for path in sorted(self._copied(name), key=lambda path: path.name != PARAMS):
+        for path in sorted(copied, key=lambda path: path.name != PARAMS):
             path.rename(trash / path.name)
         durable.flush(self.directory / name)
         shutil.rmtree(trash, ignore_errors=True)
@@ -523,24 +633,75 @@ class Repository:
 
         Clocks may be coarse, and inodes are used again: time and size are set to differ.
         """
-        incoming, now = self.directory / _INCOMING, time.time_ns()
-        incoming.mkdir(exist_ok=True)
-        written = incoming / uuid.uuid4().hex
-        written.write_bytes(b"." * secrets.randbelow(_STAMP_BYTES))
+        written, now = self._incoming(), time.time_ns()
+        written.touch()
+        os.truncate(written, secrets.randbelow(_STAMP_BYTES))  # which takes no room
         os.utime(written, ns=(now, now))
         written.replace(self._changed)
+        self._was_there = True
         # Whoever learns now that something changed finds that every server has noticed it.
         time.sleep(2 * LOOK_SECONDS)
 
     def _sweep(self) -> None:
-        """Remove what uploads left that were killed; the age spares those still being written."""
-        for left in _entries(self.directory / _INCOMING):
-            with contextlib.suppress(OSError):
-                if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
-                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+        """Remove what writers left that were killed.
 
-    def _write(self, files: Mapping[str, bytes], directory: Path) -> int:
-        uploaded = time.time_ns()
+        Of those of other machines the age tells, by the file system's clock.  What is removed is
+        renamed first: were it still written, it could not be put in place any more, nor half.
+        """
+        with contextlib.suppress(OSError):
+            for left in _entries(self.directory / _INCOMING):
+                alive = writer.is_alive(left.name)
+                if alive is None:
+                    alive = self._now() - _last_written(left) < _ABANDONED_SECONDS
+                if not alive:
+                    self._remove(left)
+
+    def _was_marked_long_ago(self, version: Path) -> bool:
+        """Whether who marked it as deleted takes that back no more, for a label."""
+        marks = [path for path in _entries(version) if path.name.startswith(_DELETED)]
+        files = len(_entries(version)) > len(marks)
+        if not marks or not files:
+            return False
+        return self._now() - max(map(_last_written, marks)) > _ABANDONED_SECONDS
+
+    def _remove(self, left: Path) -> None:
+        trash = self._incoming()
+        with contextlib.suppress(OSError):  # another process removes it
+            left.rename(trash)
+            shutil.rmtree(trash) if trash.is_dir() else trash.unlink()
+
+    def _now(self) -> float:
+        """The time of the file system, which may be another machine's."""
+        probe = self._incoming()
+        probe.touch()
+        try:
+            return probe.stat().st_mtime
+        finally:
+            probe.unlink()
+
+    def _incoming(self) -> Path:
+        """Where to write what is then renamed into place."""
+        directory = self.directory / _INCOMING
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory / writer.named()
+
+    def _check_there(self) -> None:
+        if self._was_there and self.stamp() is None:
+            raise RepositoryUnreachable(
+                f"the directory {self.directory} was there and is no more: bring it back, or "
+                "restart the server to begin with an empty one"
+            )
+
+    def _not_stored(self, name: str, error: OSError) -> RepositoryError:
+        told = f"{name!r} could not be stored in {self.directory}: {error.strerror}"
+        if error.errno in _NO_ROOM:
+            return RepositoryFull(f"{told}; delete models or versions that nobody asks for")
+        return RepositoryError(told)
+
+    def _time_of_upload(self) -> int:
+        return max((time.time_ns(), *(stored.uploaded + 1 for stored in self.models())))
+
+    def _write(self, files: Mapping[str, bytes], directory: Path, uploaded: int) -> None:
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         manifest = json.dumps({"uploaded": uploaded, "sha256": hashes}, indent=2).encode()
         for name, content in (*files.items(), (MANIFEST, manifest)):
@@ -549,13 +710,12 @@ class Repository:
             durable.write(path, content)
         for folder in (*(path for path in directory.rglob("*") if path.is_dir()), directory):
             durable.flush(folder)
-        return uploaded
 
     def _check_hashes(self, stored: Stored) -> None:
         if not stored.version:
             return
         for name, expected in _manifest(stored.path)["sha256"].items():
-            found = hashlib.sha256((stored.path / name).read_bytes()).hexdigest()
+            found = hashlib.sha256(_content(stored.path / name)).hexdigest()
             if found != expected:
                 raise BundleError(
                     f"{stored.path / name} has sha256 {found[:12]}…, expected {expected!s:.12}…; "
@@ -585,8 +745,25 @@ def _entries(directory: Path) -> list[Path]:
     """What is in a directory; nothing if it is none."""
     try:
         return list(directory.iterdir())
-    except OSError:
+    except _NOT_THERE:
         return []
+
+
+def _content(path: Path) -> bytes:
+    """What is in a file; to read what is none (a pipe) might never end."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a file", str(path))
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _has(path: Path, content: bytes) -> bool:
+    try:
+        return _content(path) == content
+    except OSError:
+        return False
 
 
 def _numbers(versions: Path) -> list[int]:
@@ -597,15 +774,17 @@ def _numbers(versions: Path) -> list[int]:
 def _read_number(path: Path) -> int | None:
     try:
         return int(path.read_bytes())
-    except (OSError, ValueError):
+    except (*_NOT_THERE, IsADirectoryError, ValueError):
         return None
 
 
 def _is_deleted(version: Path) -> bool:
     try:
         return any(name.startswith(_DELETED) for name in os.listdir(version))
-    except OSError:
-        return not version.exists()
+    except FileNotFoundError:
+        return True
+    except OSError:  # to read it will tell
+        return False
 
 
 def _mark_deleted(version: Path) -> Path:
@@ -623,12 +802,25 @@ def _empty(version: Path) -> None:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _stamp_of(path: Path) -> tuple[int, int, int, int] | None:
+def _last_written(left: Path) -> float:
+    files = left.rglob("*") if left.is_dir() else ()
+    return max(float(path.stat().st_mtime) for path in (left, *files))
+
+
+def _stamp_of(path: Path, reread: bool = False) -> tuple[int, int, int, int] | None:
     try:
-        found = path.stat()
+        found = _opened(path) if reread else path.stat()
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
+
+
+def _opened(path: Path) -> os.stat_result:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _damaged(stored: Stored, error: Exception) -> RepositoryError:
@@ -639,7 +831,7 @@ def _damaged(stored: Stored, error: Exception) -> RepositoryError:
 
 def _manifest(path: Path) -> dict[str, dict[str, str]]:
     try:
-        manifest: dict[str, dict[str, str]] = json.loads((path / MANIFEST).read_bytes())
+        manifest: dict[str, dict[str, str]] = json.loads(_content(path / MANIFEST))
         manifest["sha256"].items()
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise BundleError(f"{path / MANIFEST} is damaged; upload the model again") from error
@@ -648,6 +840,6 @@ def _manifest(path: Path) -> dict[str, dict[str, str]]:
 
 def _uploaded(path: Path) -> int:
     try:
-        return int(json.loads((path / MANIFEST).read_bytes())["uploaded"])
+        return int(json.loads(_content(path / MANIFEST))["uploaded"])
     except (OSError, ValueError, KeyError, TypeError):
         return 0

@@ -122,6 +122,22 @@ def test_a_request_under_way_is_answered_before_the_end(serve: Start) -> None:
     assert running.process.returncode == 0
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_it_may_go_on_for_a_while_and_say_that_it_ends(serve: Start, workers: str) -> None:
+    running = serve("--no-token", "--drain", "2", "--workers", workers)
+    health = f"{running.url}/health"
+    assert requests.get(health, timeout=5).json() == {"status": "ok"}
+    running.process.send_signal(signal.SIGTERM)
+    until = time.monotonic() + 1.5
+    while (answer := requests.get(health, timeout=5)).status_code == 200:
+        assert time.monotonic() < until
+    assert (answer.status_code, answer.json()) == (503, {"status": "ending"})
+    assert running.status() == 200
+    assert running.process.communicate(timeout=20) == ("stopping\n", "")
+    assert running.process.returncode == 0
+    assert running.refuses()
+
+
 def test_the_token_may_come_from_the_environment(serve: Start) -> None:
     running = serve(**{TOKEN_VARIABLE: "from-outside"})
     assert running.status("from-outside") == 200
@@ -303,6 +319,13 @@ def test_what_is_no_size_is_told(text: str, capsys: pytest.CaptureFixture[str]) 
     with pytest.raises(SystemExit):
         main(["serve", f"--memory={text}"])
     assert "is no size: write for instance 500MB or 2GB" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1e3", "soon", "nan"])
+def test_what_is_no_time_is_told(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["serve", f"--drain={text}"])
+    assert "is no time: write a number of seconds" in capsys.readouterr().err
 
 
 def test_a_gigabyte_is_kept_in_memory() -> None:

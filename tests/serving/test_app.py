@@ -508,6 +508,16 @@ def test_liveness_is_told_to_anybody(make: Callable[..., App]) -> None:
     assert (answer.status, answer.json) == (200, {"status": "ok"})
 
 
+def test_a_server_that_ends_says_so_and_lives(make: Callable[..., App]) -> None:
+    app = make()
+    assert ask(app, "GET", "/v2/health/ready").json == {"ready": True}
+    app.retire()
+    for path, told in (("/health", {"status": "ending"}), ("/v2/health/ready", {"ready": False})):
+        answer = ask(app, "GET", path)
+        assert (answer.status, answer.json) == (503, told)
+    assert ask(app, "GET", "/v2/health/live").json == {"live": True}
+
+
 def test_every_route_stands_in_the_table_above(app: App) -> None:
     tested = {path for _, path in ROUTES} | {"/health", "/v2/health/live"}
     assert set(app.addresses) <= tested

@@ -41,6 +41,9 @@ class Echo:
         if head.path.startswith("/later/"):
             delay = int(head.path.rpartition("/")[2]) / 10
             asyncio.get_running_loop().call_later(delay, done, response)
+        elif head.path.startswith("/block/"):
+            time.sleep(int(head.path.rpartition("/")[2]) / 10)
+            done(response)
         elif head.path == "/large":
             done(Response(b"x" * 8_000_000, "text/plain"))
         else:
@@ -96,14 +99,16 @@ def statuses(answer: bytes) -> list[int]:
 
 
 @contextlib.contextmanager
-def running(limits: Limits, grace: float = 1.0, most: int = MOST) -> Iterator[Running]:
+def running(
+    limits: Limits, grace: float = 1.0, most: int = MOST, drain: float = 0.0
+) -> Iterator[Running]:
     listening = socket.create_server(("127.0.0.1", 0))
     ready, stop = threading.Event(), threading.Event()
 
     async def main() -> None:
         ends = asyncio.Event()
         asyncio.get_running_loop().run_in_executor(None, lambda: (stop.wait(), loop_end(ends)))
-        await http.serve(Echo(most), listening, ends, ready.set, "echo", limits, grace)
+        await http.serve(Echo(most), listening, ends, ready.set, "echo", limits, grace, drain)
 
     loops: list[asyncio.AbstractEventLoop] = []
 
@@ -462,3 +467,76 @@ def test_stopping_does_not_wait_for_ever() -> None:
         assert time.monotonic() - start < 2
         with contextlib.suppress(ConnectionResetError):
             assert received(client) == b""
+
+
+def test_the_last_answers_say_that_they_are_the_last() -> None:
+    with running(Limits(), grace=3.0) as server, server.connect() as client:
+        client.sendall(get("/later/3") + get("/more"))
+        time.sleep(0.1)
+        server.stop.set()
+        answers = received(client).lower()
+        assert statuses(answers.upper()) == [200, 200]
+        assert answers.count(b"connection: close") == 0, "both had come before the end"
+    with running(Limits(), grace=3.0) as server, server.connect() as client:
+        client.sendall(get("/", "Content-Length: 2"))
+        time.sleep(0.1)
+        server.stop.set()
+        time.sleep(0.1)
+        client.sendall(b"hi")
+        assert b"connection: close" in received(client).lower()
+
+
+def test_an_idle_connection_is_ended_at_once() -> None:
+    with running(Limits(), grace=5.0) as server, server.connect() as client:
+        client.sendall(get("/"))
+        assert statuses(client.recv(1000)) == [200]
+        start = time.monotonic()
+        server.stop.set()
+        assert client.recv(1000) == b"", "an end, and no reset"
+        assert time.monotonic() - start < 3
+
+
+def test_a_connection_just_made_may_still_ask() -> None:
+    with running(Limits(), grace=5.0) as server, server.connect() as client:
+        time.sleep(0.05)
+        server.stop.set()
+        time.sleep(0.05)
+        client.sendall(get("/"))
+        assert statuses(received(client)) == [200]
+
+
+def test_a_connection_just_made_that_does_not_ask_is_ended() -> None:
+    with running(Limits(), grace=5.0) as server, server.connect() as client:
+        time.sleep(0.05)
+        server.stop.set()
+        server.thread.join(3)
+        assert not server.thread.is_alive()
+        assert client.recv(1000) == b""
+
+
+def test_whoever_waits_to_be_accepted_is_answered() -> None:
+    """The server is busy; meanwhile it is told to end, and the system accepts connections."""
+    with running(Limits(), grace=5.0) as server, contextlib.ExitStack() as stack:
+        busy = stack.enter_context(server.connect())
+        busy.sendall(get("/block/5"))
+        time.sleep(0.1)
+        clients = [stack.enter_context(server.connect()) for _ in range(20)]
+        for client in clients:
+            client.sendall(get("/"))
+        server.stop.set()
+        assert [statuses(received(client)) for client in (busy, *clients)] == [[200]] * 21
+
+
+def test_a_server_that_drains_still_accepts() -> None:
+    with running(Limits(), grace=5.0, drain=0.6) as server:
+        server.stop.set()
+        time.sleep(0.1)
+        for _ in range(3):
+            with server.connect() as client:
+                client.sendall(get("/"))
+                answer = received(client)
+            assert statuses(answer) == [200]
+            assert b"connection: close" in answer.lower()
+        server.thread.join(5)
+        with pytest.raises(ConnectionRefusedError):
+            server.connect()

@@ -193,6 +193,18 @@ def test_a_deleted_model_is_not_served(service: Service, small: Bundle) -> None:
         service.delete("sum")
 
 
+def test_a_deletion_lets_requests_under_way_end(service: Service, small: Bundle) -> None:
+    """Also one that waits in a batch for its turn: it holds the model that it was meant for."""
+    service.upload(small)
+    model, reference = service.model("sum"), service.model("sum/versions/1")
+    service.delete("sum")
+    assert service.in_memory.models == 0
+    for held in (model, reference):
+        assert held.score(query([[1, 10, 100]])).tolist() == [[321.0]]
+    with pytest.raises(ModelNotFound):
+        service.model("sum")
+
+
 def test_a_description_has_version_and_time(service: Service, bundle: Bundle) -> None:
     stored = service.upload(bundle)
     found = service.describe("ttbar")

@@ -64,6 +64,20 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     serve.add_argument(
         "--access-log", metavar="PATH", help="append a line of JSON per answer; - is standard error"
     )
+    serve.add_argument(
+        "--drain",
+        type=_seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="after SIGTERM, go on accepting for so long while /health says 503 (default 0)",
+    )
+    serve.add_argument(
+        "--grace",
+        type=_seconds,
+        default=20.0,
+        metavar="SECONDS",
+        help="then wait for so long at most for requests under way (default 20)",
+    )
     serve.set_defaults(run=_serve)
 
 
@@ -73,6 +87,12 @@ def _bytes(text: str) -> int:
     if not found or not float(found[1]):
         raise argparse.ArgumentTypeError(f"{text!r} is no size: write for instance 500MB or 2GB")
     return int(float(found[1]) * 1024 ** " KMGT".index(found[2] or " "))
+
+
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"\d{1,6}(?:\.\d{1,9})?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: write a number of seconds")
+    return float(text)
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -97,6 +117,8 @@ def _serve(options: argparse.Namespace) -> int:
         workers=options.workers,
         preload=True,
         allow_ops=options.allow_op,
+        drain=options.drain,
+        grace=options.grace,
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)

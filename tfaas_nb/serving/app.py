@@ -66,14 +66,16 @@ class App:
         self.access = access
         self.counts = Counts()
         self._shared, self._access_log = shared, access_log
-        self._overview = Overview(service, self.counts, shared, SERVER, access.token)
+        self._retired = False
+        ready = self._is_ready
+        self._overview = Overview(service, self.counts, shared, SERVER, access.token, ready)
         self._work = Work(threads, long_threads, self.counts)
         routes = (
             *Models(service).routes(),
             *Images(service).routes(),
             *self._overview.routes(),
             *Netron(service, access.token).routes(),
-            *OpenInference(service, SERVER.partition("/")[2]).routes(),
+            *OpenInference(service, SERVER.partition("/")[2], ready).routes(),
             *TensorFlowServing(service).routes(),
         )
         predictions = Predictions(service, self._work)
@@ -99,6 +101,13 @@ class App:
             self._access_log.start()
         if self._shared:
             self._shared.start(self._overview.own_snapshot)
+
+    def retire(self) -> None:
+        """Say from now on that requests should be sent elsewhere; they are still answered."""
+        self._retired = True
+
+    def _is_ready(self) -> bool:
+        return not self._retired
 
     def stop(self) -> None:
         """End what `start` began; what is counted and logged by then is written."""

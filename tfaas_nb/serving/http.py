@@ -10,7 +10,9 @@ limits, slow clients, malformed requests.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import select
 import socket
 import time
 from collections import deque
@@ -44,6 +46,12 @@ BACKLOG = 2048
 _MOST_REFUSED = 64 * 1024
 _LINGER = 2.0
 _SWEEP = 1.0
+
+#: While the server ends, connections are looked at so often.
+_LAST_SWEEP = 0.01
+
+#: A connection that asked nothing yet is given so long for it, should the server end.
+_FIRST_SECONDS = 0.25
 
 #: A body of which more than this is to come is received without the parser.
 _LARGE_BODY = 256 * 1024
@@ -87,8 +95,13 @@ async def serve(
     server: str,
     limits: Limits | None = None,
     grace: float = 3.0,
+    drain: float = 0.0,
 ) -> None:
     """Accept connections until `stop` is set, then let requests under way end.
+
+    A request that has come by then, or that comes on a connection just made, is answered; each
+    answer is its connection's last.  Idle connections are closed, so that whoever keeps them, such
+    as a proxy, sees that before it uses them again.
 
     Parameters
     ----------
@@ -106,33 +119,58 @@ async def serve(
         What a connection may take.
     grace : float
         Seconds that requests under way have to end.
+    drain : float
+        Seconds for which connections are still accepted after `stop` is set.
     """
     limits = limits or Limits()
     open_now: set[Connection] = set()
     known, heads = KnownHeads(), ResponseHeads(server)
     gathering = Gathering(open_now, application.hold)
     loop = asyncio.get_running_loop()
-    accepting = await loop.create_server(
-        lambda: Connection(application, limits, open_now, known, heads, gathering),
-        sock=listening,
-        backlog=BACKLOG,
-    )
+
+    def connection() -> Connection:
+        last = stop.is_set()
+        return Connection(application, limits, open_now, known, heads, gathering, last)
+
+    accepting = await loop.create_server(connection, sock=listening, backlog=BACKLOG)
     ready()
     while not stop.is_set():
         try:
             await asyncio.wait_for(stop.wait(), _SWEEP)
         except asyncio.TimeoutError:
-            for connection in list(open_now):
-                connection.close_if_late()
-    accepting.close()
+            for kept in list(open_now):
+                kept.close_if_late()
     gathering.close()
-    for connection in list(open_now):
-        connection.shut()
+    until = loop.time() + drain
+    while loop.time() < until:
+        await _shut(open_now)
+    await _accept_waiting(listening, connection)
+    accepting.close()
+    for _ in range(3):  # turns of the loop in which those just accepted enter among the open ones
+        await asyncio.sleep(0)
     until = loop.time() + grace
     while open_now and loop.time() < until:
-        await asyncio.sleep(0.01)
-    for connection in list(open_now):
-        connection.abort()
+        await _shut(open_now)
+    for left in list(open_now):
+        left.abort()
+
+
+async def _shut(connections: set[Connection]) -> None:
+    for connection in list(connections):
+        connection.shut()
+        connection.close_if_late()
+    await asyncio.sleep(_LAST_SWEEP)
+
+
+async def _accept_waiting(
+    listening: socket.socket, connection: Callable[[], asyncio.Protocol]
+) -> None:
+    """Accept those that the system has accepted: closing the port would reset them."""
+    with contextlib.suppress(OSError):
+        while True:
+            accepted, _ = listening.accept()
+            accepted.setblocking(False)
+            await asyncio.get_running_loop().connect_accepted_socket(connection, accepted)
 
 
 class Connection(asyncio.Protocol):
@@ -162,6 +200,7 @@ class Connection(asyncio.Protocol):
         known: KnownHeads,
         heads: ResponseHeads,
         gathering: Gathering,
+        last: bool = False,
     ) -> None:
         self.application, self._limits, self._open_now = application, limits, open_now
         self._known, self._heads, self._gathering = known, heads, gathering
@@ -176,8 +215,9 @@ class Connection(asyncio.Protocol):
         self._asking = False  # a request has begun and is not yet whole
         self._elsewhere = False  # the gathering reads, not the event loop
         self._receives_large = False  # what comes goes elsewhere
-        self._last = False  # the request under way is the last one
+        self._last = last  # the request under way is the last one
         self._deadline = self._loop.time() + limits.head_seconds
+        self._first = self._loop.time() + _FIRST_SECONDS
         self._forget()
 
     def _forget(self) -> None:
@@ -237,6 +277,7 @@ class Connection(asyncio.Protocol):
         """Parse what came; complete requests are answered from within."""
         if self._deaf:
             return
+        self._first = 0.0
         if not self._asking:
             data = self._answer_known(data)
             if not data:
@@ -289,11 +330,18 @@ class Connection(asyncio.Protocol):
         self._read_or_pause()
 
     def shut(self) -> None:
-        """Close once what was asked, or is being asked, is answered."""
+        """Close once what was asked, or is being asked, is answered; may be called again."""
         self._last = True
-        if not self._asking:
+        if not self._asking and (self._deaf or not self._is_about_to_ask()):
             self._deaf = True
             self.flush()
+
+    def _is_about_to_ask(self) -> bool:
+        """Whether bytes have come that are not read yet, or will on a connection just made."""
+        found = self._transport.get_extra_info("socket")
+        if found is None or self._transport.is_closing():
+            return False
+        return self._loop.time() < self._first or _is_readable(found.fileno())
 
     def abort(self) -> None:
         """Close now."""
@@ -511,6 +559,14 @@ def _head(method: bytes, url: bytes, headers: dict[bytes, bytes]) -> Head:
     return Head(
         method.decode(), unquote(path) if "%" in path else path, parsed.query or b"", headers
     )
+
+
+def _is_readable(descriptor: int) -> bool:
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([descriptor], [], [], 0)[0])
+    polled = select.poll()
+    polled.register(descriptor, select.POLLIN)
+    return bool(polled.poll(0))
 
 
 def _check_length(headers: dict[bytes, bytes], most: int) -> None:

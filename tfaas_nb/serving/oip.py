@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -18,6 +18,8 @@ from tfaas_nb.wire.tfaas import Query
 #: Liveness is the one thing that is told without a token.
 LIVE = "/v2/health/live"
 
+_UNAVAILABLE = 503
+
 _MODEL = r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?"
 _STORED = r"/v2/repository/models/(?P<name>[^/]+)"
 
@@ -31,10 +33,12 @@ class OpenInference:
         What answers.
     version : str
         The server's version.
+    ready : callable
+        Whether requests should be sent here.
     """
 
-    def __init__(self, service: Service, version: str) -> None:
-        self._service, self._version = service, version
+    def __init__(self, service: Service, version: str, ready: Callable[[], bool]) -> None:
+        self._service, self._version, self._is_ready = service, version, ready
 
     def routes(self) -> tuple[Route, ...]:
         """All addresses of the protocol and of its model repository extension."""
@@ -57,7 +61,8 @@ class OpenInference:
         return _json({"live": True})
 
     def _ready(self, request: Request) -> Response:
-        return _json({"ready": True})
+        ready = self._is_ready()
+        return _json({"ready": ready})._replace(status=200 if ready else _UNAVAILABLE)
 
     def _model(self, request: Request, name: str, version: str | None) -> Response:
         model = served(self._service, name, version)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -38,6 +38,8 @@ class Overview:
         Name and version of the server.
     token : str or None
         What clients have to show.
+    ready : callable
+        Whether requests should be sent here.
     """
 
     def __init__(
@@ -47,8 +49,10 @@ class Overview:
         shared: SharedCounts | None,
         server: str,
         token: str | None,
+        ready: Callable[[], bool],
     ) -> None:
         self._service, self._counts, self._shared = service, counts, shared
+        self._is_ready = ready
         self._server, self._token = server, token
         self._machine = machine.Machine()
 
@@ -76,7 +80,9 @@ class Overview:
         return self._shared.sum(self.own_snapshot) if self._shared else self.own_snapshot()
 
     def _health(self, request: Request) -> Response:
-        return Response(b'{"status":"ok"}')
+        if self._is_ready():
+            return Response(b'{"status":"ok"}')
+        return Response(b'{"status":"ending"}', status=503)
 
     def _metrics(self, request: Request) -> Response:
         names = [stored.name for stored in self._service.repository.models()]

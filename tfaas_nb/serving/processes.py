@@ -223,7 +223,7 @@ class _Worker:
         """Wait for its end; there is one, whatever it does."""
         if self._thread.ident is None:
             return
-        self._thread.join(_STOP_TIMEOUT)
+        self._thread.join(self._settings.ending + _STOP_TIMEOUT)
         if self._process and self._thread.is_alive():
             self._process.kill()
             self._thread.join(_STOP_TIMEOUT)

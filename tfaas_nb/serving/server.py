@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tfaas_nb.client import Client
-from tfaas_nb.errors import ServerError
+from tfaas_nb.errors import RepositoryError, ServerError
 from tfaas_nb.repository import Repository
 from tfaas_nb.serving.access_log import STDERR, AccessLog
 from tfaas_nb.serving.activity import Activity
@@ -20,7 +20,7 @@ from tfaas_nb.serving.listening import listen
 from tfaas_nb.serving.processes import ServerProcesses
 from tfaas_nb.serving.security import LOOPBACK, new_token
 from tfaas_nb.serving.service import DEFAULT_MEMORY, Service
-from tfaas_nb.serving.settings import Settings
+from tfaas_nb.serving.settings import DEFAULT_GRACE, Settings
 from tfaas_nb.serving.thread import ServerThread
 from tfaas_nb.table import Table
 from tfaas_nb.vetting import check_operations
@@ -91,6 +91,11 @@ class Server:
     allow_ops : iterable of str
         Operations that TensorFlow graphs may use besides those that only compute, such as
         ``MatrixInverse``.  Whoever may upload may then have them run here.
+    drain : float
+        Seconds for which a server that is being stopped still accepts connections, while
+        ``/health`` says that it ends: as long as a load balancer takes to notice that.
+    grace : float
+        Seconds that requests under way then have to be answered.
 
     Attributes
     ----------
@@ -128,6 +133,8 @@ class Server:
         preload: bool = False,
         keep_kernel: bool = False,
         allow_ops: Iterable[str] = (),
+        drain: float = 0.0,
+        grace: float = DEFAULT_GRACE,
     ) -> None:
         if workers < 1:
             raise ServerError(f"a server needs at least one worker, not {workers}")
@@ -137,6 +144,7 @@ class Server:
         self.damaged: Mapping[str, str] = {}
         self._workers = workers
         self._preload = preload
+        self._drain, self._grace = drain, grace
         self._keep_kernel = keep_kernel
         self._activity: Activity | None = None
         self._wanted_port = port
@@ -290,11 +298,20 @@ class Server:
             self._preload,
             log,
             tuple(sorted(self._allow_ops)),
+            self._drain,
+            self._grace,
         )
         if self.isolated:
             return ServerProcesses(settings, listening, self._workers)
         access_log = AccessLog(log) if log else None
-        return ServerThread(self.service, settings.access, listening, access_log=access_log)
+        return ServerThread(
+            self.service,
+            settings.access,
+            listening,
+            access_log=access_log,
+            drain=self._drain,
+            grace=self._grace,
+        )
 
     def _take_over(self) -> None:
         with _running_lock:
@@ -314,12 +331,18 @@ class Server:
 
     def __repr__(self) -> str:
         where = self.url if self.is_running else "stopped"
-        names = [model.name for model in self.service.repository.models()]
+        try:
+            names = [model.name for model in self.service.repository.models()]
+        except RepositoryError as error:  # a cell shows that, too
+            return f"Server({where}, {error})"
         count = f"{len(names)} model{'' if len(names) == 1 else 's'}"
         return f"Server({where}, {count}{': ' if names else ''}{', '.join(names)})"
 
     def _repr_html_(self) -> str:
-        models = self.service.repository.models()
+        try:
+            models = self.service.repository.models()
+        except RepositoryError:
+            models = ()
         rows = tuple((m.name, m.version, str(m.path)) for m in models)
         return Table(("model", "version", "directory"), rows, repr(self))._repr_html_()
 

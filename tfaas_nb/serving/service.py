@@ -19,6 +19,7 @@ from tfaas_nb.errors import (
     FeatureError,
     ModelNotFound,
     RepositoryError,
+    RepositoryUnreachable,
     TfaasError,
 )
 from tfaas_nb.features import order_keys
@@ -195,9 +196,11 @@ class Service:
         """Notice what other processes changed; costs one `os.stat`.
 
         What references mean is forgotten after a change, and found out again in `model`.
+        While the directory of models is not there, nothing is.
         """
         stamp = self.repository.stamp()
-        if stamp == self._stamp:
+        # While the directory is away, what is in memory goes on to be served.
+        if stamp is None or stamp == self._stamp:
             return
         with self._lock:
             self._changes += 1
@@ -440,11 +443,17 @@ class Service:
             self._swept = self._changes
             models = set(self._former.values())
         for model in models:
-            name = model.stored.name
-            if not self.repository.is_stored(model.stored) or self.repository.is_unloaded(name):
+            if not self._is_served(model.stored):
                 self._forget(model)
         with self._lock:
             self._keep_referenced()
+
+    def _is_served(self, stored: Stored) -> bool:
+        try:
+            unloaded = self.repository.is_unloaded(stored.name)
+            return self.repository.is_stored(stored) and not unloaded
+        except RepositoryUnreachable:  # it has not been deleted, as far as anybody knows
+            return True
 
     def _load(self, text: str, stored: Stored) -> Model:
         # What was uploaded was tried then; what somebody copied there was tried by nobody.

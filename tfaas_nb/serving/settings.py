@@ -9,6 +9,9 @@ from typing import Any
 from tfaas_nb.serving.security import Access
 from tfaas_nb.serving.service import DEFAULT_MEMORY
 
+#: Seconds that requests under way have when a server ends, unless told otherwise.
+DEFAULT_GRACE = 3.0
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -30,6 +33,9 @@ class Settings:
         File to which answers are noted down, absolute; ``-`` is standard error.
     allow_ops : tuple of str
         Further operations that uploaded graphs may use.
+    drain, grace : float
+        Seconds for which connections are still accepted at the end, and that requests under way
+        then have.
     """
 
     directory: str
@@ -39,6 +45,13 @@ class Settings:
     preload: bool = False
     access_log: str | None = None
     allow_ops: tuple[str, ...] = ()
+    drain: float = 0.0
+    grace: float = DEFAULT_GRACE
+
+    @property
+    def ending(self) -> float:
+        """Seconds that the end may take."""
+        return self.drain + self.grace
 
     @property
     def access(self) -> Access:

@@ -15,6 +15,7 @@ from tfaas_nb.serving.access_log import AccessLog
 from tfaas_nb.serving.app import SERVER, App
 from tfaas_nb.serving.security import Access
 from tfaas_nb.serving.service import Service
+from tfaas_nb.serving.settings import DEFAULT_GRACE
 from tfaas_nb.serving.shared_counts import SharedCounts
 
 _READY_TIMEOUT = 30.0
@@ -38,6 +39,9 @@ class ServerThread:
         Where counts are added up with those of other processes.
     access_log : AccessLog, optional
         Where answers are noted down.
+    drain, grace : float
+        Seconds for which connections are still accepted at the end, and that requests under way
+        then have.
     """
 
     def __init__(
@@ -47,10 +51,13 @@ class ServerThread:
         listening: socket.socket,
         shared: SharedCounts | None = None,
         access_log: AccessLog | None = None,
+        drain: float = 0.0,
+        grace: float = DEFAULT_GRACE,
     ) -> None:
         self.port: int = listening.getsockname()[1]
         self._service = service
         self._socket = listening
+        self._drain, self._grace = drain, grace
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tfaas_nb-work")
         self._long = ThreadPoolExecutor(_LONG_THREADS, thread_name_prefix="tfaas_nb-long")
         self._app = App(service, access, self._threads, self._long, shared, access_log)
@@ -71,6 +78,8 @@ class ServerThread:
             If it could not start, or the access log cannot be written.
         """
         self._app.start()
+        self._service.look()
+        self._long.submit(self._service.repository.tidy)
         self._held.enter_context(isolation.held())
         self._thread.start()
         if not self._ready.wait(_READY_TIMEOUT):
@@ -81,10 +90,11 @@ class ServerThread:
 
     def stop(self) -> None:
         """End it; requests under way are answered before."""
+        self._app.retire()
         with contextlib.suppress(RuntimeError):  # the loop has ended by itself
             self._loop.call_soon_threadsafe(self._stop.set)
         if self._thread.ident is not None:
-            self._thread.join(_STOP_TIMEOUT)
+            self._thread.join(self._drain + self._grace + _STOP_TIMEOUT)
         for threads in (self._threads, self._long):
             threads.shutdown(wait=False, cancel_futures=True)
         self._app.stop()
@@ -104,7 +114,15 @@ class ServerThread:
     def _main(self) -> None:
         try:
             self._loop.run_until_complete(
-                http.serve(self._app, self._socket, self._stop, self._ready.set, SERVER)
+                http.serve(
+                    self._app,
+                    self._socket,
+                    self._stop,
+                    self._ready.set,
+                    SERVER,
+                    grace=self._grace,
+                    drain=self._drain,
+                )
             )
         except BaseException as error:  # whatever ended the thread is told to the caller
             self._error = error

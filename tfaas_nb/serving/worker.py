@@ -87,9 +87,10 @@ class _Log(logging.Handler):
 def _serve(pipe: int, parent: _Parent) -> int:
     """Exit code; ends by SIGTERM unless it fails."""
     told = json.loads(_line(pipe))
-    threading.Thread(target=_end_with, args=(told["parent"], pipe), daemon=True).start()
-    logging.getLogger("tfaas_nb").addHandler(_Log(parent))
     settings = Settings.from_values(told["settings"])
+    ending = (told["parent"], pipe, settings.ending + _MOST_SECONDS_TO_END)
+    threading.Thread(target=_end_with, args=ending, daemon=True).start()
+    logging.getLogger("tfaas_nb").addHandler(_Log(parent))
     admission = Admission.allowing(settings.allow_ops)
     service = Service(Repository(settings.directory), settings.memory, admission)
     server = ServerThread(
@@ -98,6 +99,8 @@ def _serve(pipe: int, parent: _Parent) -> int:
         socket.socket(fileno=told["socket"]),
         SharedCounts(told["counts"], told["worker"]),
         _access_log(settings.access_log, told["errors"]),
+        settings.drain,
+        settings.grace,
     )
     try:
         damaged = service.load_all() if settings.preload else {}
@@ -132,13 +135,13 @@ def _line(pipe: int) -> bytes:
     return found
 
 
-def _end_with(parent: int, pipe: int) -> None:
+def _end_with(parent: int, pipe: int, seconds: float) -> None:
     """End when the parent does: gently, and if that fails, at once."""
     while os.getppid() == parent:
         if select.select([pipe], [], [], _LOOK_SECONDS)[0] and not os.read(pipe, 1):
             break
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(_MOST_SECONDS_TO_END)
+    time.sleep(seconds)
     os._exit(1)
 
 
