@@ -21,6 +21,8 @@ class TfaasError(Exception):
     """
 
     status: ClassVar[int] = 500
+    #: Seconds after which asking again may help, told as ``Retry-After``; None if it will not.
+    retry_after: int | None = None
 
 
 class MissingExtra(TfaasError, ImportError):
@@ -90,7 +92,7 @@ class Unauthorized(RequestError):
 
 
 class Forbidden(RequestError):
-    """The request came in under a host name or from a page that may not ask."""
+    """The request came in under a host name, from a page or from somebody who may not ask it."""
 
     status = 403
 
@@ -111,6 +113,12 @@ class TooLarge(RequestError):
     """A body, an archive or a number of events is over the limit."""
 
     status = 413
+
+
+class TooManyRequests(RequestError):
+    """A token was shown more often than its rate allows; ask again soon."""
+
+    status = 429
 
 
 class HeadTooLarge(RequestError):

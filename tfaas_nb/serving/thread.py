@@ -13,9 +13,11 @@ from tfaas_nb.errors import ServerError
 from tfaas_nb.serving import http
 from tfaas_nb.serving.access_log import AccessLog
 from tfaas_nb.serving.app import SERVER, App
+from tfaas_nb.serving.rate import Rate
 from tfaas_nb.serving.security import Access
 from tfaas_nb.serving.service import Service
 from tfaas_nb.serving.shared_counts import SharedCounts
+from tfaas_nb.serving.tls import Tls
 
 _READY_TIMEOUT = 30.0
 _STOP_TIMEOUT = 10.0
@@ -38,6 +40,10 @@ class ServerThread:
         Where counts are added up with those of other processes.
     access_log : AccessLog, optional
         Where answers are noted down.
+    rate : Rate, optional
+        How often each token may ask.
+    tls : Tls, optional
+        How connections are encrypted.
     """
 
     def __init__(
@@ -47,13 +53,17 @@ class ServerThread:
         listening: socket.socket,
         shared: SharedCounts | None = None,
         access_log: AccessLog | None = None,
+        rate: Rate | None = None,
+        tls: Tls | None = None,
     ) -> None:
         self.port: int = listening.getsockname()[1]
         self._service = service
         self._socket = listening
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tfaas_nb-work")
         self._long = ThreadPoolExecutor(_LONG_THREADS, thread_name_prefix="tfaas_nb-long")
-        self._app = App(service, access, self._threads, self._long, shared, access_log)
+        threads, scheme = (self._threads, self._long), "https" if tls else "http"
+        self._app = App(service, access, *threads, shared, access_log, rate, scheme)
+        self._tls = tls
         self._held = contextlib.ExitStack()
         self._ready = threading.Event()
         self._ended = threading.Event()
@@ -104,7 +114,9 @@ class ServerThread:
     def _main(self) -> None:
         try:
             self._loop.run_until_complete(
-                http.serve(self._app, self._socket, self._stop, self._ready.set, SERVER)
+                http.serve(
+                    self._app, self._socket, self._stop, self._ready.set, SERVER, tls=self._tls
+                )
             )
         except BaseException as error:  # whatever ended the thread is told to the caller
             self._error = error

@@ -98,6 +98,8 @@ def _serve(pipe: int, parent: _Parent) -> int:
         socket.socket(fileno=told["socket"]),
         SharedCounts(told["counts"], told["worker"]),
         _access_log(settings.access_log, told["errors"]),
+        settings.most,
+        settings.tls,
     )
     try:
         damaged = service.load_all() if settings.preload else {}
