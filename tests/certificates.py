@@ -62,9 +62,10 @@ class Issued:
         keyfile.write_bytes(self.key_pem)
         return certfile, keyfile
 
-    def proxy(self, name: str = "123456") -> Issued:
-        """A proxy certificate that this one has signed."""
-        subject = x509.Name([*self.certificate.subject, _attribute("CN", name)])
+    def proxy(self, name: str = "123456", of: Issued | None = None) -> Issued:
+        """A proxy certificate that this one has signed, or forged for somebody else."""
+        whose = (of or self).certificate.subject
+        subject = x509.Name([*whose, _attribute("CN", name)])
         key, builder = _begun(subject, self.certificate.subject)
         usage = _usage(digital_signature=True)
         info = x509.UnrecognizedExtension(PROXY_OID, PROXY_INFO)

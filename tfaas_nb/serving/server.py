@@ -78,7 +78,8 @@ class Server:
         What clients may show instead that predict and look, and change nothing; several, so
         that one can be taken back without the others.
     allowed_hosts : str or iterable of str
-        Further host names under which it may be asked, for instance behind a proxy.
+        Further host names under which it may be asked, for instance behind a proxy; those in
+        its certificate are anyway.
     memory : int
         Bytes of models kept in memory; the least recently used leave when there are more.
     access_log : path, optional
@@ -186,6 +187,7 @@ class Server:
         self._wanted_token = token
         self._allowed_hosts = frozenset(_several(allowed_hosts))
         self._hosts: frozenset[str] = frozenset()
+        self._names: frozenset[str] = frozenset()
         self._access_log = os.fspath(access_log) if access_log else None
         self._memory = memory
         self._allow_ops = check_operations(allow_ops)
@@ -214,8 +216,7 @@ class Server:
                 self.token = new_token()
             if self._preload:
                 self._load()
-            if self._tls:
-                self._tls.context()  # so that what is wrong with it is told before
+            self._names = self._tls.names() if self._tls else frozenset()
             self._run = self._new_run(listen(self.host, self._wanted_port))
             try:
                 self._run.start()
@@ -331,7 +332,7 @@ class Server:
         self.damaged = {name: str(error) for name, error in failed.items()}
 
     def _new_run(self, listening: socket.socket) -> Run:
-        names = LOOPBACK | self._allowed_hosts | _names_of(self.host)
+        names = LOOPBACK | self._allowed_hosts | _names_of(self.host) | self._names
         self._hosts = frozenset(name.lower() for name in names)
         hosts = tuple(sorted(self._hosts))
         log = self._access_log

@@ -13,7 +13,7 @@ import logging
 import re
 import ssl
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -81,7 +81,7 @@ class Tls:
         self.load(made)
         if self.client_ca:
             _trust(made, self.client_ca)
-        _try(made, self.leaf(), self.certfile)
+        _tried(made, self.leaf(), self.certfile)
         return made
 
     def load(self, context: ssl.SSLContext) -> None:
@@ -132,6 +132,18 @@ class Tls:
             If the file cannot be used.
         """
         return hashlib.sha256(self.leaf()).hexdigest()
+
+    def names(self) -> frozenset[str]:
+        """Hosts that the certificate is for: a page of another site cannot come under them.
+
+        Raises
+        ------
+        ServerError
+            If a file cannot be used, or no client could trust the certificate.
+        """
+        told = _tried(self.context(), self.leaf(), self.certfile)
+        named = cast("Sequence[tuple[str, str]]", told.get("subjectAltName", ()))
+        return frozenset(name for kind, name in named if kind in ("DNS", "IP Address"))
 
     def stamps(self) -> tuple[tuple[int, int, int], ...]:
         """What changes when a file of the certificate does."""
@@ -253,23 +265,25 @@ def _trust(context: ssl.SSLContext, authorities: str) -> None:
     context.num_tickets = 0
 
 
-def _try(context: ssl.SSLContext, leaf: bytes, path: str) -> None:
-    """See whether a client that trusts the very certificate takes it."""
+def _tried(context: ssl.SSLContext, leaf: bytes, path: str) -> Mapping[str, object]:
+    """What a client that trusts the very certificate finds in it; an error if it refuses it."""
     trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     trusting.check_hostname = False
     trusting.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_ALLOW_PROXY_CERTS
     trusting.load_verify_locations(cadata=leaf)
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ends = (trusting.wrap_bio(back, there), context.wrap_bio(there, back, server_side=True))
+    client = trusting.wrap_bio(back, there)
+    server = context.wrap_bio(there, back, server_side=True)
     try:
         for _ in range(2):
-            for end in ends:
+            for end in (client, server):
                 with contextlib.suppress(ssl.SSLWantReadError):
                     end.do_handshake()
     except ssl.SSLCertVerificationError as error:
         raise ServerError(
             f"no client would trust the certificate {path}: {error.verify_message}; renew it"
         ) from error
+    return client.getpeercert() or {}
 
 
 def _read(path: str, what: str) -> str:
