@@ -150,6 +150,8 @@ def test_the_names_in_the_certificate_are_answered(encrypted: Server, grid: Grid
 
 def test_the_page_shows_encrypted_addresses(encrypted: Server, grid: Grid) -> None:
     address = f"https://localhost:{encrypted.port}"
+    with contextlib.closing(encrypted.client()) as client:
+        assert client.predict("small", EVENT) == 6.0  # of a model in memory it knows the width
     page = requests.get(f"{address}/?token=all", verify=str(grid.ca), timeout=10).text
     assert f"{address}/v1/models/small:predict" in page
     assert "http://" not in page

@@ -58,7 +58,7 @@ def check(parser: httptools.HttpRequestParser, url: bytes, headers: dict[bytes, 
         # The parser leaves out the body, and takes it for another protocol.
         raise RequestError("a request with a body cannot ask for an upgrade")
     if b"#" in url:
-        raise RequestError(f"the address {url!r} has a fragment")
+        raise RequestError(f"the address {without_query(url)!r} has a fragment")
     if not url.startswith((b"/", b"*")):
         headers[b"host"] = _authority(url)
 
@@ -68,5 +68,10 @@ def _authority(url: bytes) -> bytes:
     scheme, _, rest = url.partition(b"://")
     authority = rest.partition(b"/")[0].partition(b"?")[0]
     if scheme.lower() not in _SCHEMES or not authority or b"@" in authority:
-        raise RequestError(f"the address {url!r} is not one")
+        raise RequestError(f"the address {without_query(url)!r} is not one")
     return authority
+
+
+def without_query(url: bytes) -> str:
+    """An address that may be told: a token may stand in the rest of it."""
+    return url.partition(b"?")[0].decode("latin-1")

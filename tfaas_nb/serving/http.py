@@ -537,7 +537,8 @@ def _head(method: bytes, url: bytes, headers: dict[bytes, bytes], subject: str) 
     try:
         parsed = httptools.parse_url(url)
     except httptools.HttpParserInvalidURLError as error:
-        raise RequestError(f"the address {url!r} is not one") from error
+        told = framing.without_query(url)
+        raise RequestError(f"the address {told!r} is not one") from error
     path = (parsed.path or b"").decode("latin-1")
     path = unquote(path) if "%" in path else path
     return Head(method.decode(), path, parsed.query or b"", headers, subject)

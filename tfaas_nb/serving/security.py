@@ -11,11 +11,12 @@ import functools
 import hashlib
 import hmac
 import ipaddress
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from tfaas_nb.errors import Forbidden, ServerError, Unauthorized
 from tfaas_nb.serving.roles import Role
@@ -28,6 +29,8 @@ READER_TOKEN_VARIABLE = "TFAAS_NB_READER_TOKEN"
 TOKEN_VARIABLES = frozenset({TOKEN_VARIABLE, READER_TOKEN_VARIABLE})
 
 _SCHEME = b"bearer "
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z._-]+))(?::[0-9]*)?")
+_ORIGINS = ("http://", "https://")
 
 
 def new_token() -> str:
@@ -128,7 +131,8 @@ class Access:
                 "allow the name with allowed_hosts=[...] or --allow-host"
             )
         origin = headers.get(b"origin")
-        if origin is not None and origin.decode("latin-1").partition("://")[2] != host:
+        # Whether a page was encrypted is not compared: a proxy may end TLS.
+        if origin is not None and origin.decode("latin-1") not in [f"{s}{host}" for s in _ORIGINS]:
             raise Forbidden(f"pages of {origin.decode('latin-1')!r} may not ask this server")
 
     @functools.cached_property
@@ -200,11 +204,9 @@ def is_loopback(host: str) -> bool:
 
 @functools.lru_cache(maxsize=256)
 def host_name(host: str) -> str:
-    """The name in a ``Host`` header, without port and brackets."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
+    """The name in a ``Host`` header, without port and brackets; empty if there is more in it."""
+    found = _HOST.fullmatch(host)
+    return (found[1] or found[2].removesuffix(".")).lower() if found else ""
 
 
 def _shown(headers: Mapping[bytes, bytes], query: bytes) -> bytes:
