@@ -58,6 +58,16 @@ class Client:
         Token that the server asks for.
     timeout : float
         Seconds to wait for an answer.
+    ca : path, optional
+        Authorities that sign the server's certificate: a PEM file, or a folder of hashed names
+        such as ``/etc/grid-security/certificates``.  By default those that requests knows
+        (``REQUESTS_CA_BUNDLE``).
+    cert : path or (path, path), optional
+        The client's own certificate, for a server that asks for one: a PEM file with its key,
+        such as a grid proxy, or the certificate's and the key's.
+    fingerprint : str, optional
+        SHA-256 of the server's certificate in hexadecimal digits, by which it is known instead of
+        by an authority and its name: for one that signed its own.
 
     Notes
     -----
@@ -65,7 +75,16 @@ class Client:
     classes of `tfaas_nb.errors` that the server itself raised.
     """
 
-    def __init__(self, url: str, token: str | None = None, timeout: float = 60.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        timeout: float = 60.0,
+        *,
+        ca: str | os.PathLike[str] | None = None,
+        cert: str | os.PathLike[str] | tuple[str | os.PathLike[str], ...] | None = None,
+        fingerprint: str | None = None,
+    ) -> None:
         self.url = url.rstrip("/")
         self.token = token
         self.timeout = timeout
@@ -74,6 +93,14 @@ class Client:
         self._session.trust_env = urlsplit(self.url).hostname not in _LOOPBACK
         if token:
             self._session.auth = _Bearer(token)
+        # Given with each request: the session's would yield to the environment's.
+        self._trusted = os.fspath(ca) if ca else False if fingerprint else None
+        if cert:
+            files = cert if isinstance(cert, tuple) else (cert,)
+            paths = tuple(str(Path(file).expanduser()) for file in files)
+            self._session.cert = paths[0] if len(paths) == 1 else (paths[0], paths[1])
+        if fingerprint:
+            self._session.mount("https://", _Pinned(fingerprint))
         self._is_ours: bool | None = None
 
     def upload(self, bundle: Bundle, name: str | None = None) -> int | None:
@@ -363,9 +390,19 @@ class Client:
         timeout = self.timeout + more / _SLOWEST
         try:
             answer = self._session.request(
-                method, self.url + path, headers=headers, timeout=timeout, **options
+                method,
+                self.url + path,
+                headers=headers,
+                timeout=timeout,
+                verify=self._trusted,
+                **options,
             )
-        except requests.RequestException as error:
+        except requests.exceptions.SSLError as error:
+            raise ServerUnreachable(
+                f"{self.url} is not trusted, or speaks no TLS: {_reason(error)}; ca=FILE names the "
+                "authority of its certificate, fingerprint=... the certificate"
+            ) from error
+        except (requests.RequestException, OSError) as error:
             raise ServerUnreachable(
                 f"no answer from {self.url}: {_reason(error)}; is the server running there?"
             ) from error
@@ -385,6 +422,17 @@ class Client:
             return replace(quick.models(), caption=repr(self))._repr_html_()
         except TfaasError as error:
             return f"<p>{escape(repr(self))}: {escape(str(error))}</p>"
+
+
+class _Pinned(requests.adapters.HTTPAdapter):
+    """Knows a server by the fingerprint of its certificate."""
+
+    def __init__(self, fingerprint: str) -> None:
+        self._fingerprint = fingerprint
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, assert_fingerprint=self._fingerprint, **options)
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -483,5 +531,5 @@ def _reported(answer: requests.Response) -> Exception:
     return from_answer(answer.status_code, kind, message)
 
 
-def _reason(error: requests.RequestException) -> str:
+def _reason(error: Exception) -> str:
     return type(error).__name__ if isinstance(error, requests.Timeout) else str(error)[:_QUOTED]

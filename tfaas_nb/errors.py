@@ -23,6 +23,8 @@ class TfaasError(Exception):
     """
 
     status: ClassVar[int] = 500
+    #: Seconds after which asking again may help, told as ``Retry-After``; None if it will not.
+    retry_after: int | None = None
 
     def _render_traceback_(self) -> list[str]:
         """Lines that IPython shows: the reader's own code, and what was wrong.
@@ -132,7 +134,7 @@ class Unauthorized(RequestError):
 
 
 class Forbidden(RequestError):
-    """The request came in under a host name or from a page that may not ask."""
+    """The request came in under a host name, from a page or from somebody who may not ask it."""
 
     status = 403
 
@@ -153,6 +155,12 @@ class TooLarge(RequestError):
     """A body, an archive or a number of events is over the limit."""
 
     status = 413
+
+
+class TooManyRequests(RequestError):
+    """A token was shown more often than its rate allows; ask again soon."""
+
+    status = 429
 
 
 class HeadTooLarge(RequestError):

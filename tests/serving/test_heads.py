@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tfaas_nb.serving import heads
 from tfaas_nb.serving.calls import Call
 from tfaas_nb.serving.heads import KnownHeads, ResponseHeads, head_of
 from tfaas_nb.serving.messages import Done, Head, Request, Response
@@ -55,9 +54,8 @@ def test_a_head_that_says_more_is_not_known_again(
     assert known.get(raw) is None
 
 
-def test_heads_are_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heads, "_MOST", 3)
-    known = KnownHeads()
+def test_heads_are_forgotten_when_there_are_too_many() -> None:
+    known = KnownHeads(3)
     raws = [RAW.replace(b"localhost", b"host%d" % i) for i in range(5)]
     for raw in raws:
         known.add(raw, 2, head(content_length=b"2"), CALL)

@@ -219,7 +219,7 @@ def test_it_listens_on_version_6_too(tmp_path: Path) -> None:
 
 
 def test_every_address_of_the_machine_may_be_served(tmp_path: Path) -> None:
-    with Server(tmp_path, host="0.0.0.0", port=0) as server:
+    with Server(tmp_path, host="0.0.0.0", port=0, plain_http=True) as server:
         assert server.url == f"http://127.0.0.1:{server.port}"
         assert server.client().describe_models() == []
 

@@ -14,12 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfaas_nb.serving.security import TOKEN_VARIABLE
+from tfaas_nb.serving.security import READER_TOKEN_VARIABLE, TOKEN_VARIABLE
 
 if TYPE_CHECKING:
     from tfaas_nb.serving.server import Server
-
-_USAGE = 2
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -32,7 +30,50 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     token.add_argument(
         "--token", help=f"token that clients must show; else ${TOKEN_VARIABLE}, else a random one"
     )
-    token.add_argument("--no-token", action="store_true", help="let everybody on this machine in")
+    token.add_argument(
+        "--no-token",
+        action="store_true",
+        help="let everybody on this machine in, or with --client-ca all certificates, to read",
+    )
+    serve.add_argument(
+        "--reader-token",
+        action="append",
+        default=[],
+        metavar="TOKEN",
+        help="token of clients that predict and look only; may be given again for another; "
+        f"else those in ${READER_TOKEN_VARIABLE}, apart by spaces",
+    )
+    serve.add_argument(
+        "--certfile", metavar="PEM", help="the server's certificate: connections are encrypted"
+    )
+    serve.add_argument("--keyfile", metavar="PEM", help="its private key, if that is another file")
+    serve.add_argument(
+        "--client-ca",
+        metavar="PATH",
+        help="clients must show a certificate of these authorities, or a grid proxy, besides the "
+        "token; a PEM file, or a folder such as /etc/grid-security/certificates",
+    )
+    serve.add_argument(
+        "--admin-subject",
+        action="append",
+        default=[],
+        metavar="DN",
+        help="whose certificate, such as /DC=ch/DC=cern/CN=Some One, makes an admin without token",
+    )
+    serve.add_argument(
+        "--plain-http",
+        action="store_true",
+        help="listen for other machines without TLS: a proxy ends it, or the network is trusted",
+    )
+    serve.add_argument(
+        "--rate",
+        type=float,
+        metavar="N",
+        help="requests per second that each token may ask for, counted by each worker",
+    )
+    serve.add_argument(
+        "--burst", type=int, metavar="N", help="requests that it may ask for at once"
+    )
     serve.add_argument(
         "--allow-host",
         action="append",
@@ -98,19 +139,14 @@ def _seconds(text: str) -> float:
 def _serve(options: argparse.Namespace) -> int:
     from tfaas_nb.serving.server import Server
 
-    token = False if options.no_token else options.token or os.environ.get(TOKEN_VARIABLE) or None
-    if options.no_token and options.host not in ("127.0.0.1", "localhost", "::1"):
-        print(
-            f"tfaas-nb: anybody who reaches {options.host} could upload models: "
-            "leave --no-token out, or listen on 127.0.0.1",
-            file=sys.stderr,
-        )
-        return _USAGE
+    # A file that was put there ends in a new line.
+    given = options.token or os.environ.get(TOKEN_VARIABLE, "").strip() or None
+    known = [] if options.no_token else os.environ.get(READER_TOKEN_VARIABLE, "").split()
     server = Server(
         options.models,
         options.host,
         options.port,
-        token,
+        False if options.no_token else given,
         options.allow_host,
         memory=options.memory,
         access_log=options.access_log,
@@ -119,13 +155,21 @@ def _serve(options: argparse.Namespace) -> int:
         allow_ops=options.allow_op,
         drain=options.drain,
         grace=options.grace,
+        reader_token=options.reader_token or known,
+        certfile=options.certfile,
+        keyfile=options.keyfile,
+        client_ca=options.client_ca,
+        admin_subject=options.admin_subject,
+        plain_http=options.plain_http,
+        rate=options.rate,
+        burst=options.burst,
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     with _log_told():
         try:
             server.start()
-            _tell(server, secret=bool(server.token and not options.token))
+            _tell(server, secret=bool(server.token and not given))
             server.wait()
         except KeyboardInterrupt:
             print("stopping", flush=True)

@@ -57,6 +57,8 @@ class Entry:
         From the whole request to its answer.
     error : str
         Name of the error that was told, if any.
+    subject : str
+        Of the client's certificate, if it showed one.
     """
 
     time: float
@@ -69,6 +71,7 @@ class Entry:
     response_bytes: int
     seconds: float
     error: str = ""
+    subject: str = ""
 
     @classmethod
     def of(cls, request: Request | None, response: Response, path: str, **known: Any) -> Entry:
@@ -80,6 +83,7 @@ class Entry:
             request_bytes=len(request.body) if request else 0,
             response_bytes=len(response.body),
             error=_kind(response),
+            subject=request.head.subject if request else "",
             **known,
         )
 
@@ -98,6 +102,8 @@ class Entry:
             "milliseconds": round(1e3 * self.seconds, 3),
             "error": self.error,
         }
+        if self.subject:
+            told["subject"] = self.subject.encode("utf-8", "backslashreplace").decode()
         return orjson.dumps(told)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from importlib.metadata import version
 
-from tfaas_nb.errors import MethodNotAllowed, RouteNotFound, TfaasError, Unauthorized
+from tfaas_nb.errors import Forbidden, MethodNotAllowed, RouteNotFound, TfaasError, Unauthorized
 from tfaas_nb.serving import netron, request_id
 from tfaas_nb.serving.access_log import AccessLog, Entry
 from tfaas_nb.serving.calls import Call
@@ -18,11 +18,13 @@ from tfaas_nb.serving.images import Images
 from tfaas_nb.serving.messages import Head, Request, Response
 from tfaas_nb.serving.models import Models
 from tfaas_nb.serving.netron import Netron
-from tfaas_nb.serving.oip import LIVE, OpenInference
+from tfaas_nb.serving.oip import OpenInference
 from tfaas_nb.serving.overview import Overview
 from tfaas_nb.serving.predictions import Predictions
+from tfaas_nb.serving.rate import Rate, Rates
+from tfaas_nb.serving.roles import OPEN, Role, role_of
 from tfaas_nb.serving.routes import Route
-from tfaas_nb.serving.security import Access
+from tfaas_nb.serving.security import Access, Caller
 from tfaas_nb.serving.service import Service
 from tfaas_nb.serving.shared_counts import SharedCounts
 from tfaas_nb.serving.tfserving import TensorFlowServing
@@ -30,8 +32,6 @@ from tfaas_nb.serving.work import Work
 
 #: The answer's ``Server`` header; clients know by it that they may use our additions.
 SERVER = f"tfaas_nb/{version('tfaas-nb')}"
-
-_OPEN = ("/health", LIVE)
 
 
 class App:
@@ -51,6 +51,10 @@ class App:
         Where counts are added up with those of other worker processes.
     access_log : AccessLog, optional
         Where every answer is noted down.
+    rate : Rate, optional
+        How often each token may ask.
+    scheme : str
+        Of the server's own addresses.
     """
 
     def __init__(
@@ -61,6 +65,8 @@ class App:
         long_threads: Executor,
         shared: SharedCounts | None = None,
         access_log: AccessLog | None = None,
+        rate: Rate | None = None,
+        scheme: str = "http",
     ) -> None:
         self.service = service
         self.access = access
@@ -68,8 +74,9 @@ class App:
         self._shared, self._access_log = shared, access_log
         self._retired = False
         ready = self._is_ready
-        self._overview = Overview(service, self.counts, shared, SERVER, access.token, ready)
+        self._overview = Overview(service, self.counts, shared, SERVER, access.token, ready, scheme)
         self._work = Work(threads, long_threads, self.counts)
+        self._rates = Rates(rate, self._work.refuse) if rate else None
         routes = (
             *Models(service).routes(),
             *Images(service).routes(),
@@ -81,7 +88,7 @@ class App:
         predictions = Predictions(service, self._work)
         self.hold = predictions.hold
         self._calls: dict[str, dict[str, Call]] = {
-            path: {"POST": dataclasses.replace(call, tally=self.counts.tally(path, "POST"))}
+            path: {"POST": self._counted("POST", path, call)}
             for path, call in predictions.calls().items()
         }
         for route in routes:
@@ -121,6 +128,12 @@ class App:
         """All addresses without names in them."""
         return sorted(self._calls)
 
+    @property
+    def methods(self) -> list[tuple[str, str]]:
+        """Method and address of all there is, as `Route.shown` writes it."""
+        plain = {(method, path) for path, calls in self._calls.items() for method in calls}
+        return sorted(plain | {(route.method, route.shown) for route in self._named})
+
     def admit(self, head: Head) -> Call:
         """What will answer a request.
 
@@ -129,15 +142,21 @@ class App:
         RequestError
             If the client may not ask, or there is no such address or method.
         """
-        if head.path not in _OPEN:
-            self._check(head)
+        caller = None if head.path in OPEN else self._caller(head)
         methods = self._calls.get(head.path) or self._named_calls(head.path)
         if not methods:
             raise RouteNotFound(f"there is no address {head.path!r}; there are {self.addresses}")
         call = methods.get("GET" if head.method == "HEAD" else head.method)
         if call is None:
             raise MethodNotAllowed(f"{head.path} takes {', '.join(methods)}, not {head.method}")
-        return call
+        if caller is None:
+            return call
+        if caller.role < call.role:
+            raise Forbidden(
+                f"{head.method} {head.path} is for admins: this token or certificate may only "
+                "predict and look; use the admins' token"
+            )
+        return self._rates.limited(call, caller.name) if self._rates else call
 
     def refuse(self, error: TfaasError) -> Response:
         """The answer that tells an error."""
@@ -169,13 +188,19 @@ class App:
             log.add(Entry.of(request, response, path, **noted))
         return response
 
-    def _check(self, head: Head) -> None:
-        """Let a request pass that shows the token, or Netron's key."""
+    def _caller(self, head: Head) -> Caller:
+        """Who asks: somebody with a token or a certificate, or Netron's page with its key."""
+        access = self.access
         try:
-            self.access.check(head.headers, head.query)
+            return access.check(head.headers, head.query, head.subject)
         except Unauthorized:
-            if not netron.is_opened(head, self.access.token or ""):
+            if (
+                access.token is None
+                or not access.is_certified(head.subject)
+                or not netron.is_opened(head, access.token)
+            ):
                 raise
+            return Caller("netron", Role.READER)
 
     def _refused(self, request: Request | None) -> Tally:
         """Where an answer is counted whose request was not admitted."""
@@ -199,6 +224,10 @@ class App:
         def answer(request: Request) -> Response:
             return route.answer(request, **(names or {}))
 
-        tally = self.counts.tally(route.shown, route.method)
         in_thread = functools.partial(self._work.in_thread, answer, is_long=route.is_long)
-        return Call(route.most_bytes, in_thread, tally)
+        return self._counted(route.method, route.shown, Call(route.most_bytes, in_thread))
+
+    def _counted(self, method: str, address: str, call: Call) -> Call:
+        """What answers an address, with where it is counted and who may ask it."""
+        tally, role = self.counts.tally(address, method), role_of(method, address)
+        return dataclasses.replace(call, tally=tally, role=role)

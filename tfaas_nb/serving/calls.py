@@ -9,6 +9,7 @@ from typing import Protocol
 from tfaas_nb.errors import TfaasError
 from tfaas_nb.serving.counts import Tally
 from tfaas_nb.serving.messages import Done, Head, Request, Response
+from tfaas_nb.serving.roles import Role
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,11 +24,14 @@ class Call:
         Takes the request and a function to call, now or later, with the answer.
     tally : Tally, optional
         Where the application counts the answers.
+    role : Role
+        Who may ask it.
     """
 
     most_bytes: int
     answer: Callable[[Request, Done], None]
     tally: Tally | None = None
+    role: Role = Role.ADMIN
 
 
 class Application(Protocol):

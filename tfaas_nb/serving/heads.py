@@ -1,7 +1,8 @@
 """Heads: of requests that came before, known by their bytes, and of answers.
 
 A client's requests all have the same few heads, and what a head means, and who may ask with it,
-depends on nothing but its bytes.  So it is parsed and checked once.
+depends on nothing but its bytes (and the client's certificate, if it showed one: such a
+connection remembers its own).  So it is parsed and checked once.
 """
 
 from __future__ import annotations
@@ -34,9 +35,16 @@ class KnownHead(NamedTuple):
 
 
 class KnownHeads:
-    """Heads of admitted requests, after which the connection is kept, by their bytes."""
+    """Heads of admitted requests, after which the connection is kept, by their bytes.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    most : int
+        How many; with more, all are forgotten.
+    """
+
+    def __init__(self, most: int = _MOST) -> None:
+        self._most = most
         self._found: dict[bytes, KnownHead] = {}
         self.get = self._found.get
 
@@ -60,7 +68,7 @@ class KnownHeads:
         # What the parser took for the head is what stands before the first empty line.
         if not raw.count(b"\n") == raw.count(b"\r\n") == header_lines + 2:
             return
-        if len(self._found) >= _MOST:
+        if len(self._found) >= self._most:
             self._found.clear()
         self._found[raw] = KnownHead(head, call, int(length))
 

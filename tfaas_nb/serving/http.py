@@ -16,7 +16,7 @@ import select
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -31,11 +31,13 @@ from tfaas_nb.errors import (
     TfaasError,
     TooLarge,
 )
+from tfaas_nb.serving import framing
 from tfaas_nb.serving.calls import Application, Call
 from tfaas_nb.serving.gathering import Gathering
 from tfaas_nb.serving.heads import KnownHeads, ResponseHeads, head_of
 from tfaas_nb.serving.large_body import LargeBody
 from tfaas_nb.serving.messages import Head, Request, Response
+from tfaas_nb.serving.tls import Encrypted, Tls, subject
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -55,6 +57,9 @@ _FIRST_SECONDS = 0.25
 
 #: A body of which more than this is to come is received without the parser.
 _LARGE_BODY = 256 * 1024
+
+#: Heads that are remembered of a client with a certificate.
+_KNOWN_OF_ONE = 16
 
 _log = logging.getLogger("tfaas_nb")
 
@@ -96,6 +101,7 @@ async def serve(
     limits: Limits | None = None,
     grace: float = 3.0,
     drain: float = 0.0,
+    tls: Tls | None = None,
 ) -> None:
     """Accept connections until `stop` is set, then let requests under way end.
 
@@ -121,30 +127,41 @@ async def serve(
         Seconds that requests under way have to end.
     drain : float
         Seconds for which connections are still accepted after `stop` is set.
+    tls : Tls, optional
+        How connections are encrypted.
+
+    Raises
+    ------
+    ServerError
+        If a file of the certificate cannot be used.
     """
     limits = limits or Limits()
     open_now: set[Connection] = set()
     known, heads = KnownHeads(), ResponseHeads(server)
     gathering = Gathering(open_now, application.hold)
     loop = asyncio.get_running_loop()
+    encrypted = Encrypted(tls) if tls else None
+    encryption = encrypted.options(loop) if encrypted else {}
 
     def connection() -> Connection:
         last = stop.is_set()
         return Connection(application, limits, open_now, known, heads, gathering, last)
 
-    accepting = await loop.create_server(connection, sock=listening, backlog=BACKLOG)
+    accepting = await loop.create_server(connection, sock=listening, backlog=BACKLOG, **encryption)
     ready()
     while not stop.is_set():
         try:
             await asyncio.wait_for(stop.wait(), _SWEEP)
         except asyncio.TimeoutError:
+            if encrypted:
+                encrypted.look()
             for kept in list(open_now):
                 kept.close_if_late()
     gathering.close()
     until = loop.time() + drain
     while loop.time() < until:
         await _shut(open_now)
-    await _accept_waiting(listening, connection)
+    await _accept_waiting(listening, connection, encryption, grace)
     accepting.close()
     for _ in range(3):  # turns of the loop in which those just accepted enter among the open ones
         await asyncio.sleep(0)
@@ -163,14 +180,31 @@ async def _shut(connections: set[Connection]) -> None:
 
 
 async def _accept_waiting(
-    listening: socket.socket, connection: Callable[[], asyncio.Protocol]
+    listening: socket.socket,
+    connection: Callable[[], asyncio.Protocol],
+    encryption: dict[str, Any],
+    seconds: float,
 ) -> None:
     """Accept those that the system has accepted: closing the port would reset them."""
+    loop = asyncio.get_running_loop()
+    entering = [
+        asyncio.ensure_future(loop.connect_accepted_socket(connection, accepted, **encryption))
+        for accepted in _waiting(listening)
+    ]
+    if entering:
+        done, late = await asyncio.wait(entering, timeout=seconds)
+        for one in late:
+            one.cancel()
+        for one in done:
+            one.exception()  # of a handshake that failed nobody needs to hear
+
+
+def _waiting(listening: socket.socket) -> Iterator[socket.socket]:
     with contextlib.suppress(OSError):
         while True:
             accepted, _ = listening.accept()
             accepted.setblocking(False)
-            await asyncio.get_running_loop().connect_accepted_socket(connection, accepted)
+            yield accepted
 
 
 class Connection(asyncio.Protocol):
@@ -207,7 +241,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._loop = asyncio.get_running_loop()
         self._transport: Any = None
-        self.client = ""
+        self.client = self._subject = ""
         self._answers: deque[_Answer] = deque()
         self._deaf = False  # nothing more is read from the client
         self._reading = True
@@ -227,6 +261,7 @@ class Connection(asyncio.Protocol):
         self._header_lines = 0
         self._raw = b""  # the head as it was sent, if it came in one piece
         self._size = 0
+        self._trailer = 0
         self._body: list[bytes] = []
         self._head: Head | None = None
         self._call: Call | None = None
@@ -238,6 +273,10 @@ class Connection(asyncio.Protocol):
         """Enter among the open connections."""
         self._transport = transport
         self.client = str((transport.get_extra_info("peername") or ("",))[0])
+        shown = transport.get_extra_info("ssl_object")
+        self._subject = subject(shown) if shown else ""
+        if self._subject:  # who may ask depends on more than a head's bytes
+            self._known = KnownHeads(_KNOWN_OF_ONE)
         self._open_now.add(self)
         if len(self._open_now) > self._limits.connections:
             self._give_up(Overloaded("too many connections are open; try again soon"))
@@ -366,17 +405,21 @@ class Connection(asyncio.Protocol):
         self._count(len(part))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; one sent twice keeps its last value, a second Host is refused."""
+        """Take a header; one sent twice keeps its last value, unless that leaves room."""
         name = name.lower()
-        if name == b"host" and name in self._headers:
-            raise RequestError("the request has two Host headers")
+        if self._head is not None:  # it comes after the body, and was not there to be admitted
+            self._count_trailer(len(name) + len(value))
+            return
+        if name in self._headers:
+            framing.check_repeated(name)
         self._headers[name] = value
         self._header_lines += 1
         self._count(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
         """Admit the request or refuse it, before its body comes."""
-        self._head = _head(self._parser.get_method(), self._url, self._headers)
+        framing.check(self._parser, self._url, self._headers)
+        self._head = _head(self._parser.get_method(), self._url, self._headers, self._subject)
         self._size = 0
         self._deadline += self._limits.head_seconds
         try:
@@ -514,6 +557,11 @@ class Connection(asyncio.Protocol):
             if not self._elsewhere:
                 (self._transport.resume_reading if wanted else self._transport.pause_reading)()
 
+    def _count_trailer(self, size: int) -> None:
+        self._trailer += size
+        if self._trailer > self._limits.head_bytes:
+            raise HeadTooLarge(f"the trailer has more than {self._limits.head_bytes} bytes")
+
     def _count(self, size: int) -> None:
         self._size += size
         if self._size > self._limits.head_bytes:
@@ -550,15 +598,15 @@ class _Answer:
         )
 
 
-def _head(method: bytes, url: bytes, headers: dict[bytes, bytes]) -> Head:
+def _head(method: bytes, url: bytes, headers: dict[bytes, bytes], subject: str) -> Head:
     try:
         parsed = httptools.parse_url(url)
     except httptools.HttpParserInvalidURLError as error:
-        raise RequestError(f"the address {url!r} is not one") from error
+        told = framing.without_query(url)
+        raise RequestError(f"the address {told!r} is not one") from error
     path = (parsed.path or b"").decode("latin-1")
-    return Head(
-        method.decode(), unquote(path) if "%" in path else path, parsed.query or b"", headers
-    )
+    path = unquote(path) if "%" in path else path
+    return Head(method.decode(), path, parsed.query or b"", headers, subject)
 
 
 def _is_readable(descriptor: int) -> bool:

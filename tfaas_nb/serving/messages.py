@@ -15,12 +15,16 @@ from tfaas_nb.wire.tfaas import JSON
 
 
 class Head(NamedTuple):
-    """What a request says before its body: path decoded, header names lower-case."""
+    """What a request says before its body: path decoded, header names lower-case.
+
+    `subject` is that of the certificate that the client showed, empty if it showed none.
+    """
 
     method: str
     path: str
     query: bytes
     headers: Mapping[bytes, bytes]
+    subject: str = ""
 
     def header(self, name: bytes) -> str:
         """A header's value, empty if it was not sent."""

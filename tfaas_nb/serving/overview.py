@@ -40,6 +40,8 @@ class Overview:
         What clients have to show.
     ready : callable
         Whether requests should be sent here.
+    scheme : str
+        Of the server's own addresses.
     """
 
     def __init__(
@@ -50,10 +52,11 @@ class Overview:
         server: str,
         token: str | None,
         ready: Callable[[], bool],
+        scheme: str = "http",
     ) -> None:
         self._service, self._counts, self._shared = service, counts, shared
         self._is_ready = ready
-        self._server, self._token = server, token
+        self._server, self._token, self._scheme = server, token, scheme
         self._machine = machine.Machine()
 
     def routes(self) -> tuple[Route, ...]:
@@ -118,7 +121,7 @@ class Overview:
             {**model, **self._shown(model, stored.get(model["name"]))}
             for model in self._service.models()
         ]
-        shown = page.home(models, f"http://{host}", token=self._token is not None)
+        shown = page.home(models, f"{self._scheme}://{host}", token=self._token is not None)
         return Response(shown.encode(), "text/html; charset=utf-8", headers=page.HEADERS)
 
     def _shown(self, model: Mapping[str, Any], stored: Stored | None) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from tfaas_nb.errors import ServerError
 from tfaas_nb.last_words import LastWords
 from tfaas_nb.serving.access_log import STDERR
 from tfaas_nb.serving.listening import beside
-from tfaas_nb.serving.security import TOKEN_VARIABLE
+from tfaas_nb.serving.security import TOKEN_VARIABLES
 from tfaas_nb.serving.settings import Settings
 
 _READY_TIMEOUT = 60.0
@@ -310,8 +310,8 @@ def _spawn(inherited: Sequence[int], words: LastWords) -> subprocess.Popen[str]:
 
 
 def _environment() -> dict[str, str]:
-    """The environment of this process without the token, and with the way to this package."""
-    found = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
+    """The environment of this process without the tokens, and with the way to this package."""
+    found = {name: value for name, value in os.environ.items() if name not in TOKEN_VARIABLES}
     home = Path(tfaas_nb.__file__).parent.parent
     if home.name not in ("site-packages", "dist-packages"):  # those it finds by itself
         former = found.get("PYTHONPATH")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import socket
 import threading
@@ -18,10 +19,12 @@ from tfaas_nb.serving.activity import Activity
 from tfaas_nb.serving.admission import Admission
 from tfaas_nb.serving.listening import listen
 from tfaas_nb.serving.processes import ServerProcesses
-from tfaas_nb.serving.security import LOOPBACK, new_token
+from tfaas_nb.serving.rate import Rate
+from tfaas_nb.serving.security import LOOPBACK, check_listening, new_token
 from tfaas_nb.serving.service import DEFAULT_MEMORY, Service
 from tfaas_nb.serving.settings import DEFAULT_GRACE, Settings
 from tfaas_nb.serving.thread import ServerThread
+from tfaas_nb.serving.tls import Tls
 from tfaas_nb.table import Table
 from tfaas_nb.vetting import check_operations
 
@@ -71,8 +74,12 @@ class Server:
         Port; by default 8083, or any free one when that is taken.  0 means any.
     token : str or False, optional
         What clients must show; by default a random one, False for none.
+    reader_token : str or iterable of str
+        What clients may show instead that predict and look, and change nothing; several, so
+        that one can be taken back without the others.
     allowed_hosts : str or iterable of str
-        Further host names under which it may be asked, for instance behind a proxy.
+        Further host names under which it may be asked, for instance behind a proxy; those in
+        its certificate are anyway.
     memory : int
         Bytes of models kept in memory; the least recently used leave when there are more.
     access_log : path, optional
@@ -96,6 +103,24 @@ class Server:
         ``/health`` says that it ends: as long as a load balancer takes to notice that.
     grace : float
         Seconds that requests under way then have to be answered.
+    certfile, keyfile : path, optional
+        The server's certificate, with those that lead to its authority, and its private key, if
+        that stands elsewhere; both PEM.  Connections are then encrypted, by TLS 1.2 at least.
+        Files that are replaced are read again within a second or two.
+    client_ca : path, optional
+        Authorities of clients' certificates: a PEM file or a folder of hashed names.  Clients
+        must then show one, or a grid proxy (RFC 3820), besides the token; with ``token=False``
+        it makes them readers.
+    admin_subject : str or iterable of str
+        Subjects of certificates, such as ``/DC=ch/DC=cern/CN=Some One``, that make admins
+        without a token.
+    plain_http : bool
+        Whether connections from other machines may be unencrypted: because a proxy ends TLS, or
+        because everybody on the way may read the token.
+    rate : float, optional
+        Requests per second that each token may ask for, counted by each process.
+    burst : int, optional
+        Requests that it may ask for at once; by default those of one second.
 
     Attributes
     ----------
@@ -113,7 +138,8 @@ class Server:
     Raises
     ------
     ServerError
-        If the number of workers is not positive.
+        If the number of workers or a rate is not positive, options contradict each other, or
+        other machines would be let in without a token, or read it.
     GraphError
         If what is allowed is no operation's name.
     """
@@ -135,9 +161,27 @@ class Server:
         allow_ops: Iterable[str] = (),
         drain: float = 0.0,
         grace: float = DEFAULT_GRACE,
+        reader_token: str | Iterable[str] = (),
+        certfile: str | os.PathLike[str] | None = None,
+        keyfile: str | os.PathLike[str] | None = None,
+        client_ca: str | os.PathLike[str] | None = None,
+        admin_subject: str | Iterable[str] = (),
+        plain_http: bool = False,
+        rate: float | None = None,
+        burst: int | None = None,
     ) -> None:
         if workers < 1:
             raise ServerError(f"a server needs at least one worker, not {workers}")
+        self._tls = _tls(certfile, keyfile, client_ca)
+        self._is_certified = self._tls is not None and self._tls.client_ca is not None
+        self._reader_tokens = _several(reader_token)
+        self._admin_subjects = _several(admin_subject)
+        self._check_asked(token)
+        is_closed = token is not False or self._is_certified
+        check_listening(host, is_closed, plain_http or self._tls is not None)
+        Rate.of(rate, burst)
+        self._rate, self._burst = rate, burst
+        self._own_token = new_token() if self._is_certified else None
         self.directory = Path(models)
         self.host = host
         self.isolated = isolated or workers > 1
@@ -149,9 +193,9 @@ class Server:
         self._activity: Activity | None = None
         self._wanted_port = port
         self._wanted_token = token
-        names = [allowed_hosts] if isinstance(allowed_hosts, str) else allowed_hosts
-        self._allowed_hosts = frozenset(names)
+        self._allowed_hosts = frozenset(_several(allowed_hosts))
         self._hosts: frozenset[str] = frozenset()
+        self._names: frozenset[str] = frozenset()
         self._access_log = os.fspath(access_log) if access_log else None
         self._memory = memory
         self._allow_ops = check_operations(allow_ops)
@@ -167,7 +211,8 @@ class Server:
         Raises
         ------
         ServerError
-            If the port is taken, or the thread or a process could not start.
+            If the port is taken, a file of the certificate cannot be used, or the thread or a
+            process could not start.
         RepositoryError
             If the models are to be loaded and the directory cannot be read.
         """
@@ -179,6 +224,7 @@ class Server:
                 self.token = new_token()
             if self._preload:
                 self._load()
+            self._names = self._tls.names() if self._tls else frozenset()
             self._run = self._new_run(listen(self.host, self._wanted_port))
             try:
                 self._run.start()
@@ -250,17 +296,27 @@ class Server:
             If it does not run.
         """
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        scheme = "https" if self._tls else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether its connections are."""
+        return self._tls is not None
 
     def client(self, timeout: float = 60.0) -> Client:
-        """A client that knows address and token.
+        """A client that knows address, token, and the certificate that the server has.
+
+        It needs no certificate of its own: it shows a token that nobody else has.
 
         Raises
         ------
         ServerError
-            If the server does not run.
+            If the server does not run, or its certificate cannot be read.
         """
-        return Client(self.url, token=self.token, timeout=timeout)
+        token = self._own_token or self.token
+        fingerprint = self._tls.fingerprint() if self._tls else None
+        return Client(self.url, token=token, timeout=timeout, fingerprint=fingerprint)
 
     def scored(self) -> int:
         """Events scored since the start, by all processes.
@@ -284,7 +340,7 @@ class Server:
         self.damaged = {name: str(error) for name, error in failed.items()}
 
     def _new_run(self, listening: socket.socket) -> Run:
-        names = LOOPBACK | self._allowed_hosts | _names_of(self.host)
+        names = LOOPBACK | self._allowed_hosts | _names_of(self.host) | self._names
         self._hosts = frozenset(name.lower() for name in names)
         hosts = tuple(sorted(self._hosts))
         log = self._access_log
@@ -298,8 +354,14 @@ class Server:
             self._preload,
             log,
             tuple(sorted(self._allow_ops)),
-            self._drain,
-            self._grace,
+            drain=self._drain,
+            grace=self._grace,
+            reader_tokens=self._reader_tokens,
+            own_token=self._own_token,
+            admin_subjects=self._admin_subjects,
+            rate=self._rate,
+            burst=self._burst,
+            **(dataclasses.asdict(self._tls) if self._tls else {}),
         )
         if self.isolated:
             return ServerProcesses(settings, listening, self._workers)
@@ -311,7 +373,21 @@ class Server:
             access_log=access_log,
             drain=self._drain,
             grace=self._grace,
+            rate=settings.most,
+            tls=settings.tls,
         )
+
+    def _check_asked(self, token: str | bool | None) -> None:
+        """Refuse what would let others in than is meant."""
+        if token is False and self._reader_tokens:
+            raise ServerError(
+                "reader_token= needs a token: without one everybody may do everything; leave "
+                "token=False out"
+            )
+        if isinstance(token, str) and token in self._reader_tokens:
+            raise ServerError("a reader's token is the admins': give another")
+        if self._admin_subjects and not self._is_certified:
+            raise ServerError("admin_subject= needs client_ca=: who shows no certificate has none")
 
     def _take_over(self) -> None:
         with _running_lock:
@@ -345,6 +421,25 @@ class Server:
             models = ()
         rows = tuple((m.name, m.version, str(m.path)) for m in models)
         return Table(("model", "version", "directory"), rows, repr(self))._repr_html_()
+
+
+def _several(given: str | Iterable[str]) -> tuple[str, ...]:
+    return tuple(one for one in ([given] if isinstance(given, str) else given) if one)
+
+
+def _tls(
+    certfile: str | os.PathLike[str] | None,
+    keyfile: str | os.PathLike[str] | None,
+    client_ca: str | os.PathLike[str] | None,
+) -> Tls | None:
+    """How connections are encrypted, with absolute paths: the current directory may change."""
+    given = (certfile, keyfile, client_ca)
+    cert, *others = [str(Path(file).absolute()) if file else None for file in given]
+    if cert is not None:
+        return Tls(cert, *others)
+    if any(others):
+        raise ServerError("keyfile= and client_ca= need certfile=, the server's certificate")
+    return None
 
 
 def _names_of(host: str) -> frozenset[str]:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tfaas_nb.serving.rate import Rate
 from tfaas_nb.serving.security import Access
 from tfaas_nb.serving.service import DEFAULT_MEMORY
+from tfaas_nb.serving.tls import Tls
 
 #: Seconds that requests under way have when a server ends, unless told otherwise.
 DEFAULT_GRACE = 3.0
@@ -36,6 +38,18 @@ class Settings:
     drain, grace : float
         Seconds for which connections are still accepted at the end, and that requests under way
         then have.
+    reader_tokens : tuple of str
+        What clients show that only read.
+    own_token : str or None
+        What the server's own client shows.
+    certfile, keyfile, client_ca : str or None
+        Files of an encrypted server, absolute.
+    admin_subjects : tuple of str
+        Subjects of certificates that stand for the token.
+    rate : float or None
+        Requests per second of each token.
+    burst : int or None
+        Requests at once of each token.
     """
 
     directory: str
@@ -47,6 +61,14 @@ class Settings:
     allow_ops: tuple[str, ...] = ()
     drain: float = 0.0
     grace: float = DEFAULT_GRACE
+    reader_tokens: tuple[str, ...] = field(default=(), repr=False)
+    own_token: str | None = field(default=None, repr=False)
+    certfile: str | None = None
+    keyfile: str | None = None
+    client_ca: str | None = None
+    admin_subjects: tuple[str, ...] = ()
+    rate: float | None = None
+    burst: int | None = None
 
     @property
     def ending(self) -> float:
@@ -56,7 +78,24 @@ class Settings:
     @property
     def access(self) -> Access:
         """What a request must show."""
-        return Access(self.token, frozenset(self.hosts))
+        return Access(
+            self.token,
+            frozenset(self.hosts),
+            self.reader_tokens,
+            self.own_token,
+            self.client_ca is not None,
+            frozenset(self.admin_subjects),
+        )
+
+    @property
+    def tls(self) -> Tls | None:
+        """How connections are encrypted."""
+        return Tls(self.certfile, self.keyfile, self.client_ca) if self.certfile else None
+
+    @property
+    def most(self) -> Rate | None:
+        """How often each token may ask."""
+        return Rate.of(self.rate, self.burst)
 
     def to_values(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -65,5 +104,6 @@ class Settings:
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Settings:
         """What `to_values` gave, read from JSON."""
-        lists = {name: tuple(values[name]) for name in ("hosts", "allow_ops")}
+        names = ("hosts", "allow_ops", "reader_tokens", "admin_subjects")
+        lists = {name: tuple(values[name]) for name in names}
         return cls(**{**values, **lists})

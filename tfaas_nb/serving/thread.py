@@ -13,10 +13,12 @@ from tfaas_nb.errors import ServerError
 from tfaas_nb.serving import http
 from tfaas_nb.serving.access_log import AccessLog
 from tfaas_nb.serving.app import SERVER, App
+from tfaas_nb.serving.rate import Rate
 from tfaas_nb.serving.security import Access
 from tfaas_nb.serving.service import Service
 from tfaas_nb.serving.settings import DEFAULT_GRACE
 from tfaas_nb.serving.shared_counts import SharedCounts
+from tfaas_nb.serving.tls import Tls
 
 _READY_TIMEOUT = 30.0
 _STOP_TIMEOUT = 10.0
@@ -42,6 +44,10 @@ class ServerThread:
     drain, grace : float
         Seconds for which connections are still accepted at the end, and that requests under way
         then have.
+    rate : Rate, optional
+        How often each token may ask.
+    tls : Tls, optional
+        How connections are encrypted.
     """
 
     def __init__(
@@ -53,6 +59,8 @@ class ServerThread:
         access_log: AccessLog | None = None,
         drain: float = 0.0,
         grace: float = DEFAULT_GRACE,
+        rate: Rate | None = None,
+        tls: Tls | None = None,
     ) -> None:
         self.port: int = listening.getsockname()[1]
         self._service = service
@@ -60,7 +68,9 @@ class ServerThread:
         self._drain, self._grace = drain, grace
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tfaas_nb-work")
         self._long = ThreadPoolExecutor(_LONG_THREADS, thread_name_prefix="tfaas_nb-long")
-        self._app = App(service, access, self._threads, self._long, shared, access_log)
+        threads, scheme = (self._threads, self._long), "https" if tls else "http"
+        self._app = App(service, access, *threads, shared, access_log, rate, scheme)
+        self._tls = tls
         self._held = contextlib.ExitStack()
         self._ready = threading.Event()
         self._ended = threading.Event()
@@ -122,6 +132,7 @@ class ServerThread:
                     SERVER,
                     grace=self._grace,
                     drain=self._drain,
+                    tls=self._tls,
                 )
             )
         except BaseException as error:  # whatever ended the thread is told to the caller

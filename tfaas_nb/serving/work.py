@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 
 import orjson
 
-from tfaas_nb.errors import ServerError, TfaasError
+from tfaas_nb.errors import ServerError, TfaasError, Unauthorized
 from tfaas_nb.serving.counts import Counts
 from tfaas_nb.serving.messages import Done, Request, Response
 from tfaas_nb.serving.trimming import Trimming
@@ -43,7 +43,7 @@ class Work:
         # A message may quote what a client sent, which need not be a string that UTF-8 can hold.
         message = str(error).encode("utf-8", "backslashreplace").decode()
         answer = {"error": message, "kind": type(error).__name__}
-        return Response(orjson.dumps(answer), status=error.status)
+        return Response(orjson.dumps(answer), status=error.status, headers=_headers(error))
 
     def failed(self, request: Request, error: Exception) -> Response:
         """The answer to a request whose handler raised `error`."""
@@ -75,3 +75,13 @@ class Work:
             done(self.failed(request, error))
         else:
             raise error
+
+
+def _headers(error: TfaasError) -> tuple[tuple[str, str], ...]:
+    """What else a client is told of an error: when to ask again, or how to show who it is."""
+    found: tuple[tuple[str, str], ...] = ()
+    if error.retry_after is not None:
+        found += (("retry-after", str(error.retry_after)),)
+    if isinstance(error, Unauthorized):
+        found += (("www-authenticate", "Bearer"),)
+    return found

@@ -99,8 +99,10 @@ def _serve(pipe: int, parent: _Parent) -> int:
         socket.socket(fileno=told["socket"]),
         SharedCounts(told["counts"], told["worker"]),
         _access_log(settings.access_log, told["errors"]),
-        settings.drain,
-        settings.grace,
+        rate=settings.most,
+        tls=settings.tls,
+        drain=settings.drain,
+        grace=settings.grace,
     )
     try:
         damaged = service.load_all() if settings.preload else {}

@@ -154,7 +154,8 @@ class ServerPanel(Panel):
         self.start_button.disabled, self.stop_button.disabled = running, not running
         place = "a process beside this kernel" if self.server.isolated else "this kernel"
         self.state.value = f"The server is {f'running in {place}' if running else 'not running'}."
-        path = proxy.path(self.server.port) if running else None
+        # jupyter-server-proxy asks by plain HTTP.
+        path = proxy.path(self.server.port) if running and not self.server.is_encrypted else None
         self.address.value = self.server.url if running else ""
         self.proxied.value = path or ""
         self.token.value = "(hidden)" if running and self.server.token else ""
@@ -227,6 +228,9 @@ class ServerPanel(Panel):
                 shown = f"Requests: {gauge.read(client.status())}."
             except TfaasError as error:
                 shown = f"The server does not answer ({type(error).__name__})."
+                if client:
+                    client.close()
+                client = None  # the server's certificate may have been renewed
             if not end.is_set():
                 self.pace.value = shown
             end.wait(_EVERY)

@@ -1,0 +1,106 @@
+"""Every address has a role, and each role what it may, over the application and over sockets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.graphs import serialized, weighted_sum
+from tests.serving.test_app import Answer, ask
+from tfaas_nb.bundle import Bundle
+from tfaas_nb.client import Client
+from tfaas_nb.errors import Forbidden, ModelNotFound, Unauthorized
+from tfaas_nb.repository import Repository
+from tfaas_nb.serving.app import App
+from tfaas_nb.serving.roles import OPEN, ROLES, Role, role_of
+from tfaas_nb.serving.security import Access
+from tfaas_nb.serving.server import Server
+from tfaas_nb.serving.service import Service
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    with ThreadPoolExecutor(2) as threads:
+        access = Access("for-admins", reader_tokens=("for-readers", "for-others"))
+        repository = Repository(tmp_path_factory.mktemp("roles"))
+        yield App(Service(repository), access, threads, threads)
+
+
+def target(address: str) -> str:
+    """An address of a model that is not there."""
+    return re.sub(r"\{\w+\}", "nothing", re.sub(r"\[[^]]*\]", "", address))
+
+
+def told(app: App, row: str, token: str | None) -> Answer:
+    method, _, address = row.partition(" ")
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    return ask(app, method, target(address), headers=headers)
+
+
+def test_every_address_has_a_role(app: App) -> None:
+    """Whoever adds an address decides in `tfaas_nb.serving.roles` whose it is."""
+    assert {f"{method} {address}" for method, address in app.methods} == set(ROLES)
+
+
+def test_what_has_no_role_is_the_admins() -> None:
+    assert role_of("POST", "/new") is Role.ADMIN
+
+
+def test_liveness_alone_is_anybodys() -> None:
+    assert sorted(OPEN) == ["/health", "/v2/health/live"]
+
+
+@pytest.mark.parametrize("row", ROLES)
+def test_an_address_answers_its_roles(app: App, row: str) -> None:
+    role = ROLES[row]
+    assert (told(app, row, None).status == 401) == (role > Role.ANYBODY)
+    for token in ("for-readers", "for-others"):
+        answer = told(app, row, token)
+        assert (answer.status == 403) == (role > Role.READER)
+        if answer.status == 403:
+            assert "is for admins: this token or certificate may only predict" in answer.error
+            assert answer.error.startswith("Forbidden: ")
+        assert answer.status != 401
+    assert told(app, row, "for-admins").status not in (401, 403)
+
+
+def test_who_may_not_is_told_so_whether_or_not_there_is_a_model(app: App) -> None:
+    """And of an address that is not there, only who was let in."""
+    assert told(app, "POST /nowhere", "for-readers").status == 404
+    assert told(app, "POST /nowhere", None).status == 401
+    assert told(app, "PUT /upload", "for-readers").status == 405
+
+
+@pytest.mark.parametrize("options", [{}, {"workers": 2}], ids=["thread", "workers"])
+def test_readers_predict_and_change_nothing(tmp_path: Path, options: dict[str, int]) -> None:
+    small = Bundle.from_parts(b'{"name": "small"}', serialized(weighted_sum))
+    readers = ["one-reader", "another-reader"]
+    with Server(tmp_path, port=0, token="all", reader_token=readers, **options) as server:
+        admin = server.client()
+        admin.upload(small)
+        for token in readers:
+            reader = Client(server.url, token)
+            for _ in range(8):  # of several connections, so that each worker is asked
+                assert reader.predict("small", {"a": 1, "b": 1, "c": 1}) == 6.0
+                with pytest.raises(Forbidden, match="POST /upload is for admins"):
+                    reader.upload(small)
+                reader.close()
+            with pytest.raises(Forbidden, match="DELETE /delete is for admins"):
+                reader.delete("small")
+            with pytest.raises(Forbidden, match="is for admins"):
+                reader.label("small", "production")
+            assert [row[:2] for row in reader.models().rows] == [("small", 1)]
+            assert reader.download("small").name == "small"
+            with pytest.raises(ModelNotFound):
+                reader.params("none")
+            reader.close()
+        with pytest.raises(Unauthorized):
+            Client(server.url, "a-reader").models()
+        admin.label("small", "production")
+        admin.unlabel("small", "production")
+        admin.delete("small")
+        admin.close()
