@@ -10,9 +10,11 @@ import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from tfaas_nb.errors import ClusterError, MissingExtra, TfaasError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,11 @@ def spread(
         with suppress(Exception):  # the cluster may be gone, which was told already
             client.cancel(futures)
             client.unregister_worker_plugin(key)
+
+
+def same(value: T) -> T:
+    """The value: ``partial(same, value)`` opens what is shipped as it is."""
+    return value
 
 
 def _in_order(
