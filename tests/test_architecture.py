@@ -52,7 +52,7 @@ FLOORS = {
     "classifier": 6,
     "scoring": 7,
     "yardsticks": 7,
-    "cross_validation": 8,
+    "validation": 8,
     "comparison": 8,
     "serving": 7,
     "promotion": 7,

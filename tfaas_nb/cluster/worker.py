@@ -9,6 +9,8 @@ from typing import Any
 
 from distributed import WorkerPlugin, get_worker
 
+from tfaas_nb.cluster.task import of_job
+
 
 class Shipped(WorkerPlugin):  # type: ignore[misc] # Dask has no types
     """Something that every task of a job needs; workers that come later get it, too.
@@ -29,9 +31,11 @@ class Shipped(WorkerPlugin):  # type: ignore[misc] # Dask has no types
         """Called by Dask on each worker."""
         self._lock = threading.Lock()
         self._there: list[Any] = []
+        self.over = threading.Event()
 
     def teardown(self, worker: Any) -> None:
         """Called by Dask at the job's end."""
+        self.over.set()
         for value in self._there:
             with suppress(AttributeError):
                 value.close()
@@ -47,4 +51,6 @@ class Shipped(WorkerPlugin):  # type: ignore[misc] # Dask has no types
 
 def perform(key: str, function: Callable[[Any, Any], Any], item: Any) -> Any:
     """One task, with what was shipped for its job."""
-    return function(get_worker().plugins[key].value, item)
+    shipped = get_worker().plugins[key]
+    with of_job(shipped.over):
+        return function(shipped.value, item)
