@@ -51,6 +51,7 @@ FLOORS = {
     "repository": 6,
     "classifier": 6,
     "scoring": 7,
+    "training_job": 7,
     "yardsticks": 7,
     "validation": 8,
     "comparison": 8,
@@ -59,6 +60,7 @@ FLOORS = {
     "widgets": 8,
     "demo": 8,
     "magics": 8,
+    "remote_training": 9,
     "cli": 9,
 }
 HEAVY = (

@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet, Variable
     from tfaas_nb.graph import FrozenGraph
     from tfaas_nb.promotion import Promotion, promote
+    from tfaas_nb.remote_training import train_on
     from tfaas_nb.scoring.job import score
     from tfaas_nb.serving.server import Server
+    from tfaas_nb.training_job import TrainingJob
     from tfaas_nb.validation.cross_validation import CrossValidation, cross_validate
     from tfaas_nb.validation.scan import Scan, scan
 
@@ -66,6 +68,8 @@ _HOME = {
     "sample": "data.sample",
     "sample_files": "data.sample",
     "simulate": "data.simulation",
+    "TrainingJob": "training_job",
+    "train_on": "remote_training",
 }
 _MODULES = ("errors", "metrics", "plots", "widgets")
 
@@ -92,6 +96,8 @@ __all__ = [  # noqa: RUF022 (in the order of the sentence)
     "Scan",
     "compare",
     "ComparedClassifiers",
+    "train_on",
+    "TrainingJob",
     "Evaluation",
     "FrozenGraph",
     "Bundle",

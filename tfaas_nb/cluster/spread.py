@@ -137,7 +137,7 @@ def _in_order(
         while following in early:
             outcome = early.pop(following)
             if isinstance(outcome, _Raised):
-                raise _told(outcome.error, named(items[following])) from outcome.error
+                raise told(outcome.error, named(items[following])) from outcome.error
             yield outcome
             following += 1
 
@@ -152,7 +152,8 @@ def _outcome(future: Any) -> Any:
         future.release()
 
 
-def _told(error: Exception, name: str) -> TfaasError:
+def told(error: Exception, name: str) -> TfaasError:
+    """An error of ours for whatever a task called by that name raised, or Dask did."""
     distributed = _distributed()
     if isinstance(error, TfaasError):
         return error

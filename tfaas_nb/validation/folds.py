@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.cluster.spread import same, spread
-from tfaas_nb.cluster.task import is_over
+from tfaas_nb.cluster.task import should_stop
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import TrainingError
 from tfaas_nb.options import check_option, is_whole
@@ -136,7 +136,7 @@ def _fitted(trainable: Trainable, data: Dataset) -> Trained:
     # A copy: another fold begins with what this one was given.
     own = copy.copy(trainable)
     if isinstance(own, Classifier):
-        return own.fit(data, progress=False, should_stop=is_over)
+        return own.fit(data, progress=False, should_stop=should_stop)
     return own.fit(data, progress=False)
 
 
