@@ -47,7 +47,7 @@ pictures: .venv/tested
 
 # Needs wrk besides; makes environments for the other servers in .bench/. About half an hour;
 # `make bench ONLY=single,bulk` measures a part: single, peers, bulk, latency, upload, memory,
-# reading, streaming, physics, training (without wrk).
+# reading, streaming, physics, training, cluster (the last five without wrk).
 bench: .venv/tested
 	$(PIP) --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))

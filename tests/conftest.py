@@ -9,6 +9,7 @@ os.environ.setdefault("MPLBACKEND", "agg")
 import copy
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import numpy as np
@@ -100,6 +101,15 @@ def serving(server: Server, bundle: Bundle) -> Server:
     """A server that has the model ttbar."""
     server.client().upload(bundle)
     return server
+
+
+@pytest.fixture(scope="session")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A client of a Dask cluster with two workers, started as commands."""
+    from tests import dask
+
+    with dask.cluster(tmp_path_factory.mktemp("dask"), workers=2) as (_, client):
+        yield client
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -19,8 +19,9 @@ _START = 60.0
 class Cluster:
     """A scheduler, and the workers it was given."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
+        self._more = environment
         self.workers: list[subprocess.Popen[bytes]] = []
         self._file = folder / "scheduler.json"
         self._scheduler = self._run(
@@ -53,9 +54,13 @@ class Cluster:
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
             # What a lost worker was doing may be begun again as often as tests have it lost.
             "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "2",
+            **self._more,
         }
         with (self.folder / f"{module}-{len(self.workers)}.log").open("wb") as log:
-            return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+            # In a folder of their own, as workers on other machines are.
+            return subprocess.Popen(
+                command, stdout=log, stderr=log, env=environment, cwd=self.folder
+            )
 
     def _wait_for_address(self) -> str:
         until = time.monotonic() + _START
@@ -67,11 +72,11 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster(folder: Path, workers: int) -> Iterator[tuple[Cluster, Any]]:
-    """A cluster with so many workers, and a client of it."""
+def cluster(folder: Path, workers: int, **environment: str) -> Iterator[tuple[Cluster, Any]]:
+    """A cluster with so many workers, of more environment if given, and a client of it."""
     from distributed import Client
 
-    made = Cluster(folder)
+    made = Cluster(folder, **environment)
     try:
         for _ in range(workers):
             made.add_worker()

@@ -52,14 +52,16 @@ FLOORS = {
     "repository": 6,
     "classifier": 6,
     "scoring": 7,
+    "training_job": 7,
     "yardsticks": 7,
-    "cross_validation": 8,
+    "validation": 8,
     "comparison": 8,
     "serving": 7,
     "promotion": 7,
     "widgets": 8,
     "demo": 8,
     "magics": 8,
+    "remote_training": 9,
     "cli": 9,
 }
 HEAVY = (

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tfaas_nb.classifier import Classifier
     from tfaas_nb.client import Client
     from tfaas_nb.comparison import ComparedClassifiers, compare
-    from tfaas_nb.cross_validation import CrossValidation, cross_validate
     from tfaas_nb.data.dataset import Dataset
     from tfaas_nb.data.inspection import inspect
     from tfaas_nb.data.normalisation import Sample
@@ -31,17 +30,21 @@ if TYPE_CHECKING:
     from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet, Variable
     from tfaas_nb.graph import FrozenGraph
     from tfaas_nb.promotion import Promotion, promote
+    from tfaas_nb.remote_training import train_on
     from tfaas_nb.scoring.job import score
     from tfaas_nb.serving.server import Server
+    from tfaas_nb.training_job import TrainingJob
+    from tfaas_nb.validation.cross_validation import CrossValidation, cross_validate
+    from tfaas_nb.validation.scan import Scan, scan
 
 _HOME = {
     "Bundle": "bundle",
     "Classifier": "classifier",
     "Client": "client",
     "ComparedClassifiers": "comparison",
-    "CrossValidation": "cross_validation",
+    "CrossValidation": "validation.cross_validation",
     "compare": "comparison",
-    "cross_validate": "cross_validation",
+    "cross_validate": "validation.cross_validation",
     "Dataset": "data.dataset",
     "Evaluation": "evaluation",
     "FeatureSet": "features",
@@ -49,6 +52,7 @@ _HOME = {
     "Objects": "data.origins",
     "Promotion": "promotion",
     "Sample": "data.normalisation",
+    "Scan": "validation.scan",
     "Server": "serving.server",
     "Stream": "data.stream",
     "TTBAR_ALL_HADRONIC": "features",
@@ -59,10 +63,13 @@ _HOME = {
     "poster_event": "data.poster",
     "promote": "promotion",
     "read": "data.root",
+    "scan": "validation.scan",
     "score": "scoring.job",
     "sample": "data.sample",
     "sample_files": "data.sample",
     "simulate": "data.simulation",
+    "TrainingJob": "training_job",
+    "train_on": "remote_training",
 }
 _MODULES = ("errors", "metrics", "plots", "widgets")
 
@@ -85,8 +92,12 @@ __all__ = [  # noqa: RUF022 (in the order of the sentence)
     "Classifier",
     "cross_validate",
     "CrossValidation",
+    "scan",
+    "Scan",
     "compare",
     "ComparedClassifiers",
+    "train_on",
+    "TrainingJob",
     "Evaluation",
     "FrozenGraph",
     "Bundle",

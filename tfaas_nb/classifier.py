@@ -65,14 +65,32 @@ class Classifier:
         label: str = "signal",
         **options: Any,
     ) -> None:
-        self.settings = _changed(settings or Settings(), options)
-        self.architecture = _changed(architecture or Architecture(), options)
+        self.settings = settings or Settings()
+        self.architecture = architecture or Architecture()
         self.label = label
+        self._set(options)
+
+    def _set(self, options: dict[str, Any]) -> None:
+        """Begin anew, with options changed."""
+        self.settings = _changed(self.settings, options)
+        self.architecture = _changed(self.architecture, options)
         if options:
             known = sorted(f.name for c in (Settings, Architecture) for f in fields(c))
             raise TrainingError(f"unknown options {sorted(options)}; there are {known}")
         self._fitted: _Fitted | None = None
         self._evaluation: Evaluation | None = None
+
+    def changed(self, **options: Any) -> Classifier:
+        """A classifier of the same settings but for those given, which is not trained.
+
+        Raises
+        ------
+        TrainingError
+            If an option does not exist or has an impossible value.
+        """
+        made = copy.copy(self)
+        made._set(options)
+        return made
 
     def fit(
         self,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from tests.benchmarks import (
     bulk,
+    cluster,
     latency,
     memory,
     physics,
@@ -37,9 +38,10 @@ PARTS: dict[str, Callable[[Options], report.Section]] = {
     "streaming": streaming.measure,
     "physics": physics.measure,
     "training": training.measure,
+    "cluster": cluster.measure,
 }
 #: Parts that put no server under load.
-_WITHOUT_LOAD = {"reading", "streaming", "physics", "training"}
+_WITHOUT_LOAD = {"reading", "streaming", "physics", "training", "cluster"}
 
 
 def main() -> int:

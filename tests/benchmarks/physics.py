@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,9 +10,8 @@ import tfaas_nb as tn
 from tests.benchmarks.options import Options
 from tests.benchmarks.report import Section
 from tfaas_nb.classifier import Classifier
-from tfaas_nb.cross_validation import CrossValidation, cross_validate
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.metrics import Comparison
+from tfaas_nb.validation.cross_validation import CrossValidation, cross_validate
 from tfaas_nb.yardsticks import ENGINEERED, Boosting, Logistic, Trainable, plain_network
 
 DEFAULT = "`tn.Classifier()`"
@@ -61,18 +59,8 @@ scikit-learn's own settings. Our defaults were found on the first two of these f
 three alone the difference to boosting with engineered features is no smaller."""
 
 
-def paired(one: CrossValidation, other: CrossValidation) -> tuple[float, float]:
-    """Mean over folds of the differences of AUC, and its error."""
-    folds = [
-        Comparison.of_curves((a.roc, b.roc), ("one", "other"))
-        for a, b in zip(one.folds, other.folds, strict=True)
-    ]
-    error = math.sqrt(sum(fold.error**2 for fold in folds)) / len(folds)
-    return float(np.mean([fold.difference for fold in folds])), error
-
-
 def _row(name: str, result: CrossValidation, first: CrossValidation) -> tuple[str, ...]:
-    difference, error = paired(first, result)
+    difference, error = first.minus(result)
     seconds = float(np.mean([fold.seconds for fold in result.folds]))
     return (
         name,

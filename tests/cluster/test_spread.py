@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,6 @@ from tfaas_nb.cluster.spread import check, connected, spread
 from tfaas_nb.errors import ClusterError, DataError
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A client of a cluster with two workers."""
-    with dask.cluster(tmp_path_factory.mktemp("dask"), workers=2) as (_, client):
-        yield client
 
 
 class Opened:

@@ -13,8 +13,9 @@ import uproot
 from tests.ntuples import write_tree as write
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.normalisation import Sample
+from tfaas_nb.data.ranges import sha256
 from tfaas_nb.data.reading import Reading
-from tfaas_nb.data.root import load, load_telling, read, sha256
+from tfaas_nb.data.root import load, load_telling, read
 from tfaas_nb.errors import DataError
 from tfaas_nb.features import FeatureSet, Variable
 
@@ -352,7 +353,7 @@ def test_a_file_that_fails_can_be_skipped_and_is_listed(tmp_path: Path) -> None:
 def test_nothing_is_left_of_a_file_that_fails_half_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tfaas_nb.data.root.steps", lambda entries: [(0, 4), (4, entries)])
+    monkeypatch.setattr("tfaas_nb.data.ranges.steps", lambda entries: [(0, 4), (4, entries)])
     leptons = np.array([0, 1, 2, 3, 4, 5, np.inf])
     write(tmp_path / "a.root", branches(1))
     write(tmp_path / "b.root", {**branches(2), "nLeptons": leptons})

@@ -5,7 +5,6 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +23,6 @@ from tfaas_nb.serving.server import Server
 pytestmark = pytest.mark.slow
 
 SIGNAL, BACKGROUND = tn.sample_files()
-
-
-@pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A client of a cluster with two workers."""
-    with dask.cluster(tmp_path_factory.mktemp("dask"), workers=2) as (_, client):
-        yield client
 
 
 @pytest.fixture(scope="module")

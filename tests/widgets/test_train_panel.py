@@ -13,7 +13,6 @@ from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.serving.server import Server
 from tfaas_nb.training import Epoch
 from tfaas_nb.widgets import TrainPanel
-from tfaas_nb.widgets.train_panel import _Curve, _duration
 
 QUICK = {"epochs": 2, "hidden": "16", "embedding": "8"}
 
@@ -35,10 +34,6 @@ def trained(events: Dataset) -> TrainPanel:
     panel.start_button.click()
     assert panel.wait(120)
     return panel
-
-
-def epoch(number: int, loss: float) -> Epoch:
-    return Epoch(number, loss, loss, 0.9, 1e-3)
 
 
 def held(panel: TrainPanel) -> tuple[Callable[[], Any], threading.Event]:
@@ -206,37 +201,3 @@ def test_closing_ends_the_training(panel: TrainPanel) -> None:
     go_on.set()
     assert panel.wait(60)
     assert "tfaas_nb-train" not in {thread.name for thread in threading.enumerate()}
-
-
-def test_time_left_is_told_after_the_first_epoch() -> None:
-    curve = _Curve(iter([100.0, 103.0, 106.0]).__next__)
-    curve.add(epoch(1, 0.5))
-    assert "left" not in curve.told(10)
-    curve.add(epoch(2, 0.4))
-    assert curve.told(10).endswith("at most 24 s left")
-    curve.add(epoch(3, 0.45))
-    assert curve.told(50).endswith("best epoch 2; at most 3 min left")
-
-
-def test_drawing_takes_a_small_part_of_the_time() -> None:
-    now = 0.0
-    curve = _Curve(lambda: now)
-    assert curve.is_due
-    now = 10.1  # a drawing of 0.1 s: the next at the earliest half a second after it began
-    curve.drawn(10.0)
-    assert not curve.is_due
-    now = 10.51
-    assert curve.is_due
-    now = 12.5  # one of 2 s: four times as long until the next
-    curve.drawn(10.5)
-    now = 20.4
-    assert not curve.is_due
-    now = 20.5
-    assert curve.is_due
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0.2, "1 s"), (89, "89 s"), (91, "2 min"), (9000, "2 h 30 min")]
-)
-def test_durations_are_told_in_words(seconds: float, words: str) -> None:
-    assert _duration(seconds) == words

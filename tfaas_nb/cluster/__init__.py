@@ -1,1 +1,1 @@
-"""Tasks on a Dask cluster: each done once, and given back in their order."""
+"""Tasks on a Dask cluster: many, each done once and given back in order; or one that tells."""

@@ -10,9 +10,11 @@ import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from tfaas_nb.errors import ClusterError, MissingExtra, TfaasError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,11 @@ def spread(
             client.unregister_worker_plugin(key)
 
 
+def same(value: T) -> T:
+    """The value: ``partial(same, value)`` opens what is shipped as it is."""
+    return value
+
+
 def _in_order(
     futures: list[Any], items: Sequence[Any], named: Callable[[Any], str]
 ) -> Generator[Any, None, None]:
@@ -130,7 +137,7 @@ def _in_order(
         while following in early:
             outcome = early.pop(following)
             if isinstance(outcome, _Raised):
-                raise _told(outcome.error, named(items[following])) from outcome.error
+                raise told(outcome.error, named(items[following])) from outcome.error
             yield outcome
             following += 1
 
@@ -145,7 +152,8 @@ def _outcome(future: Any) -> Any:
         future.release()
 
 
-def _told(error: Exception, name: str) -> TfaasError:
+def told(error: Exception, name: str) -> TfaasError:
+    """An error of ours for whatever a task called by that name raised, or Dask did."""
     distributed = _distributed()
     if isinstance(error, TfaasError):
         return error

@@ -81,6 +81,8 @@ class EventFile:
         What to read.
     should_stop : callable, optional
         Asked often while an XRootD server is waited for; True ends that with a `DataError`.
+    folder : str
+        Where a local path begins, if not in this process's working directory.
 
     Raises
     ------
@@ -90,9 +92,13 @@ class EventFile:
     """
 
     def __init__(
-        self, path: str, reading: Reading, should_stop: Callable[[], bool] | None = None
+        self,
+        path: str,
+        reading: Reading,
+        should_stop: Callable[[], bool] | None = None,
+        folder: str = "",
     ) -> None:
-        self.path = path
+        self.path, self.folder = path, folder
         self.should_stop = should_stop
         self.reading = reading
         self._file: Any = None
@@ -100,7 +106,7 @@ class EventFile:
         self._plan: Plan | None = None
 
     def __enter__(self) -> EventFile:
-        self._file = open_file(self.path, self.reading.timeout, self.should_stop)
+        self._file = open_file(self.path, self.reading.timeout, self.should_stop, self.folder)
         try:
             with decoding(self.path):
                 self._tree = self._file[choose_tree(self._file, self.path, self.reading.tree)]

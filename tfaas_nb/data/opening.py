@@ -29,7 +29,10 @@ def decoding(path: str) -> Iterator[None]:
 
 
 def open_file(
-    path: str, timeout: float | None = None, should_stop: Callable[[], bool] | None = None
+    path: str,
+    timeout: float | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    folder: str = "",
 ) -> Any:
     """The file, opened with uproot; nothing of it is kept in a cache.
 
@@ -41,11 +44,13 @@ def open_file(
         Seconds without an answer after which an XRootD server is given up; by default 60.
     should_stop : callable, optional
         Asked often while such a server is waited for; True ends that with a `DataError`.
+    folder : str
+        Where a local path begins, if not in this process's working directory.
 
     Raises
     ------
     DataError
-        If it is no ROOT file, or a part of one.
+        If it is no ROOT file, or a part of one; it names the path as it was given.
     """
     import uproot
 
@@ -55,8 +60,9 @@ def open_file(
 
             file = xrootd.open_file(path, timeout, should_stop)
         else:
-            _check_not_empty(path)
-            file = uproot.open(path, object_cache=None, array_cache=None)
+            place = placed(path, folder)
+            _check_not_empty(path, place)
+            file = uproot.open(place, object_cache=None, array_cache=None)
         try:
             _check_complete(path, file.file)
         except BaseException:
@@ -65,9 +71,14 @@ def open_file(
         return file
 
 
-def _check_not_empty(path: str) -> None:
+def placed(path: str, folder: str) -> str:
+    """A path as it was named by a process in a folder, for any process; addresses stay."""
+    return path if is_remote(path) or not folder else str(Path(folder, path))
+
+
+def _check_not_empty(path: str, place: str) -> None:
     """A copy that failed often leaves the name of a file and nothing in it."""
-    if not is_remote(path) and Path(path).is_file() and not Path(path).stat().st_size:
+    if not is_remote(path) and Path(place).is_file() and not Path(place).stat().st_size:
         raise DataError(f"{path} is empty: it has 0 bytes; copy it again")
 
 

@@ -1,30 +1,23 @@
-"""ROOT files → `Dataset`: one class after the other, file by file, range by range.
-
-Files are read one after another: uproot spends its time in Python, and 200 files took 2.1 s in
-turn, 2.5 s by two threads.
-"""
+"""ROOT files → `Dataset`: one class after the other, file by file, range by range."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, overload
 
 import numpy as np
 
 from tfaas_nb.data.dataset import BACKGROUND, SIGNAL, Dataset, Skipped, Source
-from tfaas_nb.data.event_file import EventFile, steps
 from tfaas_nb.data.files import expand, identity, is_remote
 from tfaas_nb.data.growing import Growing
 from tfaas_nb.data.normalisation import Sample, Samples, samples
 from tfaas_nb.data.origins import Objects
+from tfaas_nb.data.ranges import FileSource, Here, Lot, OnCluster
 from tfaas_nb.data.reading import Cut, Reading
 from tfaas_nb.data.stream import MEMORY, Stream, Wanted
 from tfaas_nb.errors import DataError
@@ -37,7 +30,6 @@ OnError = Literal["stop", "skip"]
 #: it raises ends the reading.
 Told = Callable[[float, int], None]
 
-_HASH_CHUNK = 1 << 20
 #: Bytes of all files together up to which they are hashed.  Hashing reads all of a file, while of
 #: NanoAOD one part in a hundred is read for its features: many files have their UUIDs only.
 _HASHED_UP_TO = 1 << 30
@@ -62,6 +54,7 @@ def load(
     stream: Literal[False] = ...,
     memory: float = ...,
     timeout: float | None = ...,
+    cluster: Any = ...,
 ) -> Dataset: ...
 @overload
 def load(
@@ -97,6 +90,7 @@ def load(
     stream: bool = False,
     memory: float = MEMORY,
     timeout: float | None = None,
+    cluster: Any = None,
 ) -> Dataset | Stream:
     """Read signal and background events.
 
@@ -138,6 +132,9 @@ def load(
     timeout : float, optional
         Seconds without an answer after which an XRootD server is given up, by default 60;
         until then reading goes on as soon as it answers again.
+    cluster : distributed.Client, optional
+        Of a Dask cluster whose workers read, ranges of entries at a time; they must reach the
+        files.  The dataset is the same, whoever was quick.
 
     Returns
     -------
@@ -149,10 +146,12 @@ def load(
     DataError
         If a file, tree or branch is missing, unreadable, empty, or holds values that are
         not finite; the message names it, says what was found, and the nearest name.
+    ClusterError
+        If the cluster went away, or lost worker after worker with the same file.
     """
     reading = _reading(features, tree, branches, cut, weight, keep, objects, timeout)
     classes = [("signal", SIGNAL, signal), ("background", BACKGROUND, background)]
-    return _read(classes, reading, on_error, progress, memory if stream else None)
+    return _read(classes, reading, on_error, progress, memory if stream else None, cluster)
 
 
 @overload
@@ -171,6 +170,7 @@ def read(
     stream: Literal[False] = ...,
     memory: float = ...,
     timeout: float | None = ...,
+    cluster: Any = ...,
 ) -> Dataset: ...
 @overload
 def read(
@@ -204,6 +204,7 @@ def read(
     stream: bool = False,
     memory: float = MEMORY,
     timeout: float | None = None,
+    cluster: Any = None,
 ) -> Dataset | Stream:
     """Read events whose class is not known, for instance to score them.
 
@@ -211,7 +212,7 @@ def read(
     """
     reading = _reading(features, tree, branches, cut, weight, keep, objects, timeout)
     classes = [("events", BACKGROUND, files)]
-    return _read(classes, reading, on_error, progress, memory if stream else None)
+    return _read(classes, reading, on_error, progress, memory if stream else None, cluster)
 
 
 def load_telling(
@@ -240,10 +241,7 @@ def load_telling(
         As `load`.
     """
     wanted = parts([("signal", SIGNAL, signal), ("background", BACKGROUND, background)])
-    paths = [path for part in wanted for path in part.paths]
-    with _Reader(reading, on_error, paths, progress=False, told=told) as reader:
-        for part in wanted:
-            reader.read(part)
+    with _Reader(wanted, reading, on_error, progress=False, told=told) as reader:
         return reader.dataset()
 
 
@@ -359,15 +357,19 @@ def _read(
     on_error: OnError,
     progress: bool,
     memory: float | None,
+    cluster: Any,
 ) -> Dataset | Stream:
     if on_error not in ("stop", "skip"):
         raise DataError(f"on_error={on_error!r} must be 'stop' or 'skip'")
+    if memory is not None and cluster is not None:
+        raise DataError(
+            "a stream is read where it is used: leave out cluster=, or stream=True to have the "
+            "cluster read all events into memory here"
+        )
     wanted = parts(classes, reading.timeout, may_share=True)
     if memory is not None:
         return _stream(wanted, reading, on_error, progress, memory)
-    with _Reader(reading, on_error, [p for part in wanted for p in part.paths], progress) as reader:
-        for part in wanted:
-            reader.read(part)
+    with _Reader(wanted, reading, on_error, progress, cluster=cluster) as reader:
         return reader.dataset()
 
 
@@ -388,25 +390,27 @@ def _stream(
 
 
 class _Reader:
-    """Reads one file after another into arrays that grow; hashes them on the side."""
+    """Reads one file after another into arrays that grow."""
 
     def __init__(
         self,
+        wanted: Sequence[Part],
         reading: Reading,
         on_error: OnError,
-        paths: Sequence[str],
         progress: bool,
         told: Told | None = None,
+        cluster: Any = None,
     ) -> None:
+        self._wanted = wanted
         self._reading = reading
         self._on_error = on_error
-        self._files = len(paths)
-        self._hashed = sum(map(_size, paths)) <= _HASHED_UP_TO
+        self._files = sum(len(part.paths) for part in wanted)
         self._progress = progress
         self._told = told
+        self._cluster = cluster
         self._done = 0.0
         self._columns = Growing()
-        self._sources: list[tuple[Source, Future[str]]] = []
+        self._sources: list[tuple[Source, Callable[[], str]]] = []
         self._skipped: list[Skipped] = []
         self._stack = ExitStack()
 
@@ -414,37 +418,67 @@ class _Reader:
         import uproot  # noqa: F401 (what takes long to import must not start the bar's clock)
         from tqdm.auto import tqdm
 
-        self._hashing = self._stack.enter_context(ThreadPoolExecutor(1))
-        self._bar: Any = self._stack.enter_context(
-            tqdm(
-                total=self._files,
-                desc="reading",
-                unit="file",
-                disable=not self._progress,
-                delay=_SECONDS[self._files > _MANY_FILES],
-                bar_format="{l_bar}{bar}| {n:.1f}/{total} files [{elapsed}<{remaining}]",
+        with ExitStack() as stack:
+            self._bar: Any = stack.enter_context(
+                tqdm(
+                    total=self._files,
+                    desc="reading",
+                    unit="file",
+                    disable=not self._progress,
+                    delay=_SECONDS[self._files > _MANY_FILES],
+                    bar_format="{l_bar}{bar}| {n:.1f}/{total} files [{elapsed}<{remaining}]",
+                )
             )
-        )
+            self._source = stack.enter_context(closing(self._opened_source()))
+            self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is not None:
-            self._hashing.shutdown(wait=False, cancel_futures=True)
-        self._stack.__exit__(kind, error, trace)
+    def __exit__(self, *raised: Any) -> None:
+        self._stack.__exit__(*raised)
 
-    def read(self, part: Part) -> None:
+    def _opened_source(self) -> FileSource:
+        lots = [
+            Lot(part.paths, part.reading(self._reading), part.sample.is_normalised)
+            for part in self._wanted
+        ]
+        sizes = (_size(path) for part in self._wanted for path in part.paths)
+        hashed = sum(sizes) <= _HASHED_UP_TO
+        if self._cluster is None:
+            return Here(lots, hashed)
+        return OnCluster(lots, hashed, self._cluster)
+
+    def dataset(self) -> Dataset:
+        """All events.
+
+        Raises
+        ------
+        DataError
+            If no file could be read, or one could not that is not to be passed over.
+        """
+        for number in range(len(self._wanted)):
+            self._sample(number)
+        if not self._sources:
+            reasons = "; ".join(one.reason for one in self._skipped[:3])
+            raise DataError(f"none of {self._files} files could be read: {reasons}")
+        column = self._columns.column
+        return Dataset(
+            X=column("X"),
+            y=column("y"),
+            weight=column("weight"),
+            features=self._reading.features,
+            sources=tuple(replace(source, sha256=sha()) for source, sha in self._sources),
+            extra={name: column(f"extra {name}") for name in self._reading.keep},
+            skipped=tuple(self._skipped),
+        )
+
+    def _sample(self, number: int) -> None:
         """Append the events of a sample, scaled to its cross-section."""
+        part = self._wanted[number]
         first, total, known = len(self._columns), 0.0, len(self._sources)
-        reading = part.reading(self._reading)
         for path in part.paths:
             rows, done = len(self._columns), self._done
             try:
-                total += self._file(path, part, reading)
+                total += self._file(path, number)
             except DataError as error:
                 if self._on_error == "stop":
                     raise
@@ -457,22 +491,20 @@ class _Reader:
         if len(self._columns) > first and part.sample.is_normalised:
             self._columns.scale("weight", first, part.sample.factor(total))
 
-    def _file(self, path: str, part: Part, reading: Reading) -> float:
+    def _file(self, path: str, number: int) -> float:
         """Append the events of a file; the sum of weights before the selection."""
-        rows, read = len(self._columns), 0.0
-        with EventFile(path, reading) as file:
-            digest = self._hashing.submit(sha256, path if self._hashed else "")
-            for start, stop in steps(file.entries):
-                events = file.events(start, stop)
+        rows, read, part = len(self._columns), 0.0, self._wanted[number]
+        with self._source.opened(path, number) as file:
+            for entries, events in file.parts:
                 read += events.sum_weights
                 y = np.full(len(events), part.y, dtype=np.int8)
                 extra = {f"extra {name}": values for name, values in events.extra.items()}
                 self._columns.append({"X": events.X, "weight": events.weight, "y": y, **extra})
-                self._advance((stop - start) / file.entries)
-            generated = file.generated_weights() if part.sample.is_normalised else None
+                self._advance(entries / file.entries)
+            generated = file.generated() if part.sample.is_normalised else None
             kept, name = len(self._columns) - rows, os.path.basename(path)
             source = Source(name, part.role, file.tree, kept, "", file.entries, file.uuid)
-        self._sources.append((source, digest))
+        self._sources.append((source, file.sha256))
         return read if generated is None else generated
 
     def _advance(self, files: float) -> None:
@@ -481,45 +513,9 @@ class _Reader:
         if self._told:
             self._told(self._done, self._files)
 
-    def dataset(self) -> Dataset:
-        """All that was read.
-
-        Raises
-        ------
-        DataError
-            If no file could be read.
-        """
-        if not self._sources:
-            reasons = "; ".join(one.reason for one in self._skipped[:3])
-            raise DataError(f"none of {self._files} files could be read: {reasons}")
-        column = self._columns.column
-        return Dataset(
-            X=column("X"),
-            y=column("y"),
-            weight=column("weight"),
-            features=self._reading.features,
-            sources=tuple(replace(source, sha256=d.result()) for source, d in self._sources),
-            extra={name: column(f"extra {name}") for name in self._reading.keep},
-            skipped=tuple(self._skipped),
-        )
-
 
 def _size(path: str) -> int:
     try:
         return 0 if is_remote(path) else Path(path).stat().st_size
     except OSError:  # that it cannot be read is said when it is its turn
         return 0
-
-
-def sha256(path: str) -> str:
-    """Hash of a file's content; empty for no file, or a remote or unreadable one."""
-    if not path or is_remote(path):
-        return ""
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as stream:
-            while chunk := stream.read(_HASH_CHUNK):
-                digest.update(chunk)
-    except OSError:  # it was there a moment ago, and was read
-        return ""
-    return digest.hexdigest()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from tfaas_nb.data.dataset import (
     Source,
 )
 from tfaas_nb.data.event_file import EventFile
+from tfaas_nb.data.opening import placed
 from tfaas_nb.data.passes import Chunk, Faults, Negative, Pass, StreamedFile
 from tfaas_nb.data.position import Portion
 from tfaas_nb.data.reading import Reading
@@ -273,6 +275,12 @@ class Stream:
         Sums of weights to which samples are scaled stay what they are.
         """
         return Stream(self.files, self._shared, self._portions, None, how)
+
+    def from_anywhere(self) -> Stream:
+        """The same events, with paths that do not depend on the folder of the process."""
+        folder = str(Path.cwd())
+        files = tuple(replace(file, path=placed(file.path, folder)) for file in self.files)
+        return Stream(files, self._shared, self._portions, self._known, self._negative)
 
     def chunks(self, progress: bool | None = None) -> Generator[Dataset, None, None]:
         """All events in the order of files and entries, some at a time, read ahead.

@@ -6,12 +6,13 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from tfaas_nb.cluster.spread import spread
+from tfaas_nb.cluster.spread import same, spread
 from tfaas_nb.data.event_file import EventFile, steps
 from tfaas_nb.data.reading import Reading
 from tfaas_nb.errors import DataError
@@ -117,11 +118,12 @@ class OnCluster:
             if not isinstance(look, DataError)
             for ends in steps(look.entries)
         ]
-        job = partial(_Work, self._reading, opened)
+        job = partial(_Work, self._reading, opened, str(Path.cwd()))
         self._results = spread(cluster, _Work.part, items, job, named=lambda r: r.path)
 
     def _looked(self, reading: Reading, paths: list[str]) -> Iterator[_Seen | DataError]:
-        return spread(self._cluster, _Look.seen, [_Look(p) for p in paths], partial(_same, reading))
+        looks = [_Look(path, str(Path.cwd())) for path in paths]
+        return spread(self._cluster, _Look.seen, looks, partial(same, reading))
 
     @contextmanager
     def scored(self, path: str) -> Generator[tuple[int, Iterator[Part]], None, None]:
@@ -159,6 +161,7 @@ class _Look:
     """A file that is looked into before it is read."""
 
     path: str
+    folder: str = ""
 
     def event_id(self, reading: Reading) -> tuple[str, ...]:
         with EventFile(self.path, reading) as file:
@@ -168,7 +171,7 @@ class _Look:
     def seen(reading: Reading, look: _Look) -> _Seen | DataError:
         """On a worker: what a file has, or why it cannot be read."""
         try:
-            with EventFile(look.path, reading) as file:
+            with EventFile(look.path, reading, folder=look.folder) as file:
                 return _Seen(file.entries, file.event_id)
         except DataError as error:
             return error
@@ -187,12 +190,12 @@ class _Range:
 class _Work:
     """On a worker: how events are read, and the model, opened once for all ranges."""
 
-    def __init__(self, reading: Reading, opened: Callable[[], Scorer]) -> None:
-        self.reading, self.scorer = reading, opened()
+    def __init__(self, reading: Reading, opened: Callable[[], Scorer], folder: str) -> None:
+        self.reading, self.scorer, self.folder = reading, opened(), folder
 
     def part(self, item: _Range) -> Part | DataError:
         try:
-            with EventFile(item.path, self.reading) as file:
+            with EventFile(item.path, self.reading, folder=self.folder) as file:
                 return _part(self.scorer, file, item.start, item.stop)
         except DataError as error:
             return error
@@ -209,7 +212,3 @@ def _part(scorer: Scorer, file: EventFile, start: int, stop: int) -> Part:
 def _keyed(reading: Reading, keys: tuple[str, ...]) -> Reading:
     """With the branches that tell events apart: those of the first file, for all files."""
     return replace(reading, keep=tuple(dict.fromkeys((*keys, *reading.keep))))
-
-
-def _same(reading: Reading) -> Reading:
-    return reading

@@ -8,10 +8,20 @@ from __future__ import annotations
 
 from tfaas_nb.widgets.dashboard import Dashboard
 from tfaas_nb.widgets.data_panel import DataPanel
+from tfaas_nb.widgets.job_panel import JobPanel
 from tfaas_nb.widgets.query import Query
 from tfaas_nb.widgets.roc_view import RocView
 from tfaas_nb.widgets.server_panel import ServerPanel
 from tfaas_nb.widgets.train_panel import TrainPanel
 from tfaas_nb.widgets.upload import Upload
 
-__all__ = ["Dashboard", "DataPanel", "Query", "RocView", "ServerPanel", "TrainPanel", "Upload"]
+__all__ = [
+    "Dashboard",
+    "DataPanel",
+    "JobPanel",
+    "Query",
+    "RocView",
+    "ServerPanel",
+    "TrainPanel",
+    "Upload",
+]

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import ipywidgets
 import traitlets
 
-from tfaas_nb import plots
 from tfaas_nb.bundle import Bundle, check_name
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
@@ -22,11 +19,10 @@ from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.serving.server import Server
 from tfaas_nb.training import Epoch
 from tfaas_nb.widgets.background import Background
+from tfaas_nb.widgets.live_curve import Curve, picture
 from tfaas_nb.widgets.option_form import LOOKS, OptionForm, explained
 from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel, Source, client_of
 
-#: Seconds between two pictures, at least; and at most this part of the time goes into them.
-_EVERY, _SHARE = 0.5, 0.2
 _NO_EVENTS = "No events yet: load them first (in the dashboard, in the tab Data)."
 _ENDED = {
     "finished": "all epochs are done",
@@ -96,7 +92,7 @@ class TrainPanel(Panel):
         self.bundle: Bundle | None = None
         self._background = Background("train")
         self._stop = threading.Event()
-        self._curve = _Curve()
+        self._curve = Curve()
         self.events = ipywidgets.HTML(_NO_EVENTS)
         self.options = OptionForm()
         self.test_fraction = ipywidgets.BoundedFloatText(
@@ -230,7 +226,7 @@ class TrainPanel(Panel):
         self.state.value = ""
 
     def _train(self, classifier: Classifier, data: Dataset | Stream, fraction: float) -> None:
-        self._curve = _Curve()
+        self._curve = Curve()
         self.progress.max, self.progress.value = classifier.settings.epochs, 0
         self._show_progress(True)
         self.state.value = "The network is being built …"
@@ -254,7 +250,7 @@ class TrainPanel(Panel):
                 return
             raise
         history = classifier.history
-        self._draw(history.epochs, history.best)
+        self.picture.value = picture(history.epochs, history.best)
         self.state.value = "The classifier is judged on the test events …"
         self.test, self.result = test, classifier
         self._model.layout.display = None
@@ -275,68 +271,8 @@ class TrainPanel(Panel):
         self.state.value = curve.told(self.progress.max)
         if curve.is_due:
             began = curve.clock()
-            self._draw(curve.epochs, curve.best.number)
+            self.picture.value = picture(curve.epochs, curve.best.number)
             curve.drawn(began)
-
-    def _draw(self, epochs: Sequence[Epoch], best: int) -> None:
-        losses = {
-            "Training": [e.loss for e in epochs],
-            "Validation": [e.val_loss for e in epochs],
-        }
-        auc = [e.val_auc for e in epochs]
-        drawn = plots.png(lambda ax: plots.history(losses, ax, best, auc), (9.0, 5.0))
-        last = epochs[-1]
-        told = (
-            f"Losses and AUC over {len(epochs)} epochs; the last: training loss {last.loss:.4f}, "
-            f"validation loss {last.val_loss:.4f}, AUC {last.val_auc:.4f}; best epoch {best}"
-        )
-        self.picture.value = plots.html_image(drawn, told)
-
-
-class _Curve:
-    """The epochs of a training, how long they take, and when to draw them."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.clock = clock
-        self.epochs: list[Epoch] = []
-        self._times: list[float] = []
-        self._next = -math.inf
-
-    def add(self, epoch: Epoch) -> None:
-        self.epochs.append(epoch)
-        self._times.append(self.clock())
-
-    @property
-    def best(self) -> Epoch:
-        return min(self.epochs, key=lambda epoch: epoch.val_loss)
-
-    def told(self, most: int) -> str:
-        last = self.epochs[-1]
-        told = (
-            f"Epoch {last.number} of {most}: validation AUC {last.val_auc:.4f}, best epoch "
-            f"{self.best.number}"
-        )
-        left = self._left(most)
-        return told if left is None else f"{told}; at most {_duration(left)} left"
-
-    def _left(self, most: int) -> float | None:
-        """Seconds, if as many epochs follow as may; None in the first, which tells nothing.
-
-        TensorFlow is loaded and the network compiled in it.
-        """
-        times = self._times
-        if len(times) < 2:
-            return None
-        return (most - len(times)) * (times[-1] - times[0]) / (len(times) - 1)
-
-    @property
-    def is_due(self) -> bool:
-        return self.clock() >= self._next
-
-    def drawn(self, began: float) -> None:
-        """Let the next picture wait, the longer the longer this one took."""
-        now = self.clock()
-        self._next = max(began + _EVERY, now + (now - began) * (1 / _SHARE - 1))
 
 
 @contextmanager
@@ -348,11 +284,3 @@ def _disabled(*buttons: ipywidgets.Button) -> Iterator[None]:
     finally:
         for button in buttons:
             button.disabled = False
-
-
-def _duration(seconds: float) -> str:
-    """About how long, in words."""
-    if seconds < 90:
-        return f"{math.ceil(seconds)} s"
-    minutes = math.ceil(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +14,10 @@ import numpy.typing as npt
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import TrainingError
-from tfaas_nb.metrics import Roc
-from tfaas_nb.options import check_option, is_whole
+from tfaas_nb.metrics import Comparison, Roc
 from tfaas_nb.table import Table
-from tfaas_nb.yardsticks import Trainable, Trained
+from tfaas_nb.validation.folds import Folds, LeftOut
+from tfaas_nb.yardsticks import Trainable
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -83,6 +82,28 @@ class CrossValidation:
         """
         return self.spread / math.sqrt(len(self.folds))
 
+    def minus(self, other: CrossValidation) -> tuple[float, float]:
+        """Mean over folds of the differences to another classifier's AUC, and its error.
+
+        Both ranked the same events, which pairs them; the error is DeLong's for correlated curves
+        (`tfaas_nb.metrics.Comparison`), folds added in quadrature.
+
+        Raises
+        ------
+        TrainingError
+            If the folds of both are not the same events.
+        """
+        pairs = list(zip(self.folds, other.folds, strict=False))
+        matched = len(self.folds) == len(other.folds)
+        if not (matched and all(np.array_equal(a.events, b.events) for a, b in pairs)):
+            raise TrainingError(
+                "only the same folds of the same events can be compared: give both the same data, "
+                "number of folds and seed"
+            )
+        found = [Comparison.of_curves((a.roc, b.roc), ("this", "other")) for a, b in pairs]
+        error = math.sqrt(sum(one.error**2 for one in found)) / len(found)
+        return float(np.mean([one.difference for one in found])), error
+
     def table(self) -> Table:
         """One row per fold."""
         rows = tuple(
@@ -107,6 +128,7 @@ def cross_validate(
     seed: int = 1,
     progress: bool = True,
     should_stop: Callable[[], bool] | None = None,
+    cluster: Any = None,
 ) -> CrossValidation:
     """Train a classifier as often as there are folds, each time without one of them.
 
@@ -128,63 +150,78 @@ def cross_validate(
         Show a progress bar.
     should_stop : callable, optional
         Asked before each fold.
+    cluster : distributed.Client, optional
+        Of a Dask cluster whose workers train, each a fold at a time; the events travel to each
+        worker once.  The result is the same.
 
     Raises
     ------
     TrainingError
         If there are fewer than 2 folds or too few events for them, or it was interrupted
         before the first fold was done.
+    ClusterError
+        If the cluster went away, or lost worker after worker with the same fold.
     """
-    check_option("folds", folds, is_whole(folds, 2), "a whole number, 2 or more")
-    trainable = classifier or Classifier()
-    scores = np.full(len(data), np.nan, np.float32)
-    done: list[Fold] = []
-    for kept, left_out in _progress(_split(data, folds, seed), folds, progress):
-        if should_stop and should_stop():
-            break
-        try:
-            start = time.perf_counter()
-            trained = _fitted(trainable, data[kept])
-            seconds = time.perf_counter() - start
-            if _interrupted(trained):
-                break
-            part = data[left_out]
-            found = np.asarray(trained.predict(part), np.float32)
-        except KeyboardInterrupt:
-            break
-        scores[left_out] = found
-        done.append(Fold(left_out, Roc.of(part.y, found, part.weight), seconds))
-    if not done:
+    bar = Bar("cross-validation", "fold", progress)
+    parts = Folds.of(data, folds, seed)
+    found = cross_validations(parts, [classifier or Classifier()], bar, should_stop, cluster)
+    if not found:
         raise TrainingError("cross-validation was interrupted before its first fold was done")
-    return CrossValidation(tuple(done), folds, scores)
+    return found[0]
 
 
-def _split(
-    data: Dataset, folds: int, seed: int
-) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    from sklearn.model_selection import StratifiedKFold
+@dataclass(frozen=True)
+class Bar:
+    """A progress bar: what it says, what it counts, and whether it is shown."""
 
-    fewest = min(len(data.signal), len(data.background))
-    if fewest < folds:
-        raise TrainingError(f"{fewest} events of a class cannot be in {folds} folds")
-    kind = StratifiedKFold(folds, shuffle=True, random_state=seed)
-    return [(kept, left_out) for kept, left_out in kind.split(data.X, data.y)]
+    desc: str
+    unit: str
+    enabled: bool
 
 
-def _fitted(trainable: Trainable, data: Dataset) -> Trained:
-    # A copy: the caller's classifier keeps the fit it has.
-    return copy.copy(trainable).fit(data, progress=False)
+def cross_validations(
+    parts: Folds,
+    trainables: Sequence[Trainable],
+    bar: Bar,
+    should_stop: Callable[[], bool] | None = None,
+    cluster: Any = None,
+) -> list[CrossValidation]:
+    """Cross-validate one after the other on the same folds; see `cross_validate`.
+
+    Returns
+    -------
+    list of CrossValidation
+        Of those of which a fold was done, the last one perhaps without all folds.
+    """
+    found: list[CrossValidation] = []
+    trainings = parts.trainings(trainables, cluster)
+    with closing(trainings), suppress(KeyboardInterrupt):
+        for fold in _progress(list(range(len(parts))) * len(trainables), bar):
+            if should_stop and should_stop():
+                break
+            done = next(trainings)
+            if done is None:
+                break
+            if not fold:
+                found.append(_nothing_of(parts))
+            found[-1] = _with(found[-1], parts, done)
+    return found
 
 
-def _interrupted(trained: Any) -> bool:
-    """Whether a classifier was stopped, which then is not worth what it could be."""
-    return isinstance(trained, Classifier) and trained.history.stopped == "interrupted"
+def _nothing_of(parts: Folds) -> CrossValidation:
+    return CrossValidation((), len(parts), np.full(len(parts.data), np.nan, np.float32))
 
 
-def _progress(parts: list[Any], total: int, enabled: bool) -> Iterator[Any]:
+def _with(found: CrossValidation, parts: Folds, done: LeftOut) -> CrossValidation:
+    """One fold more."""
+    left_out = parts.left_out[len(found.folds)]
+    part, scores = parts.data[left_out], found.scores.copy()
+    scores[left_out] = done.scores
+    fold = Fold(left_out, Roc.of(part.y, done.scores, part.weight), done.seconds)
+    return CrossValidation((*found.folds, fold), found.asked, scores)
+
+
+def _progress(items: list[int], bar: Bar) -> Iterator[int]:
     from tqdm.auto import tqdm
 
-    bar: Iterator[Any] = iter(
-        tqdm(parts, total=total, desc="cross-validation", unit="fold", disable=not enabled)
-    )
-    return bar
+    return iter(tqdm(items, desc=bar.desc, unit=bar.unit, disable=not bar.enabled))

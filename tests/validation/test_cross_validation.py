@@ -9,11 +9,11 @@ import pytest
 
 import tfaas_nb as tn
 from tfaas_nb.classifier import Classifier
-from tfaas_nb.cross_validation import CrossValidation, cross_validate
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import TrainingError
 from tfaas_nb.metrics import Roc
 from tfaas_nb.training import Epoch
+from tfaas_nb.validation.cross_validation import CrossValidation, cross_validate
 from tfaas_nb.yardsticks import Logistic
 
 QUICK: dict[str, Any] = {"epochs": 1, "hidden": (4,), "embedding": (), "members": 1}

@@ -1,0 +1,226 @@
+"""Files that are read: opened one after another, their events range by range.
+
+`Here` reads in this process, one file after another: uproot spends its time in Python, and 200
+files took 2.1 s in turn, 2.5 s by two threads.  `OnCluster` has the workers of a Dask cluster read;
+what arrives is the same, in the same order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from tfaas_nb.cluster.spread import same, spread
+from tfaas_nb.data.event_file import EventFile, Events, steps
+from tfaas_nb.data.files import is_remote
+from tfaas_nb.data.opening import placed
+from tfaas_nb.data.reading import Reading
+from tfaas_nb.errors import DataError
+
+_HASH_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file that is being read.
+
+    Attributes
+    ----------
+    entries : int
+        Entries of its tree, before any selection.
+    tree, uuid : str
+        Name of the tree; the identifier that ROOT gave the file.
+    parts : iterator of (int, Events)
+        Range by range, how many entries it has, and its events.
+    generated : callable
+        See `EventFile.generated_weights`; None where nobody asked for it.
+    sha256 : callable
+        Hash of its content; it may be waited for after the file was closed.
+    """
+
+    entries: int
+    tree: str
+    uuid: str
+    parts: Iterator[tuple[int, Events]]
+    generated: Callable[[], float | None]
+    sha256: Callable[[], str]
+
+
+@dataclass(frozen=True)
+class Lot:
+    """Files that are read alike.
+
+    Attributes
+    ----------
+    paths : tuple of str
+        The files.
+    reading : Reading
+        What is read of them.
+    is_normalised : bool
+        Whether the sum of their generated weights is needed.
+    """
+
+    paths: tuple[str, ...]
+    reading: Reading
+    is_normalised: bool
+
+
+class FileSource(Protocol):
+    """What reads files."""
+
+    def opened(self, path: str, lot: int) -> AbstractContextManager[Opened]:
+        """A file of the lot of that number; files are asked for in order, each once."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more will be asked for."""
+        ...
+
+
+class Here:
+    """Reads in this process; hashes on the side."""
+
+    def __init__(self, lots: Sequence[Lot], hashed: bool) -> None:
+        self._lots, self._hashed = lots, hashed
+        self._hashing = ThreadPoolExecutor(1)
+
+    @contextmanager
+    def opened(self, path: str, lot: int) -> Generator[Opened, None, None]:
+        """See `FileSource`."""
+        with EventFile(path, self._lots[lot].reading) as file:
+            digest = self._hashing.submit(sha256, path if self._hashed else "")
+            ranges = steps(file.entries)
+            parts = ((stop - start, file.events(start, stop)) for start, stop in ranges)
+            yield Opened(
+                file.entries, file.tree, file.uuid, parts, file.generated_weights, digest.result
+            )
+
+    def close(self) -> None:
+        """See `FileSource`."""
+        self._hashing.shutdown(cancel_futures=True)
+
+
+class OnCluster:
+    """Has the workers of a Dask cluster read.
+
+    All files are looked into first; then ranges of entries are read by whoever is free, and
+    arrive here in order.
+    """
+
+    def __init__(self, lots: Sequence[Lot], hashed: bool, cluster: Any) -> None:
+        work = _Work(tuple(lots), hashed, str(Path.cwd()))
+        files = [_Range(path, number) for number, lot in enumerate(lots) for path in lot.paths]
+        ship = partial(same, work)
+        found = spread(cluster, _Work.look, files, ship, named=lambda r: r.path)
+        self._looks = {(file.path, file.lot): look for file, look in zip(files, found, strict=True)}
+        ranges = [_Range(file.path, file.lot, *ends) for file in files for ends in self._ends(file)]
+        self._results = spread(cluster, _Work.read, ranges, ship, named=lambda r: r.path)
+
+    def _ends(self, file: _Range) -> Iterator[tuple[int, int]]:
+        look = self._looks[file.path, file.lot]
+        return iter(()) if isinstance(look, DataError) else steps(look.entries)
+
+    @contextmanager
+    def opened(self, path: str, lot: int) -> Generator[Opened, None, None]:
+        """See `FileSource`."""
+        look = self._looks[path, lot]
+        if isinstance(look, DataError):
+            raise look
+        left = iter(list(steps(look.entries)))
+        generated = partial(_given, look.generated)
+        sha = partial(same, look.sha256)
+        try:
+            yield Opened(look.entries, look.tree, look.uuid, self._parts(left), generated, sha)
+        finally:
+            for _ in left:  # what comes next is of the next file
+                next(self._results, None)
+
+    def _parts(self, left: Iterator[tuple[int, int]]) -> Iterator[tuple[int, Events]]:
+        for start, stop in left:
+            yield stop - start, _given(next(self._results))
+
+    def close(self) -> None:
+        """See `FileSource`."""
+        self._results.close()
+
+
+@dataclass(frozen=True)
+class _Range:
+    path: str
+    lot: int
+    start: int = 0
+    stop: int = 0
+
+
+@dataclass(frozen=True)
+class _Seen:
+    entries: int
+    tree: str
+    uuid: str
+    generated: float | DataError | None
+    sha256: str
+
+
+@dataclass(frozen=True)
+class _Work:
+    """On a worker: how files are read."""
+
+    lots: tuple[Lot, ...]
+    hashed: bool
+    folder: str
+
+    def look(self, file: _Range) -> _Seen | DataError:
+        lot = self.lots[file.lot]
+        try:
+            with EventFile(file.path, lot.reading, folder=self.folder) as opened:
+                return _Seen(
+                    opened.entries,
+                    opened.tree,
+                    opened.uuid,
+                    self._generated(opened) if lot.is_normalised else None,
+                    sha256(placed(file.path, self.folder) if self.hashed else ""),
+                )
+        except DataError as error:
+            return error
+
+    def read(self, part: _Range) -> Events | DataError:
+        reading = self.lots[part.lot].reading
+        try:
+            with EventFile(part.path, reading, folder=self.folder) as file:
+                return file.events(part.start, part.stop)
+        except DataError as error:
+            return error
+
+    @staticmethod
+    def _generated(file: EventFile) -> float | DataError | None:
+        """That it cannot be told is said after the events were read, as `Here` does."""
+        try:
+            return file.generated_weights()
+        except DataError as error:
+            return error
+
+
+def _given(found: Any) -> Any:
+    if isinstance(found, DataError):
+        raise found
+    return found
+
+
+def sha256(path: str) -> str:
+    """Hash of a file's content; empty for no file, or a remote or unreadable one."""
+    if not path or is_remote(path):
+        return ""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as stream:
+            while chunk := stream.read(_HASH_CHUNK):
+                digest.update(chunk)
+    except OSError:  # it was there a moment ago, and was read
+        return ""
+    return digest.hexdigest()

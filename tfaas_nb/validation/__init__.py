@@ -1,0 +1,1 @@
+"""What classifiers are worth on parts they were not trained on, and which settings do best."""

@@ -1,0 +1,145 @@
+"""Trainings that leave a fold out each: one after another here, or spread over a Dask cluster."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tfaas_nb.classifier import Classifier
+from tfaas_nb.cluster.spread import same, spread
+from tfaas_nb.cluster.task import should_stop
+from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.errors import TrainingError
+from tfaas_nb.options import check_option, is_whole
+from tfaas_nb.yardsticks import Trainable, Trained
+
+Positions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class LeftOut:
+    """What a classifier is worth on the fold that it was not trained on.
+
+    Attributes
+    ----------
+    scores : numpy.ndarray
+        Of the fold's events, float32 of shape (events,).
+    seconds : float
+        Time to train it.
+    """
+
+    scores: npt.NDArray[np.float32]
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """Events, and the parts of them that are left out in turn.
+
+    Attributes
+    ----------
+    data : Dataset
+        The events.
+    left_out : tuple of numpy.ndarray
+        Positions of each fold's events.
+    """
+
+    data: Dataset
+    left_out: tuple[Positions, ...]
+
+    @classmethod
+    def of(cls, data: Dataset, folds: int, seed: int) -> Folds:
+        """Folds that each have both classes in the same proportion.
+
+        Raises
+        ------
+        TrainingError
+            If there are fewer than 2, or too few events for them.
+        """
+        from sklearn.model_selection import StratifiedKFold
+
+        check_option("folds", folds, is_whole(folds, 2), "a whole number, 2 or more")
+        fewest = min(len(data.signal), len(data.background))
+        if fewest < folds:
+            raise TrainingError(f"{fewest} events of a class cannot be in {folds} folds")
+        kind = StratifiedKFold(folds, shuffle=True, random_state=seed)
+        return cls(data, tuple(left_out for _, left_out in kind.split(data.X, data.y)))
+
+    def trainings(
+        self, trainables: Sequence[Trainable], cluster: Any = None
+    ) -> Generator[LeftOut | None, None, None]:
+        """Train each without each of the folds, all folds of the first one first.
+
+        Parameters
+        ----------
+        trainables : sequence of Trainable
+            What to train; they are left as they are.
+        cluster : distributed.Client, optional
+            Of a Dask cluster whose workers train; the events travel to each of them once.
+
+        Yields
+        ------
+        LeftOut or None
+            None for a training that was interrupted.
+        """
+        work = _Work(self, tuple(map(_untrained, trainables)))
+        tasks = [_Task(*pair) for pair in product(range(len(trainables)), range(len(self)))]
+        if cluster is None:
+            yield from map(work.train, tasks)
+        else:
+            yield from spread(cluster, _Work.train, tasks, partial(same, work))
+
+    def __len__(self) -> int:
+        return len(self.left_out)
+
+
+@dataclass(frozen=True)
+class _Task:
+    trainable: int
+    fold: int
+
+    def __str__(self) -> str:
+        return f"the training without fold {self.fold + 1}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    folds: Folds
+    trainables: tuple[Trainable, ...]
+
+    def train(self, task: _Task) -> LeftOut | None:
+        data, left_out = self.folds.data, self.folds.left_out[task.fold]
+        kept = np.ones(len(data), dtype=bool)
+        kept[left_out] = False
+        start = time.perf_counter()
+        trained = _fitted(self.trainables[task.trainable], data[kept])
+        seconds = time.perf_counter() - start
+        if _interrupted(trained):
+            return None
+        return LeftOut(np.asarray(trained.predict(data[left_out]), np.float32), seconds)
+
+
+def _untrained(trainable: Trainable) -> Trainable:
+    """Without a fit that it may have: that need not travel."""
+    return trainable.changed() if isinstance(trainable, Classifier) else trainable
+
+
+def _fitted(trainable: Trainable, data: Dataset) -> Trained:
+    # A copy: another fold begins with what this one was given.
+    own = copy.copy(trainable)
+    if isinstance(own, Classifier):
+        return own.fit(data, progress=False, should_stop=should_stop)
+    return own.fit(data, progress=False)
+
+
+def _interrupted(trained: Any) -> bool:
+    """Whether a classifier was stopped, which then is not worth what it could be."""
+    return isinstance(trained, Classifier) and trained.history.stopped == "interrupted"

@@ -1,0 +1,231 @@
+"""Which settings do best: a scan over hyper-parameters, each of them cross-validated."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
+
+from tfaas_nb.classifier import Classifier
+from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.errors import TrainingError
+from tfaas_nb.table import Table
+from tfaas_nb.validation.cross_validation import Bar, CrossValidation, cross_validations
+from tfaas_nb.validation.folds import Folds
+from tfaas_nb.yardsticks import Trainable
+
+#: Option → its values, of which all combinations are meant; or the combinations themselves.
+Grid = Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]]
+
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Trial:
+    """Settings that were tried.
+
+    Attributes
+    ----------
+    options : mapping
+        Option → its value; empty for the default, of which nothing is changed.
+    classifier : Trainable
+        With these settings, not trained.
+    result : CrossValidation
+        What it is worth.
+    """
+
+    options: Options
+    classifier: Trainable
+    result: CrossValidation
+
+    def __repr__(self) -> str:
+        return f"Trial({_told(self.options)}: AUC {_measured(self.result)})"
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Scan:
+    """Settings compared on the same folds.
+
+    Attributes
+    ----------
+    trials : tuple of Trial
+        The default first, then in the order of the grid.
+    asked : int
+        Settings that were asked for, the default among them; more than were tried after an
+        interrupt.
+    """
+
+    trials: tuple[Trial, ...]
+    asked: int
+
+    @property
+    def default(self) -> Trial:
+        """The classifier as it was given."""
+        return self.trials[0]
+
+    @property
+    def best(self) -> Trial:
+        """Of the largest mean AUC.
+
+        The best of many looks better than it is: judge it on events that no fold had.
+        """
+        return max(self.trials, key=lambda trial: trial.result.mean)
+
+    @property
+    def best_options(self) -> Options:
+        """What to change of the default: ``Classifier(**scan.best_options)``."""
+        return self.best.options
+
+    def difference(self, trial: Trial) -> tuple[float, float]:
+        """AUC of a trial minus the default's, and its error; see `CrossValidation.minus`."""
+        return trial.result.minus(self.default.result)
+
+    def table(self) -> Table:
+        """For each trial its settings, mean AUC, and the paired difference to the default."""
+        names = list(dict.fromkeys(name for trial in self.trials for name in trial.options))
+        columns = (*names, "AUC, mean ± error", "AUC − default, paired", "")
+        rows = tuple((*(_value(t, name) for name in names), *self._row(t)) for t in self.trials)
+        return Table(columns, rows, repr(self))
+
+    def _row(self, trial: Trial) -> tuple[Any, ...]:
+        marks = {"default": self.default, "best": self.best}
+        own = ", ".join(mark for mark, marked in marks.items() if marked is trial)
+        difference = None if trial is self.default else _signed(*self.difference(trial))
+        return (_measured(trial.result), difference, own)
+
+    def __repr__(self) -> str:
+        best = self.best
+        of = "" if len(self.trials) == self.asked else f" of {self.asked}, interrupted"
+        told = f"best {_told(best.options)}: AUC {_measured(best.result)}"
+        if best is not self.default:
+            told += f", {_signed(*self.difference(best))} to the default"
+        return f"Scan({len(self.trials)} settings{of}, {best.result.asked} folds; {told})"
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+def scan(
+    grid: Grid,
+    data: Dataset,
+    folds: int = 5,
+    classifier: Trainable | None = None,
+    seed: int = 1,
+    progress: bool = True,
+    should_stop: Callable[[], bool] | None = None,
+    cluster: Any = None,
+) -> Scan:
+    """Cross-validate a classifier with other settings, all on the same folds.
+
+    A `KeyboardInterrupt`, or `should_stop` answering True before a training, ends it with the
+    settings whose folds were all done.
+
+    Parameters
+    ----------
+    grid : mapping or sequence of mappings
+        Attributes of `Settings` or `Architecture` to change: ``{"learning_rate": [2e-3, 1e-2],
+        "members": [1, 2]}`` for all four combinations, or a list of combinations, such as
+        ``[{"epochs": 30}, {"hidden": (128, 64)}]``.  Combinations that are the same are tried
+        once, and so is the default.
+    data : Dataset
+        Events of both classes.  Keep others for the final judgement: the best of many looks
+        better than it is.
+    folds : int
+        Parts, 2 or more.
+    classifier : Trainable, optional
+        What is changed and, as it is, compared to: by default ``Classifier()``.  One of
+        `tfaas_nb.yardsticks` has options of its own.
+    seed : int
+        Decides which events make a fold.  What is random in a training depends on the
+        classifier's own seed, the same for all.
+    progress : bool
+        Show a progress bar.
+    should_stop : callable, optional
+        Asked before each training.
+    cluster : distributed.Client, optional
+        Of a Dask cluster whose workers train; the events travel to each of them once.  The
+        result is the same.
+
+    Raises
+    ------
+    TrainingError
+        If an option does not exist or has an impossible value, which is said before anything is
+        trained; if there are too few events; or if it was interrupted before the default was done.
+    ClusterError
+        If the cluster went away, or lost worker after worker with the same training.
+    """
+    wanted = _contenders(classifier or Classifier(), _combinations(grid))
+    bar = Bar("scan", "training", progress)
+    parts = Folds.of(data, folds, seed)
+    found = cross_validations(parts, [c for _, c in wanted], bar, should_stop, cluster)
+    trials = tuple(
+        Trial(options, contender, result)
+        for (options, contender), result in zip(wanted, found, strict=False)
+        if len(result.folds) == folds
+    )
+    if not trials:
+        raise TrainingError("the scan was interrupted before the default's folds were done")
+    return Scan(trials, len(wanted))
+
+
+def _combinations(grid: Grid) -> list[Options]:
+    if not isinstance(grid, Mapping):
+        given = list(grid)
+        if not all(isinstance(options, Mapping) for options in given):
+            raise TrainingError("a list of settings has a mapping of option to value for each")
+        return given
+    for name, values in grid.items():
+        if isinstance(values, (str, bytes)) or not isinstance(values, Sequence) or not values:
+            raise TrainingError(f"{name} needs a list of values to try, not {values!r}")
+    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+
+
+def _contenders(default: Trainable, grid: list[Options]) -> list[tuple[Options, Trainable]]:
+    """The default and what is different from it and from one another."""
+    found: dict[str, tuple[Options, Trainable]] = {}
+    for options in ({}, *grid):
+        made = _changed(default, options)
+        found.setdefault(_identity(made), (options, made))
+    return list(found.values())
+
+
+def _changed(trainable: Trainable, options: Options) -> Trainable:
+    if isinstance(trainable, Classifier):
+        return trainable.changed(**options)
+    if not options:
+        return trainable
+    if not is_dataclass(trainable) or isinstance(trainable, type):
+        raise TrainingError(f"{type(trainable).__name__} has no options that could be scanned")
+    known = sorted(f.name for f in fields(trainable))
+    if unknown := sorted(set(options) - set(known)):
+        raise TrainingError(f"unknown options {unknown}; there are {known}")
+    changed: Trainable = replace(trainable, **options)
+    return changed
+
+
+def _identity(trainable: Trainable) -> str:
+    if isinstance(trainable, Classifier):
+        return repr((trainable.settings, trainable.architecture))
+    return repr(trainable)
+
+
+def _value(trial: Trial, name: str) -> str:
+    """An option's value, of those that do not change it the default's."""
+    if name in trial.options:
+        return str(trial.options[name])
+    made = trial.classifier
+    homes = (made.settings, made.architecture) if isinstance(made, Classifier) else (made,)
+    return next(str(getattr(home, name)) for home in homes if hasattr(home, name))
+
+
+def _told(options: Options) -> str:
+    return ", ".join(f"{name}={value}" for name, value in options.items()) or "the default"
+
+
+def _measured(result: CrossValidation) -> str:
+    return f"{result.mean:.4f} ± {result.error:.4f}"
+
+
+def _signed(difference: float, error: float) -> str:
+    return f"{difference:+.4f} ± {error:.4f}"
