@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.graphs import serialized, weighted_sum
+from tfaas_nb import writer
 from tfaas_nb.bundle import LABELS, MODEL, PARAMS, TEXT, Bundle
 from tfaas_nb.errors import BundleError, ModelNotFound, RepositoryError
-from tfaas_nb.repository import MANIFEST, Repository
+from tfaas_nb.repository import MANIFEST, REREAD_SECONDS, Repository
 
 #: A process that stores an archive so many times and tells the versions.
 STORE = """
@@ -34,11 +35,19 @@ from tfaas_nb.bundle import Bundle
 from tfaas_nb.repository import Repository
 archive, directory, times = sys.argv[1:]
 bundle = Bundle.load(archive)
+
+def store():
+    os.write(1, b"%d\\n" % Repository(directory).store(bundle).version)
+
+store()
+began = time.monotonic()
+store()
+usual = time.monotonic() - began
 for kill in range(int(times)):
     child = os.fork()
     while not child:
-        os.write(1, b"%d\\n" % Repository(directory).store(bundle).version)
-    time.sleep(0.02 + 0.0017 * kill)
+        store()
+    time.sleep(usual * (0.3 + 0.1 * kill))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
 """
@@ -179,7 +188,9 @@ def test_a_deleted_model_is_gone_with_all_its_versions(
     assert repository.store(small).version == 3, "a number is never given again"
 
 
-def test_what_killed_uploads_left_is_removed_later(repository: Repository, bundle: Bundle) -> None:
+def test_what_killed_uploads_left_is_removed_later(
+    repository: Repository, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old, recent = (repository.directory / ".incoming" / name for name in ("old", "recent"))
     for left in (old, recent):
         left.mkdir(parents=True)
@@ -187,6 +198,10 @@ def test_what_killed_uploads_left_is_removed_later(repository: Repository, bundl
     two_hours_ago = time.time() - 7200
     for path in (old / "model.pb", old):
         os.utime(path, (two_hours_ago, two_hours_ago))
+    repository.store(bundle)
+    assert old.exists(), "that would hold up every upload"
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 7200)
     repository.store(bundle)
     assert not old.exists()
     assert recent.exists()
@@ -663,3 +678,120 @@ def test_a_killed_process_leaves_whole_versions_only(repository: Repository, sma
         assert Bundle.load(path).files() == small.files()
     assert list((repository.directory / ".incoming").iterdir()), "some were killed in the midst"
     assert repository.load(repository.find("sum")).files() == small.files()
+
+
+# --- what killed processes leave --------------------------------------------------------
+
+
+def age(path: Path, hours: float) -> None:
+    then = time.time() - 3600 * hours
+    for part in (*path.rglob("*"), path):
+        os.utime(part, (then, then))
+
+
+def left_by(repository: Repository, name: str) -> Path:
+    left = repository.directory / ".incoming" / name
+    left.mkdir(parents=True)
+    (left / "model.pb").write_bytes(b"half")
+    return left
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only the age tells")
+def test_the_next_start_removes_what_killed_processes_left(
+    repository: Repository, small: Bundle
+) -> None:
+    repository.store(small)
+    name = "from tfaas_nb import writer; print(writer.named())"
+    dead = subprocess.run([sys.executable, "-c", name], capture_output=True, text=True).stdout
+    killed = left_by(repository, dead.strip())
+    own = left_by(repository, writer.named())
+    elsewhere = left_by(repository, "0" + writer.named())
+    age(own, hours=100)
+    age(elsewhere, hours=0.9)
+    repository.tidy()
+    assert not killed.exists()
+    assert own.exists(), "however long it takes, its writer lives"
+    assert elsewhere.exists(), "a machine elsewhere may still write it"
+    age(elsewhere, hours=1.1)
+    repository.tidy()
+    assert [path.name for path in elsewhere.parent.iterdir()] == [own.name]
+
+
+def test_what_is_written_slowly_is_not_removed(repository: Repository) -> None:
+    left = left_by(repository, "elsewhere")
+    age(left, hours=100)
+    (left / "model.pb").write_bytes(b"more than half")
+    repository.tidy()
+    assert left.exists()
+
+
+def test_the_age_is_told_by_the_file_system(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = left_by(repository, "elsewhere")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 1e9)
+    repository.tidy()
+    assert left.exists()
+
+
+def test_the_next_start_removes_files_of_deleted_versions(
+    repository: Repository, small: Bundle
+) -> None:
+    """As they are left by a process that was killed after it marked them."""
+    first, second, third, fourth = (repository.store(small) for _ in range(4))
+    (repository.directory / "sum" / ".deleted").write_text("1\n")
+    for stored in (second, third):
+        (stored.path / ".deleted-0123").touch()
+    age(second.path, hours=2)
+    repository.tidy()
+    assert not list(first.path.iterdir())
+    assert [path.name for path in second.path.iterdir()] == [".deleted-0123"]
+    assert (third.path / MODEL).exists(), "who marked it may still take that back, for a label"
+    assert [stored.version for stored in repository.versions("sum")] == [4]
+    repository.check(fourth)
+
+
+def test_there_is_nothing_to_tidy(repository: Repository, tmp_path: Path) -> None:
+    repository.tidy()
+    assert not repository.directory.exists()
+    (tmp_path / "file").touch()
+    Repository(tmp_path / "file").tidy()
+
+
+# --- network file systems ---------------------------------------------------------------
+
+
+def test_a_rename_that_was_sent_twice_is_done(
+    repository: Repository, small: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first answer was lost on the way; the second says that there is no such file."""
+    rename = Path.rename
+
+    def sent_twice(self: Path, target: Path) -> Path:
+        rename(self, target)
+        return rename(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", sent_twice)
+        stored = repository.store(small)
+    assert stored.version == 1
+    assert [found.version for found in repository.versions("sum")] == [1]
+    assert not list((repository.directory / ".incoming").iterdir())
+
+
+def test_a_change_is_read_from_the_file_system_itself_now_and_then(
+    repository: Repository, small: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine may remember what a file was like; to open it is to ask."""
+    repository.store(small)
+    time.sleep(REREAD_SECONDS)
+    other = Repository(repository.directory)
+    first = other.stamp()
+    remembered = (repository.directory / ".changed").stat()
+    repository.store(small)
+    monkeypatch.setattr(Path, "stat", lambda self: remembered)
+    seen = {other.stamp() for _ in range(100)}
+    assert first in seen or len(seen) == 1
+    time.sleep(REREAD_SECONDS)
+    assert other.stamp() != first

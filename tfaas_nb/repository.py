@@ -135,6 +135,7 @@ class Repository:
         self._changed = self.directory / _CHANGED
         self._was_there = False
         self._reread = -REREAD_SECONDS
+        self._swept = time.monotonic()
 
     # --- what is there ------------------------------------------------------------------
 
@@ -347,7 +348,8 @@ class Repository:
             with contextlib.suppress(OSError):  # who is told of a failure shall not find it served
                 _mark_deleted(path)
             raise self._not_stored(bundle.name, error) from error
-        self._sweep()
+        if time.monotonic() - self._swept > _ABANDONED_SECONDS:
+            self._sweep()
         return Stored(uploaded, bundle.name, version, path)
 
     def delete(self, reference: str | Reference) -> None:
@@ -463,7 +465,8 @@ class Repository:
     def tidy(self) -> None:
         """Remove what processes left that were killed, and what is left of deleted versions.
 
-        For the start of a server: what is being written, here or elsewhere, stays.
+        For the start of a server; `store` does it again now and then.  What is being written,
+        here or elsewhere, stays.
         """
         self._sweep()
         with contextlib.suppress(OSError, RepositoryError):
@@ -648,6 +651,7 @@ class Repository:
         Of those of other machines the age tells, by the file system's clock.  What is removed is
         renamed first: were it still written, it could not be put in place any more, nor half.
         """
+        self._swept = time.monotonic()
         with contextlib.suppress(OSError):
             for left in _entries(self.directory / _INCOMING):
                 alive = writer.is_alive(left.name)
