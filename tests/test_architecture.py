@@ -22,6 +22,7 @@ FLOORS = {
     "durable": 0,
     "variables": 0,
     "last_words": 0,
+    "own_folder": 0,
     "vetting": 1,
     "options": 1,
     "reference_events": 1,
