@@ -23,6 +23,7 @@ FLOORS = {
     "durable": 1,
     "variables": 0,
     "last_words": 0,
+    "own_folder": 0,
     "vetting": 1,
     "options": 1,
     "reference_events": 1,

@@ -173,6 +173,7 @@ class Overloaded(TfaasError):
     """The server has as much to do as it takes on; ask again soon."""
 
     status = 503
+    retry_after = 1
 
 
 class ServerError(TfaasError):

@@ -11,7 +11,6 @@ import contextlib
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from tfaas_nb.isolation.job import Job
 from tfaas_nb.isolation.limits import Limits
 from tfaas_nb.isolation.warm import is_possible, warm
 from tfaas_nb.last_words import LastWords
+from tfaas_nb.own_folder import OwnFolder
 
 __all__ = ["Limits", "held", "run"]
 
@@ -76,7 +76,7 @@ def run(
     limits = limits or Limits()
     try:
         with contextlib.ExitStack() as stack:
-            home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tfaas-nb-")))
+            home = Path(stack.enter_context(OwnFolder()))
             _write(home, files)
             if jobs.is_bound():
                 return work(home / jobs.SOURCE, *options)

@@ -8,7 +8,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from typing import Any
 
@@ -16,6 +15,7 @@ from tfaas_nb.errors import ServerError
 from tfaas_nb.isolation.environment import clean
 from tfaas_nb.isolation.job import Job
 from tfaas_nb.last_words import LastWords
+from tfaas_nb.own_folder import OwnFolder
 
 #: Importing TensorFlow from a slow disk on a busy machine.
 _READY_SECONDS = 180.0
@@ -90,7 +90,7 @@ class Warm:
         self._holders = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
-        self._home: tempfile.TemporaryDirectory[str] | None = None
+        self._home: OwnFolder | None = None
 
     def _end_unless_held(self) -> None:
         process = self._process
@@ -145,7 +145,7 @@ class Warm:
         return self._control
 
     def _start(self) -> None:
-        self._home = tempfile.TemporaryDirectory(prefix="tfaas-nb-")
+        self._home = OwnFolder()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, LastWords() as words:
             try:

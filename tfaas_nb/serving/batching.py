@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from tfaas_nb.errors import ServerError, TfaasError
+from tfaas_nb.errors import Overloaded, ServerError, TfaasError
 from tfaas_nb.serving.service import Model
 from tfaas_nb.wire.finite import all_finite
 from tfaas_nb.wire.tfaas import Event, Query
@@ -43,6 +43,9 @@ _WAITING_INTERVALS = 4
 
 #: Most events in one call.
 _MOST_EVENTS = 256
+
+#: Events that wait for their answers; further ones are refused.  Quick models let none wait.
+MOST_WAITING = 16_384
 
 _log = logging.getLogger("tfaas_nb")
 
@@ -75,6 +78,7 @@ class Batcher:
         self._groups: dict[tuple[Model, int, Encode], _Group] = {}
         self._slow_calls: WeakKeyDictionary[Model, int] = WeakKeyDictionary()
         self._busy: set[Model] = set()
+        self._waiting = 0  # events without their answers
         self._scheduled = False
         self._held = False
         self._crowded = False  # whether events waited for each other in the last turn
@@ -86,6 +90,10 @@ class Batcher:
 
     def add(self, model: Model, event: Event, encode: Encode, deliver: Deliver) -> None:
         """Have an event scored; `deliver` is called once, soon, with its answer or its error."""
+        if self._waiting >= MOST_WAITING:
+            deliver(Overloaded("too many events wait for their scores; try again soon"))
+            return
+        self._waiting += 1
         # Not the keys themselves: to hash and compare dozens of strings costs as much as to
         # score them.  The events of the group keep the tuple alive, so its id is its own.
         key = (model, id(event.keys), encode)
@@ -141,7 +149,12 @@ class Batcher:
         else:
             results, seconds = _timed(group)
             self._learn(group.model, seconds)
-            _deliver(group, results)
+            self._deliver(group, results)
+
+    def _deliver(self, group: _Group, results: Sequence[Any]) -> None:
+        self._waiting -= len(group.events)
+        for deliver, result in zip(group.waiting, results, strict=True):
+            deliver(result)
 
     def _learn(self, model: Model, seconds: float) -> None:
         """Remember slow calls in a row; a quick one brings the model back into the loop."""
@@ -162,7 +175,7 @@ class Batcher:
             if not done.cancelled():
                 results, seconds = done.result()
                 self._learn(group.model, seconds)
-                _deliver(group, results)
+                self._deliver(group, results)
             if self._groups:
                 self._schedule()
 
@@ -208,8 +221,3 @@ def _alone(group: _Group, event: Event) -> Any:
         return group.encode(group.model.score(event.query()), group.model)[0]
     except TfaasError as error:
         return error
-
-
-def _deliver(group: _Group, results: Sequence[Any]) -> None:
-    for deliver, result in zip(group.waiting, results, strict=True):
-        deliver(result)

@@ -37,6 +37,7 @@ from tfaas_nb.serving.gathering import Gathering
 from tfaas_nb.serving.heads import KnownHeads, ResponseHeads, head_of
 from tfaas_nb.serving.large_body import LargeBody
 from tfaas_nb.serving.messages import Head, Request, Response
+from tfaas_nb.serving.room import Room
 from tfaas_nb.serving.tls import Encrypted, Tls, subject
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -60,6 +61,16 @@ _LARGE_BODY = 256 * 1024
 
 #: Heads that are remembered of a client with a certificate.
 _KNOWN_OF_ONE = 16
+#: Smaller bodies take no room worth counting; of those of unknown length it is taken in such steps.
+_SMALL_BODY = 16 * 1024
+_STEP = 256 * 1024
+
+#: How long a client may owe something before its place is given to another, when all are taken.
+_PATIENCE = 1.0
+#: Of so many connections one more may be there to be told that there are too many.
+_PART_REFUSED = 8
+#: Places that are made free at once: to find them takes a look at all connections.
+_AT_ONCE = 32
 
 _log = logging.getLogger("tfaas_nb")
 
@@ -75,13 +86,17 @@ class Limits:
     head_seconds : float
         From a request's first byte to the end of its headers.
     body_bytes_per_second : float
-        Slowest rate of a body, after `head_seconds` more.
+        Slowest rate of a body, which may be behind by twice `head_seconds`, and of an answer
+        that is taken.
     idle_seconds : float
-        Between the requests of a connection, and for an answer to be taken.
+        Between the requests of a connection, and for an answer to begin to be taken.
     pipelined : int
         Requests under way before reading pauses.
     connections : int
-        Connections at once; further ones are told 503.
+        Connections at once.  For a further one those are closed that keep others waiting or
+        have nothing to say; where there is none it is told 503.
+    held_bytes : int
+        Of all bodies that are being received and worked on; who sends more is told 503.
     """
 
     head_bytes: int = 64 * 1024
@@ -90,6 +105,7 @@ class Limits:
     idle_seconds: float = 75.0
     pipelined: int = 64
     connections: int = 4096
+    held_bytes: int = 256 << 20
 
 
 async def serve(
@@ -102,6 +118,7 @@ async def serve(
     grace: float = 3.0,
     drain: float = 0.0,
     tls: Tls | None = None,
+    open_now: set[Connection] | None = None,
 ) -> None:
     """Accept connections until `stop` is set, then let requests under way end.
 
@@ -129,6 +146,8 @@ async def serve(
         Seconds for which connections are still accepted after `stop` is set.
     tls : Tls, optional
         How connections are encrypted.
+    open_now : set of Connection, optional
+        Kept up to date with those that are open.
 
     Raises
     ------
@@ -136,16 +155,17 @@ async def serve(
         If a file of the certificate cannot be used.
     """
     limits = limits or Limits()
-    open_now: set[Connection] = set()
+    open_now = set() if open_now is None else open_now
     known, heads = KnownHeads(), ResponseHeads(server)
     gathering = Gathering(open_now, application.hold)
+    room = Room(limits.held_bytes)
     loop = asyncio.get_running_loop()
     encrypted = Encrypted(tls) if tls else None
     encryption = encrypted.options(loop) if encrypted else {}
 
     def connection() -> Connection:
         last = stop.is_set()
-        return Connection(application, limits, open_now, known, heads, gathering, last)
+        return Connection(application, limits, open_now, known, heads, gathering, room, last)
 
     accepting = await loop.create_server(connection, sock=listening, backlog=BACKLOG, **encryption)
     ready()
@@ -224,6 +244,8 @@ class Connection(asyncio.Protocol):
         Makes the heads of answers.
     gathering : Gathering
         Reads all connections at once when the event loop is behind.
+    room : Room
+        What all bodies take together.
     """
 
     def __init__(
@@ -234,10 +256,12 @@ class Connection(asyncio.Protocol):
         known: KnownHeads,
         heads: ResponseHeads,
         gathering: Gathering,
+        room: Room,
         last: bool = False,
     ) -> None:
         self.application, self._limits, self._open_now = application, limits, open_now
         self._known, self._heads, self._gathering = known, heads, gathering
+        self.room = room
         self._parser = httptools.HttpRequestParser(self)
         self._loop = asyncio.get_running_loop()
         self._transport: Any = None
@@ -246,11 +270,13 @@ class Connection(asyncio.Protocol):
         self._deaf = False  # nothing more is read from the client
         self._reading = True
         self._stuck = False  # the client does not take what is written
+        self._unsent = 0  # of that, when it was last looked at
         self._asking = False  # a request has begun and is not yet whole
+        self._has_asked = False  # a whole request has come
         self._elsewhere = False  # the gathering reads, not the event loop
         self._receives_large = False  # what comes goes elsewhere
         self._last = last  # the request under way is the last one
-        self._deadline = self._loop.time() + limits.head_seconds
+        self._expect(limits.head_seconds)
         self._first = self._loop.time() + _FIRST_SECONDS
         self._forget()
 
@@ -262,7 +288,8 @@ class Connection(asyncio.Protocol):
         self._raw = b""  # the head as it was sent, if it came in one piece
         self._size = 0
         self._trailer = 0
-        self._body: list[bytes] = []
+        self._body: bytes | bytearray = b""
+        self._taken = 0  # of the room for bodies
         self._head: Head | None = None
         self._call: Call | None = None
         self._refusal: TfaasError | None = None
@@ -278,7 +305,12 @@ class Connection(asyncio.Protocol):
         if self._subject:  # who may ask depends on more than a head's bytes
             self._known = KnownHeads(_KNOWN_OF_ONE)
         self._open_now.add(self)
-        if len(self._open_now) > self._limits.connections:
+        beyond = len(self._open_now) - self._limits.connections
+        if beyond <= 0 or self._make_place():
+            return
+        if beyond > self._limits.connections // _PART_REFUSED + 1:
+            self.abort()
+        else:
             self._give_up(Overloaded("too many connections are open; try again soon"))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -287,6 +319,7 @@ class Connection(asyncio.Protocol):
         self._open_now.discard(self)
         self._gathering.forget(self)
         self._answers.clear()
+        self._release()
 
     def data_received(self, data: bytes) -> None:
         """Take what came."""
@@ -304,6 +337,11 @@ class Connection(asyncio.Protocol):
         self._elsewhere = elsewhere
         if self._reading and not self._transport.is_closing():
             (self._transport.pause_reading if elsewhere else self._transport.resume_reading)()
+
+    def descriptor(self) -> int:
+        """The socket's number; -1 when it is closed."""
+        found = self._transport.get_extra_info("socket") if self._transport else None
+        return -1 if found is None else int(found.fileno())
 
     def _own_socket(self) -> socket.socket | None:
         transport = self._transport
@@ -342,7 +380,7 @@ class Connection(asyncio.Protocol):
             size = len(head) + found.length if found else 0
             if found is None or len(data) < size or self._last:
                 break
-            self._deadline = self._loop.time() + self._limits.idle_seconds
+            self._has_asked = True
             request = Request(found.head, data[len(head) : size])
             answer = _Answer(self, True, request, found.call)
             self._answers.append(answer)
@@ -360,12 +398,14 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Stop reading from a client that does not take its answers."""
         self._stuck = True
-        self._deadline = self._loop.time() + self._limits.idle_seconds
+        self._unsent = self._transport.get_write_buffer_size()
+        self._expect(self._limits.idle_seconds)
         self._read_or_pause()
 
     def resume_writing(self) -> None:
         """Go on."""
         self._stuck = False
+        self._expect(self._limits.idle_seconds)
         self._read_or_pause()
 
     def shut(self) -> None:
@@ -385,19 +425,57 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Close now."""
         self._transport.abort()
+        self._deaf = True
 
     def close_if_late(self) -> None:
         """Close when the client took too long to ask, or to take its answer."""
-        waiting_for_us = bool(self._answers) and not self._stuck
-        if not waiting_for_us and self._loop.time() > self._deadline:
-            self._transport.abort()
+        if self._stuck:
+            unsent = self._transport.get_write_buffer_size()
+            self._progress(self._unsent - unsent)
+            self._unsent = unsent
+        if not self._is_waiting and self._loop.time() - self._since > self._allowed:
+            self.abort()
+
+    def owed(self) -> tuple[bool, float] | None:
+        """Whether the client keeps others waiting or is merely idle, and for how many seconds.
+
+        None while it does neither, since it waits for us, or has only just begun.
+        """
+        owed = self._loop.time() - self._since
+        is_slow = self._stuck or self._asking or self._deaf or not self._has_asked
+        return None if self._is_waiting or owed < _PATIENCE else (is_slow, owed)
+
+    @property
+    def _is_waiting(self) -> bool:
+        """Whether the client waits for us."""
+        return bool(self._answers) and not self._stuck
+
+    def _expect(self, seconds: float) -> None:
+        """Have the client do something within some seconds from now on."""
+        self._since, self._allowed = self._loop.time(), seconds
+
+    def _progress(self, size: int) -> None:
+        """Give the client time for as many bytes as it sent or took, but no credit for later."""
+        since = self._since + size / self._limits.body_bytes_per_second
+        self._since = min(since, self._loop.time())
+
+    def _make_place(self) -> bool:
+        """Close connections that others need more; returns whether there were any."""
+        owing = ((other.owed(), other) for other in self._open_now if other is not self)
+        found = sorted(((owed, id(other), other) for owed, other in owing if owed), reverse=True)
+        if found and found[0][0][0]:  # idle ones only where there is no slow one
+            found = [one for one in found if one[0][0]]
+        for _, _, other in found[:_AT_ONCE]:
+            other.abort()
+            self._open_now.discard(other)
+        return bool(found)
 
     # --- the parser's callbacks -----------------------------------------------------
 
     def on_message_begin(self) -> None:
         """Start the clock."""
         self._asking = True
-        self._deadline = self._loop.time() + self._limits.head_seconds
+        self._expect(self._limits.head_seconds)
 
     def on_url(self, part: bytes) -> None:
         """Take a part of the address."""
@@ -421,10 +499,12 @@ class Connection(asyncio.Protocol):
         framing.check(self._parser, self._url, self._headers)
         self._head = _head(self._parser.get_method(), self._url, self._headers, self._subject)
         self._size = 0
-        self._deadline += self._limits.head_seconds
+        self._allowed += self._limits.head_seconds
         try:
             self._call = self.application.admit(self._head)
-            _check_length(self._headers, self._call.most_bytes)
+            length = _announced(self._headers, self._call.most_bytes)
+            if length > _SMALL_BODY:
+                self._take(length)
         except TfaasError as error:
             self._refusal = error
         else:
@@ -439,19 +519,24 @@ class Connection(asyncio.Protocol):
     def on_body(self, part: bytes) -> None:
         """Take a part of the body."""
         self._size += len(part)
-        self._deadline += len(part) / self._limits.body_bytes_per_second
+        self._progress(len(part))
         if self._refusal:
             if self._size > _MOST_REFUSED:
                 raise self._refusal
             return
         if self._call and self._size > self._call.most_bytes:
             raise TooLarge(f"the body has more than {self._call.most_bytes} bytes")
-        self._body.append(part)
+        if self._size > max(self._taken, _SMALL_BODY):
+            self._take_more()
+        if self._body:  # not a list of parts: clients choose how many there are
+            self._body = bytearray(self._body) if isinstance(self._body, bytes) else self._body
+            self._body += part
+        else:
+            self._body = part
 
     def on_message_complete(self) -> None:
         """Hand the request over."""
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        self._complete(body, self._parser.should_keep_alive())
+        self._complete(bytes(self._body), self._parser.should_keep_alive())
 
     def _complete(self, body: bytes, keep: bool) -> None:
         """Have a request answered; answers are written in the order of their requests."""
@@ -459,11 +544,10 @@ class Connection(asyncio.Protocol):
         assert head is not None
         keep = keep and not self._last
         request = Request(head, body)
-        answer = _Answer(self, keep, request, call)
+        answer = _Answer(self, keep, request, call, self._taken)
         self._answers.append(answer)
-        self._deaf, self._asking = not keep, False
+        self._deaf, self._asking, self._has_asked = not keep, False, True
         self._forget()
-        self._deadline = self._loop.time() + self._limits.idle_seconds
         if refusal or call is None:
             answer.done(self.application.refuse(refusal or ServerError("not admitted")))
         else:
@@ -478,18 +562,34 @@ class Connection(asyncio.Protocol):
         keep = self._parser.should_keep_alive()
         self._parser = httptools.HttpRequestParser(self)  # the other one waits for the body
 
-        def received(size: int) -> None:
-            self._deadline += size / self._limits.body_bytes_per_second
-
         def whole(body: bytes) -> None:
             self._receives_large = False
             self._read_by(self)
             self._complete(body, keep)
 
-        begun = b"".join(self._body)
+        begun, self._body = self._body, b""
         self._receives_large = True
         self._gathering.give_back(self)
-        self._read_by(LargeBody(self, begun, int(length), received, whole))
+        self._read_by(LargeBody(self, bytes(begun), int(length), self._progress, whole))
+
+    def _take(self, size: int) -> None:
+        """Take room for a body, or for more of it."""
+        self.room.take(size)
+        self._taken += size
+
+    def _take_more(self) -> None:
+        """Take room for more of a body of unknown length."""
+        if self._taken + _STEP > self.room.most:
+            raise TooLarge(
+                f"a body of unknown length may have {self.room.most >> 20} MB: send Content-Length"
+            )
+        self._take(_STEP)
+
+    def _release(self) -> None:
+        """Give back the room of a body that is not worked on."""
+        if self._taken:
+            self.room.give(self._taken)
+            self._taken = 0
 
     def _read_by(self, protocol: asyncio.BaseProtocol) -> None:
         if self._reading:  # how to read is settled when reading starts
@@ -511,6 +611,8 @@ class Connection(asyncio.Protocol):
                 answers.clear()
                 self._transport.close()
                 return
+        if not (answers or self._asking or self._stuck):
+            self._expect(self._limits.idle_seconds)
         if not answers and self._deaf:
             self._transport.close()
         elif not self._reading:
@@ -537,6 +639,7 @@ class Connection(asyncio.Protocol):
         self._deaf = True
         request = Request(self._head, b"") if self._head else None
         answer = _Answer(self, False, request, self._call)
+        self._release()
         self._forget()
         answer.take(self.application.refuse(error))
         if self._answers:
@@ -546,7 +649,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(self._bytes(answer, answer.response))
         if self._transport.can_write_eof():
             self._transport.write_eof()
-            self._deadline = self._loop.time() + _LINGER
+            self._expect(_LINGER)
         else:
             self._transport.close()
 
@@ -573,12 +676,17 @@ class Connection(asyncio.Protocol):
 class _Answer:
     """The place of an answer in the order of a connection's answers."""
 
-    __slots__ = ("_call", "_connection", "_request", "_since", "keep", "response")
+    __slots__ = ("_call", "_connection", "_request", "_since", "_taken", "keep", "response")
 
     def __init__(
-        self, connection: Connection, keep: bool, request: Request | None, call: Call | None
+        self,
+        connection: Connection,
+        keep: bool,
+        request: Request | None,
+        call: Call | None,
+        taken: int = 0,
     ) -> None:
-        self._connection, self.keep = connection, keep
+        self._connection, self.keep, self._taken = connection, keep, taken
         self._request, self._call = request, call
         self._since = time.perf_counter()
         self.response: Response | None = None
@@ -593,6 +701,9 @@ class _Answer:
 
     def take(self, response: Response) -> None:
         connection = self._connection
+        if self._taken:
+            connection.room.give(self._taken)
+            self._taken = 0
         self.response = connection.application.answered(
             self._request, self._call, response, self._since, connection.client
         )
@@ -617,10 +728,13 @@ def _is_readable(descriptor: int) -> bool:
     return bool(polled.poll(0))
 
 
-def _check_length(headers: dict[bytes, bytes], most: int) -> None:
+def _announced(headers: dict[bytes, bytes], most: int) -> int:
+    """The length of the body as announced; 0 if it is not."""
     announced = headers.get(b"content-length", b"")
-    if announced.isdigit() and int(announced) > most:
-        raise TooLarge(f"the body has {int(announced)} bytes, more than {most}")
+    length = int(announced) if announced.isdigit() else 0
+    if length > most:
+        raise TooLarge(f"the body has {length} bytes, more than {most}")
+    return length
 
 
 def _told(error: BaseException | None) -> TfaasError:

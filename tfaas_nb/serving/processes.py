@@ -17,7 +17,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -27,7 +26,9 @@ from typing import Any
 import tfaas_nb
 from tfaas_nb.errors import ServerError
 from tfaas_nb.last_words import LastWords
+from tfaas_nb.own_folder import OwnFolder
 from tfaas_nb.serving.access_log import STDERR
+from tfaas_nb.serving.forked import let_go
 from tfaas_nb.serving.listening import beside
 from tfaas_nb.serving.security import TOKEN_VARIABLES
 from tfaas_nb.serving.settings import Settings
@@ -110,13 +111,20 @@ class ServerProcesses:
 
     def stop(self) -> None:
         """End them; requests under way are answered before."""
-        for worker in self._workers:
-            worker.end()
-        self._port.close()
-        for worker in self._workers:
-            worker.join()
-        self._shared.close()
+        with contextlib.ExitStack() as stack:  # all of it, also when Ctrl-C ends the wait
+            stack.callback(self._ended.set)
+            stack.callback(self._shared.close)
+            for worker in self._workers:
+                stack.callback(worker.join)
+            stack.callback(self._port.close)
+            for worker in self._workers:
+                stack.callback(worker.end)
+
+    def abandon(self) -> None:
+        """In a copy of this process, let go of the port and of what leads to the workers."""
         self._ended.set()
+        own = [number for worker in self._workers for number in worker.descriptors]
+        let_go(self, [*own, *self._port.descriptors, *self._shared.descriptors])
 
     def wait(self) -> None:
         """Block until they are stopped."""
@@ -143,6 +151,11 @@ class _Port:
                 self._sockets[number] = beside(next(iter(self._sockets.values())))
             return self._sockets[number]
 
+    @property
+    def descriptors(self) -> list[int]:
+        """Numbers of the sockets; no lock is taken, in a copy of this process nobody frees it."""
+        return [one.fileno() for one in list(self._sockets.values())]
+
     def leave_to_others(self, number: int) -> None:
         """Let no new connection wait until a worker is replaced, if there are others."""
         with self._lock:
@@ -160,7 +173,7 @@ class _Shared:
     """What the workers share besides the port."""
 
     def __init__(self, settings: Settings) -> None:
-        self._directory = tempfile.TemporaryDirectory(prefix="tfaas_nb-")
+        self._directory = OwnFolder()
         #: Where they add up their counts.
         self.counts = self._directory.name
         #: This process's error stream, for the access log: their own is kept for last words.
@@ -202,6 +215,13 @@ class _Worker:
     def pid(self) -> int | None:
         process = self._process
         return process.pid if process and process.poll() is None else None
+
+    @property
+    def descriptors(self) -> list[int]:
+        """Numbers of the pipes to and from the process."""
+        process = self._process
+        pipes = (process.stdin, process.stdout) if process else ()
+        return [pipe.fileno() for pipe in pipes if pipe and not pipe.closed]
 
     def start(self) -> None:
         self._thread.start()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import dataclasses
 import os
 import socket
 import threading
+import weakref
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -31,9 +33,10 @@ from tfaas_nb.vetting import check_operations
 #: Seconds after which a look at the counts is given up.
 _PATIENCE = 10.0
 
-#: Directory → the server that runs for it in this process.
-_running: dict[Path, Server] = {}
+#: Directory → the server that runs for it in this process; kept when the module is reloaded.
+_running: dict[Path, Server] = globals().get("_running", {})
 _running_lock = threading.Lock()
+_all: weakref.WeakSet[Server] = globals().get("_all", weakref.WeakSet())
 
 
 def running() -> tuple[Server, ...]:
@@ -53,6 +56,9 @@ class Run(Protocol):
 
     def stop(self) -> None:
         """End it; requests under way are answered before."""
+
+    def abandon(self) -> None:
+        """Let go of it in a copy of this process, without ending it."""
 
     def wait(self) -> None:
         """Block until it ends."""
@@ -199,11 +205,11 @@ class Server:
         self._access_log = os.fspath(access_log) if access_log else None
         self._memory = memory
         self._allow_ops = check_operations(allow_ops)
-        admission = Admission.allowing(self._allow_ops)
-        self.service = Service(Repository(self.directory), memory, admission)
+        self.service = self._new_service()
         self.token: str | None = token if token and isinstance(token, str) else None
         self._run: Run | None = None
         self._lock = threading.RLock()
+        _all.add(self)
 
     def start(self) -> Server:
         """Start listening; does nothing when it already does.
@@ -246,13 +252,12 @@ class Server:
         with self._lock:
             run, self._run = self._run, None
             activity, self._activity = self._activity, None
-            if activity:
-                activity.stop()
-            if run:
-                run.stop()
-            with _running_lock:
-                if _running.get(self.directory.resolve()) is self:
-                    del _running[self.directory.resolve()]
+            with contextlib.ExitStack() as stack:  # all of it, also when Ctrl-C ends the wait
+                stack.callback(self._forget)
+                if run:
+                    stack.callback(run.stop)
+                if activity:
+                    activity.stop()
             return self
 
     def allow_host(self, name: str) -> bool:
@@ -330,6 +335,25 @@ class Server:
         """
         with contextlib.closing(self.client(timeout=_PATIENCE)) as client:
             return int(client.status()["events"])
+
+    def _forget(self) -> None:
+        """Be no longer among those that run."""
+        with _running_lock:
+            if _running.get(self.directory.resolve()) is self:
+                del _running[self.directory.resolve()]
+
+    def _abandon(self) -> None:
+        """Be a server that has not been started, in a copy of the process that it runs in."""
+        run, self._run, self._activity = self._run, None, None
+        # Another thread, of which there is no copy, may have held the locks.
+        self._lock = threading.RLock()
+        self.service = self._new_service()
+        if run:
+            run.abandon()
+
+    def _new_service(self) -> Service:
+        admission = Admission.allowing(self._allow_ops)
+        return Service(Repository(self.directory), self._memory, admission)
 
     def _load(self) -> None:
         """Load the models here, or see that the directory can be read by those who will."""
@@ -447,3 +471,25 @@ def _names_of(host: str) -> frozenset[str]:
     if host in ("0.0.0.0", "::", ""):
         return frozenset({socket.gethostname(), socket.getfqdn()})
     return frozenset({host})
+
+
+def _stop_all() -> None:
+    """Stop what runs while the interpreter is still whole: its end would cut threads short."""
+    for server in running():
+        with contextlib.suppress(Exception):  # the others all the same
+            server.stop()
+
+
+def _abandon_all() -> None:
+    """In a copy of this process (`os.fork`), leave everything to the original."""
+    global _running_lock
+    _running_lock = threading.Lock()
+    _running.clear()
+    for server in tuple(_all):
+        server._abandon()
+
+
+# Before the threads are waited for that work on requests, one of which may take minutes.
+getattr(threading, "_register_atexit", atexit.register)(_stop_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_abandon_all)

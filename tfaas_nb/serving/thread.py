@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
 
 from tfaas_nb import isolation
 from tfaas_nb.errors import ServerError
 from tfaas_nb.serving import http
 from tfaas_nb.serving.access_log import AccessLog
 from tfaas_nb.serving.app import SERVER, App
+from tfaas_nb.serving.forked import let_go
 from tfaas_nb.serving.rate import Rate
+from tfaas_nb.serving.room import most_connections
 from tfaas_nb.serving.security import Access
 from tfaas_nb.serving.service import Service
 from tfaas_nb.serving.settings import DEFAULT_GRACE
@@ -24,6 +29,8 @@ _READY_TIMEOUT = 30.0
 _STOP_TIMEOUT = 10.0
 _THREADS = 4
 _LONG_THREADS = 2
+
+_log = logging.getLogger("tfaas_nb")
 
 
 class ServerThread:
@@ -77,6 +84,7 @@ class ServerThread:
         self._error: BaseException | None = None
         self._loop = _new_loop()
         self._stop = asyncio.Event()
+        self._connections: set[http.Connection] = set()
         self._thread = threading.Thread(target=self._main, name="tfaas_nb-server", daemon=True)
 
     def start(self) -> None:
@@ -100,17 +108,23 @@ class ServerThread:
 
     def stop(self) -> None:
         """End it; requests under way are answered before."""
-        self._app.retire()
-        with contextlib.suppress(RuntimeError):  # the loop has ended by itself
-            self._loop.call_soon_threadsafe(self._stop.set)
-        if self._thread.ident is not None:
-            self._thread.join(self._drain + self._grace + _STOP_TIMEOUT)
-        for threads in (self._threads, self._long):
-            threads.shutdown(wait=False, cancel_futures=True)
-        self._app.stop()
-        self._socket.close()
-        self._service.close()
-        self._held.close()
+        with contextlib.ExitStack() as stack:  # all of it, also when Ctrl-C ends the wait
+            stack.callback(self._held.close)
+            stack.callback(self._service.close)
+            stack.callback(self._socket.close)
+            stack.callback(self._app.stop)
+            for threads in (self._threads, self._long):
+                stack.callback(threads.shutdown, wait=False, cancel_futures=True)
+            self._app.retire()
+            with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+                self._loop.call_soon_threadsafe(self._stop.set)
+            if self._thread.ident is not None:
+                self._thread.join(self._drain + self._grace + _STOP_TIMEOUT)
+
+    def abandon(self) -> None:
+        """In a copy of this process, let go of the port and of all connections."""
+        connections = [one.descriptor() for one in list(self._connections)]
+        let_go(self, [self._socket.fileno(), *connections])
 
     def wait(self) -> None:
         """Block until it ends."""
@@ -123,6 +137,9 @@ class ServerThread:
 
     def _main(self) -> None:
         try:
+            self._loop.set_exception_handler(_failed)
+            limits = http.Limits()
+            limits = replace(limits, connections=most_connections(limits.connections))
             self._loop.run_until_complete(
                 http.serve(
                     self._app,
@@ -130,9 +147,11 @@ class ServerThread:
                     self._stop,
                     self._ready.set,
                     SERVER,
+                    limits,
                     grace=self._grace,
                     drain=self._drain,
                     tls=self._tls,
+                    open_now=self._connections,
                 )
             )
         except BaseException as error:  # whatever ended the thread is told to the caller
@@ -142,6 +161,11 @@ class ServerThread:
             self._socket.close()
             self._ready.set()
             self._ended.set()
+
+
+def _failed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Note what went wrong in the event loop, whose own log would print it into a cell."""
+    _log.error("%s", context.get("message"), exc_info=context.get("exception"))
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

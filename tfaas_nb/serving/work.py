@@ -10,10 +10,14 @@ from concurrent.futures import Executor
 
 import orjson
 
-from tfaas_nb.errors import ServerError, TfaasError, Unauthorized
+from tfaas_nb.errors import Overloaded, ServerError, TfaasError, Unauthorized
 from tfaas_nb.serving.counts import Counts
 from tfaas_nb.serving.messages import Done, Request, Response
 from tfaas_nb.serving.trimming import Trimming
+
+#: Requests that are worked on or wait for it; further ones would wait longer than clients do.
+MOST_REQUESTS = 512
+MOST_LONG = 128
 
 _log = logging.getLogger("tfaas_nb")
 _log.addHandler(logging.NullHandler())
@@ -35,6 +39,7 @@ class Work:
     def __init__(self, threads: Executor, long_threads: Executor, counts: Counts) -> None:
         self.threads, self.long_threads = threads, long_threads
         self._counts = counts
+        self._under_way = {False: 0, True: 0}
         self._trimming = Trimming(threads)
 
     def refuse(self, error: TfaasError) -> Response:
@@ -60,11 +65,18 @@ class Work:
         is_long: bool = False,
     ) -> None:
         """Answer from a thread; `done` is called from the event loop."""
+        if self._under_way[is_long] >= (MOST_LONG if is_long else MOST_REQUESTS):
+            done(self.refuse(Overloaded("too many requests are being worked on; try again soon")))
+            return
         threads = self.long_threads if is_long else self.threads
         future = asyncio.get_running_loop().run_in_executor(threads, answer, request)
-        future.add_done_callback(functools.partial(self._finish, request, done))
+        self._under_way[is_long] += 1
+        future.add_done_callback(functools.partial(self._finish, request, done, is_long))
 
-    def _finish(self, request: Request, done: Done, future: asyncio.Future[Response]) -> None:
+    def _finish(
+        self, request: Request, done: Done, is_long: bool, future: asyncio.Future[Response]
+    ) -> None:
+        self._under_way[is_long] -= 1
         if future.cancelled():  # the server stops
             return
         self._trimming.after(len(request.body))
