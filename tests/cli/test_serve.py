@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.certificates import Authority
 from tests.command import COMMAND
 from tests.graphs import serialized, weighted_sum
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.cli import main, parser
 from tfaas_nb.repository import Repository
 from tfaas_nb.serving.cores import usable_cores
-from tfaas_nb.serving.security import TOKEN_VARIABLE
+from tfaas_nb.serving.security import READER_TOKEN_VARIABLE, TOKEN_VARIABLE
 from tfaas_nb.serving.service import DEFAULT_MEMORY
 
 pytestmark = pytest.mark.slow
@@ -42,7 +43,9 @@ class Serving:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | {TOKEN_VARIABLE: ""} | dict(environment or {}),
+            env=os.environ
+            | {TOKEN_VARIABLE: "", READER_TOKEN_VARIABLE: ""}
+            | dict(environment or {}),
         )
         assert self.process.stdout is not None
         self.told = [self.process.stdout.readline(), self.process.stdout.readline()]
@@ -149,6 +152,48 @@ def test_a_token_on_the_command_line_is_not_shown(serve: Start) -> None:
     assert running.status("given") == 200
     assert running.status("from-outside") == 401
     assert "given" not in "".join(running.told) + "".join(running.end()[1:])
+
+
+def test_a_token_that_was_given_is_not_shown(serve: Start) -> None:
+    """Output ends in logs; and files that variables are read from end in a new line."""
+    given = {TOKEN_VARIABLE: "for-admins\n", READER_TOKEN_VARIABLE: "one-reader another-reader\n"}
+    running = serve("--host", "0.0.0.0", "--plain-http", **given)
+    for token in ("for-admins", "one-reader", "another-reader"):
+        assert running.status(token) == 200
+    assert running.status("one-reader another-reader") == 401
+    headers = {"Authorization": "Bearer one-reader"}
+    assert requests.delete(f"{running.url}/delete/x", headers=headers, timeout=5).status_code == 403
+    told = "".join(running.told) + "".join(running.end()[1:])
+    assert "for-admins" not in told
+    assert "reader" not in told
+
+
+def test_it_may_be_encrypted_and_ask_for_certificates(serve: Start, tmp_path: Path) -> None:
+    authority = Authority()
+    ca = str(authority.write(tmp_path / "ca.pem"))
+    own = authority.server("localhost").write_apart(tmp_path / "cert.pem", tmp_path / "key.pem")
+    jane = str(authority.client([("CN", "Jane")]).write(tmp_path / "jane.pem"))
+    options = ["--certfile", str(own[0]), "--keyfile", str(own[1]), "--client-ca", ca]
+    running = serve(*options, "--admin-subject", "/CN=Jane", "--rate", "0.01", "--burst", "2")
+    address = running.url.replace("127.0.0.1", "localhost")
+    assert address.startswith("https://localhost:")
+    options_of = {"verify": ca, "timeout": 5}
+    assert requests.get(f"{address}/v2", **options_of).status_code == 401  # type: ignore[arg-type]
+    codes = [
+        requests.get(f"{address}/v2", cert=jane, **options_of).status_code  # type: ignore[arg-type]
+        for _ in range(3)
+    ]
+    assert codes == [200, 200, 429]
+
+
+def test_a_certificate_that_cannot_be_read_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["serve", "--models", str(tmp_path), "--certfile", str(tmp_path / "none.pem")]
+    assert main(options) == 1
+    none = tmp_path / "none.pem"
+    told = f"tfaas-nb: the certificate {none} cannot be read: No such file or directory\n"
+    assert capsys.readouterr().err == told
 
 
 def test_everybody_on_this_machine_may_be_let_in(serve: Start) -> None:
@@ -275,10 +320,15 @@ def test_nobody_is_let_in_from_other_machines_without_a_token(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for host in ("0.0.0.0", "192.0.2.1", "example.org"):
-        assert main(["serve", "--no-token", "--host", host, "--models", str(tmp_path)]) == 2
-        assert capsys.readouterr().err.startswith(
-            f"tfaas-nb: anybody who reaches {host} could upload models: leave --no-token out"
-        )
+        options = ["serve", "--host", host, "--models", str(tmp_path)]
+        assert main([*options, "--no-token"]) == 1
+        told = capsys.readouterr().err
+        assert told.startswith(f"tfaas-nb: anybody who reaches {host} could upload models: leave ")
+        assert main([*options, "--no-token", "--plain-http"]) == 1
+        assert "anybody who reaches" in capsys.readouterr().err
+        assert main(options) == 1
+        told = capsys.readouterr().err
+        assert told.startswith(f"tfaas-nb: whoever listens on the way to {host} could read the ")
 
 
 def test_a_taken_port_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

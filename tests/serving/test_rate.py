@@ -104,7 +104,13 @@ def test_what_is_no_rate_is_told(tmp_path: Path, given: Any) -> None:
         Server(tmp_path, rate=rate, burst=burst)
 
 
-@pytest.mark.parametrize("options", [{}, {"isolated": True}], ids=["thread", "process"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({}, id="thread"),
+        pytest.param({"isolated": True}, id="process", marks=pytest.mark.slow),
+    ],
+)
 def test_a_server_answers_429_at_once_and_recovers(
     tmp_path: Path, options: dict[str, bool]
 ) -> None:

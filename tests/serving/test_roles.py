@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,20 +77,18 @@ def test_who_may_not_is_told_so_whether_or_not_there_is_a_model(app: App) -> Non
     assert told(app, "PUT /upload", "for-readers").status == 405
 
 
-@pytest.mark.parametrize("options", [{}, {"workers": 2}], ids=["thread", "workers"])
-def test_readers_predict_and_change_nothing(tmp_path: Path, options: dict[str, int]) -> None:
+def test_readers_predict_and_change_nothing(tmp_path: Path) -> None:
     small = Bundle.from_parts(b'{"name": "small"}', serialized(weighted_sum))
     readers = ["one-reader", "another-reader"]
-    with Server(tmp_path, port=0, token="all", reader_token=readers, **options) as server:
+    with Server(tmp_path, port=0, token="all", reader_token=readers) as server:
         admin = server.client()
         admin.upload(small)
         for token in readers:
             reader = Client(server.url, token)
-            for _ in range(8):  # of several connections, so that each worker is asked
+            for _ in range(2):  # the second time the heads are known
                 assert reader.predict("small", {"a": 1, "b": 1, "c": 1}) == 6.0
                 with pytest.raises(Forbidden, match="POST /upload is for admins"):
                     reader.upload(small)
-                reader.close()
             with pytest.raises(Forbidden, match="DELETE /delete is for admins"):
                 reader.delete("small")
             with pytest.raises(Forbidden, match="is for admins"):
@@ -104,3 +104,16 @@ def test_readers_predict_and_change_nothing(tmp_path: Path, options: dict[str, i
         admin.unlabel("small", "production")
         admin.delete("small")
         admin.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{"isolated": True}, {"workers": 2}], ids=str)
+def test_processes_know_the_roles(tmp_path: Path, options: dict[str, Any]) -> None:
+    with Server(tmp_path, port=0, token="all", reader_token="some", **options) as server:
+        for _ in range(8):  # of several connections, so that each worker is asked
+            with contextlib.closing(Client(server.url, "some")) as reader:
+                assert reader.describe_models() == []
+                with pytest.raises(Forbidden, match="is for admins"):
+                    reader.delete("none")
+            with contextlib.closing(server.client()) as admin, pytest.raises(ModelNotFound):
+                admin.delete("none")

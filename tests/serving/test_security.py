@@ -2,8 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from tfaas_nb.errors import Forbidden, Unauthorized
-from tfaas_nb.serving.security import LOOPBACK, Access, host_name, new_token
+from tfaas_nb.errors import Forbidden, ServerError, Unauthorized
+from tfaas_nb.serving.roles import Role
+from tfaas_nb.serving.security import (
+    LOOPBACK,
+    Access,
+    Caller,
+    check_listening,
+    host_name,
+    is_loopback,
+    new_token,
+)
 
 HERE = {b"host": b"127.0.0.1:8083"}
 OPEN = Access(None)
@@ -56,6 +65,78 @@ def test_the_token_is_taken_from_the_address(query: bytes) -> None:
 def test_without_the_token_nobody_gets_in(headers: dict[bytes, bytes], query: bytes) -> None:
     with pytest.raises(Unauthorized, match="the token is missing or wrong: send 'Authorization"):
         CLOSED.check(HERE | headers, query)
+
+
+def test_each_token_has_its_role() -> None:
+    access = Access("all", reader_tokens=("one", "two"), own_token="own")
+    found = [
+        access.check(HERE, f"token={token}".encode()) for token in ("all", "one", "two", "own")
+    ]
+    assert found == [
+        ("admin", Role.ADMIN),
+        ("reader 1", Role.READER),
+        ("reader 2", Role.READER),
+        ("own", Role.ADMIN),
+    ]
+    with pytest.raises(Unauthorized):
+        access.check(HERE, b"token=three")
+    assert OPEN.check(HERE, b"") == Caller("", Role.ADMIN)
+
+
+JANE, JOHN = "/CN=Jane", "/CN=John"
+
+
+@pytest.mark.parametrize(
+    ("token", "query", "subject", "caller"),
+    [
+        # A certificate is asked for besides the token,
+        ("all", b"", "", None),
+        ("all", b"token=all", "", None),
+        ("all", b"token=read", "", None),
+        ("all", b"", JOHN, None),
+        ("all", b"token=wrong", JOHN, None),
+        ("all", b"token=all", JOHN, ("admin", Role.ADMIN)),
+        ("all", b"token=read", JOHN, ("reader 1", Role.READER)),
+        # which admins by their certificate need not show,
+        ("all", b"", JANE, (JANE, Role.ADMIN)),
+        ("all", b"token=read", JANE, (JANE, Role.ADMIN)),
+        # nor others where there is none: they read.
+        (None, b"", "", None),
+        (None, b"", JOHN, (JOHN, Role.READER)),
+        (None, b"", JANE, (JANE, Role.ADMIN)),
+        # The server's own client has none.
+        ("all", b"token=own", "", ("own", Role.ADMIN)),
+        (None, b"token=own", "", ("own", Role.ADMIN)),
+    ],
+)
+def test_certificates_and_tokens_make_roles(
+    token: str | None, query: bytes, subject: str, caller: tuple[str, Role] | None
+) -> None:
+    readers = ("read",) if token else ()
+    access = Access(token, LOOPBACK, readers, "own", certificates=True, admin_subjects={JANE})  # type: ignore[arg-type]
+    if caller is None:
+        with pytest.raises(Unauthorized, match="certificate" if not subject else "token"):
+            access.check(HERE, query, subject)
+    else:
+        assert access.check(HERE, query, subject) == caller
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost", "LOCALHOST"])
+def test_this_machine_is_let_in_by_anything(host: str) -> None:
+    assert is_loopback(host)
+    check_listening(host, is_closed=False, is_encrypted=False)
+
+
+@pytest.mark.parametrize(
+    "host", ["", "0.0.0.0", "::", "192.0.2.1", "fe80::1%eth0", "example.org", "localhost.org"]
+)
+def test_others_are_let_in_by_a_token_over_tls(host: str) -> None:
+    assert not is_loopback(host)
+    check_listening(host, is_closed=True, is_encrypted=True)
+    with pytest.raises(ServerError, match=r"anybody who reaches .* could upload.*--no-token"):
+        check_listening(host, is_closed=False, is_encrypted=True)
+    with pytest.raises(ServerError, match=r"whoever listens .*--certfile.*--plain-http"):
+        check_listening(host, is_closed=True, is_encrypted=False)
 
 
 def test_the_refusal_does_not_tell_the_token() -> None:
@@ -149,6 +230,10 @@ def test_a_page_of_another_site_may_not_ask(origin: str) -> None:
         ("localhost.", "localhost"),
         ("", ""),
         ("[", ""),
+        ("localhost..", "localhost."),
+        ("user@localhost", ""),
+        ("localhost#x", ""),
+        ("localhost:80:80", ""),
     ],
 )
 def test_names_are_taken_out_of_hosts(host: str, name: str) -> None:

@@ -207,7 +207,7 @@ def test_an_address_that_cannot_be_had_is_an_error(
     tmp_path: Path, host: str, port: int | None, message: str
 ) -> None:
     with pytest.raises(ServerError, match=message):
-        Server(tmp_path, host, port).start()
+        Server(tmp_path, host, port, plain_http=True).start()
 
 
 def test_it_listens_on_version_6_too(tmp_path: Path) -> None:
@@ -222,6 +222,36 @@ def test_every_address_of_the_machine_may_be_served(tmp_path: Path) -> None:
     with Server(tmp_path, host="0.0.0.0", port=0, plain_http=True) as server:
         assert server.url == f"http://127.0.0.1:{server.port}"
         assert server.client().describe_models() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"host": "0.0.0.0", "token": False}, "anybody who reaches 0.0.0.0 could upload models"),
+        ({"host": "192.0.2.1"}, "whoever listens on the way to 192.0.2.1 could read the token"),
+        ({"host": "0.0.0.0", "token": False, "plain_http": True}, "anybody who reaches 0.0.0.0"),
+        ({"host": "", "token": False, "certfile": "c.pem"}, "anybody who reaches this machine"),
+        ({"token": False, "reader_token": "r"}, "reader_token= needs a token"),
+        ({"token": "same", "reader_token": ["r", "same"]}, "a reader's token is the admins'"),
+        ({"keyfile": "k.pem"}, "need certfile="),
+        ({"client_ca": "ca.pem"}, "need certfile="),
+        ({"certfile": "c.pem", "admin_subject": "/CN=x"}, "admin_subject= needs client_ca="),
+    ],
+)
+def test_options_that_would_let_others_in_are_refused(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ServerError, match=message):
+        Server(tmp_path, **options)
+
+
+def test_other_machines_may_be_let_in(tmp_path: Path) -> None:
+    for options in (
+        {"plain_http": True},
+        {"certfile": "c.pem"},
+        {"certfile": "c.pem", "client_ca": "ca.pem", "token": False},
+    ):
+        assert not Server(tmp_path, "0.0.0.0", **options).is_running  # type: ignore[arg-type]
 
 
 # --- the same directory -----------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.certificates import Authority
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.serving.server import Server
 from tfaas_nb.widgets import ServerPanel
@@ -102,6 +103,22 @@ def test_without_a_proxy_there_is_no_such_address(
     monkeypatch.delenv("JUPYTERHUB_SERVICE_PREFIX", raising=False)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert ServerPanel(server).proxied.value == ""
+
+
+def test_an_encrypted_server_has_its_address_and_no_proxys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """jupyter-server-proxy asks by plain HTTP."""
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/me/")
+    authority = Authority()
+    own = authority.server("localhost").write(tmp_path / "own.pem")
+    ca = authority.write(tmp_path / "ca.pem")
+    with Server(tmp_path / "m", port=0, certfile=own, client_ca=ca) as server:
+        panel = ServerPanel(server)
+        assert panel.address.value == f"https://127.0.0.1:{server.port}"
+        assert panel.proxied.value == ""
+        assert until(lambda: "since the start" in panel.pace.value)
+        panel.close()
 
 
 def test_the_pace_is_shown_until_it_is_closed(serving: Server) -> None:

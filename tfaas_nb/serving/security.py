@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import hmac
 import ipaddress
 import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hmac import compare_digest
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
@@ -154,7 +154,7 @@ class Access:
         """
         digest, found = _digest(shown), None
         for known, who in self._holders:
-            if hmac.compare_digest(digest, known):
+            if compare_digest(digest, known):
                 found = who
         return found
 
