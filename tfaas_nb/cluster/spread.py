@@ -111,7 +111,7 @@ def spread(
         futures += client.map(
             worker.perform, [key] * len(items), [function] * len(items), items, pure=False
         )
-        yield from _in_order(futures, items, named)
+        yield from _in_order(client, futures, items, named)
     finally:
         with suppress(Exception):  # the cluster may be gone, which was told already
             client.cancel(futures)
@@ -124,7 +124,7 @@ def same(value: T) -> T:
 
 
 def _in_order(
-    futures: list[Any], items: Sequence[Any], named: Callable[[Any], str]
+    client: Any, futures: list[Any], items: Sequence[Any], named: Callable[[Any], str]
 ) -> Generator[Any, None, None]:
     """Results are fetched as they come, so that losing a worker loses few of them."""
     from distributed import as_completed
@@ -132,7 +132,8 @@ def _in_order(
     places = {future.key: i for i, future in enumerate(futures)}
     early: dict[int, Any] = {}
     following = 0
-    for future in as_completed(futures):
+    # It would take the loop of the client that was made last, and wait there for nothing.
+    for future in as_completed(futures, loop=client.loop):
         early[places[future.key]] = _outcome(future)
         while following in early:
             outcome = early.pop(following)
