@@ -24,7 +24,7 @@ classifier, on a scheduler and workers that are processes of their own, one thre
 too. A cluster of one worker and one of two in turns, the median of {rounds} rounds; scheduler and
 client, which writes the scores, share the cores with them."""
 _HEADER = ("workers", "events/s ÷ one worker")
-_FILES = 16
+_FILES = 40
 #: TensorFlow otherwise takes all cores for one worker.
 _ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 

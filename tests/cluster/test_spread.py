@@ -43,6 +43,20 @@ def test_results_come_in_the_order_of_items(two: Any, tmp_path: Path) -> None:
     ]
 
 
+def test_another_client_made_since_is_not_waited_for(
+    two: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dask's own functions ask the client that was made last, whose loop is another."""
+
+    def last() -> Any:
+        raise AssertionError("another client")
+
+    monkeypatch.setattr("distributed.client.default_client", last)
+    items = list(range(20))
+    found = list(spread(two, slow_first, items, partial(opened, tmp_path)))
+    assert found == [10 * i for i in items]
+
+
 def process(_: Any, i: int) -> int:
     time.sleep(0.02)
     return os.getpid()

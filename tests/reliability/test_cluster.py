@@ -1,4 +1,4 @@
-"""A Dask cluster that loses a worker in the midst of a training, and what a second worker is worth."""
+"""A Dask cluster: a worker lost in the midst of a training, and what a second one is worth."""
 
 from __future__ import annotations
 

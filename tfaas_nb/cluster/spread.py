@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from tfaas_nb.errors import ClusterError, MissingExtra, TfaasError
+from tfaas_nb.errors import ClusterError, TfaasError
 
 T = TypeVar("T")
 
@@ -29,10 +29,9 @@ def check(cluster: Any) -> Any:
     ------
     ClusterError
         If it is something else, or has no connection any more.
-    MissingExtra
-        If Dask is not installed.
     """
-    distributed = _distributed()
+    import distributed
+
     if not isinstance(cluster, distributed.Client):
         raise ClusterError(
             f"cluster is a client of Dask, not {type(cluster).__name__}: "
@@ -54,7 +53,8 @@ def connected(address: str) -> Iterator[Any]:
     ClusterError
         If there is none.
     """
-    distributed = _distributed()
+    import distributed
+
     try:
         client = distributed.Client(address, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
@@ -111,7 +111,7 @@ def spread(
         futures += client.map(
             worker.perform, [key] * len(items), [function] * len(items), items, pure=False
         )
-        yield from _in_order(futures, items, named)
+        yield from _in_order(client, futures, items, named)
     finally:
         with suppress(Exception):  # the cluster may be gone, which was told already
             client.cancel(futures)
@@ -124,7 +124,7 @@ def same(value: T) -> T:
 
 
 def _in_order(
-    futures: list[Any], items: Sequence[Any], named: Callable[[Any], str]
+    client: Any, futures: list[Any], items: Sequence[Any], named: Callable[[Any], str]
 ) -> Generator[Any, None, None]:
     """Results are fetched as they come, so that losing a worker loses few of them."""
     from distributed import as_completed
@@ -132,7 +132,8 @@ def _in_order(
     places = {future.key: i for i, future in enumerate(futures)}
     early: dict[int, Any] = {}
     following = 0
-    for future in as_completed(futures):
+    # It would take the loop of the client that was made last, and wait there for nothing.
+    for future in as_completed(futures, loop=client.loop):
         early[places[future.key]] = _outcome(future)
         while following in early:
             outcome = early.pop(following)
@@ -154,7 +155,8 @@ def _outcome(future: Any) -> Any:
 
 def told(error: Exception, name: str) -> TfaasError:
     """An error of ours for whatever a task called by that name raised, or Dask did."""
-    distributed = _distributed()
+    import distributed
+
     if isinstance(error, TfaasError):
         return error
     if isinstance(error, distributed.KilledWorker):
@@ -165,12 +167,3 @@ def told(error: Exception, name: str) -> TfaasError:
     if isinstance(error, (distributed.CancelledError, TimeoutError, OSError)):
         return ClusterError(f"{name} was not done: the cluster went away ({error})")
     return ClusterError(f"{name}: {type(error).__name__}: {error}")
-
-
-def _distributed() -> Any:
-    try:
-        import distributed
-        import distributed.client
-    except ImportError as error:
-        raise MissingExtra("work on a cluster needs Dask: pip install 'tfaas-nb[dask]'") from error
-    return distributed
