@@ -17,7 +17,7 @@ from tfaas_nb.repository import Repository
 from tfaas_nb.serving.app import App
 from tfaas_nb.serving.messages import Head
 from tfaas_nb.serving.models import MOST_UPLOAD
-from tfaas_nb.serving.security import TOKEN_VARIABLE, Access
+from tfaas_nb.serving.security import TOKEN_VARIABLE, Access, check_listening
 from tfaas_nb.serving.service import Service
 
 ROOT = Path(__file__).parent.parent
@@ -86,9 +86,11 @@ def test_the_image_installs_an_extra_that_exists() -> None:
 def test_the_image_starts_a_server_as_somebody_else_than_root() -> None:
     assert instructions("USER") == ["10001"]
     (entry,) = instructions("ENTRYPOINT")
-    program, *arguments = yaml.safe_load(entry)
+    (defaults,) = instructions("CMD")
+    program, *arguments = [*yaml.safe_load(entry), *yaml.safe_load(defaults)]
     assert f'{program} = "tfaas_nb.cli:main"' in PYPROJECT
     options = parser().parse_args(arguments)
+    check_listening(options.host, not options.no_token, options.plain_http)
     assert instructions("EXPOSE") == [str(options.port)]
     assert instructions("VOLUME") == [str(options.models)]
     assert TOKEN_VARIABLE in IMAGE
@@ -124,6 +126,7 @@ def test_the_command_of_the_pods_is_one(pod: Any, container: Any) -> None:
     assert f'{program} = "tfaas_nb.cli:main"' in PYPROJECT
     options = parser().parse_args([command, *arguments])
     assert options.host == "0.0.0.0"
+    check_listening(options.host, not options.no_token, options.plain_http)
     assert options.port == container["ports"][0]["containerPort"]
     assert str(options.models) in {mount["mountPath"] for mount in container["volumeMounts"]}
     assert not options.no_token
