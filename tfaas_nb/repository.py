@@ -463,7 +463,7 @@ class Repository:
             raise RepositoryError(f"{name!r} could not be {what}: {error.strerror}") from error
 
     def tidy(self) -> None:
-        """Remove what processes left that were killed, and what is left of deleted versions.
+        """Remove what processes left that were killed, and what is left of deleted models.
 
         For the start of a server; `store` does it again now and then.  What is being written,
         here or elsewhere, stays.
@@ -473,9 +473,8 @@ class Repository:
             for name in [p.name for p in _entries(self.directory) if _is_name(p.name)]:
                 deleted = self._deleted_up_to(name)
                 for number in _numbers(self.directory / name / _VERSIONS):
-                    path = self.directory / name / _VERSIONS / str(number)
-                    if number <= deleted or self._was_marked_long_ago(path):
-                        _empty(path)
+                    if number <= deleted:
+                        _empty(self.directory / name / _VERSIONS / str(number))
 
     # --- numbers ------------------------------------------------------------------------
 
@@ -659,14 +658,6 @@ class Repository:
                     alive = self._now() - _last_written(left) < _ABANDONED_SECONDS
                 if not alive:
                     self._remove(left)
-
-    def _was_marked_long_ago(self, version: Path) -> bool:
-        """Whether who marked it as deleted takes that back no more, for a label."""
-        marks = [path for path in _entries(version) if path.name.startswith(_DELETED)]
-        files = len(_entries(version)) > len(marks)
-        if not marks or not files:
-            return False
-        return self._now() - max(map(_last_written, marks)) > _ABANDONED_SECONDS
 
     def _remove(self, left: Path) -> None:
         trash = self._incoming()

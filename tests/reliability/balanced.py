@@ -26,11 +26,11 @@ def free_port() -> int:
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while True:
         try:
-            requests.get(url, timeout=5)
-        except requests.ConnectionError:
+            requests.get(url, timeout=10)
+        except requests.RequestException:
             assert process.poll() is None, f"{url}: it has ended"
             assert time.monotonic() < end, f"{url} does not answer"
             time.sleep(0.02)

@@ -97,7 +97,7 @@ class ServerThread:
         """
         self._app.start()
         self._service.look()
-        self._long.submit(self._service.repository.tidy)
+        self._service.repository.tidy()
         self._held.enter_context(isolation.held())
         self._thread.start()
         if not self._ready.wait(_READY_TIMEOUT):
