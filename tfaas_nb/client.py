@@ -94,7 +94,8 @@ class Client:
         if token:
             self._session.auth = _Bearer(token)
         # Given with each request: the session's would yield to the environment's.
-        self._trusted = os.fspath(ca) if ca else False if fingerprint else None
+        known = False if fingerprint else None
+        self._trusted: bool | str | None = str(Path(ca).expanduser()) if ca else known
         if cert:
             files = cert if isinstance(cert, tuple) else (cert,)
             paths = tuple(str(Path(file).expanduser()) for file in files)
@@ -394,7 +395,7 @@ class Client:
                 self.url + path,
                 headers=headers,
                 timeout=timeout,
-                verify=self._trusted,
+                verify=self._verify(),
                 **options,
             )
         except requests.exceptions.SSLError as error:
@@ -411,6 +412,12 @@ class Client:
             raise _reported(answer)
         return answer
 
+    def _verify(self) -> bool | str | None:
+        """What the server's certificate is held against; None for what requests knows."""
+        if self._trusted is None and not self._session.trust_env:
+            return os.environ.get("REQUESTS_CA_BUNDLE") or None
+        return self._trusted
+
     def __repr__(self) -> str:
         return f"Client({self.url})"
 
@@ -425,7 +432,9 @@ class Client:
 
 
 class _Pinned(requests.adapters.HTTPAdapter):
-    """Knows a server by the fingerprint of its certificate."""
+    """Knows a server by the fingerprint of its certificate, also through a proxy."""
+
+    __attrs__ = [*requests.adapters.HTTPAdapter.__attrs__, "_fingerprint"]  # noqa: RUF012
 
     def __init__(self, fingerprint: str) -> None:
         self._fingerprint = fingerprint
@@ -433,6 +442,9 @@ class _Pinned(requests.adapters.HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, assert_fingerprint=self._fingerprint, **options)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        return super().proxy_manager_for(proxy, assert_fingerprint=self._fingerprint, **options)
 
 
 class _Bearer(requests.auth.AuthBase):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import pickle
 import shutil
 import socket
 import ssl
 import subprocess
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -113,6 +115,20 @@ def test_a_client_from_elsewhere_knows_its_authority(encrypted: Server, grid: Gr
     client.close()
 
 
+def test_the_environment_may_name_the_authority(
+    encrypted: Server, grid: Grid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for requests itself; what a client was given counts before it."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(grid.ca))
+    with contextlib.closing(Client(encrypted.url, "all")) as client:
+        assert client.describe_models()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(grid.server))
+    with contextlib.closing(Client(encrypted.url, "all", ca=grid.ca)) as client:
+        assert client.describe_models()
+    with contextlib.closing(encrypted.client()) as client:
+        assert client.describe_models()
+
+
 def test_who_does_not_know_the_authority_is_told_what_to_do(encrypted: Server) -> None:
     for client in (
         Client(encrypted.url, "all"),
@@ -120,6 +136,57 @@ def test_who_does_not_know_the_authority_is_told_what_to_do(encrypted: Server) -
     ):
         with pytest.raises(ServerUnreachable, match=r"is not trusted, or speaks no TLS.*ca=FILE"):
             client.models()
+        client.close()
+
+
+@contextlib.contextmanager
+def tunnel() -> Iterator[str]:
+    """Address of a proxy that hands on encrypted connections, as CERN's and others' do."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def pump(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65_536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def hand_on() -> None:
+        with contextlib.suppress(OSError):
+            near, _ = listening.accept()
+            asked = b""
+            while not asked.endswith(b"\r\n\r\n"):
+                asked += near.recv(1)
+            host, _, port = asked.split()[1].decode().partition(":")
+            with near, socket.create_connection((host, int(port)), timeout=10) as far:
+                near.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                back = threading.Thread(target=pump, args=(far, near))
+                back.start()
+                pump(near, far)
+                back.join(10)
+
+    thread = threading.Thread(target=hand_on)
+    thread.start()
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    with contextlib.suppress(OSError):
+        listening.shutdown(socket.SHUT_RDWR)
+    listening.close()
+    thread.join(10)
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_a_fingerprint_counts_through_a_proxy(
+    encrypted: Server, grid: Grid, is_right: bool
+) -> None:
+    right = Tls(str(grid.server)).fingerprint()
+    with tunnel() as proxy:
+        client = Client(encrypted.url, "all", fingerprint=right if is_right else "0" * 64)
+        client = pickle.loads(pickle.dumps(client))
+        client._session.proxies = {"https": proxy}
+        if is_right:
+            assert client.describe_models()
+        else:
+            with pytest.raises(ServerUnreachable, match="is not trusted"):
+                client.describe_models()
         client.close()
 
 

@@ -194,17 +194,20 @@ class Encrypted:
 
 
 def subject(shown: ssl.SSLObject) -> str:
-    """Whose certificate a client has shown, as ``/DC=ch/DC=cern/CN=Some One``; empty for none.
+    """Whose certificate a client has shown, as ``/DC=ch/DC=cern/CN=Some One``; empty if nobody's.
 
     That of a proxy certificate (RFC 3820) is the person who signed it: it appends a name for
     every proxy on the way, which OpenSSL has checked.
     """
-    found = shown.getpeercert()
-    if not found:
+    try:
+        found = shown.getpeercert()
+        if not found:
+            return ""
+        parts = cast("Name", found["subject"])
+        is_proxy = found["issuer"] == parts[:-1]
+        proxies = sum(1 for _ in takewhile(_is_proxy, _chain(shown))) if is_proxy else 0
+    except (OSError, ValueError):  # OpenSSL took what Python cannot read
         return ""
-    parts = cast("Name", found["subject"])
-    is_proxy = found["issuer"] == parts[:-1]
-    proxies = sum(1 for _ in takewhile(_is_proxy, _chain(shown))) if is_proxy else 0
     return written(parts[: len(parts) - proxies])
 
 
