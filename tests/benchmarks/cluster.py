@@ -6,7 +6,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ _ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 
 def measure(options: Options) -> Section:
     options.tell("cluster")
-    found = ratio(options)
+    found = statistics.median(ratios(options.rounds))
     rows = [("1", "1.00"), ("2", f"{found:.2f}")]
     method = _METHOD.format(
         events=f"{_FILES * 20_000:,}".replace(",", " "), files=_FILES, rounds=options.rounds
@@ -39,8 +39,8 @@ def measure(options: Options) -> Section:
     return Section(_TITLE, method, _HEADER, rows, {"`tn.score`, two workers ÷ one": f"{found:.2f}"})
 
 
-def ratio(options: Options) -> float:
-    """How many times the events per second of one worker two have."""
+def ratios(rounds: int) -> Generator[float, None, None]:
+    """How many times the events per second of one worker two have, in each round."""
     bundle = _bundle()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tfaas-nb-cluster-")))
@@ -48,11 +48,8 @@ def ratio(options: Options) -> float:
         one, two = (stack.enter_context(_cluster(folder, workers)) for workers in (1, 2))
         for client in (one, two, two):  # each worker loads TensorFlow, and the system the files
             _seconds(files, bundle, folder, client)
-        found = [
-            _seconds(files, bundle, folder, one) / _seconds(files, bundle, folder, two)
-            for _ in range(options.rounds)
-        ]
-    return statistics.median(found)
+        for _ in range(rounds):
+            yield _seconds(files, bundle, folder, one) / _seconds(files, bundle, folder, two)
 
 
 @contextmanager
