@@ -38,7 +38,7 @@ def until(true: Callable[[], Any]) -> None:
 def test_a_lost_worker_begins_it_again_and_says_so(events: Dataset, tmp_path: Path) -> None:
     few = events[::4]
     with dask.cluster(tmp_path, workers=2) as (cluster, client):
-        job = tn.train_on(client, few, epochs=300, patience=300, **QUICK)
+        job = tn.train_on(client, few, epochs=120, patience=120, **QUICK)
         panel = JobPanel(job)
         until(lambda: len(job.epochs) > 5)
         victim = cluster.workers[int(job.workers[0].partition("-")[2])]
@@ -49,7 +49,7 @@ def test_a_lost_worker_begins_it_again_and_says_so(events: Dataset, tmp_path: Pa
         until(lambda: "was lost: the training begins again on" in panel.message.value)
         bundle = job.result(120)
         assert len(set(job.workers)) == 2
-    here = Classifier(epochs=300, patience=300, **QUICK).fit(few, progress=False)
+    here = Classifier(epochs=120, patience=120, **QUICK).fit(few, progress=False)
     engine = open_engine(bundle.graph)
     assert np.abs(engine(events.X)[:, 0] - here.predict(events)).max() <= 1e-6
     engine.close()
