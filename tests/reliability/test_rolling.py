@@ -69,7 +69,7 @@ class Load:
         with requests.Session() as session:
             while not self._done.is_set():
                 try:
-                    answer = session.post(f"{self._url}/json", json=EVENT, timeout=30)
+                    answer = session.post(f"{self._url}/json", json=EVENT, timeout=120)
                 except requests.RequestException as error:
                     self.wrong.append(repr(error))
                     continue
@@ -87,7 +87,7 @@ class Load:
             number += 1
             factor = 1 + number % len(self._archives)
             answer = requests.post(
-                f"{self._url}/upload", data=self._archives[factor], headers=BINARY, timeout=60
+                f"{self._url}/upload", data=self._archives[factor], headers=BINARY, timeout=300
             )
             if answer.status_code == 200:
                 version = int(answer.headers[VERSION])
@@ -111,7 +111,7 @@ class Load:
 
 
 def factor_of(url: str, model: str) -> float:
-    answer = requests.post(f"{url}/json", json=EVENT | {"model": model}, timeout=30)
+    answer = requests.post(f"{url}/json", json=EVENT | {"model": model}, timeout=120)
     assert answer.status_code == 200, answer.text
     found: float = answer.json()[0] / SUM
     return found
@@ -126,7 +126,7 @@ def test_servers_are_replaced_and_killed_under_load(
     # What one was given all serve, from the next request on.
     for factor, server in enumerate([*servers, *servers[:2]], 1):
         answer = requests.post(
-            f"{server.url}/upload", data=archives[factor], headers=BINARY, timeout=60
+            f"{server.url}/upload", data=archives[factor], headers=BINARY, timeout=300
         )
         assert answer.headers[VERSION] == str(factor)
         for other in servers:
@@ -172,7 +172,7 @@ def test_uploads_of_one_name_to_two_servers_all_exist(
 ) -> None:
     def upload(number: int) -> tuple[int, int]:
         url, factor = servers[number % 3].url, 1 + number // 3 % 5
-        answer = requests.post(f"{url}/upload", data=archives[factor], headers=BINARY, timeout=60)
+        answer = requests.post(f"{url}/upload", data=archives[factor], headers=BINARY, timeout=300)
         assert answer.status_code == 200, answer.text
         return int(answer.headers[VERSION]), factor
 
