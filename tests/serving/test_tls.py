@@ -143,16 +143,19 @@ def test_who_does_not_know_the_authority_is_told_what_to_do(encrypted: Server) -
 def tunnel() -> Iterator[str]:
     """Address of a proxy that hands on encrypted connections, as CERN's and others' do."""
     listening = socket.create_server(("127.0.0.1", 0))
+    handed_on = [listening]
 
     def pump(source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65_536):
                 target.sendall(data)
+        with contextlib.suppress(OSError):  # also after a reset
             target.shutdown(socket.SHUT_WR)
 
     def hand_on() -> None:
         with contextlib.suppress(OSError):
             near, _ = listening.accept()
+            handed_on.append(near)
             asked = b""
             while not asked.endswith(b"\r\n\r\n"):
                 asked += near.recv(1)
@@ -167,8 +170,11 @@ def tunnel() -> Iterator[str]:
     thread = threading.Thread(target=hand_on)
     thread.start()
     yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    with contextlib.suppress(OSError):
-        listening.shutdown(socket.SHUT_RDWR)
+    for (
+        one
+    ) in handed_on:  # a client that found the wrong server keeps its error, and the connection
+        with contextlib.suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
     listening.close()
     thread.join(10)
 
