@@ -6,9 +6,7 @@ import contextlib
 import os
 import queue
 import shutil
-import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -182,7 +180,10 @@ def test_nothing_is_printed_into_cells(kernel: Kernel) -> None:
     def ask() -> None:
         for path, body in (("/json", b"{"), ("/npy", b"x"), ("/upload", b"\x1f\x8b"), ("/", b"")):
             assert requests.post(url + path, body, headers=headers, timeout=30).status_code >= 400
-        for raw in (b"\x00\r\n\r\n", b"POST /json HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"):
+        for raw in (
+            b"\x00\r\n\r\n",
+            b"POST /json HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n",
+        ):
             with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as client:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1] + [0] * 7))
                 client.sendall(raw)

@@ -76,8 +76,10 @@ def _bytes(text: str) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from tfaas_nb.serving.room import more_files
     from tfaas_nb.serving.server import Server
 
+    more_files()
     token = False if options.no_token else options.token or os.environ.get(TOKEN_VARIABLE) or None
     if options.no_token and options.host not in ("127.0.0.1", "localhost", "::1"):
         print(
