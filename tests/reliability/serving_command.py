@@ -38,7 +38,7 @@ class Command:
         self.seen = psutil.Process(process.pid)
 
     def client(self) -> Client:
-        return Client(self.url, TOKEN)
+        return Client(self.url, TOKEN, timeout=300)
 
     def look(self) -> Looked:
         with self.seen.oneshot():

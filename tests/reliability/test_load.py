@@ -46,7 +46,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
 
 def ask(port: int, body: bytes = EVENT, path: str = "/json") -> bytes:
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    answer = requests.post(f"http://127.0.0.1:{port}{path}", body, headers=headers, timeout=120)
+    answer = requests.post(f"http://127.0.0.1:{port}{path}", body, headers=headers, timeout=300)
     assert answer.status_code == 200, answer.text[:300]
     return answer.content
 
@@ -115,7 +115,7 @@ def test_two_thousand_connections_half_of_them_slow(
 def test_the_same_in_a_thread_of_this_process(tmp_path: Path) -> None:
     many_files(9000)
     with Server(tmp_path, port=0, token=TOKEN) as running:
-        running.client().upload(sum_of("sum"))
+        running.client(timeout=300).upload(sum_of("sum"))
         crowd = crowd_of(running.port, 1000, 1000, rounds=1)
     assert [status for status, _ in crowd.answers] == [200] * 1000
 
