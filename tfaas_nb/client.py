@@ -36,6 +36,7 @@ _OURS = "tfaas_nb/"
 _VERSION = "X-Model-Version"
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _MOST_BYTES = 32 << 20
+_MOST_EVENTS = 1 << 20
 #: Bytes of a model from which on packing takes longer than sending what it saves.
 _LARGE = 16 << 20
 #: Bytes per second of a model that a busy machine reads, tries and stores at least.
@@ -364,7 +365,7 @@ class Client:
             rows = [self._one(model, names, event) for event in values]
             return np.stack(rows) if rows else np.zeros((0, 1), np.float32)
         headers = {"Content-Type": tfaas.NPY}
-        step = max(_MOST_BYTES // (4 * max(len(names), 1)), 1)
+        step = min(max(_MOST_BYTES // (4 * max(len(names), 1)), 1), _MOST_EVENTS)
         parts = [
             tfaas.decode_scores_npy(
                 self._ask(

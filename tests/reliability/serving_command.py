@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ class Command:
         self.seen = psutil.Process(process.pid)
 
     def client(self) -> Client:
-        return Client(self.url, TOKEN)
+        return Client(self.url, TOKEN, timeout=300)
 
     def look(self) -> Looked:
         with self.seen.oneshot():
@@ -50,14 +51,20 @@ class Command:
 
 
 @contextlib.contextmanager
-def serving(models: Path, *options: str) -> Iterator[Command]:
-    """It ends well, and says nothing on its error stream."""
+def serving(models: Path, *options: str, files: int | None = None) -> Iterator[Command]:
+    """It ends well, and says nothing on its error stream; it may open so many `files` at most."""
+
+    def bind() -> None:
+        if files is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+
     process = subprocess.Popen(
         [*COMMAND, "serve", "--port", "0", "--models", str(models), "--token", TOKEN, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=dict(os.environ),
+        preexec_fn=bind,
     )
     try:
         assert process.stdout is not None

@@ -17,8 +17,9 @@ import pytest
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.engines.frozen import FrozenEngine
-from tfaas_nb.errors import FeatureError, GraphError, ServerError
+from tfaas_nb.errors import FeatureError, GraphError, Overloaded, ServerError
 from tfaas_nb.repository import Stored
+from tfaas_nb.serving import batching
 from tfaas_nb.serving.batching import Batcher
 from tfaas_nb.serving.service import Model
 from tfaas_nb.wire.tfaas import Event
@@ -189,6 +190,22 @@ def test_a_model_is_not_slow_because_others_hold_the_interpreter(
 
     assert not asyncio.run(slow_after(0.005))
     assert asyncio.run(slow_after(0.05))
+
+
+def test_more_events_than_may_wait_are_told_to_come_again(
+    threads: ThreadPoolExecutor,
+    bundle: Bundle,
+    events: Dataset,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those before are scored, and so are those that come when they are."""
+    monkeypatch.setattr(batching, "MOST_WAITING", 10)
+    engine = Counting(FrozenEngine(bundle.graph), seconds=0.01)
+    one = [event(events.X[0], events.features.names)]
+    found = ask(threads, model_of(bundle, engine), [one] * 3 + [one * 30] + [one] * 3, pause=0.1)
+    refused = [isinstance(result, Overloaded) for result in found]
+    assert refused == [False] * 13 + [True] * 20 + [False] * 3
+    assert sum(engine.calls) == 16
 
 
 def test_a_model_no_longer_served_is_let_go(

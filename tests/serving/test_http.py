@@ -449,6 +449,95 @@ def test_too_many_connections_are_told_so(strict: Running) -> None:
     assert statuses(strict.ask(get("/", "Connection: close"))) == [200]
 
 
+def half_a_request(server: Running) -> socket.socket:
+    client = server.connect()
+    client.sendall(b"GET / HT")
+    return client
+
+
+def is_closed(client: socket.socket) -> bool:
+    client.settimeout(0.3)
+    try:
+        return client.recv(1) == b""
+    except TimeoutError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.slow
+def test_slow_clients_make_room_for_others() -> None:
+    """Then idle ones, but nobody who waits for an answer or has just come."""
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(running(Limits(connections=4)))
+        waiting, idle = (stack.enter_context(server.connect()) for _ in range(2))
+        waiting.sendall(get("/later/30"))
+        idle.sendall(get("/"))
+        assert statuses(idle.recv(1000)) == [200]
+        slow = [stack.enter_context(half_a_request(server)) for _ in range(2)]
+        assert statuses(server.ask(get("/"))) == [503], "they have only just begun"
+        time.sleep(1.1)
+        assert statuses(server.ask(get("/", "Connection: close"))) == [200]
+        assert all(map(is_closed, slow))
+        idle.sendall(get("/"))
+        assert statuses(idle.recv(1000)) == [200]
+        time.sleep(1.1)
+        new = [stack.enter_context(server.connect()) for _ in range(3)]
+        for client in new:
+            client.sendall(get("/"))
+            assert statuses(client.recv(1000)) == [200]
+        assert is_closed(idle)
+        waiting.settimeout(10)
+        assert statuses(waiting.recv(1000)) == [200]
+
+
+def test_a_body_that_pauses_has_no_credit_from_before() -> None:
+    """However much came at once, what follows has to follow soon."""
+    limits = Limits(head_seconds=0.4, body_bytes_per_second=1000.0)
+    with running(limits, most=LARGE) as server, server.connect() as client:
+        body = "x" * 100_000
+        client.sendall(get("/", f"Content-Length: {LARGE}", method="POST", body=body))
+        start = time.monotonic()
+        with contextlib.suppress(ConnectionResetError):
+            assert received(client) == b""
+        assert time.monotonic() - start < 5
+
+
+@pytest.mark.slow
+def test_a_large_answer_may_be_taken_slowly_but_not_stopped() -> None:
+    limits = Limits(idle_seconds=0.7, body_bytes_per_second=1_000_000.0)
+    with running(limits) as server, server.connect() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        client.sendall(get("/large", "Connection: close"))
+        size = 0
+        while part := client.recv(100_000):
+            size += len(part)
+            time.sleep(len(part) / 3_000_000)
+        assert size > 8_000_000
+
+
+def test_bodies_beyond_the_room_are_told_to_come_again() -> None:
+    with running(Limits(held_bytes=LARGE), most=LARGE) as server, server.connect() as first:
+        first.sendall(get("/", f"Content-Length: {LARGE}", method="POST", body="x" * 1000))
+        time.sleep(0.1)
+        second = get("/", "Content-Length: 20000", "Expect: 100-continue", method="POST")
+        assert statuses(server.ask(second)) == [503]
+        small = get("/", "Content-Length: 2", "Connection: close", method="POST", body="hi")
+        assert statuses(server.ask(small)) == [200]
+        chunk = f"{20_000:x}\r\n{'x' * 20_000}\r\n"
+        chunked = get("/", "Transfer-Encoding: chunked", method="POST", body=chunk)
+        assert statuses(server.ask(chunked)) == [503]
+        first.close()
+        time.sleep(0.1)
+        again = get(
+            "/", "Content-Length: 20000", "Connection: close", method="POST", body="x" * 20_000
+        )
+        for _ in range(3):
+            assert statuses(server.ask(again)) == [200]
+            ended = chunked.replace(b"Transfer", b"Connection: close\r\nTransfer") + b"0\r\n\r\n"
+            assert statuses(server.ask(ended)) == [200]
+
+
 def test_stopping_lets_requests_under_way_end() -> None:
     with running(Limits(), grace=3.0) as server, server.connect() as client:
         client.sendall(get("/later/5"))

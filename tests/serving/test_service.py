@@ -21,7 +21,14 @@ from tests.graphs import placeholder, serialized, weighted_sum
 from tfaas_nb.bundle import MODEL, Bundle
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.errors import BundleError, FeatureError, GraphError, ModelNotFound, RepositoryError
+from tfaas_nb.errors import (
+    BundleError,
+    FeatureError,
+    GraphError,
+    ModelNotFound,
+    RepositoryError,
+    TooLarge,
+)
 from tfaas_nb.model_file import HERE, Reader
 from tfaas_nb.repository import Repository, Stored
 from tfaas_nb.serving.service import Model, Service
@@ -774,3 +781,20 @@ def test_a_model_with_other_scores_is_not_loaded(service: Service, small: Bundle
     assert list(service.load_all()) == ["sum"]
     service.upload(small)
     assert score(service, [1, 10, 100]) == 321
+
+
+def test_a_request_has_so_many_events_at_most(
+    service: Service, small: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By features as by named inputs."""
+    from tfaas_nb.serving import service as module
+
+    monkeypatch.setattr(module, "MOST_EVENTS", 10)
+    service.upload(small)
+    model, events = service.model("sum"), np.ones((11, 3), np.float32)
+    assert len(model.score(Query(None, ("a", "b", "c"), events[:10], single=False))) == 10
+    assert len(model.run({"x": events[:10]})["y"]) == 10
+    with pytest.raises(TooLarge, match="a request may have 10 events, not 11: send several"):
+        model.score(Query(None, ("a", "b", "c"), events, single=False))
+    with pytest.raises(TooLarge, match="10 events, not 11"):
+        model.run({"x": events})

@@ -21,6 +21,7 @@ from tfaas_nb.errors import (
     RepositoryError,
     RepositoryUnreachable,
     TfaasError,
+    TooLarge,
 )
 from tfaas_nb.features import order_keys
 from tfaas_nb.reference import Reference
@@ -36,6 +37,9 @@ Floats = npt.NDArray[np.float32]
 
 #: Orders of keys remembered per model; clients use one or two.
 _MOST_ORDERS = 64
+
+#: Events of one request: answers may be larger than requests, which are bounded in bytes.
+MOST_EVENTS = 1 << 22
 
 #: Bytes of models kept in memory unless told otherwise.
 DEFAULT_MEMORY = 1 << 30
@@ -96,7 +100,10 @@ class Model:
             If keys are missing, unknown or sent twice.
         GraphError
             If the graph fails.
+        TooLarge
+            If there are more events than a request may have.
         """
+        _check_number(len(query.values))
         scores = self.cores.score(self.engine, self._ordered(query))
         self.scored.add(self.stored.name, len(scores))
         return scores
@@ -110,7 +117,10 @@ class Model:
             If the inputs do not fit the model's signature.
         GraphError
             If the graph fails.
+        TooLarge
+            If there are more events than a request may have.
         """
+        _check_number(max(((np.shape(value) or (1,))[0] for value in inputs.values()), default=0))
         outputs = self.engine.run(inputs)
         self.scored.add(self.stored.name, len(next(iter(outputs.values()))))
         return outputs
@@ -135,6 +145,11 @@ class Model:
             self._orders.clear()
         self._orders[keys] = order
         return order
+
+
+def _check_number(events: int) -> None:
+    if events > MOST_EVENTS:
+        raise TooLarge(f"a request may have {MOST_EVENTS} events, not {events}: send several")
 
 
 def _check_width(bundle: Bundle, keys: int) -> None:

@@ -22,6 +22,7 @@ from tfaas_nb.errors import ServerError, TfaasError
 from tfaas_nb.repository import Repository
 from tfaas_nb.serving.access_log import STDERR, AccessLog
 from tfaas_nb.serving.admission import Admission
+from tfaas_nb.serving.room import more_files
 from tfaas_nb.serving.service import Service
 from tfaas_nb.serving.settings import Settings
 from tfaas_nb.serving.shared_counts import SharedCounts
@@ -37,6 +38,7 @@ def main() -> NoReturn:
     """Serve until the parent ends or says so by SIGTERM."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
+    more_files()
     # Copies that no process started by a library inherits, or prints to.
     pipe, answers = os.dup(0), os.dup(1)
     with open(os.devnull, "rb") as nothing:
