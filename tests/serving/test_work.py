@@ -44,7 +44,7 @@ def test_more_requests_than_may_wait_are_told_to_come_again(
         with ThreadPoolExecutor(1) as short, ThreadPoolExecutor(1) as long:
             work = Work(short, long, Counts())
             (refused,) = await asked(work, 4, is_long)
-            assert refused.headers == (("Retry-After", "1"),)
+            assert refused.headers == (("retry-after", "1"),)
             assert orjson.loads(refused.body)["kind"] == "Overloaded"
             assert await asked(work, 3, is_long) == []
             assert await asked(work, 3, not is_long) == []
