@@ -331,6 +331,20 @@ def bomb_of_bombs() -> bytes:
     return gzip.compress(bomb(), mtime=0)
 
 
+def tar_of_zeros(megabytes: int = 64) -> bytes:
+    entry = tarfile.TarInfo("sum/model.pb")
+    entry.size = megabytes << 20
+    return entry.tobuf(tarfile.GNU_FORMAT) + bytes(megabytes << 20)
+
+
+def keras_of_zeros(megabytes: int = 80) -> bytes:
+    """A configuration of blanks, packed by bzip2, which goes further than gzip can."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("config.json", b" " * (megabytes << 20))
+    return stream.getvalue()
+
+
 def sparse(members: int = 1) -> bytes:
     """A kilobyte that says to be 500 MB of holes, a hundred thousand times its size."""
     entries = []

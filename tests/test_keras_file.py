@@ -163,3 +163,27 @@ def test_a_zip_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keras_file, "_MOST_BYTES", 1 << 20)
     with pytest.raises(TooLarge, match="more than 1000 members"):
         keras_file.check(zipped({"config.json": b"{}", "model.weights.h5": bytes(2 << 20)}))
+
+
+@pytest.mark.parametrize("name", [["Dense"], {"a": 1}, None, 5])
+def test_a_class_without_a_name_is_refused(name: object) -> None:
+    config = json.dumps({"class_name": name, "module": "mine"})
+    with pytest.raises(GraphError, match="an object of its own"):
+        keras_file.check(_zip({"config.json": config.encode()}))
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_damaged_file_is_told_however_it_is_packed(packing: int) -> None:
+    whole = bytearray(_zip({"config.json": b'{"a": 1}' * 99}, packing))
+    at = whole.index(b"config.json") + 11
+    whole[at : at + 12] = b"\xff" * 12
+    with pytest.raises(GraphError, match="not a whole zip archive"):
+        keras_file.check(bytes(whole))
+
+
+def _zip(files: dict[str, bytes], packing: int = zipfile.ZIP_STORED) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", packing) as archive:
+        for file, content in files.items():
+            archive.writestr(file, content)
+    return stream.getvalue()

@@ -168,3 +168,17 @@ def test_a_missing_extra_is_named() -> None:
     assert done.stdout.strip() == (
         "ONNX models need onnx: install it with pip install 'tfaas-nb[onnx]'"
     )
+
+
+def test_feature_names_without_end_are_refused() -> None:
+    proto = relu()
+    proto.metadata_props.add(key="feature_names", value="[" * 100_000)
+    with pytest.raises(GraphError, match="is not JSON"):
+        graph_of(proto)
+
+
+def test_a_node_without_name_and_outputs_is_refused() -> None:
+    proto = relu()
+    proto.graph.node.add(op_type="Odd", domain="somewhere")
+    with pytest.raises(GraphError, match="node '' is a 'Odd' of 'somewhere'"):
+        graph_of(proto)

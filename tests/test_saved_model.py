@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests import freezing
+from tests.reliability.decoders import DECODERS
 from tfaas_nb import backend, isolation, saved_model
 from tfaas_nb.engines.frozen import FrozenEngine
 from tfaas_nb.errors import GraphError
@@ -274,3 +275,14 @@ def test_restore_operations_are_read_and_never_run(
 def test_other_files_are_no_saved_models(data: bytes) -> None:
     with pytest.raises(GraphError, match=r"saved_model\.pb"):
         saved_model.plan(data)
+
+
+def test_copies_of_copies_without_end_are_refused() -> None:
+    """Whose origin was looked for for ever."""
+    (serialized,) = DECODERS["saved-model"].seeds()
+    model = type_of_file().FromString(serialized)
+    for node in model.meta_graphs[0].graph_def.node:
+        if node.op == "Identity":
+            node.input[0] = node.name
+    with pytest.raises(GraphError, match="copies without end"):
+        saved_model.plan(model.SerializeToString())

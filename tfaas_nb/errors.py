@@ -9,6 +9,7 @@ catch the same exceptions.
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, ClassVar
 
@@ -146,9 +147,19 @@ class RouteNotFound(RequestError):
 
 
 class MethodNotAllowed(RequestError):
-    """The address exists, but not for this HTTP method."""
+    """The address exists, but not for this HTTP method.
+
+    Attributes
+    ----------
+    allowed : tuple of str
+        The methods that it takes.
+    """
 
     status = 405
+
+    def __init__(self, message: str, allowed: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.allowed = tuple(allowed)
 
 
 class TooLarge(RequestError):

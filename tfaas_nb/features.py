@@ -18,6 +18,11 @@ from tfaas_nb.variables import Derived, derived_names, known
 from tfaas_nb.variables import Variable as Variable
 from tfaas_nb.variables import derived as derived_by_name
 
+#: More than any event has: names are made of these numbers, which may come from strangers.
+_MOST_JETS, _MOST_FEATURES = 256, 10_000
+#: Of a name that was sent, to find near ones.
+_MOST_LETTERS = 100
+
 
 @dataclass(frozen=True, init=False)
 class FeatureSet:
@@ -79,6 +84,11 @@ class FeatureSet:
         self._check()
 
     def _check(self) -> None:
+        if self.jets > _MOST_JETS or len(self.jet) * self.jets > _MOST_FEATURES:
+            raise FeatureError(
+                f"feature set {self.name!r} keeps {len(self.jet)} variables of {self.jets} jets: "
+                f"keep at most {_MOST_JETS} jets, and {_MOST_FEATURES} features"
+            )
         if (self.jet or self.derived) and self.jets < 1:
             raise FeatureError(
                 f"feature set {self.name!r} keeps {self.jets} jets: keep one or more"
@@ -86,8 +96,8 @@ class FeatureSet:
         if not math.isfinite(self.padding):
             raise FeatureError(f"feature set {self.name!r} pads with {self.padding}, not a number")
         if len(set(self.names)) != len(self.names):
-            twice = sorted({n for n in self.names if self.names.count(n) > 1})
-            raise FeatureError(f"feature set {self.name!r} names {', '.join(twice)} more than once")
+            twice = _listed(sorted(set(_repeated(self.names))))
+            raise FeatureError(f"feature set {self.name!r} names {twice} more than once")
         if self.jet and self.order_by not in {v.name for v in self.jet}:
             raise FeatureError(
                 f"feature set {self.name!r} orders jets by {self.order_by!r}, "
@@ -253,7 +263,7 @@ class FeatureSet:
                 padding=float(values["padding"]),
                 derived=tuple(map(str, values.get("derived", ()))),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise FeatureError(f"not a description of a feature set: {error}") from error
 
     def __repr__(self) -> str:
@@ -284,7 +294,8 @@ def order_keys(expected: Sequence[str], given: Sequence[str]) -> tuple[int, ...]
     faults = []
     if len(position) != len(given):
         faults.append("sent more than once: " + _listed(_repeated(given)))
-    unknown = [key for key in given if key not in set(expected)]
+    names = set(expected)
+    unknown = [key for key in given if key not in names]
     missing = [name for name in expected if name not in position]
     if unknown:
         faults.append("; ".join(_unknown(key, missing or expected) for key in unknown[:3]))
@@ -311,7 +322,7 @@ def _unknown(key: object, known: Sequence[str]) -> str:
 
 
 def _near(name: object, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(str(name), known, n=1)
+    near = difflib.get_close_matches(str(name)[:_MOST_LETTERS], known, n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 

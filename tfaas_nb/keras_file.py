@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tfaas_nb import backend, isolation
-from tfaas_nb.errors import GraphError, TooLarge
+from tfaas_nb.errors import GraphError, TfaasError, TooLarge
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.operations import ALLOWED
 
@@ -81,10 +81,12 @@ def check(content: bytes) -> None:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             _check_members(archive)
             config = json.loads(archive.read(_CONFIG))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
-        raise GraphError(f"the .keras file is not a whole zip archive: {error}") from error
+    except TfaasError:
+        raise
     except (ValueError, RecursionError) as error:
         raise GraphError(f"the .keras file's {_CONFIG} cannot be read: {error}") from error
+    except Exception as error:  # each way of packing has errors of its own
+        raise GraphError(f"the .keras file is not a whole zip archive: {error}") from error
     for found in _objects(config):
         _check_object(found)
 
@@ -121,10 +123,10 @@ def _objects(config: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _check_object(found: Mapping[str, Any]) -> None:
-    name, module = found["class_name"], found.get("module")
+    name, module = str(found["class_name"]), found.get("module")
     if name in _RUN_CODE:
         raise GraphError(f"the model has {_RUN_CODE[name]}")
-    if module is None and str(name).startswith("__"):  # Keras's marks for slices, tensors …
+    if module is None and name.startswith("__"):  # Keras's marks for slices, tensors …
         return
     words = str(module).replace("keras.src", "keras", 1).split(".")
     if words[0] != "keras" or (len(words) > 1 and words[1] not in _MODULES):

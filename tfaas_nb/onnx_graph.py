@@ -205,7 +205,7 @@ def _vet(model: Any) -> None:
     for node in _all_nodes(model):
         if node.domain not in _DOMAINS and (node.domain, node.op_type) not in own:
             raise GraphError(
-                f"node {node.name or node.output[0]!r} is a {node.op_type!r} of "
+                f"node {node.name or next(iter(node.output), '')!r} is a {node.op_type!r} of "
                 f"{node.domain!r}: only ONNX's own operations may be served"
             )
     for tensor in _all_tensors(model):
@@ -381,7 +381,7 @@ def _feature_names(model: Any, signature: Signature) -> tuple[str, ...] | None:
         return None
     try:
         names = json.loads(texts[0])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise GraphError(f"the metadata {FEATURE_NAMES!r} is not JSON: {error}") from error
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise GraphError(f"the metadata {FEATURE_NAMES!r} must be a list of names")

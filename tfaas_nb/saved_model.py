@@ -35,6 +35,7 @@ _COPIES = frozenset({"Identity"})
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _ASSIGNS = frozenset({"Assign", "AssignVariableOp"})
 _MOST_SCOPES = 1000
+_MOST_COPIES = 10_000
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,7 @@ class _Scope:
     def origin(self, edge: str) -> tuple[_Scope, Any, int]:
         """The node that an edge comes from, through copies and arguments, and its output."""
         scope: _Scope = self
-        while True:
+        for _ in range(_MOST_COPIES):
             name, index = _node_of(edge), _index_of(edge)
             if name in scope.arguments:
                 scope, edge = scope.arguments[name]
@@ -242,6 +243,7 @@ class _Scope:
             if node.op not in _COPIES or not node.input:
                 return scope, node, index
             edge = node.input[0]
+        raise GraphError("the SavedModel's restore operation copies without end")
 
 
 def _restored(meta_graph: Any, graph_def: Any) -> dict[str, str]:

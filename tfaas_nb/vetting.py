@@ -62,9 +62,11 @@ def vet(graph_def: Any, allowed: Collection[str] = ALLOWED) -> None:
 
 def _vet(graph_def: Any, allowed: frozenset[str], inside: str, depth: int) -> None:
     own = _own_functions(graph_def, inside)
+    functions = graph_def.library.function
+    count = len(graph_def.node) + sum(len(function.node_def) for function in functions)
+    if count > MOST_NODES:
+        raise GraphError(f"the graph has {count} nodes{inside}: at most {MOST_NODES} are read")
     found = list(_all_nodes(graph_def, inside))
-    if len(found) > MOST_NODES:
-        raise GraphError(f"the graph has {len(found)} nodes{inside}: at most {MOST_NODES} are read")
     refused = [(where, n) for where, n in found if n.op not in own and n.op not in allowed]
     # Variables before what initialises them: they are what the user has to change.
     for where, node in sorted(refused, key=lambda one: one[1].op not in _VARIABLES):

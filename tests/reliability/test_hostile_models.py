@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -142,6 +145,41 @@ def test_archives_reach_nothing_and_unpack_to_little(
 ) -> None:
     check_refused(server, make(tmp_path / "target"), *words)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("make", "unpacked", "words"),
+    [
+        (lambda: gzip.compress(hostile.bomb(), mtime=0), 64, "not a whole .tar"),
+        (lambda: bz2.compress(hostile.tar_of_zeros()), 64, ""),
+        (lambda: hostile.keras_of_zeros(), 80, "config.json is over 64 MB"),
+        (hostile.sparse, 500, "'sum/hole0' is not a regular file"),
+    ],
+    ids=["gzip twice", "bzip2", "keras", "sparse"],
+)
+def test_a_bomb_of_ten_thousand_to_one_is_refused(
+    server: Server, make: Callable[[], bytes], unpacked: int, words: str
+) -> None:
+    """One layer of gzip reaches 1032 to 1 (see `hostile.bomb`); these reach more."""
+    data = make()
+    assert (unpacked << 20) / len(data) > 10_000
+    check_refused(server, data, words)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes in folders")
+@pytest.mark.parametrize(
+    "make",
+    [hostile.reads_a_file, lambda target: hostile.onnx_with_weights_in(str(target))],
+    ids=["ReadFile", "onnx"],
+)
+def test_what_would_be_read_is_not_even_opened(server: Server, tmp_path: Path, make: Make) -> None:
+    """Who opens a pipe to read it waits for somebody to write, and can be seen to wait."""
+    target = tmp_path / "target"
+    os.mkfifo(target)
+    check_refused(server, make(target), "")
+    with pytest.raises(OSError, match="No such device or address"):
+        os.open(target, os.O_WRONLY | os.O_NONBLOCK)
 
 
 @pytest.fixture

@@ -228,12 +228,13 @@ def test_a_bad_request_gets_the_right_status(
     assert re.match(message, answer.error)
 
 
-def test_half_letters_are_quoted_in_an_error(app: App) -> None:
-    r"""JSON can say \ud800, UTF-8 cannot."""
+def test_half_letters_are_refused_and_quoted_in_an_error(app: App) -> None:
+    r"""JSON can say \ud800, UTF-8 cannot; in an address, bytes can stand for one."""
     body = b'{"keys": ["\\ud800", "\\ud800"], "values": [1, 2]}'
-    answer = ask(app, "POST", "/json", body)
-    assert answer.status == 422
-    assert r"sent more than once: \ud800" in answer.error
+    assert ask(app, "POST", "/json", body).error.startswith("RequestError: the body is not JSON")
+    answer = ask(app, "GET", "/params/\ud800")
+    assert answer.status == 404
+    assert r"\ud800" in answer.error
 
 
 # --- models -----------------------------------------------------------------------------
@@ -452,6 +453,15 @@ def test_an_address_tells_its_method(app: App, method: str, path: str, takes: st
     answer = ask(app, method, path)
     assert answer.status == 405
     assert answer.error == f"MethodNotAllowed: {path} takes {takes}, not {method}"
+    assert answer.headers["allow"] == ("GET, HEAD" if takes == "GET" else takes)
+
+
+def test_a_length_of_thousands_of_digits_is_refused(app: App) -> None:
+    """Python makes no number of it: it was a 500."""
+    header = {"Inference-Header-Content-Length": "9" * 5000}
+    answer = ask(app, "POST", "/v2/models/ttbar/infer", b"{}", header)
+    assert answer.status == 400
+    assert "must be a number" in answer.error
 
 
 ROUTES = [

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import subprocess
+import sys
 
 import pytest
 import requests
@@ -146,3 +148,19 @@ def test_base64_is_decoded_whether_or_not_in_lines(content: bytes) -> None:
 def test_what_is_not_base64_is_named(content: bytes) -> None:
     with pytest.raises(RequestError, match="the form's part 'model' is not base64"):
         forms.decode_base64(content, "model")
+
+
+def test_a_boundary_has_an_end() -> None:
+    with pytest.raises(RequestError, match="Boundary length"):
+        forms.parse(f"multipart/form-data; boundary={'x' * 300}", b"--x")
+
+
+def test_nothing_is_printed_of_a_damaged_form() -> None:
+    """What a stranger sends would stand in a cell."""
+    form = "multipart/form-data; boundary=x"
+    code = (
+        "import contextlib; from tfaas_nb.serving import forms\n"
+        f"with contextlib.suppress(Exception): forms.parse({form!r}, b'--y')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert (done.stdout, done.stderr) == (b"", b"")

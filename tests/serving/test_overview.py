@@ -108,7 +108,9 @@ def test_the_page_is_whole_and_of_itself(served: Server) -> None:
     links = [a.get("href") or a.get("src") for _, a in page.elements if "href" in a or "src" in a]
     assert links
     for link in links:
-        assert link == "data:," or re.match(r"(models|status|metrics|netron/)", link or "")
+        assert link == "data:," or re.match(
+            r"(models|status|metrics|openapi.json|netron/)", link or ""
+        )
     assert ("html", {"lang": "en"}) in page.elements
     assert all(attrs.get("scope") == "col" for tag, attrs in page.elements if tag == "th")
 

@@ -201,3 +201,18 @@ def test_whatever_is_read_can_be_written(values: dict[str, Any]) -> None:
     except BundleError:
         return
     assert Params.from_json(found.to_json()) == found
+
+
+@pytest.mark.parametrize("jets", [257, 10**9, 10**18])
+def test_a_feature_set_of_endless_jets_is_refused(jets: int) -> None:
+    """Its names would fill the memory."""
+    values = TTBAR_ALL_HADRONIC.to_dict() | {"jets": jets}
+    with pytest.raises(BundleError, match="keep at most 256 jets"):
+        Params.from_json(json.dumps({"name": "x", "feature_set": values}).encode())
+
+
+def test_an_empty_feature_set_comes_back() -> None:
+    values = TTBAR_ALL_HADRONIC.to_dict() | {"event": [], "jet": []}
+    found = Params.from_json(json.dumps({"name": "x", "feature_set": values}).encode())
+    assert found.feature_set is not None
+    assert Params.from_json(found.to_json()) == found

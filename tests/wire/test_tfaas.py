@@ -476,7 +476,7 @@ def dataframe(*rows: dict[str, Any]) -> bytes:
         (
             dataframe({}, {"key": ["a"], "value": [1]}),
             FeatureError,
-            "event 1 has other keys than event 0",
+            "event 0 has no keys",
         ),
         (
             dataframe({"key": ["a"], "value": [1]}, {"key": ["a"]}),
@@ -640,3 +640,26 @@ json_values = st.recursive(
 )
 def test_no_json_gets_past_the_error_tree(request: dict[str, Any]) -> None:
     decode_or_refuse(decode_json, json.dumps(request).encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{'descr': [('a\\d', '<f4')], 'fortran_order': False, 'shape': (1,)}",
+        "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1L,)}",
+        "{'descr': '|a4', 'fortran_order': False, 'shape': (1,)}",
+        "{'descr': [('äfa')], 'fortran_order': False, 'shape': ()}",
+        "{'descr': [('a', '<f4')], 'fortran_order': 1or 0, 'shape': (1,)}",
+    ],
+)
+def test_an_odd_header_is_refused_without_a_warning(
+    text: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Python and NumPy would warn, which is printed into a cell."""
+    with pytest.raises(RequestError, match=r"is not a \.npy array"):
+        decode_npy(header(text))
+    assert not recwarn.list
+
+
+def test_a_score_beyond_float32_is_infinite() -> None:
+    assert tfaas.decode_scores_json(b"[1e300]").tolist() == [float("inf")]

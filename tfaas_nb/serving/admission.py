@@ -163,7 +163,7 @@ def _understood(answer: bytes, content: bytes) -> Read:
         kind = _FORMATS[told["format"]]
         graph: Graph = kind.from_values(converted or content, told["graph"])
         return Read(graph, dict(told["converted_from"]))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise GraphError(f"the process that read the model answered nonsense: {error}") from error
 
 

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from importlib.metadata import version
 
+import orjson
+
 from tfaas_nb.errors import Forbidden, MethodNotAllowed, RouteNotFound, TfaasError, Unauthorized
-from tfaas_nb.serving import netron, request_id
+from tfaas_nb.serving import netron, openapi, request_id
 from tfaas_nb.serving.access_log import AccessLog, Entry
 from tfaas_nb.serving.calls import Call
 from tfaas_nb.serving.counts import OTHER, Counts, Tally
@@ -55,6 +57,11 @@ class App:
         How often each token may ask.
     scheme : str
         Of the server's own addresses.
+
+    Attributes
+    ----------
+    described : tuple of openapi.Address
+        All that it answers.
     """
 
     def __init__(
@@ -85,6 +92,7 @@ class App:
             *OpenInference(service, SERVER.partition("/")[2], ready).routes(),
             *TensorFlowServing(service).routes(),
         )
+        routes = (*routes, Route("GET", openapi.ADDRESS, self._description))
         predictions = Predictions(service, self._work)
         self.hold = predictions.hold
         self._calls: dict[str, dict[str, Call]] = {
@@ -95,6 +103,10 @@ class App:
             if route.is_plain:
                 self._calls.setdefault(route.pattern, {})[route.method] = self._call(route)
         self._named = tuple(route for route in routes if not route.is_plain)
+        self.described = (
+            *(openapi.Address(r.method, r.shown, r.most_bytes) for r in routes),
+            *(openapi.Address("POST", p, c.most_bytes) for p, c in predictions.calls().items()),
+        )
 
     def start(self) -> None:
         """Begin to write the access log and the shared counts, if there are any.
@@ -123,6 +135,9 @@ class App:
         if self._access_log:
             self._access_log.stop()
 
+    def _description(self, request: Request) -> Response:
+        return Response(orjson.dumps(openapi.document(self.described, SERVER.partition("/")[2])))
+
     @property
     def addresses(self) -> list[str]:
         """All addresses without names in them."""
@@ -148,7 +163,9 @@ class App:
             raise RouteNotFound(f"there is no address {head.path!r}; there are {self.addresses}")
         call = methods.get("GET" if head.method == "HEAD" else head.method)
         if call is None:
-            raise MethodNotAllowed(f"{head.path} takes {', '.join(methods)}, not {head.method}")
+            allowed = [*methods, *(["HEAD"] if "GET" in methods else [])]
+            told = f"{head.path} takes {', '.join(methods)}, not {head.method}"
+            raise MethodNotAllowed(told, allowed)
         if caller is None:
             return call
         if caller.role < call.role:

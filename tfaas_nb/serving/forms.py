@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -11,6 +12,9 @@ from tfaas_nb.errors import RequestError
 
 _MOST_PARTS = 32
 _IN_MEMORY = 1 << 30
+
+# It logs what is wrong with a form; with nobody to listen, that would be printed, into a cell.
+logging.getLogger("python_multipart").addHandler(logging.NullHandler())
 
 
 class Part(NamedTuple):
@@ -106,15 +110,15 @@ def _multipart(boundary: bytes, body: bytes) -> dict[str, Part]:
         name = (file.file_name or b"").decode("utf-8", "replace")
         add(file.field_name, Part(file.file_object.read(), name))
 
-    parser = FormParser(
-        "multipart/form-data",
-        lambda field: add(field.field_name, Part(field.value or b"")),
-        on_file,
-        on_end=lambda: ended.append(True),
-        boundary=boundary,
-        config={"MAX_MEMORY_FILE_SIZE": _IN_MEMORY, "MAX_BODY_SIZE": float("inf")},
-    )
     try:
+        parser = FormParser(
+            "multipart/form-data",
+            lambda field: add(field.field_name, Part(field.value or b"")),
+            on_file,
+            on_end=lambda: ended.append(True),
+            boundary=boundary,
+            config={"MAX_MEMORY_FILE_SIZE": _IN_MEMORY, "MAX_BODY_SIZE": float("inf")},
+        )
         parser.write(body)
         parser.finalize()
     except FormParserError as error:

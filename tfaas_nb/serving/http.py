@@ -370,7 +370,8 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserCallbackError as error:
             self._give_up(_told(error.__context__ or error.__cause__))
         except httptools.HttpParserError as error:
-            self._give_up(RequestError(f"the request is not HTTP/1.1: {error}"))
+            if not self._deaf:  # else it is what follows the last request
+                self._give_up(RequestError(f"the request is not HTTP/1.1: {error}"))
 
     def _answer_known(self, data: bytes) -> bytes:
         """Answer whole requests whose heads are known; returns what is left to parse."""

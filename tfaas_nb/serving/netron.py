@@ -36,6 +36,8 @@ _TYPES = {
     ".png": "image/png",
     ".ico": "image/x-icon",
 }
+#: Content types of its files.
+TYPES = tuple(dict.fromkeys(_TYPES.values()))
 _INDEX = "index.html"
 
 _POLICY = (

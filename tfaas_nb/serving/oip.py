@@ -19,6 +19,8 @@ from tfaas_nb.wire.tfaas import Query
 LIVE = "/v2/health/live"
 
 _UNAVAILABLE = 503
+#: Of a number of bytes.
+_MOST_DIGITS = 18
 
 _MODEL = r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?"
 _STORED = r"/v2/repository/models/(?P<name>[^/]+)"
@@ -150,6 +152,6 @@ def _json_length(request: Request) -> int | None:
     given = request.head.header(oip.JSON_LENGTH.lower().encode())
     if not given:
         return None
-    if not given.isdecimal():
-        raise RequestError(f"the header {oip.JSON_LENGTH} must be a number, not {given!r}")
+    if not given.isdecimal() or len(given) > _MOST_DIGITS:
+        raise RequestError(f"the header {oip.JSON_LENGTH} must be a number, not {given[:100]!r}")
     return int(given)

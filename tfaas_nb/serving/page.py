@@ -38,7 +38,7 @@ HEADERS = (
 )
 
 _FORMATS = {".pb": "TensorFlow frozen graph", ".onnx": "ONNX"}
-_LINKS = ("models", "status", "metrics")
+_LINKS = ("models", "status", "metrics", "openapi.json")
 
 
 def home(models: Sequence[Mapping[str, Any]], address: str, token: bool) -> str:

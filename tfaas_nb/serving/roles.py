@@ -38,6 +38,7 @@ ROLES: Mapping[str, Role] = MappingProxyType(
         f"POST {_SERVED}:regress": Role.READER,
         # What there is; a POST where a form or a body names it.
         "GET /": Role.READER,
+        "GET /openapi.json": Role.READER,
         "GET /status": Role.READER,
         "GET /metrics": Role.READER,
         "GET /models": Role.READER,

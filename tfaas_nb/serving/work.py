@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 
 import orjson
 
-from tfaas_nb.errors import Overloaded, ServerError, TfaasError, Unauthorized
+from tfaas_nb.errors import MethodNotAllowed, Overloaded, ServerError, TfaasError, Unauthorized
 from tfaas_nb.serving.counts import Counts
 from tfaas_nb.serving.messages import Done, Request, Response
 from tfaas_nb.serving.trimming import Trimming
@@ -90,10 +90,12 @@ class Work:
 
 
 def _headers(error: TfaasError) -> tuple[tuple[str, str], ...]:
-    """What else a client is told of an error: when to ask again, or how to show who it is."""
+    """What else a client is told of an error: when to ask again, who to be, or what to ask."""
     found: tuple[tuple[str, str], ...] = ()
     if error.retry_after is not None:
         found += (("retry-after", str(error.retry_after)),)
     if isinstance(error, Unauthorized):
         found += (("www-authenticate", "Bearer"),)
+    if isinstance(error, MethodNotAllowed):
+        found += (("allow", ", ".join(error.allowed)),)
     return found

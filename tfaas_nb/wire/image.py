@@ -19,6 +19,7 @@ from tfaas_nb.errors import FeatureError, RequestError, TooLarge
 from tfaas_nb.signature import Signature, Tensor
 from tfaas_nb.wire.finite import json_numbers
 from tfaas_nb.wire.json_body import json_object
+from tfaas_nb.wire.picture import bare
 
 #: Of these a picture is told by its first bytes; its name says nothing.
 FORMATS = ("PNG", "JPEG")
@@ -115,14 +116,16 @@ def _decoded(picture: bytes, mode: str, height: int | None, width: int | None) -
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(picture), formats=FORMATS) as image:
-            if image.width * image.height > _MOST_PIXELS:
-                raise TooLarge(f"the picture has more than {_MOST_PIXELS // 1_000_000} Mpixel")
+        alone, pixels = bare(picture)
+        if pixels > _MOST_PIXELS:
+            raise TooLarge(f"the picture has more than {_MOST_PIXELS // 1_000_000} Mpixel")
+        with Image.open(io.BytesIO(alone), formats=FORMATS) as image:
+            image.load()
+            if mode != "RGBA":  # Pillow warns of what would be lost
+                image.info.pop("transparency", None)
             whole = _eight_bits(image).convert(mode)
     except TooLarge:
         raise
-    except Image.DecompressionBombError as error:
-        raise TooLarge(str(error)) from error
     except Exception as error:  # Pillow has a dozen
         raise RequestError(f"the image is not a whole PNG or JPEG file: {error}") from error
     size = (width or whole.width, height or whole.height)
@@ -177,5 +180,5 @@ def decode_labels(body: bytes) -> list[tuple[str, float]]:
     try:
         labels = json_object(body)["labels"]
         return [(str(found["label"]), float(found["probability"])) for found in labels]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise RequestError("the answer has no labels with probabilities") from error

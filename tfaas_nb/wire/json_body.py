@@ -39,6 +39,9 @@ def json_object(body: bytes, wanted: str = "a JSON object") -> dict[str, Any]:
 def _with_non_finite(body: bytes, error: Exception) -> Any:
     """NaN and Infinity are not JSON, but say which value they are rather than where."""
     try:
-        return json.loads(body)
+        found = json.loads(body)
+        # It also takes escapes of half a character, which no answer could repeat.
+        json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise RequestError(f"the body is not JSON: {error}") from error
+    return found

@@ -33,7 +33,7 @@ EXTENSIONS = ("binary_tensor_data", "model_repository")
 #: States of a model in the repository's index.
 READY, UNAVAILABLE = "READY", "UNAVAILABLE"
 
-_DATATYPES = {
+_NUMERIC = {
     "FP16": "<f2",
     "FP32": "<f4",
     "FP64": "<f8",
@@ -46,9 +46,9 @@ _DATATYPES = {
     "UINT32": "<u4",
     "UINT64": "<u8",
 }
-#: Of tensors that go in as they are; events are made of numbers only.
-_ALL_DATATYPES = _DATATYPES | {"BOOL": "|b1"}
-_NAMES = {np.dtype(code): name for name, code in _ALL_DATATYPES.items()}
+#: Of tensors that go in as they are, and NumPy's names; events are made of numbers only.
+DATATYPES = _NUMERIC | {"BOOL": "|b1"}
+_NAMES = {np.dtype(code): name for name, code in DATATYPES.items()}
 _MOST_AXES = 8
 _NUMBERS = {int, float}
 _LARGEST = float(np.finfo(np.float32).max)
@@ -254,7 +254,7 @@ def decode_tensors(body: bytes, json_length: int | None = None) -> Tensors:
     """
     request, raw = _split(body, json_length)
     binary = _flag(_parameters(request, "the request"), "binary_data_output", False, "the request")
-    tensors = _tensors(request.get("inputs"), raw, "input", _MOST_AXES, _ALL_DATATYPES)
+    tensors = _tensors(request.get("inputs"), raw, "input", _MOST_AXES, DATATYPES)
     return Tensors(
         id=_text(request, "id"),
         inputs={tensor.name: tensor.array() for tensor in tensors},
@@ -438,7 +438,7 @@ def _tensors(
     raw: memoryview,
     noun: str,
     most_axes: int = 2,
-    datatypes: Mapping[str, str] = _DATATYPES,
+    datatypes: Mapping[str, str] = _NUMERIC,
 ) -> list[_Tensor]:
     """The tensors of a message; the raw ones stand in `raw` one after the other."""
     tensors, at = [], 0

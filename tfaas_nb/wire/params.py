@@ -96,7 +96,7 @@ class Params:
         values = dict(vars(self))
         values["options"] = list(self.options)
         values["features"] = [dict(feature) for feature in self.features]
-        if self.feature_set:
+        if self.feature_set is not None:
             values["feature_set"] = self.feature_set.to_dict()
         else:
             del values["feature_set"]

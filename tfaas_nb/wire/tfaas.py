@@ -9,11 +9,14 @@ float32 field per feature.
 from __future__ import annotations
 
 import array
+import ast
 import functools
 import io
 import math
 import operator
+import re
 import reprlib
+import struct
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -45,6 +48,15 @@ _MOST_HEAD = 16 * 1024
 _MOST_ROWS = 256
 #: Of a .npy array's header, which holds the feature names.
 _MOST_HEADER = 256 * 1024
+#: Version of a .npy array → the format of its header's length, and the header's encoding.
+_HEADERS = {(1, 0): ("<H", "latin-1"), (2, 0): ("<I", "latin-1"), (3, 0): ("<I", "utf-8")}
+#: What such a header is written of: brackets, numbers, truths, and names in quotes.  Python would
+#: warn of some other literals, and NumPy of some other types.
+_ESCAPE = r"\\(?:[\\'\"abfnrtv]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})"
+_LITERAL = re.compile(
+    rf"""(?:[\s\[\](){{}},:]|True|False|[0-9]+\b|'(?:[^'\\]|{_ESCAPE})*'|"(?:[^"\\]|{_ESCAPE})*")*"""
+)
+_TYPE = re.compile(r"[<>|=]?[biufcSUMmVO][0-9]{0,9}")
 
 
 @dataclass(frozen=True)
@@ -343,18 +355,20 @@ def decode_dataframe(body: bytes) -> Query:
     rows = _message(protobuf.DataFrame, body).row
     if not rows:
         raise RequestError("the DataFrame has no rows")
-    models = {row.model for row in rows} - {""}
-    if len(models) > 1:
-        raise RequestError(f"the rows of a DataFrame must ask one model, not {sorted(models)}")
-    first: tuple[str, ...] | None = None
-    values = []
+    first = tuple(rows[0].key)
+    if not first:  # of which a body may hold very many
+        raise FeatureError("event 0 has no keys")
+    model, values = "", []
     for i, row in enumerate(rows):
         keys, event = _row_values(row, f" of event {i}")
-        first = keys if first is None else first
+        if row.model and model not in ("", row.model):
+            models = sorted((model, row.model))
+            raise RequestError(f"the rows of a DataFrame must ask one model, not {models}")
         if keys != first:
             raise FeatureError(f"event {i} has other keys than event 0, or in another order")
+        model = row.model or model
         values.append(event)
-    return Query(next(iter(models), None), first or (), np.stack(values), single=False)
+    return Query(model or None, first, np.stack(values), single=False)
 
 
 def _message(kind: Any, body: bytes) -> Any:
@@ -422,14 +436,40 @@ def _array(body: bytes, what: str) -> npt.NDArray[Any]:
 
 
 def _array_header(stream: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order and type; NumPy's own readers warn of what is odd, and read no 3.0."""
     version = npy.read_magic(stream)
-    if version == (1, 0):
-        return npy.read_array_header_1_0(stream, max_header_size=_MOST_HEADER)
-    found = npy.read_array_header_2_0(stream, max_header_size=_MOST_HEADER)
-    shape, fortran_order, dtype = found
-    if version == (3, 0) and dtype.names:  # 2.0 in UTF-8; NumPy has no public reader for it
-        dtype.names = tuple(name.encode("latin-1").decode() for name in dtype.names)
-    return shape, fortran_order, dtype
+    size, encoding = _HEADERS[version]
+    (length,) = struct.unpack(size, stream.read(struct.calcsize(size)))
+    if length > _MOST_HEADER:
+        raise ValueError(f"its header has {length} bytes, more than {_MOST_HEADER}")
+    text = stream.read(length).decode(encoding)
+    if not _LITERAL.fullmatch(text):
+        raise ValueError("its header is none")
+    header = ast.literal_eval(text.strip())
+    shape, fortran_order = _shape(header["shape"]), header["fortran_order"]
+    if type(fortran_order) is not bool:
+        raise ValueError(f"its fortran_order is {reprlib.repr(fortran_order)}")
+    return shape, fortran_order, _dtype(header["descr"])
+
+
+def _dtype(description: Any) -> np.dtype[Any]:
+    """The type of an array's elements: one of NumPy's, or a name with one for each field."""
+    if isinstance(description, str):
+        if not _TYPE.fullmatch(description):
+            raise ValueError(f"its type is {reprlib.repr(description)}")
+        return np.dtype(description)
+    fields = []
+    for name, one, *shape in description:
+        if type(name) is not str or len(shape) > 1:
+            raise ValueError(f"the field {reprlib.repr(name)} is not described")
+        fields.append((name, _dtype(one), *map(_shape, shape)))
+    return np.dtype(fields)
+
+
+def _shape(lengths: Any) -> tuple[int, ...]:
+    if type(lengths) is not tuple or not set(map(type, lengths)) <= {int}:
+        raise ValueError(f"its shape is {reprlib.repr(lengths)}")
+    return lengths
 
 
 def named_floats(names: Sequence[str]) -> np.dtype[Any]:
@@ -536,7 +576,8 @@ def decode_scores_json(body: bytes) -> Floats:
         If the answer is not a list of numbers.
     """
     try:
-        scores = np.array(orjson.loads(body), dtype=np.float32)
+        with np.errstate(over="ignore"):
+            scores = np.array(orjson.loads(body), dtype=np.float32)
     except (ValueError, TypeError, OverflowError) as error:
         raise RequestError(f"the answer is not a list of scores: {body[:200]!r}") from error
     if not scores.ndim:
