@@ -254,12 +254,35 @@ def renamed(meta_graph: Any) -> None:
                 node.input[1] = "file_prefix"
 
 
+def unnamed(meta_graph: Any) -> None:
+    for function in meta_graph.graph_def.library.function:
+        for node in function.node_def:
+            if node.op == "RestoreV2":
+                del node.input[1:]
+
+
+def emptied(meta_graph: Any) -> None:
+    for function in meta_graph.graph_def.library.function:
+        for node in function.node_def:
+            if node.op == "Const":
+                node.attr["value"].tensor.ClearField("string_val")
+
+
+def of_no_type(meta_graph: Any) -> None:
+    for definition in meta_graph.signature_def.values():
+        for info in definition.inputs.values():
+            info.dtype = 99
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (elsewhere, "variable 'Variable.*' has no value in the SavedModel's checkpoint"),
         (without_restore, "variable 'Variable.*' has no value in the SavedModel's checkpoint"),
         (renamed, "computes what it restores in 'saver_filename'"),
+        (unnamed, "'RestoreV2' does not say what it restores"),
+        (emptied, "does not say in 'RestoreV2/tensor_names' what it restores"),
+        (of_no_type, "is of a type that there is not: 99"),
         (lambda graph: graph.meta_info_def.ClearField("tags"), "nothing tagged 'serve'"),
     ],
 )

@@ -572,8 +572,8 @@ def _training_files(card: Mapping[str, Any]) -> list[str]:
 def _auc(card: Mapping[str, Any]) -> str:
     evaluation = card.get("evaluation")
     auc = evaluation.get("auc") if isinstance(evaluation, dict) else None
-    is_number = isinstance(auc, (int, float)) and not isinstance(auc, bool)
-    return f"{auc:.4f}" if is_number else "not evaluated"
+    is_area = isinstance(auc, (int, float)) and not isinstance(auc, bool) and 0 <= auc <= 1
+    return f"{auc:.4f}" if is_area else "not evaluated"
 
 
 def _checked(

@@ -11,6 +11,7 @@ Source: TensorFlow's ``saved_model.proto``, ``meta_graph.proto`` and ``saver.pro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,7 +167,10 @@ def _edge(info: Any, key: str) -> str:
 def _tensor(key: str, info: Any) -> Tensor:
     tf = backend.tensorflow()
 
-    dtype = tf.dtypes.as_dtype(info.dtype).name
+    try:
+        dtype = tf.dtypes.as_dtype(info.dtype).name
+    except TypeError as error:
+        raise GraphError(f"tensor {key!r} is of a type that there is not: {info.dtype}") from error
     if info.tensor_shape.unknown_rank:
         return Tensor(key, dtype, (None,))
     lengths = [None if dim.size < 0 else int(dim.size) for dim in info.tensor_shape.dim]
@@ -299,21 +303,26 @@ def _learn(scope: _Scope, assign: Any, keys: dict[str, str]) -> None:
     home, source, index = scope.origin(assign.input[1])
     if variable.op not in _HANDLES | _REFERENCES or source.op != "RestoreV2":
         return
-    names, slices = (_strings(home, source.input[i]) for i in (1, 2))
-    if index >= len(names) or slices[index : index + 1] != [b""]:
+    if len(source.input) < 3:
+        raise GraphError(f"the SavedModel's {source.name!r} does not say what it restores")
+    name, part = (_text(home, source.input[i], index) for i in (1, 2))
+    if part:
         raise GraphError(f"variable {variable.name!r} is stored in slices: save it whole")
-    key = names[index].decode("utf-8", "replace")
+    key = name.decode("utf-8", "replace")
     if keys.setdefault(variable.name, key) != key:
         raise GraphError(f"variable {variable.name!r} is restored from two tensors")
 
 
-def _strings(scope: _Scope, edge: str) -> list[bytes]:
-    tf = backend.tensorflow()
-
+def _text(scope: _Scope, edge: str, index: int) -> bytes:
+    """An element of a constant list of texts, of which equal ones at its end may be left out."""
     node = scope.origin(edge)[1]
     if node.op != "Const":
         raise GraphError(f"the SavedModel computes what it restores in {node.name!r}")
-    return [bytes(text) for text in tf.make_ndarray(node.attr["value"].tensor).reshape(-1)]
+    tensor = node.attr["value"].tensor
+    texts = tensor.string_val
+    if not texts or index >= math.prod(dim.size for dim in tensor.tensor_shape.dim):
+        raise GraphError(f"the SavedModel does not say in {node.name!r} what it restores")
+    return bytes(texts[min(index, len(texts) - 1)])
 
 
 def _node_of(edge: str) -> str:
