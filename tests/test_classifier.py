@@ -217,6 +217,7 @@ def test_a_second_fit_starts_anew(few: Dataset, unseen: Dataset) -> None:
     assert "evaluation" not in trained.bundle("ttbar").card
 
 
+@pytest.mark.slow
 def test_a_fit_that_fails_keeps_the_one_before(few: Dataset) -> None:
     trained = Classifier(**QUICK).fit(few, progress=False)
     before = trained.predict(few)
@@ -225,6 +226,7 @@ def test_a_fit_that_fails_keeps_the_one_before(few: Dataset) -> None:
     assert trained.predict(few).tolist() == before.tolist()
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_scores(few: Dataset) -> None:
     first, other = (Classifier(**QUICK, seed=seed).fit(few, progress=False) for seed in (1, 2))
     assert first.predict(few).tolist() != other.predict(few).tolist()
@@ -276,6 +278,7 @@ def test_the_card_tells_what_it_was_trained_on(classifier: Classifier) -> None:
     assert card["history"] == repr(classifier.history)
 
 
+@pytest.mark.slow
 def test_the_card_has_the_evaluation_once_there_is_one(few: Dataset, unseen: Dataset) -> None:
     trained = Classifier(**QUICK).fit(few, progress=False)
     assert "evaluation" not in trained.bundle("ttbar").card
@@ -305,6 +308,7 @@ def test_an_overlap_that_was_allowed_is_told(few: Dataset, unseen: Dataset) -> N
     assert trained.card()["evaluation"]["seen_in_training"] == 2
 
 
+@pytest.mark.slow
 def test_an_evaluation_stays_that_of_its_training(few: Dataset, unseen: Dataset) -> None:
     trained = Classifier(**QUICK).fit(few, progress=False)
     evaluation = trained.evaluate(unseen)
@@ -316,6 +320,7 @@ def test_an_evaluation_stays_that_of_its_training(few: Dataset, unseen: Dataset)
     assert trained.predict(unseen).tolist() != evaluation.scores.tolist()
 
 
+@pytest.mark.slow
 def test_it_can_be_trained_on_other_events(few: Dataset, unseen: Dataset) -> None:
     trained = Classifier(**QUICK).fit(few, progress=False)
     other = trained.retrained(unseen)
@@ -346,6 +351,7 @@ def test_it_shows_whether_it_is_trained(classifier: Classifier) -> None:
     assert "2000 signal + 2000 background events" in classifier._repr_html_()
 
 
+@pytest.mark.slow
 def test_it_beats_the_soft_drop_mass_by_far() -> None:
     train, test = tn.sample().split()
     evaluation = Classifier(epochs=4, hidden=(32,)).fit(train, progress=False).evaluate(test)

@@ -83,6 +83,7 @@ def in_a_cell(folder: Path, cell: str, *options: str) -> str:
     return told.stdout
 
 
+@pytest.mark.slow
 def test_a_cell_shows_the_readers_own_lines(tmp_path: Path) -> None:
     """Not the way through this package, nor its causes, unless that is asked for."""
     cell = "import tfaas_nb as tn\ntn.load('a.root', 'b.root')"
@@ -93,6 +94,7 @@ def test_a_cell_shows_the_readers_own_lines(tmp_path: Path) -> None:
     assert "root.py" in in_a_cell(tmp_path, cell, "--InteractiveShell.xmode=Verbose")
 
 
+@pytest.mark.slow
 def test_a_cell_does_not_show_causes(tmp_path: Path) -> None:
     cell = "import tfaas_nb as tn\ntn.Client('http://127.0.0.1:9').models()"
     told = in_a_cell(tmp_path, cell)

@@ -43,6 +43,7 @@ def test_what_goes_wrong_there_is_told_here(what: str, kind: type, message: str)
         isolation.run(work, {}, what)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "limits", "message"),
     [
@@ -153,6 +154,7 @@ def test_it_ends_with_who_held_it_last_and_with_it_what_it_does(
     assert not job.is_running()
 
 
+@pytest.mark.slow
 def test_without_copies_a_new_process_does_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolation, "is_possible", lambda: False)
     assert json.loads(isolation.run(work, {"a": b"b"}, "read")) == [{"a": "b"}, [], "read"]

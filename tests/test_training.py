@@ -16,6 +16,8 @@ from tfaas_nb.features import FeatureSet, Variable
 from tfaas_nb.network import Architecture
 from tfaas_nb.training import Epoch, Events, History, Settings
 
+pytestmark = pytest.mark.slow
+
 FEATURES = FeatureSet("flat", (Variable("a"), Variable("b")), ())
 SETTINGS = Settings(epochs=3, batch_size=32, learning_rate=1e-3, balance=False, seed=5)
 #: Steps so small that the network stays what it was.

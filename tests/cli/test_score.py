@@ -21,6 +21,7 @@ def scores(path: Path) -> np.ndarray:
         return np.asarray(file["scores"]["score"].array(library="np"))
 
 
+@pytest.mark.slow
 def test_a_folder_and_a_server_give_the_same(
     serving: Server,
     bundle: Bundle,

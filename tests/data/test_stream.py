@@ -270,6 +270,7 @@ def test_a_split_needs_a_fraction(made: Path, test: float) -> None:
 # Training.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", [None, 0.4], ids=["all", "a part"])
 def test_every_epoch_has_every_event_once(made: Path, part: float | None) -> None:
     events = stream(made)
@@ -559,6 +560,7 @@ def far(server: XRootDServer, **options: Any) -> Stream:
     )
 
 
+@pytest.mark.slow
 def test_an_epoch_is_complete_over_xrootd(xrootd: XRootDServer, made: Path) -> None:
     assert ids(far(xrootd).blocks(1)) == ids(stream(made).blocks(1))
     assert not readers()

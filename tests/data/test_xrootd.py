@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
 import os
@@ -217,8 +218,12 @@ def test_a_client_that_cannot_be_imported_is_said_so(
 
 def clients() -> list[psutil.Process]:
     """Processes of ours that are XRootD's client."""
-    mine = psutil.Process().children(recursive=True)
-    return [one for one in mine if "tfaas_nb.data.xrootd_process" in one.cmdline()]
+    found = []
+    for one in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it ended meanwhile
+            if "tfaas_nb.data.xrootd_process" in one.cmdline():
+                found.append(one)
+    return found
 
 
 @pytest.mark.slow

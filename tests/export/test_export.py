@@ -29,6 +29,7 @@ def scores(bundle: Bundle, sample: Any) -> Any:
     return open_engine(bundle.graph)(sample)
 
 
+@pytest.mark.slow
 def test_onnx_scores_the_sample_as_the_frozen_graph_does(
     bundle: Bundle, sample: Any, scores: Any, tmp_path: Path
 ) -> None:

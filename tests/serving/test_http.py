@@ -412,6 +412,7 @@ def test_a_client_that_has_said_all_is_still_answered(echo: Running) -> None:
         assert statuses(received(client)) == [200]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "raw",
     [b"", b"GET / HT", get("/", "Content-Length: 5", body="ab"), get("/")],
@@ -425,6 +426,7 @@ def test_a_client_that_dawdles_is_let_go(strict: Running, raw: bytes) -> None:
     assert 0.3 < time.monotonic() - start < 5
 
 
+@pytest.mark.slow
 def test_a_client_that_waits_for_us_is_not_let_go(strict: Running) -> None:
     assert statuses(strict.ask(get("/later/20", "Connection: close"))) == [200]
 
@@ -491,6 +493,7 @@ def test_slow_clients_make_room_for_others() -> None:
         assert statuses(waiting.recv(1000)) == [200]
 
 
+@pytest.mark.slow
 def test_a_body_that_pauses_has_no_credit_from_before() -> None:
     """However much came at once, what follows has to follow soon."""
     limits = Limits(head_seconds=0.4, body_bytes_per_second=1000.0)

@@ -21,7 +21,10 @@ from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.poster import poster_event
 from tfaas_nb.wire import tfaas
 
-pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+pytestmark = [
+    pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed"),
+    pytest.mark.slow,
+]
 
 JSON = ("-H", "Content-type: application/json")
 

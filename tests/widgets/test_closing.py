@@ -10,6 +10,7 @@ import pytest
 from ipywidgets.widgets import widget
 from jupyter_client.manager import start_new_kernel
 
+from tests.dask import cluster
 from tests.widgets.test_in_a_kernel import run
 from tfaas_nb import widgets
 from tfaas_nb.bundle import Bundle
@@ -33,6 +34,9 @@ train.start_button.click()
 assert train.wait(90)
 train.send_button.click()
 assert train.wait(60)
+job = tn.train_on(dask, data, "job", epochs=1, hidden=(8,), embedding=(8,))
+tn.widgets.JobPanel(job)
+assert job.wait(90)
 upload = tn.widgets.Upload(server)
 upload.look_at_path("ttbar.tar.gz")
 upload.send()
@@ -108,18 +112,21 @@ def test_a_cell_run_five_times_leaves_what_one_run_leaves(tmp_path: Path, bundle
     root = str(Path(__file__).parent.parent.parent)
     manager, client = start_new_kernel(cwd=str(tmp_path))
     try:
-        run(client, f"import sys; sys.path.insert(0, {root!r})")
-        run(client, "import threading\nimport numpy as np\nimport tfaas_nb as tn")
-        run(client, "server = tn.Server('models', port=0).start()")
-        run(client, "server.client().upload(tn.Bundle.load('ttbar.tar.gz'))")
-        run(client, "data = tn.sample()[np.r_[0:300, 20_000:20_300]]")
-        run(client, CELL)
-        run(client, "assert view.wait()")
-        once = run(client, LEFT)
-        for _ in range(5):
+        with cluster(tmp_path, workers=1) as (made, _):
+            run(client, f"import sys; sys.path.insert(0, {root!r})")
+            run(client, "import threading\nimport numpy as np\nimport tfaas_nb as tn")
+            run(client, "server = tn.Server('models', port=0).start()")
+            run(client, "server.client().upload(tn.Bundle.load('ttbar.tar.gz'))")
+            run(client, "data = tn.sample()[np.r_[0:300, 20_000:20_300]]")
+            run(client, f"from distributed import Client\ndask = Client({made.address!r})")
             run(client, CELL)
             run(client, "assert view.wait()")
-        assert run(client, LEFT) == once
+            once = run(client, LEFT)
+            for _ in range(5):
+                run(client, CELL)
+                run(client, "assert view.wait()")
+            assert run(client, LEFT) == once
+            run(client, "dask.close()")
         run(client, "server.stop()")
     finally:
         client.stop_channels()

@@ -38,6 +38,7 @@ def settle(panel: DataPanel) -> None:
     assert panel.wait(60)
 
 
+@pytest.mark.slow
 def test_the_sample_is_loaded_by_two_clicks() -> None:
     panel = DataPanel()
     heard: list[Dataset] = []
@@ -94,6 +95,7 @@ def test_a_wrong_selection_is_told_with_its_place(
     assert ">300<" in panel.counts.value
 
 
+@pytest.mark.slow
 def test_a_missing_variable_is_found_by_a_click(small: tuple[str, str]) -> None:
     panel = DataPanel()
     panel.signal.value, panel.background.value = small

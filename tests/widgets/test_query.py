@@ -195,6 +195,7 @@ def test_events_of_known_class_tell_where_a_score_lies(serving: Server, unseen: 
     assert above.mean() == pytest.approx(0.5, abs=0.02)
 
 
+@pytest.mark.slow
 def test_it_follows_a_view(serving: Server, events: Dataset, evaluation: Evaluation) -> None:
     view = RocView({"ttbar": evaluation})
     widget = Query(serving, events)
@@ -290,6 +291,7 @@ def judged(server: Server, classifier: Classifier, unseen: Dataset) -> Bundle:
     return judged
 
 
+@pytest.mark.slow
 def test_a_model_tells_its_working_points(
     server: Server, judged: Bundle, classifier: Classifier, unseen: Dataset
 ) -> None:

@@ -14,6 +14,8 @@ from tfaas_nb.serving.server import Server
 from tfaas_nb.training import Epoch
 from tfaas_nb.widgets import TrainPanel
 
+pytestmark = pytest.mark.slow
+
 QUICK = {"epochs": 2, "hidden": "16", "embedding": "8"}
 
 
