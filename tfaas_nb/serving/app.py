@@ -12,7 +12,7 @@ from importlib.metadata import version
 import orjson
 
 from tfaas_nb.errors import Forbidden, MethodNotAllowed, RouteNotFound, TfaasError, Unauthorized
-from tfaas_nb.serving import netron, openapi, request_id
+from tfaas_nb.serving import netron, request_id
 from tfaas_nb.serving.access_log import AccessLog, Entry
 from tfaas_nb.serving.calls import Call
 from tfaas_nb.serving.counts import OTHER, Counts, Tally
@@ -21,6 +21,7 @@ from tfaas_nb.serving.messages import Head, Request, Response
 from tfaas_nb.serving.models import Models
 from tfaas_nb.serving.netron import Netron
 from tfaas_nb.serving.oip import OpenInference
+from tfaas_nb.serving.openapi import document as openapi
 from tfaas_nb.serving.overview import Overview
 from tfaas_nb.serving.predictions import Predictions
 from tfaas_nb.serving.rate import Rate, Rates
