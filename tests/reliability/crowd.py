@@ -77,7 +77,9 @@ class Crowd:
         try:
             writer.write(begun)
             drip = iter(rest) if kind < 3 else iter(())
-            while not until():
+            is_over = False
+            while not is_over:
+                is_over = until()  # and then looks a last time
                 await asyncio.sleep(1)
                 if kind < 3 and reader.at_eof():
                     raise ConnectionError

@@ -29,7 +29,7 @@ _ENOUGH = 1.6
 
 
 def until(true: Callable[[], Any]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180  # of a busy machine, on which a worker imports TensorFlow
     while not true():
         assert time.monotonic() < end
         time.sleep(0.02)

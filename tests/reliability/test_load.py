@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -127,7 +128,8 @@ def test_slow_clients_make_room_where_places_are_few(tmp_path: Path) -> None:
         crowd = crowd_of(few.port, 50, 600)
         assert few.look().files < 400
     assert [status for status, _ in crowd.answers] == [200] * 150
-    assert crowd.closed > 300
+    # 650 for 250 places: 400 were closed, of which the 150 that read nothing cannot know.
+    assert crowd.closed > 200
 
 
 WITHOUT_FILES = """
@@ -252,8 +254,8 @@ def wide_model() -> object:
 
 def test_broken_uploads_hold_up_nobody(server: Command, record_property: Record) -> None:
     """Archives of noise, models that are none, and sound ones, one after the other."""
-    alone, ends, counts = latencies(server.port, 1000), threading.Event(), {200: 0, 422: 0}
-    headers = {"Authorization": f"Bearer {TOKEN}"}
+    alone, ends, counts = latencies(server.port, 1000), threading.Event(), Counter[int]()
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/octet-stream"}
     noise = np.random.default_rng(1).bytes(1_000_000)
     good = sum_of("other").archive()
 
@@ -278,8 +280,7 @@ def test_broken_uploads_hold_up_nobody(server: Command, record_property: Record)
         f"single events beside broken uploads ÷ alone: p50 {beside[0] / alone[0]:.1f}, "
         f"p99 {beside[1] / alone[1]:.1f}",
     )
-    assert counts[422] > 0
-    assert counts[200] > 0
+    assert set(counts) == {200, 422}
     assert beside[0] < 50 * alone[0]
     assert beside[1] < 1.0
 
@@ -288,8 +289,8 @@ def test_broken_uploads_hold_up_nobody(server: Command, record_property: Record)
 
 
 def bodies() -> dict[str, tuple[str, bytes]]:
-    """Dialect → address and about 60 MB."""
-    rows = 60_000_000 // (4 * len(KEYS))
+    """Dialect → address and about 50 MB, of nearly as many events as a request may have."""
+    rows = 4_000_000
     values = np.full((rows, len(KEYS)), 0.25, np.float32)
     few = values[: rows // 2].tolist()
     named = {"name": "x", "shape": [rows // 2, 3], "datatype": "FP32"}

@@ -405,7 +405,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("POST", f"{_LOADED}/load"): Operation(
         _OIP,
         "Read a model again",
-        in_json(record(parameters=record()), {}),
+        in_json(record(parameters={"type": ["object", "null"]}), {}),
         in_json(_ANY_JSON),
         errors=_MODEL_ERRORS,
         needs_body=False,
