@@ -18,8 +18,8 @@ from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.poster import poster_event
 from tfaas_nb.errors import TfaasError
 from tfaas_nb.repository import Repository
-from tfaas_nb.serving.openapi import document as openapi
 from tfaas_nb.serving.app import App
+from tfaas_nb.serving.openapi import document as openapi
 from tfaas_nb.serving.security import Access
 from tfaas_nb.serving.server import Server
 from tfaas_nb.serving.service import Service
