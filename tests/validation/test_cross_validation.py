@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +51,24 @@ def test_every_event_is_left_out_once(few: Dataset, result: CrossValidation) -> 
 
 def test_no_event_is_scored_by_a_classifier_that_saw_it(few: Dataset) -> None:
     assert not cross_validate(few, 3, Memory(), progress=False).scores.any()
+
+
+def graphs() -> int:
+    return sum(type(found).__name__ == "FuncGraph" for found in gc.get_objects())
+
+
+@pytest.mark.slow
+def test_trainings_leave_no_graphs_behind(few: Dataset) -> None:
+    """Each is tens of megabytes, and frees itself only when Python looks for cycles."""
+    classifier = Classifier(**QUICK)
+    cross_validate(few, 2, classifier, progress=False)
+    before = graphs()
+    gc.disable()
+    try:
+        cross_validate(few, 3, classifier, progress=False)
+        assert graphs() <= before
+    finally:
+        gc.enable()
 
 
 def test_folds_have_both_classes_in_proportion(few: Dataset, result: CrossValidation) -> None:

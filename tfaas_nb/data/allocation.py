@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 from contextlib import suppress
 
@@ -20,3 +21,16 @@ def give_back() -> None:
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # another libc
             ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE)
+
+
+def trim() -> None:
+    """Give back what is free now; glibc alone keeps it, and has a function for that."""
+    if sys.platform == "linux":
+        with suppress(AttributeError):  # another libc
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+def collect() -> None:
+    """Free what only refers to itself, as TensorFlow's graphs do, and give it back."""
+    gc.collect()
+    trim()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
-import sys
 from concurrent.futures import Executor
+
+from tfaas_nb.data.allocation import trim
 
 #: Bytes of a body that leave enough behind.
 _LARGE = 8 << 20
@@ -38,10 +38,3 @@ class Trimming:
         self._is_due = False
         with contextlib.suppress(RuntimeError):  # the server stops
             self._threads.submit(trim)
-
-
-def trim() -> None:
-    """Give back what is free; glibc alone keeps it, and has a function for that."""
-    if sys.platform == "linux":
-        with contextlib.suppress(AttributeError):  # another C library
-            ctypes.CDLL(None).malloc_trim(0)

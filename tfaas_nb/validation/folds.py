@@ -16,6 +16,7 @@ import numpy.typing as npt
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.cluster.spread import same, spread
 from tfaas_nb.cluster.task import should_stop
+from tfaas_nb.data.allocation import collect
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import TrainingError
 from tfaas_nb.options import check_option, is_whole
@@ -116,6 +117,11 @@ class _Work:
     trainables: tuple[Trainable, ...]
 
     def train(self, task: _Task) -> LeftOut | None:
+        found = self._left_out(task)
+        collect()  # or a process would grow with every fold
+        return found
+
+    def _left_out(self, task: _Task) -> LeftOut | None:
         data, left_out = self.folds.data, self.folds.left_out[task.fold]
         kept = np.ones(len(data), dtype=bool)
         kept[left_out] = False
