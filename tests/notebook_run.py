@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import configparser
 import copy
+import functools
 import json
 import os
 import re
@@ -131,11 +132,16 @@ def comparable(cell: Mapping[str, Any], rules: Path = SANITIZE) -> list[str]:
 
 def sanitized(text: str, rules: Path = SANITIZE) -> str:
     """A text without what may differ from run to run."""
-    read = configparser.RawConfigParser()
-    read.read(rules)
-    for name in read.sections():
-        text = re.sub(read[name]["regex"], read[name]["replace"], text)
+    for pattern, kept in _rules(rules):
+        text = pattern.sub(kept, text)
     return text
+
+
+@functools.cache
+def _rules(path: Path) -> list[tuple[re.Pattern[str], str]]:
+    read = configparser.RawConfigParser()
+    read.read(path)
+    return [(re.compile(read[n]["regex"]), read[n]["replace"]) for n in read.sections()]
 
 
 def _kernel(specs: Path, python: str | Path) -> Any:
