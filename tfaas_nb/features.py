@@ -89,7 +89,7 @@ class FeatureSet:
                 f"feature set {self.name!r} keeps {len(self.jet)} variables of {self.jets} jets: "
                 f"keep at most {_MOST_JETS} jets, and {_MOST_FEATURES} features"
             )
-        if (self.jet or self.derived) and self.jets < 1:
+        if self.jets < (1 if self.jet or self.derived else 0):
             raise FeatureError(
                 f"feature set {self.name!r} keeps {self.jets} jets: keep one or more"
             )
