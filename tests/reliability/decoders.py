@@ -82,7 +82,7 @@ class Decoder:
     covers : tuple of str
         Functions that it calls, below `tfaas_nb`.
     share : float
-        Of the inputs that others get, for one that is slow.
+        Of the inputs that others get unless a number is told, for one that is slow.
     """
 
     decode: Callable[[bytes], Any]
