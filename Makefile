@@ -32,7 +32,7 @@ environments: .venv/tested
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m environments tests/environments
 
 # Servers under load, killed and fuzzed, for minutes; CI runs it after `make test`.
-# `make reliability ARGS="--soak 600 --fuzz 1000000"` does so for longer.
+# `make reliability ARGS="--soak 600 --fuzz 1000000"` does so for longer, slow decoders included.
 reliability: .venv/tested
 	$(BIN)/python -m pytest -n 2 -m endurance $(ARGS) tests/reliability
 

@@ -29,7 +29,9 @@ hypothesis.settings.load_profile("repeatable")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", type=float, default=120.0, help="seconds of mixed load")
-    parser.addoption("--fuzz", type=int, default=20_000, help="inputs for each decoder")
+    parser.addoption(
+        "--fuzz", type=int, help="inputs for each decoder (20000, and fewer for the slow ones)"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

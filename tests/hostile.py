@@ -130,6 +130,35 @@ def writes_in_bytes(target: Path) -> bytes:
     return serialized(build)
 
 
+def writes_in_packed_strings(target: Path) -> bytes:
+    """A graph in strings as TensorFlow packs them: a length as a varint, then the bytes."""
+    hidden = writes_a_file(target)
+    graph = graph_def(weighted_sum)
+    value = graph.node.add(name="hidden", op="Const").attr["value"].tensor
+    length = bytes([len(hidden) & 0x7F | 0x80, len(hidden) >> 7])
+    value.dtype, value.tensor_content = 7, length + hidden
+    return bytes(graph.SerializeToString())
+
+
+def writes_in_numbers(target: Path) -> bytes:
+    """A graph as numbers of eight bits, each written down as one of any size."""
+    hidden = writes_a_file(target)
+    graph = graph_def(weighted_sum)
+    value = graph.node.add(name="hidden", op="Const").attr["value"].tensor
+    value.dtype = 4
+    value.int_val.extend(hidden)
+    value.tensor_shape.dim.add(size=len(hidden))
+    return bytes(graph.SerializeToString())
+
+
+def writes_in_a_functions_attribute(target: Path) -> bytes:
+    graph = graph_def(weighted_sum)
+    function = graph.library.function.add()
+    function.signature.name = "mine"
+    function.arg_attr[0].attr["_segment"].s = writes_a_file(target)
+    return bytes(graph.SerializeToString())
+
+
 def calls_an_operation(target: Path) -> bytes:
     """A call whose function is no function of the graph, but an operation of TensorFlow."""
     graph = graph_def(weighted_sum)
@@ -214,15 +243,38 @@ def has_too_many_nodes() -> bytes:
 
 def onnx_with_weights_in(path: str) -> bytes:
     """An ONNX model that asks for the content of another file as its weights."""
-    from onnx import TensorProto, helper
+    from onnx import helper
 
     from tests.onnx_models import model
+
+    node = helper.make_node("Add", ["x", "w"], ["y"])
+    made = model([node], initializer=[_weights_in(path)])
+    return bytes(made.SerializeToString())
+
+
+def _weights_in(path: str) -> Any:
+    from onnx import TensorProto
 
     weights = TensorProto(name="w", dims=[2], data_type=TensorProto.FLOAT)
     weights.data_location = TensorProto.EXTERNAL
     for key, value in (("location", path), ("offset", "0"), ("length", "8")):
         weights.external_data.add(key=key, value=value)
-    made = model([helper.make_node("Add", ["x", "w"], ["y"])], initializer=[weights])
+    return weights
+
+
+def onnx_with_a_default_elsewhere(path: str = "/etc/passwd") -> bytes:
+    """A function's constant, which is the default of the function's attribute."""
+    from onnx import AttributeProto, helper
+
+    from tests.onnx_models import model
+
+    constant = helper.make_node("Constant", [], ["w"])
+    constant.attribute.add(name="value", ref_attr_name="v", type=AttributeProto.TENSOR)
+    nodes = [constant, helper.make_node("Add", ["a", "w"], ["b"])]
+    function = helper.make_function("mine", "F", ["a"], ["b"], nodes, [helper.make_opsetid("", 13)])
+    function.attribute_proto.add(name="v", type=AttributeProto.TENSOR, t=_weights_in(path))
+    call = helper.make_node("F", ["x"], ["y"], domain="mine")
+    made = model([call], opsets=[helper.make_opsetid("mine", 1)], functions=[function])
     return bytes(made.SerializeToString())
 
 

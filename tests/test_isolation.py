@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -152,6 +154,48 @@ def test_it_ends_with_who_held_it_last_and_with_it_what_it_does(
     assert own.pid is None
     psutil.wait_procs([job], timeout=5)
     assert not job.is_running()
+
+
+HANGS = """
+from tests.strangers import work
+from tfaas_nb import isolation
+with isolation.held():
+    isolation.run(work, {"model.pb": b"x"}, "read")
+    print(isolation.warm.pid, flush=True)
+    {rest}
+"""
+
+
+@copies
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rest", "folders"), [('isolation.run(work, {"model.pb": b"x"}, "hang")', 2), ("input()", 1)]
+)
+def test_what_a_killed_process_left_is_removed(rest: str, folders: int, tmp_path: Path) -> None:
+    """Jupyter's Restart kills the kernel; models that were being tried would stay for ever."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HANGS.replace("{rest}", rest)],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        try:
+            assert process.stdout
+            own = psutil.Process(int(process.stdout.readline()))
+            wait_until(lambda: folders == 1 or bool(jobs_of(own.pid)))
+            assert len(list(tmp_path.iterdir())) == folders
+        finally:
+            process.kill()
+    wait_until(lambda: not any(tmp_path.iterdir()), 10)
+    psutil.wait_procs([own], timeout=5)
+    assert not own.is_running()
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @pytest.mark.slow

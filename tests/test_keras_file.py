@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import stat
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ import pytest
 
 from tfaas_nb import backend, keras_file
 from tfaas_nb.engines.frozen import FrozenEngine
-from tfaas_nb.errors import GraphError, TooLarge
+from tfaas_nb.errors import BundleError, GraphError, TfaasError, TooLarge
 from tfaas_nb.graph import FrozenGraph
 
 
@@ -163,6 +166,79 @@ def test_a_zip_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keras_file, "_MOST_BYTES", 1 << 20)
     with pytest.raises(TooLarge, match="more than 1000 members"):
         keras_file.check(zipped({"config.json": b"{}", "model.weights.h5": bytes(2 << 20)}))
+
+
+def test_far_more_than_the_file_is_refused() -> None:
+    """What repeats a little may do so: up to 32 MB, or a hundred times."""
+    config = {"config.json": b"{}"}
+    keras_file.check(zipped(config | {"model.weights.h5": bytes(31 << 20)}))
+    noise = np.random.default_rng(3).bytes(400_000)
+    keras_file.check(zipped(config | {"model.weights.h5": noise + bytes(33 << 20)}))
+    with pytest.raises(TooLarge, match="unpacks to more than 100 times its size: save it with"):
+        keras_file.check(zipped(config | {"assets/a": bytes(16 << 20), "b": bytes(17 << 20)}))
+
+
+def test_what_a_file_does_not_tell_of_its_size_is_not_in_memory() -> None:
+    """It says that it is two bytes; `zipfile` would unpack 200 MB before it cuts them off."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", b"{}" + b" " * (200 << 20))
+        archive.infolist()[0].file_size = 2
+    data = stream.getvalue()
+    tracemalloc.start()
+    with contextlib.suppress(TfaasError):
+        keras_file.check(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 << 20
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("../../etc/passwd", "points outside of it"),
+        ("assets/../../x", "points outside of it"),
+        ("/etc/passwd", "points outside of it"),
+        ("assets\\..\\x", "has no plain name: use letters"),
+        ("x" * 300, "has no plain name"),
+        ("a\n", "has no plain name"),
+        ("./config.json", "has two members"),
+    ],
+)
+def test_members_are_called_plainly(name: str, message: str) -> None:
+    with pytest.raises(BundleError, match=message):
+        keras_file.check(zipped({"config.json": b"{}", name: b"x"}))
+
+
+def test_a_name_does_not_end_before_its_end() -> None:
+    data = zipped({"config.json": b"{}", "assets/a!b": b"x"}).replace(b"a!b", b"a\0b")
+    with pytest.raises(BundleError, match="has no plain name"):
+        keras_file.check(data)
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "is_refused"),
+    [
+        (stat.S_IFLNK | 0o777, "assets/link", True),
+        (stat.S_IFIFO | 0o600, "assets/pipe", True),
+        (stat.S_IFDIR | 0o700, "assets/file", True),
+        (stat.S_IFREG | 0o600, "assets/file", False),
+        (stat.S_IFDIR | 0o700, "assets/", False),
+    ],
+)
+def test_members_are_regular_files(mode: int, name: str, is_refused: bool) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("config.json", b"{}")
+        entry = zipfile.ZipInfo(name)
+        entry.external_attr = mode << 16
+        archive.writestr(entry, b"" if name.endswith("/") else b"/etc/passwd")
+    with (
+        pytest.raises(BundleError, match="is not a regular file")
+        if is_refused
+        else contextlib.nullcontext()
+    ):
+        keras_file.check(stream.getvalue())
 
 
 @pytest.mark.parametrize("name", [["Dense"], {"a": 1}, None, 5])

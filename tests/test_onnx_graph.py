@@ -118,6 +118,58 @@ def of_another_domain_in_a_function() -> Any:
     )
 
 
+def with_a_default(value: Any) -> Any:
+    """A function that has an attribute, and a default for it."""
+    operation, imports = helper.make_node("Relu", ["a"], ["b"]), [helper.make_opsetid("", 15)]
+    function = helper.make_function("own", "F", ["a"], ["b"], [operation], imports)
+    function.attribute_proto.append(helper.make_attribute("default", value))
+    return model(
+        [helper.make_node("F", ["x"], ["y"], domain="own")],
+        opsets=[helper.make_opsetid("own", 1), helper.make_opsetid("evil", 1)],
+        functions=[function],
+    )
+
+
+def secret() -> Any:
+    value = numpy_helper.from_array(np.ones(2, np.float32), "v")
+    value.external_data.add(key="location", value="secret")
+    return value
+
+
+def evil_graph() -> Any:
+    ends = [helper.make_tensor_value_info("b", FLOAT, (2,))]
+    node = helper.make_node("Run", [], ["b"], domain="evil")
+    return helper.make_graph([node], "branch", [], ends, initializer=[secret()])
+
+
+def constant() -> Any:
+    return helper.make_node("Constant", [], ["b"], value=secret())
+
+
+def with_a_training(**parts: Any) -> Any:
+    proto = relu(opsets=[helper.make_opsetid("evil", 1)])
+    info = proto.training_info.add()
+    for name, graph in parts.items():
+        getattr(info, name).CopyFrom(graph)
+    return proto
+
+
+def external_in_a_training() -> Any:
+    graph = evil_graph()
+    del graph.node[:]
+    return with_a_training(algorithm=graph)
+
+
+def external_in_a_branch_of_a_training() -> Any:
+    graph = evil_graph()
+    del graph.initializer[:], graph.node[:]
+    graph.node.append(constant())
+    outer = helper.make_graph(
+        [helper.make_node("If", ["c"], ["y"], then_branch=graph, else_branch=graph)], "o", [], []
+    )
+    return with_a_training(initialization=outer)
+
+
 def sequence() -> Any:
     proto = model([helper.make_node("SequenceConstruct", ["x"], ["y"])])
     kind = helper.make_tensor_type_proto(FLOAT, (None, 2))
@@ -132,6 +184,13 @@ def sequence() -> Any:
         (of_another_domain_in_a_function, "is a 'Run' of 'evil'"),
         (external, "the weights 'w' are in another file: save the model as one file"),
         (external_within, "the weights 'v' are in another file"),
+        (lambda: with_a_default(evil_graph()), "is a 'Run' of 'evil'"),
+        (lambda: with_a_default([evil_graph()]), "is a 'Run' of 'evil'"),
+        (lambda: with_a_default(secret()), "the weights 'v' are in another file"),
+        (lambda: with_a_training(algorithm=evil_graph()), "is a 'Run' of 'evil'"),
+        (lambda: with_a_training(initialization=evil_graph()), "is a 'Run' of 'evil'"),
+        (external_in_a_training, "the weights 'v' are in another file"),
+        (external_in_a_branch_of_a_training, "the weights 'v' are in another file"),
         (lambda: relu(inputs=[("x", STRING, (None, 2))]), "'x' is text: only numbers are served"),
         (lambda: relu(inputs=[("x", FLOAT, ())]), "input 'x' has no axis of events"),
         (lambda: relu(inputs=[("x", FLOAT, (8, 2))]), "exported for 8 events at a time: export"),

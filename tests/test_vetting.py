@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from tests import hostile
 from tests.graphs import graph_def, weighted_sum
-from tfaas_nb import backend
+from tfaas_nb import backend, vetting
 from tfaas_nb.errors import GraphError
 from tfaas_nb.operations import ALLOWED
 from tfaas_nb.vetting import check_operations, vet
@@ -55,6 +56,92 @@ def node(graph: Any) -> bytes:
     return bytes(found.node[0].SerializeToString())
 
 
+def in_attribute(hide: Callable[[Any, bytes], object]) -> Callable[[Any, bytes], object]:
+    return lambda graph, data: hide(graph.node[-1].attr["hidden"], data)
+
+
+def in_function(hide: Callable[[Any, bytes], object]) -> Callable[[Any, bytes], object]:
+    def place(graph: Any, data: bytes) -> None:
+        made = graph.library.function.add()
+        made.signature.name = "mine"
+        hide(made, data)
+
+    return place
+
+
+def packed_strings(*texts: bytes) -> bytes:
+    """Strings as TensorFlow writes them into a tensor's content."""
+    return b"".join([*(varint(len(text)) for text in texts), *texts])
+
+
+def varint(number: int) -> bytes:
+    found = b""
+    while number > 0x7F:
+        found += bytes([number & 0x7F | 0x80])
+        number >>= 7
+    return found + bytes([number])
+
+
+def as_content(value: Any, data: bytes, dtype: int = 7, count: int = 2) -> None:
+    """Strings, of which the one before is empty, in one tensor's content."""
+    value.tensor.dtype = dtype
+    value.tensor.tensor_content = packed_strings(b"", data)
+    value.tensor.tensor_shape.dim.add(size=count)
+
+
+def as_variant(value: Any, data: bytes) -> None:
+    from tensorflow.core.framework.tensor_pb2 import VariantTensorDataProto
+
+    inner = VariantTensorDataProto()
+    inner.tensors.add().string_val.append(data)
+    as_content(value, inner.SerializeToString(), 21)
+
+
+def as_numbers(value: Any, data: bytes, dtype: int = 4) -> None:
+    value.tensor.dtype = dtype
+    value.tensor.int_val.extend(data)
+
+
+def as_signed_numbers(value: Any, data: bytes) -> None:
+    as_numbers(value, b"", 6)
+    value.tensor.int_val.extend(byte - 256 if byte > 127 else byte for byte in data)
+
+
+def as_repeated_numbers(value: Any, data: bytes) -> None:
+    """Ends in a field of which half is left out, as its two bytes are the same."""
+    as_numbers(value, data + b"\x70")
+    value.tensor.tensor_shape.dim.add(size=len(data) + 2)
+
+
+PLACES: dict[str, Callable[[Any, bytes], object]] = {
+    "text": in_attribute(lambda value, data: setattr(value, "s", data)),
+    "texts": in_attribute(lambda value, data: value.list.s.append(data)),
+    "constant": in_attribute(lambda value, data: value.tensor.string_val.append(data)),
+    "content": in_attribute(as_content),
+    "variant": in_attribute(
+        lambda value, data: setattr(value.tensor.variant_val.add(), "metadata", data)
+    ),
+    "content of variants": in_attribute(as_variant),
+    "uint8": in_attribute(as_numbers),
+    "int8": in_attribute(as_signed_numbers),
+    "int32": in_attribute(lambda value, data: as_numbers(value, data, 3)),
+    "repeated": in_attribute(as_repeated_numbers),
+    "argument": in_attribute(lambda value, data: setattr(value.func.attr["inner"], "s", data)),
+    "function": in_function(
+        lambda made, data: setattr(
+            made.node_def.add(name="inner", op="NoOp").attr["hidden"], "s", data
+        )
+    ),
+    "function's attribute": in_function(lambda made, data: setattr(made.attr["hidden"], "s", data)),
+    "argument's attribute": in_function(
+        lambda made, data: setattr(made.arg_attr[0].attr["hidden"], "s", data)
+    ),
+    "default": in_function(
+        lambda made, data: setattr(made.signature.attr.add(name="hidden").default_value, "s", data)
+    ),
+}
+
+
 @pytest.mark.parametrize(
     "write",
     [
@@ -67,27 +154,13 @@ def node(graph: Any) -> bytes:
     ],
     ids=["graph", "library", "function", "node", "meta graph", "SavedModel"],
 )
-@pytest.mark.parametrize("where", ["text", "texts", "constant", "variant", "argument", "function"])
+@pytest.mark.parametrize("where", PLACES)
 def test_whatever_holds_nodes_is_looked_into(
     writing: Any, write: Callable[[Any], bytes], where: str
 ) -> None:
     data = write(writing)
     graph = graph_def(weighted_sum)
-    value = graph.node[-1].attr["hidden"]
-    if where == "text":
-        value.s = data
-    elif where == "texts":
-        value.list.s.append(data)
-    elif where == "constant":
-        value.tensor.string_val.append(data)
-    elif where == "variant":
-        value.tensor.variant_val.add().metadata = data
-    elif where == "argument":
-        value.func.attr["inner"].s = data
-    else:
-        made = graph.library.function.add()
-        made.signature.name = "mine"
-        made.node_def.add(name="inner", op="NoOp").attr["hidden"].s = data
+    PLACES[where](graph, data)
     with pytest.raises(GraphError, match=r"'evil'.* of the graph in 'hidden.*is a 'WriteFile'"):
         vet(graph)
 
@@ -106,6 +179,84 @@ def test_a_graph_in_a_graph_in_a_graph_is_found(writing: Any) -> None:
         data = graph.SerializeToString()
     with pytest.raises(GraphError, match="graphs within graphs without end"):
         vet(parsed(data))
+
+
+def ambiguous(name: str, op: str, hidden: bytes) -> bytes:
+    """A function with a sound node; or, as its first fields are read otherwise, a node.
+
+    Names are ``e`` and four letters, so that they pass for a field of that function.
+    """
+    graph = type(graph_def(weighted_sum))()
+    graph.node.add(name=name, op=op).attr["hidden"].s = hidden
+    graph.library.function.add().node_def.add(op="Equal")
+    function = graph.library.function[0].SerializeToString()
+    return bytes(function + graph.node[0].SerializeToString())
+
+
+def test_bytes_are_vetted_as_all_that_they_can_be_read_as() -> None:
+    graph = graph_def(weighted_sum)
+    graph.node[-1].attr["hidden"].s = ambiguous("evil1", "WriteFile", b"")
+    with pytest.raises(GraphError, match=r"'evil1' of the graph in 'hidden'.*is a 'WriteFile'"):
+        vet(graph)
+    graph.node[-1].attr["hidden"].s = ambiguous("evil1", "Equal", b"")
+    vet(graph)
+
+
+def test_what_can_be_read_in_several_ways_at_each_level_is_no_bomb() -> None:
+    """Eight levels, each of which is read in two ways, would be read 256 times."""
+    text = bytes(1_000_000)
+    for _ in range(8):
+        text = ambiguous("equal", "Equal", text)
+    graph = graph_def(weighted_sum)
+    graph.node[-1].attr["hidden"].s = text
+    began = time.process_time()
+    with pytest.raises(GraphError, match="graphs within graphs without end"):
+        vet(graph)
+    assert time.process_time() - began < 1.0
+
+
+def test_variants_within_variants_end() -> None:
+    graph = graph_def(weighted_sum)
+    inner = graph.node[-1].attr["hidden"].tensor
+    for _ in range(10):
+        inner = inner.variant_val.add().tensors.add()
+    with pytest.raises(GraphError, match="constants within constants without end"):
+        vet(graph)
+
+
+def test_numbers_are_not_repeated_without_end() -> None:
+    graph = graph_def(weighted_sum)
+    value = graph.node[-1].attr["hidden"].tensor
+    value.int_val.extend(range(6))
+    value.tensor_shape.dim.add(size=1 << 40)
+    with pytest.raises(GraphError, match="repeat their last number to more than 64 MB"):
+        vet(graph)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x80", b"\xff" * 9, b"\x05\x00abc", b"\x01\x01abc"], ids=repr
+)
+def test_damaged_strings_are_none(content: bytes) -> None:
+    """TensorFlow refuses them."""
+    graph = graph_def(weighted_sum)
+    value = graph.node[-1].attr["hidden"].tensor
+    value.dtype, value.tensor_content = 7, content
+    value.tensor_shape.dim.add(size=2)
+    vet(graph)
+    value.tensor_shape.dim[0].size = 1 << 40
+    vet(graph)
+    value.tensor_shape.dim[0].size = -1
+    vet(graph)
+
+
+def test_strings_are_written_as_tensorflow_reads_them() -> None:
+    tf = backend.tensorflow()
+    texts = [b"a" * 300, b"", b"b"]
+    value = graph_def(weighted_sum).node[-1].attr["hidden"].tensor
+    value.dtype, value.tensor_content = 7, packed_strings(*texts)
+    value.tensor_shape.dim.add(size=3)
+    made = tf.raw_ops.Identity(input=tf.io.parse_tensor(value.SerializeToString(), tf.string))
+    assert list(made.numpy()) == texts == vetting._strings(value)
 
 
 def test_words_and_weights_are_no_graphs() -> None:

@@ -19,11 +19,12 @@ from typing import NamedTuple
 
 from tfaas_nb.errors import BundleError, TooLarge
 
+#: Unpacked bytes per packed one, once there are more than a sound archive may repeat.
+MOST_RATIO = 100
+
 _GZIP = b"\x1f\x8b"
 _MOST_MEMBERS = 64
 _MOST_BYTES = 512 << 20
-#: Unpacked bytes per packed one, once there are more than a sound archive may repeat.
-_MOST_RATIO = 100
 _MAY_REPEAT = 32 << 20
 _MOST_PATH = 255
 #: Headers of all kinds, and of what stands before a member.
@@ -61,13 +62,37 @@ def members(data: bytes) -> tuple[str, dict[str, bytes]]:
     return folder, {"/".join(path.parts[depth:]): content for path, content in found.items()}
 
 
+def may_unpack_to(packed: int) -> int:
+    """Bytes that an archive of a size may hold, of any kind."""
+    return max(_MAY_REPEAT, MOST_RATIO * packed)
+
+
+def plain_path(name: str) -> PurePosixPath:
+    """The path of a member within its archive.
+
+    Raises
+    ------
+    BundleError
+        If it leads out of the archive or is no plain name.
+    """
+    path = PurePosixPath(name)
+    if ".." in path.parts or path.is_absolute():
+        raise BundleError(f"the archive's member {name!r} points outside of it")
+    if len(name) > _MOST_PATH or not all(map(_PART.fullmatch, path.parts)):
+        raise BundleError(
+            f"the archive's member {name[:_MOST_PATH]!r} has no plain name: use letters, digits "
+            "and _ . , @ = + -"
+        )
+    return path
+
+
 class _Limited(io.RawIOBase):
     """The content of a tar or tar.gz, up to a size."""
 
     def __init__(self, data: bytes) -> None:
         raw = io.BytesIO(data)
         self._stream = gzip.GzipFile(fileobj=raw) if data.startswith(_GZIP) else raw
-        self._most = min(_MOST_BYTES, max(_MAY_REPEAT, _MOST_RATIO * len(data)))
+        self._most = min(_MOST_BYTES, may_unpack_to(len(data)))
         self._unpacked = 0
 
     def read(self, size: int = -1) -> bytes:
@@ -77,7 +102,7 @@ class _Limited(io.RawIOBase):
             raise _too_large()
         if self._unpacked > self._most:
             raise TooLarge(
-                f"the archive unpacks to more than {_MOST_RATIO} times its size: send it unpacked, "
+                f"the archive unpacks to more than {MOST_RATIO} times its size: send it unpacked, "
                 "as .tar"
             )
         return found
@@ -106,7 +131,7 @@ def _regular(stream: _Limited) -> dict[PurePosixPath, bytes]:
     for count, entry in enumerate(_entries(stream), start=1):
         if count > _MOST_MEMBERS:
             raise _too_large()
-        path = _path(entry.name)
+        path = plain_path(entry.name)
         if entry.kind == _FOLDER:
             continue
         # A sparse file is told to be regular, and as large as it likes for nothing.
@@ -206,15 +231,3 @@ def _records(content: bytes) -> Iterator[tuple[str, str]]:
         if len(line) < length or not equals or line[-1:] != b"\n":
             raise ValueError("a header's records cannot be read")
         yield key.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape")
-
-
-def _path(name: str) -> PurePosixPath:
-    path = PurePosixPath(name)
-    if ".." in path.parts or path.is_absolute():
-        raise BundleError(f"the archive's member {name!r} points outside of it")
-    if len(name) > _MOST_PATH or not all(map(_PART.fullmatch, path.parts)):
-        raise BundleError(
-            f"the archive's member {name[:_MOST_PATH]!r} has no plain name: use letters, digits "
-            "and _ . , @ = + -"
-        )
-    return path

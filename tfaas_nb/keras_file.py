@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import io
 import json
+import stat
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tfaas_nb import backend, isolation
-from tfaas_nb.errors import GraphError, TfaasError, TooLarge
+from tfaas_nb import archive, backend, isolation
+from tfaas_nb.errors import BundleError, GraphError, TfaasError, TooLarge
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.operations import ALLOWED
 
@@ -28,6 +29,7 @@ _CONFIG = "config.json"
 _MOST_MEMBERS = 1000
 _MOST_BYTES = 2 << 30
 _MOST_CONFIG = 64 << 20
+_PIECE = 4096
 #: Modules of Keras whose objects only compute.
 _MODULES = (
     *("activations", "constraints", "dtype_policies", "initializers", "layers", "models"),
@@ -57,6 +59,8 @@ def frozen(content: bytes, allowed: Collection[str] = ALLOWED) -> FrozenGraph:
     ------
     GraphError
         If it is no such file, holds code, or may not or cannot be served.
+    BundleError
+        If a member is no regular file, or has no plain name.
     TooLarge
         If it unpacks to too much.
     """
@@ -74,13 +78,16 @@ def check(content: bytes) -> None:
     ------
     GraphError
         Naming what is wrong.
+    BundleError
+        If a member is no regular file, or has no plain name.
     TooLarge
-        If it unpacks to too much.
+        If it unpacks to too much, or to far more than it is.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            _check_members(archive)
-            config = json.loads(archive.read(_CONFIG))
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            _check_members(packed)
+            _check_sizes(packed, len(content))
+            config = json.loads(_config(packed))
     except TfaasError:
         raise
     except (ValueError, RecursionError) as error:
@@ -91,22 +98,46 @@ def check(content: bytes) -> None:
         _check_object(found)
 
 
-def _check_members(archive: zipfile.ZipFile) -> None:
-    members = {entry.filename: entry.file_size for entry in archive.infolist()}
-    if _CONFIG not in members:
-        if any(name.endswith("data.pkl") for name in members):
+def _check_members(packed: zipfile.ZipFile) -> None:
+    names = packed.namelist()
+    if _CONFIG not in names:
+        if any(name.endswith("data.pkl") for name in names):
             raise GraphError(
                 "a PyTorch file holds pickled code: export the model with torch.onnx.export"
             )
         raise GraphError(
-            f"the zip archive is no .keras file: it has no {_CONFIG}, but {sorted(members)[:5]}"
+            f"the zip archive is no .keras file: it has no {_CONFIG}, but {sorted(names)[:5]}"
         )
-    if len(members) > _MOST_MEMBERS or sum(members.values()) > _MOST_BYTES:
+    found = set()
+    for entry in packed.infolist():
+        path = archive.plain_path(entry.orig_filename)  # the other one ends at a zero
+        kind = stat.S_IFMT(entry.external_attr >> 16)  # 0 where it was not packed on Unix
+        if kind not in (0, stat.S_IFDIR if entry.is_dir() else stat.S_IFREG):
+            raise BundleError(f"the archive's member {entry.filename!r} is not a regular file")
+        if path in found:
+            raise BundleError(f"the archive has two members {entry.filename!r}")
+        found.add(path)
+
+
+def _check_sizes(packed: zipfile.ZipFile, size: int) -> None:
+    sizes = {entry.filename: entry.file_size for entry in packed.infolist()}
+    if len(sizes) > _MOST_MEMBERS or sum(sizes.values()) > _MOST_BYTES:
         raise TooLarge(
             f"the .keras file holds more than {_MOST_MEMBERS} members or {_MOST_BYTES >> 30} GB"
         )
-    if members[_CONFIG] > _MOST_CONFIG:
+    if sizes[_CONFIG] > _MOST_CONFIG:
         raise TooLarge(f"the .keras file's {_CONFIG} is over {_MOST_CONFIG >> 20} MB")
+    if sum(sizes.values()) > archive.may_unpack_to(size):
+        raise TooLarge(
+            f"the .keras file unpacks to more than {archive.MOST_RATIO} times its size: "
+            "save it with Keras, which does not compress"
+        )
+
+
+def _config(packed: zipfile.ZipFile) -> bytes:
+    """The configuration, in pieces: asked for all, `zipfile` unpacks it before it cuts it."""
+    with packed.open(_CONFIG) as stream:
+        return b"".join(iter(lambda: stream.read(_PIECE), b""))
 
 
 def _objects(config: Any) -> Iterator[Mapping[str, Any]]:
@@ -153,10 +184,10 @@ def _check_weights(content: bytes) -> None:
     """Refuse weights that are in other files of this machine: HDF5 can refer to them."""
     import h5py
 
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        for name in archive.namelist():
+    with zipfile.ZipFile(io.BytesIO(content)) as packed:
+        for name in packed.namelist():
             if name.endswith(".h5"):
-                with h5py.File(io.BytesIO(archive.read(name)), "r") as weights:
+                with h5py.File(io.BytesIO(packed.read(name)), "r") as weights:
                     _check_group(h5py, weights)
 
 

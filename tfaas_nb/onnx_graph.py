@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -231,35 +231,50 @@ def _check(model: Any) -> None:
 
 
 def _all_nodes(model: Any) -> Iterator[Any]:
-    """Nodes of the graph, of graphs within nodes, and of functions."""
-    pending = [*model.graph.node, *(n for f in model.functions for n in f.node)]
+    """Nodes of all graphs, and of functions."""
+    for function in model.functions:
+        yield from function.node
+    for graph in _all_graphs(model):
+        yield from graph.node
+
+
+def _all_graphs(model: Any) -> Iterator[Any]:
+    """The graph, those of a training, and those within nodes and as defaults of functions."""
+    pending = [model.graph]
     for info in model.training_info:
-        pending += [*info.initialization.node, *info.algorithm.node]
+        pending += [info.initialization, info.algorithm]
+    for function in model.functions:
+        pending += _graphs(function.attribute_proto)
+        pending += (graph for node in function.node for graph in _graphs(node.attribute))
     while pending:
-        node = pending.pop()
-        yield node
-        for graph in _graphs(node):
-            pending += graph.node
+        graph = pending.pop()
+        yield graph
+        pending += (inner for node in graph.node for inner in _graphs(node.attribute))
 
 
-def _graphs(node: Any) -> Iterator[Any]:
-    for attribute in node.attribute:
+def _graphs(attributes: Iterable[Any]) -> Iterator[Any]:
+    for attribute in attributes:
         yield from attribute.graphs
         if attribute.HasField("g"):
             yield attribute.g
 
 
+def _all_attributes(model: Any) -> Iterator[Any]:
+    for function in model.functions:
+        yield from function.attribute_proto
+    for node in _all_nodes(model):
+        yield from node.attribute
+
+
 def _all_tensors(model: Any) -> Iterator[Any]:
-    graphs = [model.graph, *(graph for node in _all_nodes(model) for graph in _graphs(node))]
-    for graph in graphs:
+    for graph in _all_graphs(model):
         yield from graph.initializer
         for sparse in graph.sparse_initializer:
             yield from (sparse.values, sparse.indices)
-    for node in _all_nodes(model):
-        for attribute in node.attribute:
-            yield from (attribute.t, *attribute.tensors)
-            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
-                yield from (sparse.values, sparse.indices)
+    for attribute in _all_attributes(model):
+        yield from (attribute.t, *attribute.tensors)
+        for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+            yield from (sparse.values, sparse.indices)
 
 
 def _first_line(error: Exception) -> str:

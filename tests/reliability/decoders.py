@@ -82,7 +82,7 @@ class Decoder:
     covers : tuple of str
         Functions that it calls, below `tfaas_nb`.
     share : float
-        Of the inputs that others get, for one that is slow.
+        Of the inputs that others get unless a number is told, for one that is slow.
     """
 
     decode: Callable[[bytes], Any]
@@ -770,6 +770,7 @@ def _graphs() -> tuple[bytes, ...]:
     target = Path("/tmp/target")
     makers = (hostile.writes_in_a_nested_function, hostile.writes_in_a_serialized_graph)
     more = (hostile.writes_in_an_attribute, hostile.calls_an_operation)
+    more += (hostile.writes_in_packed_strings, hostile.writes_in_numbers)
     found = [make(target) for make in (*makers, *more)]
     return (serialized(weighted_sum), *(data for data in found if len(data) < 8000))
 
@@ -801,6 +802,7 @@ def _onnx_models() -> tuple[bytes, ...]:
         logistic(["a", "b"], True)[2],
         hostile.onnx_with_weights_in("/etc/passwd"),
         hostile.onnx_of_a_custom_domain(),
+        hostile.onnx_with_a_default_elsewhere(),
     )
 
 

@@ -46,6 +46,10 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 }
 
 
+#: For each decoder, unless it is told; slow ones have a share of that.
+INPUTS = 20_000
+
+
 def functions() -> Iterator[str]:
     """All functions of `wire` that read, as `module.name`."""
     for path in sorted((PACKAGE / "wire").glob("[!_]*.py")):
@@ -100,12 +104,22 @@ def test_bombs_do_not_go_off(name: str) -> None:
             check()
 
 
+def inputs(name: str, told: int | None) -> int:
+    """How many a decoder gets: what was asked for, whatever it costs."""
+    return int(INPUTS * DECODERS[name].share) if told is None else told
+
+
+def test_a_number_of_inputs_that_is_told_holds_for_every_decoder() -> None:
+    assert {inputs(name, 1_000_000) for name in DECODERS} == {1_000_000}
+    assert (inputs("json-object", None), inputs("graph", None)) == (20_000, 1_000)
+
+
 @pytest.mark.endurance
 @pytest.mark.parametrize("name", DECODERS)
 def test_made_up_inputs_are_decoded_or_refused(
     name: str, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
 ) -> None:
-    count = int(request.config.getoption("--fuzz") * DECODERS[name].share)
+    count = inputs(name, request.config.getoption("--fuzz"))
     began = time.perf_counter()
     tried, decoded = fuzz.run(name, count)
     took = time.perf_counter() - began

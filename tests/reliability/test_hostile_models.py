@@ -66,6 +66,12 @@ def check_refused(server: Server, model: bytes, *words: str) -> None:
         (hostile.writes_in_a_serialized_graph, ["'data'", "'DatasetFromGraph'"]),
         (hostile.writes_in_an_attribute, ["'evil' of the graph in '_segment' of node 'y'"]),
         (hostile.writes_in_bytes, ["'evil' of the graph in 'value' of node 'hidden'"]),
+        (hostile.writes_in_packed_strings, ["'evil' of the graph in 'value' of node 'hidden'"]),
+        (hostile.writes_in_numbers, ["'evil' of the graph in 'value' of node 'hidden'"]),
+        (
+            hostile.writes_in_a_functions_attribute,
+            ["'evil' of the graph in '_segment' of function 'mine'"],
+        ),
         (hostile.calls_an_operation, ["'evil' calls 'WriteFile', which is no function"]),
         (hostile.hides_behind_a_name, ["called 'WriteFile', as an operation"]),
     ],
@@ -98,13 +104,23 @@ def test_a_graph_in_a_constant_is_refused_where_its_reader_is_allowed(tmp_path: 
     [
         (lambda _: hostile.onnx_with_weights_in("/etc/passwd"), ["'w' are in another file"]),
         (lambda _: hostile.onnx_with_weights_in("../../etc/passwd"), ["'w' are in another file"]),
+        (lambda _: hostile.onnx_with_a_default_elsewhere(), ["'w' are in another file"]),
         (lambda _: hostile.onnx_of_a_custom_domain(), ["'evil' is a 'PyOp' of 'ai.onnx.contrib'"]),
         (hostile.keras_with_a_lambda, ["a Lambda layer, which is Python code"]),
         (lambda _: hostile.h5(), ["an .h5 file", "save the model as .keras"]),
         (lambda folder: hostile.pickled(folder / "target"), ["a pickle, which is a program"]),
         (lambda folder: hostile.pytorch(folder / "target"), ["pickled code"]),
     ],
-    ids=["onnx", "onnx relative", "onnx custom", "keras lambda", "h5", "pickle", "pytorch"],
+    ids=[
+        "onnx",
+        "onnx relative",
+        "onnx default",
+        "onnx custom",
+        "keras lambda",
+        "h5",
+        "pickle",
+        "pytorch",
+    ],
 )
 def test_other_formats_bring_no_code_and_no_other_files(
     server: Server, tmp_path: Path, make: Make, words: list[str]

@@ -151,8 +151,12 @@ def test_what_is_not_base64_is_named(content: bytes) -> None:
 
 
 def test_a_boundary_has_an_end() -> None:
-    with pytest.raises(RequestError, match="Boundary length"):
-        forms.parse(f"multipart/form-data; boundary={'x' * 300}", b"--x")
+    for length in (71, 300):
+        with pytest.raises(RequestError, match=f"boundary has {length} characters: take at most"):
+            forms.parse(f"multipart/form-data; boundary={'x' * length}", b"--x")
+    longest = b"x" * 69
+    found = forms.parse(f"{BOUNDARY}{'x' * 69}", CURL.replace(b"--x", b"--x" + longest))
+    assert found["name"] == b"ttbar"
 
 
 def test_nothing_is_printed_of_a_damaged_form() -> None:

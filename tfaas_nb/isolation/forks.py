@@ -6,7 +6,8 @@ itself, so it stays as it was, with one thread: only such a process can be copie
 
 It reads jobs from the socket that is its standard input, each with the descriptor of the error
 stream that the job is to write to, and answers with JSON: ``{"ready": true}``, then for each job
-``{"began": pid}`` and ``{"ended": code}`` or ``{"late": true}``.
+``{"began": pid}`` and ``{"ended": code}`` or ``{"late": true}``.  When the parent was killed, it
+removes what that would have: its own folder and the job's.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import importlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -32,26 +34,46 @@ _LOOK_SECONDS = 1.0
 _MOST_BYTES = 1 << 16
 
 
-def main() -> NoReturn:
-    """Serve jobs until the parent ends, or has had none for long."""
+def main(home: str) -> NoReturn:
+    """Serve jobs until the parent ends, or has had none for long.
+
+    Parameters
+    ----------
+    home : str
+        The folder that was made for this process.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=os.dup(0))
     parent = os.getppid()
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
-    with contextlib.suppress(OSError):  # the parent has ended
-        _warm_up()
-        os.dup2(nothing, 2)  # so that nobody has to listen any more
-        _tell(control, ready=True)
-        while (found := _next(control, parent)) is not None:
-            told, errors = found
-            try:
-                wanted = job.Job.from_json(told)
-                _import(wanted.work)
-                _serve(control, wanted, errors, parent)
-            finally:
-                os.close(errors)
+    try:
+        with contextlib.suppress(OSError):  # the parent has ended
+            _warm_up()
+            os.dup2(nothing, 2)  # so that nobody has to listen any more
+            _tell(control, ready=True)
+            while (found := _next(control, parent)) is not None:
+                _serve(control, *found, parent)
+    finally:
+        _remove(home)
     os._exit(0)
+
+
+def _serve(control: socket.socket, told: bytes, errors: int, parent: int) -> None:
+    """Do a job, whose folder nobody else removes if the parent has ended by then."""
+    wanted = job.Job.from_json(told)
+    try:
+        _import(wanted.work)
+        _do(control, wanted, errors, parent)
+    except OSError:
+        _remove(wanted.home)
+        raise
+    finally:
+        os.close(errors)
+
+
+def _remove(folder: str) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _warm_up() -> None:
@@ -85,7 +107,7 @@ def _next(control: socket.socket, parent: int) -> tuple[bytes, int] | None:
     return (told, descriptors[0]) if told else None
 
 
-def _serve(control: socket.socket, wanted: job.Job, errors: int, parent: int) -> None:
+def _do(control: socket.socket, wanted: job.Job, errors: int, parent: int) -> None:
     """Do a job in a copy of this process, and tell how it ended."""
     ended, held = os.pipe()  # ends when the copy does, which alone holds the other end
     pid = os.fork()

@@ -24,7 +24,7 @@ _MOST_BYTES = 1 << 16
 
 #: Not ``-m``, which would let files of the current directory pass for modules.
 _START = "import sys; sys.path = [p for p in sys.path if p]; "
-_START += "from tfaas_nb.isolation.forks import main; main()"
+_START += "from tfaas_nb.isolation.forks import main; main(sys.argv[1])"
 
 
 def is_possible() -> bool:
@@ -150,7 +150,7 @@ class Warm:
         with theirs, LastWords() as words:
             try:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-c", _START],
+                    [sys.executable, "-c", _START, self._home.name],
                     cwd=self._home.name,
                     env=clean(self._home.name),
                     stdin=theirs.fileno(),

@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl
 from tfaas_nb.errors import RequestError
 
 _MOST_PARTS = 32
+#: RFC 2046, section 5.1.1.
+_MOST_BOUNDARY = 70
 _IN_MEMORY = 1 << 30
 
 # It logs what is wrong with a form; with nobody to listen, that would be printed, into a cell.
@@ -46,7 +48,7 @@ def parts(content_type: str, body: bytes) -> dict[str, Part]:
     Raises
     ------
     RequestError
-        If it is not a form, is cut short, or has too many parts.
+        If it is not a form, is cut short, or has too many parts or too long a boundary.
     """
     from python_multipart.multipart import parse_options_header
 
@@ -57,6 +59,10 @@ def parts(content_type: str, body: bytes) -> dict[str, Part]:
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
         raise RequestError(f"send a form (multipart/form-data), not {content_type or 'nothing'!r}")
+    if len(boundary) > _MOST_BOUNDARY:
+        raise RequestError(
+            f"the form's boundary has {len(boundary)} characters: take at most {_MOST_BOUNDARY}"
+        )
     return _multipart(boundary, body)
 
 
