@@ -23,6 +23,7 @@ from tfaas_nb.serving.openapi import document as openapi
 from tfaas_nb.serving.security import Access
 from tfaas_nb.serving.server import Server
 from tfaas_nb.serving.service import Service
+from tfaas_nb.serving.shares import all_in
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def test_it_is_openapi(told: Any) -> None:
 def test_it_tells_of_all_routes_and_no_others(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as threads:
         service = Service(Repository(tmp_path / "models"))
-        app = App(service, Access(None), threads, threads)
+        app = App(service, Access(None), all_in(threads))
     described = {(address.method, address.path) for address in app.described}
     assert described == set(openapi.OPERATIONS)
 
