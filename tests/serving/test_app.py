@@ -525,6 +525,7 @@ def test_a_server_that_ends_says_so_and_lives(make: Callable[..., App]) -> None:
     for path, told in (("/health", {"status": "ending"}), ("/v2/health/ready", {"ready": False})):
         answer = ask(app, "GET", path)
         assert (answer.status, answer.json) == (503, told)
+        assert answer.headers["retry-after"] == "1"
     assert ask(app, "GET", "/v2/health/live").json == {"live": True}
 
 

@@ -69,6 +69,27 @@ def test_it_needs_the_token_and_does_not_tell_it(served: Server, told: Any) -> N
     assert {"bearer", "query"} == set(told["components"]["securitySchemes"])
 
 
+def test_it_tells_what_is_answered_where_models_cannot_be_kept(told: Any) -> None:
+    answers = told["paths"]["/upload"]["post"]["responses"]
+    assert "RepositoryFull" in answers["507"]["description"]
+    for path, method in (("/upload", "post"), ("/models", "get"), ("/json", "post")):
+        away = told["paths"][path][method]["responses"]["503"]
+        assert "RepositoryUnreachable" in away["description"]
+        assert "Retry-After" in away["headers"]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("/health", {"status": "ending"}), ("/v2/health/ready", {"ready": False})]
+)
+def test_what_a_server_says_that_ends_is_described(told: Any, path: str, said: Any) -> None:
+    answers = told["paths"][path]["get"]["responses"]
+    error, ending = answers["503"]["content"]["application/json"]["schema"]["anyOf"]
+    assert error == {"$ref": "#/components/schemas/Error"}
+    assert {key: one["const"] for key, one in ending["properties"].items()} == said
+    assert ending["required"] == list(said)
+    assert "Retry-After" in answers["503"]["headers"]
+
+
 def operations(told: Any) -> Iterator[tuple[str, str, Any]]:
     for path, methods in told["paths"].items():
         for method, operation in methods.items():

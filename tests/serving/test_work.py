@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import orjson
 import pytest
 
-from tfaas_nb.errors import Overloaded, RequestError
+from tfaas_nb.errors import Overloaded, RepositoryUnreachable, RequestError
 from tfaas_nb.serving import work
 from tfaas_nb.serving.counts import Counts
 from tfaas_nb.serving.messages import Head, Request, Response
@@ -54,8 +54,9 @@ def test_more_requests_than_may_wait_are_told_to_come_again(
     asyncio.run(whole())
 
 
-def test_only_overload_says_when_to_come_again() -> None:
+def test_only_what_passes_says_when_to_come_again() -> None:
     with ThreadPoolExecutor(1) as threads:
         work = Work(all_in(threads), Counts())
         assert work.refuse(Overloaded("full")).headers
+        assert work.refuse(RepositoryUnreachable("away")).headers == (("retry-after", "5"),)
         assert not work.refuse(RequestError("wrong")).headers
