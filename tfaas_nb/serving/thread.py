@@ -19,7 +19,7 @@ from tfaas_nb.serving.app import SERVER, App
 from tfaas_nb.serving.forked import let_go
 from tfaas_nb.serving.pool import Pool
 from tfaas_nb.serving.rate import Rate
-from tfaas_nb.serving.room import most_connections
+from tfaas_nb.serving.room import more_files, most_connections
 from tfaas_nb.serving.security import Access
 from tfaas_nb.serving.service import Service
 from tfaas_nb.serving.settings import DEFAULT_GRACE
@@ -96,6 +96,7 @@ class ServerThread:
         ServerError
             If it could not start, or the access log cannot be written.
         """
+        more_files()
         self._app.start()
         self._service.look()
         self._service.repository.tidy()
