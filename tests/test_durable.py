@@ -24,3 +24,14 @@ def test_a_replacement_that_fails_changes_nothing(tmp_path: Path) -> None:
         durable.replace(tmp_path / "folder", b"content", beside)
     assert not list(beside.iterdir())
     assert (tmp_path / "folder" / "full").is_dir()
+
+
+def test_every_directory_in_which_one_is_made_is_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[Path] = []
+    monkeypatch.setattr(durable, "flush", flushed.append)
+    durable.make(tmp_path / "a" / "b" / "c")
+    assert flushed == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
+    durable.make(tmp_path / "a" / "b" / "c")
+    assert len(flushed) == 3

@@ -241,3 +241,10 @@ def test_a_node_without_name_and_outputs_is_refused() -> None:
     proto.graph.node.add(op_type="Odd", domain="somewhere")
     with pytest.raises(GraphError, match="node '' is a 'Odd' of 'somewhere'"):
         graph_of(proto)
+
+
+def test_a_loop_is_found_within_a_branch() -> None:
+    assert not graph_of(relu()).has_loops
+    branch = helper.make_graph([helper.make_node("Loop", [], ["z"])], "branch", [], [])
+    choice = helper.make_node("If", ["x"], ["y"], then_branch=branch)
+    assert OnnxGraph(model([choice]).SerializeToString(), Signature((), ())).has_loops

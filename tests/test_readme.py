@@ -11,6 +11,7 @@ from tests.test_architecture import FLOORS
 from tfaas_nb.serving.app import App
 from tfaas_nb.serving.security import Access
 from tfaas_nb.serving.service import Service
+from tfaas_nb.serving.shares import all_in
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -33,7 +34,7 @@ def test_the_addresses_are_all_there_are(tmp_path: Path) -> None:
     from tfaas_nb.repository import Repository
 
     with ThreadPoolExecutor(1) as threads:
-        app = App(Service(Repository(tmp_path)), Access(None), threads, threads)
+        app = App(Service(Repository(tmp_path)), Access(None), all_in(threads))
         # Those of other people's protocols are theirs to list.
         paths = {path for path in app.addresses if not path.startswith("/v2")}
     table = {path.partition("?")[0] for path in re.findall(r"[`\s](/[a-z/]*)[`?,]", README)}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.graphs import serialized, weighted_sum
-from tfaas_nb import writer
+from tfaas_nb import durable, writer
 from tfaas_nb.bundle import LABELS, MODEL, PARAMS, TEXT, Bundle
 from tfaas_nb.errors import BundleError, ModelNotFound, RepositoryError
 from tfaas_nb.repository import MANIFEST, REREAD_SECONDS, Repository
@@ -793,3 +793,19 @@ def test_a_change_is_read_from_the_file_system_itself_now_and_then(
     assert first in seen or len(seen) == 1
     time.sleep(REREAD_SECONDS)
     assert other.stamp() != first
+
+
+def test_a_directory_that_is_made_for_the_first_model_survives_with_it(
+    tmp_path: Path, small: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What holds it is flushed, too: a crash would lose the directory with all that is in it."""
+    flushed: set[Path] = set()
+    flush = durable.flush
+
+    def noted(directory: Path) -> None:
+        flushed.add(directory)
+        flush(directory)
+
+    monkeypatch.setattr(durable, "flush", noted)
+    Repository(tmp_path / "new" / "models").store(small)
+    assert flushed >= {tmp_path, tmp_path / "new", tmp_path / "new" / "models"}

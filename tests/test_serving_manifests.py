@@ -19,6 +19,7 @@ from tfaas_nb.serving.messages import Head
 from tfaas_nb.serving.models import MOST_UPLOAD
 from tfaas_nb.serving.security import TOKEN_VARIABLE, Access, check_listening
 from tfaas_nb.serving.service import Service
+from tfaas_nb.serving.shares import all_in
 
 ROOT = Path(__file__).parent.parent
 PLACE = ROOT / "binder" / "serving"
@@ -48,7 +49,7 @@ def container(pod: Any) -> Any:
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[App]:
     with ThreadPoolExecutor(1) as threads:
-        yield App(Service(Repository(tmp_path)), Access("secret"), threads, threads)
+        yield App(Service(Repository(tmp_path)), Access("secret"), all_in(threads))
 
 
 def instructions(name: str) -> list[str]:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from tests import hostile
-from tests.graphs import graph_def, weighted_sum
+from tests.graphs import graph_def, placeholder, weighted_sum
 from tfaas_nb import backend, vetting
 from tfaas_nb.errors import GraphError
 from tfaas_nb.operations import ALLOWED
-from tfaas_nb.vetting import check_operations, vet
+from tfaas_nb.vetting import check_operations, has_loops, vet
 
 
 def parsed(serialized: bytes) -> Any:
@@ -279,3 +279,41 @@ def test_what_is_allowed_are_names_of_operations() -> None:
     for name in ("", "Matrix Inverse", "a/b", "*"):
         with pytest.raises(GraphError, match="is no operation"):
             check_operations([name])
+
+
+# --- loops that may not end ---------------------------------------------------------------
+
+
+def looping(tf: Any) -> None:
+    tf.while_loop(lambda v: tf.reduce_sum(v) > 1, lambda v: (v * 0.5,), (placeholder(tf),))
+
+
+def recursive(op: str) -> Any:
+    """A function that calls itself, by an attribute or by an operation of its name."""
+    graph = graph_def(weighted_sum)
+    again = graph.library.function.add()
+    again.signature.name = "again"
+    node = again.node_def.add(name="call", op=op)
+    if op != "again":
+        node.attr["f"].func.name = "again"
+    return graph
+
+
+def test_loops_are_found_wherever_they_stand() -> None:
+    assert has_loops(graph_def(looping))
+    inner = graph_def(weighted_sum)
+    inner.library.function.add().node_def.add(name="loop", op="StatelessWhile")
+    assert has_loops(inner)
+    assert has_loops(recursive("PartitionedCall"))
+    assert has_loops(recursive("again"))
+    old = graph_def(weighted_sum)
+    old.node.add(name="loop", op="LoopCond")
+    assert has_loops(old)
+
+
+def test_what_calls_each_function_once_has_no_loop() -> None:
+    graph = graph_def(weighted_sum)
+    assert not has_loops(graph)
+    graph.library.function.add().signature.name = "once"
+    graph.node.add(name="call", op="PartitionedCall").attr["f"].func.name = "once"
+    assert not has_loops(graph)

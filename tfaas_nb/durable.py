@@ -38,6 +38,15 @@ def replace(path: Path, content: bytes, beside: Path) -> None:
     flush(path.parent)
 
 
+def make(directory: Path) -> None:
+    """Make a directory with those above it that are missing; each then stays."""
+    if directory.exists():
+        return
+    make(directory.parent)
+    directory.mkdir(exist_ok=True)
+    flush(directory.parent)
+
+
 def flush(directory: Path) -> None:
     """Make creations and renames within a directory durable; Windows has no such call."""
     if not hasattr(os, "O_DIRECTORY"):

@@ -108,6 +108,7 @@ class RepositoryUnreachable(RepositoryError):
     """The model directory is not there, or does not answer; it may come back."""
 
     status = 503
+    retry_after = 5
 
 
 class RepositoryFull(RepositoryError):

@@ -23,7 +23,7 @@ from tfaas_nb.errors import GraphError
 from tfaas_nb.operations import ALLOWED
 from tfaas_nb.signature import NUMERIC, Signature, Tensor
 from tfaas_nb.table import Table
-from tfaas_nb.vetting import vet
+from tfaas_nb.vetting import has_loops, vet
 
 INPUT_NODE = "input"
 OUTPUT_NODE = "output"
@@ -201,6 +201,11 @@ class FrozenGraph:
     def sha256(self) -> str:
         """Hash of the serialized graph."""
         return hashlib.sha256(self.serialized).hexdigest()
+
+    @property
+    def has_loops(self) -> bool:
+        """Whether how long it takes may depend on an event's values, without bound."""
+        return has_loops(self.graph_def())
 
     @property
     def input_node(self) -> str:

@@ -28,6 +28,7 @@ _DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 _OLDEST_OPSET = 7
 _CLASS_LABELS = ("classlabels_strings", "classlabels_int64s", "classlabels_ints")
 _ZIP_MAP = "ZipMap"
+_LOOP = "Loop"
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,6 +96,13 @@ class OnnxGraph:
     def sha256(self) -> str:
         """Hash of the serialized model."""
         return hashlib.sha256(self.serialized).hexdigest()
+
+    @property
+    def has_loops(self) -> bool:
+        """Whether how long it takes may depend on an event's values, without bound."""
+        if _LOOP.encode() not in self.serialized:
+            return False
+        return any(node.op_type == _LOOP for node in _all_nodes(_parse(self.serialized)))
 
     @property
     def input_node(self) -> str:

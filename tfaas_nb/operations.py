@@ -65,6 +65,9 @@ FakeQuantWithMinMaxVars FakeQuantWithMinMaxVarsPerChannel QuantizeAndDequantizeV
 QuantizeAndDequantizeV3 QuantizeAndDequantizeV4
 """
 
+#: Operations that do others again and again, as long as values say.
+LOOPS = frozenset({"While", "StatelessWhile", "LoopCond", "NextIteration", "RefNextIteration"})
+
 ALLOWED: frozenset[str] = frozenset(
     (_STRUCTURE + _ARITHMETIC + _REDUCTION + _LINEAR_ALGEBRA + _ARRAY + _LISTS + _NETWORK).split()
 )

@@ -677,7 +677,7 @@ class Repository:
     def _incoming(self) -> Path:
         """Where to write what is then renamed into place."""
         directory = self.directory / _INCOMING
-        directory.mkdir(parents=True, exist_ok=True)
+        durable.make(directory)
         return directory / writer.named()
 
     def _check_there(self) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from tfaas_nb.errors import GraphError
-from tfaas_nb.operations import ALLOWED
+from tfaas_nb.operations import ALLOWED, LOOPS
 
 #: Nodes of a graph with all its functions; the largest published networks have some 20 000.
 MOST_NODES = 200_000
@@ -72,6 +72,23 @@ def vet(graph_def: Any, allowed: Collection[str] = ALLOWED) -> None:
         Naming the first operation that is not allowed and its node.
     """
     _Vetting(allowed).vet(graph_def, "", 0)
+
+
+def has_loops(graph_def: Any) -> bool:
+    """Whether a graph may never end: it has a loop, or a function that may call itself."""
+    names = {function.signature.name for function in graph_def.library.function}
+    inner = (node for function in graph_def.library.function for node in function.node_def)
+    return any(node.op in LOOPS for _, node in _all_nodes(graph_def, "")) or any(
+        not names.isdisjoint(_called(node)) for node in inner
+    )
+
+
+def _called(node: Any) -> Iterator[str]:
+    """What a node does, and functions that it may call."""
+    yield node.op
+    for value in node.attr.values():
+        yield value.func.name
+        yield from (function.name for function in value.list.func)
 
 
 class _Vetting:

@@ -19,6 +19,7 @@ from tfaas_nb.serving.app import App
 from tfaas_nb.serving.messages import Head, Request, Response
 from tfaas_nb.serving.security import Access
 from tfaas_nb.serving.service import Service
+from tfaas_nb.serving.shares import all_in
 
 
 class Asgi:
@@ -57,7 +58,7 @@ if __name__ == "__main__":
     service = Service(Repository(models))
     service.load_all()
     uvicorn.run(
-        Asgi(App(service, Access(None), ThreadPoolExecutor(2), ThreadPoolExecutor(1))),
+        Asgi(App(service, Access(None), all_in(ThreadPoolExecutor(2)))),
         port=port,
         http="httptools",
         loop="uvloop",

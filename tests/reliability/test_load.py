@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import subprocess
@@ -130,6 +131,40 @@ def test_slow_clients_make_room_where_places_are_few(tmp_path: Path) -> None:
     assert [status for status, _ in crowd.answers] == [200] * 150
     # 650 for 250 places: 400 were closed, of which the 150 that read nothing cannot know.
     assert crowd.closed > 200
+
+
+FEW_FILES = """
+import resource, sys
+import tfaas_nb as tn
+
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+with tn.Server(sys.argv[1], port=0, token="t") as server:
+    print(server.port, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_kernel_of_few_files_takes_many_connections(tmp_path: Path) -> None:
+    """Most kernels begin with 1024 files, of which the server raises the number."""
+    many_files(4000)
+    command = [sys.executable, "-c", FEW_FILES, str(tmp_path)]
+    with contextlib.ExitStack() as stack:
+        kernel = stack.enter_context(
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        )
+        assert kernel.stdout is not None
+        port = int(kernel.stdout.readline())
+        connections = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), 60))
+            for _ in range(1500)
+        ]
+        for connection in connections:
+            connection.sendall(request("t", b"{"))
+        said = Counter(connection.recv(1000)[9:12] for connection in connections)
+        assert kernel.stdin is not None
+        kernel.stdin.close()
+    assert said == {b"400": 1500}
 
 
 WITHOUT_FILES = """

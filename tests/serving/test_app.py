@@ -25,10 +25,10 @@ from tfaas_nb.repository import Repository
 from tfaas_nb.serving.app import SERVER, App
 from tfaas_nb.serving.messages import Head, Request, Response
 from tfaas_nb.serving.models import MOST_UPLOAD
-from tfaas_nb.serving.predictions import INLINE_BYTES
 from tfaas_nb.serving.routes import MOST_BYTES
 from tfaas_nb.serving.security import Access
 from tfaas_nb.serving.service import Service
+from tfaas_nb.serving.shares import BULK_BYTES, all_in
 from tfaas_nb.wire import tfaas
 
 Form = Mapping[str, tuple[str | None, bytes]]
@@ -104,7 +104,7 @@ def upload_form(bundle: Bundle, **changes: bytes) -> tuple[bytes, dict[str, str]
 def make(tmp_path: Path) -> Iterator[Callable[..., App]]:
     threads = ThreadPoolExecutor(2)
     yield lambda token=None, service=Service: App(
-        service(Repository(tmp_path / "models")), Access(token), threads, threads
+        service(Repository(tmp_path / "models")), Access(token), all_in(threads)
     )
     threads.shutdown()
 
@@ -170,7 +170,7 @@ def test_an_npy_array_is_answered(app: App, events: Dataset, scores: Any, path: 
 def test_a_large_request_scores_as_a_small_one(app: App, events: Dataset, scores: Any) -> None:
     """Large bodies are worked on in a thread."""
     body = tfaas.encode_json(events.features.names, events.X, "ttbar")
-    assert len(body) > INLINE_BYTES
+    assert len(body) > BULK_BYTES
     answer = ask(app, "POST", "/json", body)
     np.testing.assert_allclose(tfaas.decode_scores_json(answer.body), scores, rtol=0, atol=1e-6)
 
@@ -525,6 +525,7 @@ def test_a_server_that_ends_says_so_and_lives(make: Callable[..., App]) -> None:
     for path, told in (("/health", {"status": "ending"}), ("/v2/health/ready", {"ready": False})):
         answer = ask(app, "GET", path)
         assert (answer.status, answer.json) == (503, told)
+        assert answer.headers["retry-after"] == "1"
     assert ask(app, "GET", "/v2/health/live").json == {"live": True}
 
 

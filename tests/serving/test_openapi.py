@@ -23,6 +23,7 @@ from tfaas_nb.serving.openapi import document as openapi
 from tfaas_nb.serving.security import Access
 from tfaas_nb.serving.server import Server
 from tfaas_nb.serving.service import Service
+from tfaas_nb.serving.shares import all_in
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def test_it_is_openapi(told: Any) -> None:
 def test_it_tells_of_all_routes_and_no_others(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as threads:
         service = Service(Repository(tmp_path / "models"))
-        app = App(service, Access(None), threads, threads)
+        app = App(service, Access(None), all_in(threads))
     described = {(address.method, address.path) for address in app.described}
     assert described == set(openapi.OPERATIONS)
 
@@ -66,6 +67,27 @@ def test_it_needs_the_token_and_does_not_tell_it(served: Server, told: Any) -> N
     assert requests.get(f"{served.url}/openapi.json", timeout=10).status_code == 401
     assert "secret" not in json.dumps(told)
     assert {"bearer", "query"} == set(told["components"]["securitySchemes"])
+
+
+def test_it_tells_what_is_answered_where_models_cannot_be_kept(told: Any) -> None:
+    answers = told["paths"]["/upload"]["post"]["responses"]
+    assert "RepositoryFull" in answers["507"]["description"]
+    for path, method in (("/upload", "post"), ("/models", "get"), ("/json", "post")):
+        away = told["paths"][path][method]["responses"]["503"]
+        assert "RepositoryUnreachable" in away["description"]
+        assert "Retry-After" in away["headers"]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("/health", {"status": "ending"}), ("/v2/health/ready", {"ready": False})]
+)
+def test_what_a_server_says_that_ends_is_described(told: Any, path: str, said: Any) -> None:
+    answers = told["paths"][path]["get"]["responses"]
+    error, ending = answers["503"]["content"]["application/json"]["schema"]["anyOf"]
+    assert error == {"$ref": "#/components/schemas/Error"}
+    assert {key: one["const"] for key, one in ending["properties"].items()} == said
+    assert ending["required"] == list(said)
+    assert "Retry-After" in answers["503"]["headers"]
 
 
 def operations(told: Any) -> Iterator[tuple[str, str, Any]]:

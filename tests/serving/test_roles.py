@@ -22,6 +22,7 @@ from tfaas_nb.serving.roles import OPEN, ROLES, Role, role_of
 from tfaas_nb.serving.security import Access
 from tfaas_nb.serving.server import Server
 from tfaas_nb.serving.service import Service
+from tfaas_nb.serving.shares import all_in
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     with ThreadPoolExecutor(2) as threads:
         access = Access("for-admins", reader_tokens=("for-readers", "for-others"))
         repository = Repository(tmp_path_factory.mktemp("roles"))
-        yield App(Service(repository), access, threads, threads)
+        yield App(Service(repository), access, all_in(threads))
 
 
 def target(address: str) -> str:

@@ -227,6 +227,7 @@ def test_a_page_of_another_site_may_not_ask(origin: str) -> None:
         ("Example.ORG:80", "example.org"),
         ("[::1]:80", "::1"),
         ("[::1]", "::1"),
+        ("[2001:DB8:0:0::0001]:80", "2001:db8::1"),
         ("localhost.", "localhost"),
         ("", ""),
         ("[", ""),

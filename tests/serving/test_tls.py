@@ -221,6 +221,30 @@ def test_the_names_in_the_certificate_are_answered(encrypted: Server, grid: Grid
             assert statuses(client.recv(10_000)) == [status]
 
 
+def test_wildcards_and_addresses_in_the_certificate_are_answered(
+    tmp_path: Path, grid: Grid
+) -> None:
+    names = ("localhost", "*.tfaas.example", "2001:db8::a")
+    file = grid.authority.server(*names).write(tmp_path / "own.pem")
+    asked = {
+        "one.tfaas.example": 200,
+        "[2001:db8::a]": 200,
+        "[2001:DB8:0::000A]": 200,
+        "tfaas.example": 403,
+        "two.one.tfaas.example": 403,
+        ".tfaas.example": 403,
+        "*.tfaas.example": 403,
+        "one.other.example": 403,
+        "[2001:db8::b]": 403,
+    }
+    with Server(tmp_path / "models", port=0, token="all", certfile=file) as server:
+        for host, status in asked.items():
+            with connect(server, grid) as client:
+                head = f"GET /v2?token=all HTTP/1.1\r\nHost: {host}:{server.port}\r\n\r\n"
+                client.sendall(head.encode())
+                assert statuses(client.recv(10_000)) == [status], host
+
+
 def test_the_page_shows_encrypted_addresses(encrypted: Server, grid: Grid) -> None:
     address = f"https://localhost:{encrypted.port}"
     with contextlib.closing(encrypted.client()) as client:

@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import time
 from collections.abc import Mapping
-from concurrent.futures import Executor
 from importlib.metadata import version
 
 import orjson
@@ -30,6 +29,7 @@ from tfaas_nb.serving.routes import Route
 from tfaas_nb.serving.security import Access, Caller
 from tfaas_nb.serving.service import Service
 from tfaas_nb.serving.shared_counts import SharedCounts
+from tfaas_nb.serving.shares import Threads
 from tfaas_nb.serving.tfserving import TensorFlowServing
 from tfaas_nb.serving.work import Work
 
@@ -46,10 +46,8 @@ class App:
         What answers.
     access : Access
         Who may ask.
-    threads : concurrent.futures.Executor
-        Where large requests are worked on.
-    long_threads : concurrent.futures.Executor
-        Where uploads are worked on.
+    threads : mapping of Share to concurrent.futures.Executor
+        Where requests are worked on that would hold up the event loop.
     shared : SharedCounts, optional
         Where counts are added up with those of other worker processes.
     access_log : AccessLog, optional
@@ -69,8 +67,7 @@ class App:
         self,
         service: Service,
         access: Access,
-        threads: Executor,
-        long_threads: Executor,
+        threads: Threads,
         shared: SharedCounts | None = None,
         access_log: AccessLog | None = None,
         rate: Rate | None = None,
@@ -83,7 +80,7 @@ class App:
         self._retired = False
         ready = self._is_ready
         self._overview = Overview(service, self.counts, shared, SERVER, access.token, ready, scheme)
-        self._work = Work(threads, long_threads, self.counts)
+        self._work = Work(threads, self.counts)
         self._rates = Rates(rate, self._work.refuse) if rate else None
         routes = (
             *Models(service).routes(),
@@ -242,7 +239,7 @@ class App:
         def answer(request: Request) -> Response:
             return route.answer(request, **(names or {}))
 
-        in_thread = functools.partial(self._work.in_thread, answer, is_long=route.is_long)
+        in_thread = functools.partial(self._work.in_thread, answer, share=route.share)
         return self._counted(route.method, route.shown, Call(route.most_bytes, in_thread))
 
     def _counted(self, method: str, address: str, call: Call) -> Call:

@@ -67,18 +67,21 @@ class Batcher:
     ----------
     threads : concurrent.futures.Executor
         Where slow models are called.
+    loop_threads : concurrent.futures.Executor, optional
+        Where models are called that may never end; by default `threads`.
 
     Notes
     -----
     All methods belong to the event loop's thread.
     """
 
-    def __init__(self, threads: Executor) -> None:
-        self._threads = threads
+    def __init__(self, threads: Executor, loop_threads: Executor | None = None) -> None:
+        self._threads, self._loop_threads = threads, loop_threads or threads
         self._groups: dict[tuple[Model, int, Encode], _Group] = {}
         self._slow_calls: WeakKeyDictionary[Model, int] = WeakKeyDictionary()
         self._busy: set[Model] = set()
-        self._waiting = 0  # events without their answers
+        # Events without their answers; those of models with loops may wait for ever.
+        self._waiting = {False: 0, True: 0}
         self._scheduled = False
         self._held = False
         self._crowded = False  # whether events waited for each other in the last turn
@@ -90,10 +93,10 @@ class Batcher:
 
     def add(self, model: Model, event: Event, encode: Encode, deliver: Deliver) -> None:
         """Have an event scored; `deliver` is called once, soon, with its answer or its error."""
-        if self._waiting >= MOST_WAITING:
+        if self._waiting[model.has_loops] >= MOST_WAITING:
             deliver(Overloaded("too many events wait for their scores; try again soon"))
             return
-        self._waiting += 1
+        self._waiting[model.has_loops] += 1
         # Not the keys themselves: to hash and compare dozens of strings costs as much as to
         # score them.  The events of the group keep the tuple alive, so its id is its own.
         key = (model, id(event.keys), encode)
@@ -141,7 +144,8 @@ class Batcher:
             self._compute(group)
 
     def _is_slow(self, model: Model) -> bool:
-        return self._slow_calls.get(model, 0) >= _SLOW_CALLS
+        # One event may keep a loop going for ever, and nobody else would be answered.
+        return model.has_loops or self._slow_calls.get(model, 0) >= _SLOW_CALLS
 
     def _compute(self, group: _Group) -> None:
         if self._is_slow(group.model):
@@ -152,7 +156,7 @@ class Batcher:
             self._deliver(group, results)
 
     def _deliver(self, group: _Group, results: Sequence[Any]) -> None:
-        self._waiting -= len(group.events)
+        self._waiting[group.model.has_loops] -= len(group.events)
         for deliver, result in zip(group.waiting, results, strict=True):
             deliver(result)
 
@@ -168,7 +172,8 @@ class Batcher:
 
     def _run_in_thread(self, group: _Group) -> None:
         self._busy.add(group.model)
-        future = asyncio.get_running_loop().run_in_executor(self._threads, _timed, group)
+        threads = self._loop_threads if group.model.has_loops else self._threads
+        future = asyncio.get_running_loop().run_in_executor(threads, _timed, group)
 
         def finished(done: asyncio.Future[Any]) -> None:
             self._busy.discard(group.model)

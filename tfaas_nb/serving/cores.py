@@ -10,13 +10,14 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.engines import Engine
+from tfaas_nb.serving.pool import Pool
 
 Floats = npt.NDArray[np.float32]
 
@@ -39,7 +40,7 @@ class Cores:
 
     def __init__(self, count: int | None = None) -> None:
         self.count = count or usable_cores()
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads: Pool | None = None
         self._lock = threading.Lock()
 
     def score(self, engine: Engine, events: Floats) -> Floats:
@@ -81,7 +82,7 @@ class Cores:
     def _begin(self, work: Callable[[], None]) -> list[Future[None]]:
         with self._lock:
             if self._threads is None:
-                self._threads = ThreadPoolExecutor(self.count - 1, "tfaas_nb-cores")
+                self._threads = Pool(self.count - 1, "tfaas_nb-cores")
             return [self._threads.submit(work) for _ in range(self.count - 1)]
 
 

@@ -72,5 +72,8 @@ class Response(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
+#: Headers of a server that ends: another one, in its place or beside it, answers soon.
+ENDING = (("retry-after", "1"),)
+
 #: Takes the answer to a request, from the event loop's thread.
 Done = Callable[[Response], None]

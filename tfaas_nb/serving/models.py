@@ -14,6 +14,7 @@ from tfaas_nb.serving import forms
 from tfaas_nb.serving.messages import Request, Response
 from tfaas_nb.serving.routes import Route
 from tfaas_nb.serving.service import Service
+from tfaas_nb.serving.shares import Share
 
 MOST_UPLOAD = 512 << 20
 
@@ -46,9 +47,9 @@ class Models:
     def routes(self) -> tuple[Route, ...]:
         """All addresses; ``/bundle`` is an older name of the upload."""
         return (
-            Route("POST", "/upload", self._upload, MOST_UPLOAD, is_long=True),
-            Route("POST", "/bundle", self._upload, MOST_UPLOAD, is_long=True),
-            Route("GET", "/bundle/(?P<name>.+)", self._bundle, is_long=True),
+            Route("POST", "/upload", self._upload, MOST_UPLOAD, share=Share.UPLOADS),
+            Route("POST", "/bundle", self._upload, MOST_UPLOAD, share=Share.UPLOADS),
+            Route("GET", "/bundle/(?P<name>.+)", self._bundle, share=Share.DOWNLOADS),
             Route("GET", "/models", self._models),
             Route("POST", "/params", self._params_posted),
             Route("GET", "/params/(?P<name>.+)", self._params),

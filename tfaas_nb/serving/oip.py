@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from tfaas_nb.errors import FeatureError, RequestError
-from tfaas_nb.serving.messages import Request, Response
+from tfaas_nb.serving.messages import ENDING, Request, Response
 from tfaas_nb.serving.routes import Route, served
 from tfaas_nb.serving.service import Model, Service
 from tfaas_nb.signature import Array
@@ -64,7 +64,8 @@ class OpenInference:
 
     def _ready(self, request: Request) -> Response:
         ready = self._is_ready()
-        return _json({"ready": ready})._replace(status=200 if ready else _UNAVAILABLE)
+        told = _json({"ready": ready})
+        return told if ready else told._replace(status=_UNAVAILABLE, headers=ENDING)
 
     def _model(self, request: Request, name: str, version: str | None) -> Response:
         model = served(self._service, name, version)

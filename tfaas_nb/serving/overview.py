@@ -15,7 +15,7 @@ from tfaas_nb.errors import FeatureError
 from tfaas_nb.repository import Stored
 from tfaas_nb.serving import machine, netron, page, prometheus
 from tfaas_nb.serving.counts import SECONDS, Counts
-from tfaas_nb.serving.messages import Request, Response
+from tfaas_nb.serving.messages import ENDING, Request, Response
 from tfaas_nb.serving.routes import Route
 from tfaas_nb.serving.service import Service
 from tfaas_nb.serving.shared_counts import SharedCounts
@@ -85,7 +85,7 @@ class Overview:
     def _health(self, request: Request) -> Response:
         if self._is_ready():
             return Response(b'{"status":"ok"}')
-        return Response(b'{"status":"ending"}', status=503)
+        return Response(b'{"status":"ending"}', status=503, headers=ENDING)
 
     def _metrics(self, request: Request) -> Response:
         names = [stored.name for stored in self._service.repository.models()]

@@ -14,12 +14,10 @@ from tfaas_nb.serving.calls import Call
 from tfaas_nb.serving.messages import Done, Request, Response
 from tfaas_nb.serving.routes import MOST_BYTES
 from tfaas_nb.serving.service import Model, Service
+from tfaas_nb.serving.shares import BULK_BYTES, Share
 from tfaas_nb.serving.work import Work
 from tfaas_nb.wire import arrow, tfaas
 from tfaas_nb.wire.tfaas import NPY, PROTOBUF, Event, Query
-
-#: Larger bodies are decoded and computed in a thread, so that single events are not held up.
-INLINE_BYTES = 32 * 1024
 
 #: Content type of an Arrow IPC stream.
 ARROW = "application/vnd.apache.arrow.stream"
@@ -63,7 +61,7 @@ class Predictions:
     def __init__(self, service: Service, work: Work) -> None:
         self._service = service
         self._work = work
-        self._batches = Batcher(work.threads)
+        self._batches = Batcher(work.threads[Share.QUICK], work.threads[Share.LOOPS])
         self._looked = 0.0
 
     def calls(self) -> dict[str, Call]:
@@ -90,7 +88,7 @@ class Predictions:
 
     def _predict(self, dialect: Dialect, request: Request, done: Done) -> None:
         """A lone event joins the next batch; what may take longer is worked on in a thread."""
-        if len(request.body) > INLINE_BYTES:
+        if len(request.body) > BULK_BYTES:
             answer = functools.partial(self._read_and_score, dialect)
             self._work.in_thread(answer, request, done)
             return
@@ -100,7 +98,9 @@ class Predictions:
             found = dialect.read(request.body)
             model = self._service.loaded(found.model or _asked(request))
             if model is None or dialect.write_each is None or not isinstance(found, Event):
-                self._work.in_thread(functools.partial(self._score, dialect, found), request, done)
+                share = Share.LOOPS if model and model.has_loops else Share.QUICK
+                answer = functools.partial(self._score, dialect, found)
+                self._work.in_thread(answer, request, done, share)
             else:
                 finish = functools.partial(self._finish, done)
                 self._batches.add(model, found, dialect.write_each, finish)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tfaas_nb.serving.messages import Response
 from tfaas_nb.serving.service import Model, Service
+from tfaas_nb.serving.shares import Share
 
 #: Largest body, unless a route says otherwise.
 MOST_BYTES = 128 << 20
@@ -28,15 +29,15 @@ class Route:
         Takes the request and the named groups; called in a thread, so it may take its time.
     most_bytes : int
         Largest body.
-    is_long : bool
-        Whether it may take seconds, so that it must not keep a thread from events.
+    share : Share
+        Whose threads it takes.
     """
 
     method: str
     pattern: str
     answer: Callable[..., Response]
     most_bytes: int = MOST_BYTES
-    is_long: bool = False
+    share: Share = Share.QUICK
 
     @property
     def is_plain(self) -> bool:

@@ -38,6 +38,21 @@ def new_token() -> str:
     return secrets.token_urlsafe(24)
 
 
+def check_token(token: str) -> None:
+    """Refuse a token that no client could show.
+
+    Raises
+    ------
+    ServerError
+        If it is not ASCII, or has what a header cannot hold.
+    """
+    if not (token.isascii() and token.isprintable() and token == token.strip()):
+        raise ServerError(
+            "a token must be printable ASCII without blanks around it, or clients cannot send it "
+            "in a header: give another, or none for a random one"
+        )
+
+
 class Caller(NamedTuple):
     """Who asks, and what it may.
 
@@ -63,7 +78,8 @@ class Access:
         The admins', as ``Authorization: Bearer TOKEN`` or ``?token=TOKEN``; None lets everybody
         in who shows a certificate, as a reader, or where none is asked for, as an admin.
     hosts : frozenset of str
-        Host names under which the server may be asked.
+        Host names under which the server may be asked, as `canonical` writes them;
+        ``*.example.org`` is any name with one part more.
     reader_tokens : tuple of str
         Those of readers.
     own_token : str or None
@@ -125,7 +141,7 @@ class Access:
 
     def _check_page(self, headers: Mapping[bytes, bytes]) -> None:
         host = headers.get(b"host", b"").decode("latin-1")
-        if host_name(host) not in self.hosts:
+        if not self._answers_for(host_name(host)):
             raise Forbidden(
                 f"this server does not answer for host {host!r}; "
                 "allow the name with allowed_hosts=[...] or --allow-host"
@@ -134,6 +150,11 @@ class Access:
         # Whether a page was encrypted is not compared: a proxy may end TLS.
         if origin is not None and origin.decode("latin-1") not in [f"{s}{host}" for s in _ORIGINS]:
             raise Forbidden(f"pages of {origin.decode('latin-1')!r} may not ask this server")
+
+    def _answers_for(self, name: str) -> bool:
+        """Whether a name is among the hosts, or a wildcard is that stands for its first part."""
+        first, _, rest = name.partition(".")
+        return name in self.hosts or (bool(first) and f"*.{rest}" in self.hosts)
 
     @functools.cached_property
     def _holders(self) -> tuple[tuple[bytes, Caller], ...]:
@@ -206,7 +227,15 @@ def is_loopback(host: str) -> bool:
 def host_name(host: str) -> str:
     """The name in a ``Host`` header, without port and brackets; empty if there is more in it."""
     found = _HOST.fullmatch(host)
-    return (found[1] or found[2].removesuffix(".")).lower() if found else ""
+    return canonical(found[1] or found[2].removesuffix(".")) if found else ""
+
+
+def canonical(name: str) -> str:
+    """A host's name in lower case; of all spellings of an IPv6 address the shortest."""
+    try:
+        return str(ipaddress.IPv6Address(name.strip()))
+    except ValueError:
+        return name.lower()
 
 
 def _shown(headers: Mapping[bytes, bytes], query: bytes) -> bytes:

@@ -22,7 +22,13 @@ from tfaas_nb.serving.admission import Admission
 from tfaas_nb.serving.listening import listen
 from tfaas_nb.serving.processes import ServerProcesses
 from tfaas_nb.serving.rate import Rate
-from tfaas_nb.serving.security import LOOPBACK, check_listening, new_token
+from tfaas_nb.serving.security import (
+    LOOPBACK,
+    canonical,
+    check_listening,
+    check_token,
+    new_token,
+)
 from tfaas_nb.serving.service import DEFAULT_MEMORY, Service
 from tfaas_nb.serving.settings import DEFAULT_GRACE, Settings
 from tfaas_nb.serving.thread import ServerThread
@@ -85,7 +91,7 @@ class Server:
         that one can be taken back without the others.
     allowed_hosts : str or iterable of str
         Further host names under which it may be asked, for instance behind a proxy; those in
-        its certificate are anyway.
+        its certificate are anyway.  ``*.example.org`` stands for all names with one part more.
     memory : int
         Bytes of models kept in memory; the least recently used leave when there are more.
     access_log : path, optional
@@ -144,8 +150,9 @@ class Server:
     Raises
     ------
     ServerError
-        If the number of workers or a rate is not positive, options contradict each other, or
-        other machines would be let in without a token, or read it.
+        If the number of workers or a rate is not positive, options contradict each other, a
+        token cannot be sent in a header, or other machines would be let in without one, or read
+        it.
     GraphError
         If what is allowed is no operation's name.
     """
@@ -266,7 +273,7 @@ class Server:
         A server that runs already does not: stop it and start it again.
         """
         self._allowed_hosts |= {name}
-        return not self.is_running or name.lower() in self._hosts
+        return not self.is_running or canonical(name) in self._hosts
 
     def wait(self) -> None:
         """Block until the server ends, as a command in the foreground does."""
@@ -365,7 +372,7 @@ class Server:
 
     def _new_run(self, listening: socket.socket) -> Run:
         names = LOOPBACK | self._allowed_hosts | _names_of(self.host) | self._names
-        self._hosts = frozenset(name.lower() for name in names)
+        self._hosts = frozenset(map(canonical, names))
         hosts = tuple(sorted(self._hosts))
         log = self._access_log
         if log and log != STDERR:
@@ -403,6 +410,9 @@ class Server:
 
     def _check_asked(self, token: str | bool | None) -> None:
         """Refuse what would let others in than is meant."""
+        for given in (token, *self._reader_tokens):
+            if isinstance(given, str):
+                check_token(given)
         if token is False and self._reader_tokens:
             raise ServerError(
                 "reader_token= needs a token: without one everybody may do everything; leave "

@@ -68,6 +68,8 @@ class Model:
         Where its calls are counted.
     cores : Cores
         What many events are shared out to.
+    has_loops : bool
+        Whether an event may keep it busy for ever.
     """
 
     stored: Stored
@@ -77,6 +79,7 @@ class Model:
     used: int = 0
     scored: Scored = field(default_factory=Scored, repr=False)
     cores: Cores = field(default_factory=Cores, repr=False)
+    has_loops: bool = False
     _orders: dict[tuple[str, ...], npt.NDArray[np.intp] | None] = field(
         default_factory=dict, repr=False
     )
@@ -490,7 +493,8 @@ class Service:
     def _model(self, stored: Stored, bundle: Bundle, engine: Engine) -> Model:
         size = self.repository.size(stored)
         uses = next(self._uses)
-        return Model(stored, bundle, engine, size, uses, self.scored, self._cores)
+        loops = bundle.graph.has_loops
+        return Model(stored, bundle, engine, size, uses, self.scored, self._cores, loops)
 
     def _release(self, text: str) -> None:
         """A reference means nothing any more."""

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import socket
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -17,18 +17,20 @@ from tfaas_nb.serving import http
 from tfaas_nb.serving.access_log import AccessLog
 from tfaas_nb.serving.app import SERVER, App
 from tfaas_nb.serving.forked import let_go
+from tfaas_nb.serving.pool import Pool
 from tfaas_nb.serving.rate import Rate
-from tfaas_nb.serving.room import most_connections
+from tfaas_nb.serving.room import more_files, most_connections
 from tfaas_nb.serving.security import Access
 from tfaas_nb.serving.service import Service
 from tfaas_nb.serving.settings import DEFAULT_GRACE
 from tfaas_nb.serving.shared_counts import SharedCounts
+from tfaas_nb.serving.shares import Share
 from tfaas_nb.serving.tls import Tls
 
 _READY_TIMEOUT = 30.0
 _STOP_TIMEOUT = 10.0
-_THREADS = 4
-_LONG_THREADS = 2
+#: Threads of each kind of work.
+_THREADS = dict.fromkeys(Share, 2) | {Share.QUICK: 4}
 
 _log = logging.getLogger("tfaas_nb")
 
@@ -73,10 +75,9 @@ class ServerThread:
         self._service = service
         self._socket = listening
         self._drain, self._grace = drain, grace
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tfaas_nb-work")
-        self._long = ThreadPoolExecutor(_LONG_THREADS, thread_name_prefix="tfaas_nb-long")
-        threads, scheme = (self._threads, self._long), "https" if tls else "http"
-        self._app = App(service, access, *threads, shared, access_log, rate, scheme)
+        self._threads = {share: _threads(share) for share in Share}
+        scheme = "https" if tls else "http"
+        self._app = App(service, access, self._threads, shared, access_log, rate, scheme)
         self._tls = tls
         self._held = contextlib.ExitStack()
         self._ready = threading.Event()
@@ -95,6 +96,7 @@ class ServerThread:
         ServerError
             If it could not start, or the access log cannot be written.
         """
+        more_files()
         self._app.start()
         self._service.look()
         self._service.repository.tidy()
@@ -113,7 +115,7 @@ class ServerThread:
             stack.callback(self._service.close)
             stack.callback(self._socket.close)
             stack.callback(self._app.stop)
-            for threads in (self._threads, self._long):
+            for threads in self._threads.values():
                 stack.callback(threads.shutdown, wait=False, cancel_futures=True)
             self._app.retire()
             with contextlib.suppress(RuntimeError):  # the loop has ended by itself
@@ -161,6 +163,13 @@ class ServerThread:
             self._socket.close()
             self._ready.set()
             self._ended.set()
+
+
+def _threads(share: Share) -> Executor:
+    """Those of a kind of work; none starts before it is needed."""
+    name, most = f"tfaas_nb-work-{share.value}", _THREADS[share]
+    # What is being stored is let end with the interpreter; a model need never give a thread back.
+    return ThreadPoolExecutor(most, name) if share is Share.UPLOADS else Pool(most, name)
 
 
 def _failed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

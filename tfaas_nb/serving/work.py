@@ -6,18 +6,21 @@ import asyncio
 import functools
 import logging
 from collections.abc import Callable
-from concurrent.futures import Executor
 
 import orjson
 
 from tfaas_nb.errors import MethodNotAllowed, Overloaded, ServerError, TfaasError, Unauthorized
 from tfaas_nb.serving.counts import Counts
 from tfaas_nb.serving.messages import Done, Request, Response
+from tfaas_nb.serving.shares import BULK_BYTES, Share, Threads
 from tfaas_nb.serving.trimming import Trimming
 
-#: Requests that are worked on or wait for it; further ones would wait longer than clients do.
+#: Requests of a kind that are worked on or wait for it; further ones would wait longer than
+#: clients do.
 MOST_REQUESTS = 512
 MOST_LONG = 128
+
+_LONG = frozenset({Share.DOWNLOADS, Share.UPLOADS})
 
 _log = logging.getLogger("tfaas_nb")
 _log.addHandler(logging.NullHandler())
@@ -28,19 +31,17 @@ class Work:
 
     Parameters
     ----------
-    threads : concurrent.futures.Executor
+    threads : mapping of Share to concurrent.futures.Executor
         Where work is done that would hold up the event loop.
-    long_threads : concurrent.futures.Executor
-        Where work is done that would hold up the other threads.
     counts : Counts
         Where errors are counted.
     """
 
-    def __init__(self, threads: Executor, long_threads: Executor, counts: Counts) -> None:
-        self.threads, self.long_threads = threads, long_threads
+    def __init__(self, threads: Threads, counts: Counts) -> None:
+        self.threads = threads
         self._counts = counts
-        self._under_way = {False: 0, True: 0}
-        self._trimming = Trimming(threads)
+        self._under_way = dict.fromkeys(Share, 0)
+        self._trimming = Trimming(threads[Share.QUICK])
 
     def refuse(self, error: TfaasError) -> Response:
         """The answer that tells an error."""
@@ -62,21 +63,23 @@ class Work:
         answer: Callable[[Request], Response],
         request: Request,
         done: Done,
-        is_long: bool = False,
+        share: Share = Share.QUICK,
     ) -> None:
         """Answer from a thread; `done` is called from the event loop."""
-        if self._under_way[is_long] >= (MOST_LONG if is_long else MOST_REQUESTS):
+        if share is Share.QUICK and len(request.body) > BULK_BYTES:
+            share = Share.BULK
+        if self._under_way[share] >= (MOST_LONG if share in _LONG else MOST_REQUESTS):
             done(self.refuse(Overloaded("too many requests are being worked on; try again soon")))
             return
-        threads = self.long_threads if is_long else self.threads
+        threads = self.threads[share]
         future = asyncio.get_running_loop().run_in_executor(threads, answer, request)
-        self._under_way[is_long] += 1
-        future.add_done_callback(functools.partial(self._finish, request, done, is_long))
+        self._under_way[share] += 1
+        future.add_done_callback(functools.partial(self._finish, request, done, share))
 
     def _finish(
-        self, request: Request, done: Done, is_long: bool, future: asyncio.Future[Response]
+        self, request: Request, done: Done, share: Share, future: asyncio.Future[Response]
     ) -> None:
-        self._under_way[is_long] -= 1
+        self._under_way[share] -= 1
         if future.cancelled():  # the server stops
             return
         self._trimming.after(len(request.body))

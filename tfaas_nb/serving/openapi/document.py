@@ -122,15 +122,8 @@ def _operation(operation: Operation, address: Address, path: str) -> dict[str, A
 
 def _responses(operation: Operation, has_names: bool) -> dict[str, Any]:
     """What may be answered; statuses and reasons of errors as the error tree has them."""
-    kinds: set[type[TfaasError]] = {*_ALWAYS, *operation.errors}
-    if not operation.is_open:
-        kinds |= {errors.Unauthorized, errors.Forbidden, errors.TooManyRequests}
-    if operation.bodies:
-        kinds |= {errors.TooLarge}
-    if has_names:
-        kinds |= {errors.ModelNotFound}
     reasons: dict[int, list[str]] = {}
-    for kind in sorted(kinds, key=lambda one: (one.status, one.__name__)):
+    for kind in sorted(_kinds(operation, has_names), key=lambda one: (one.status, one.__name__)):
         doc = (kind.__doc__ or "").strip().partition("\n")[0]
         reasons.setdefault(kind.status, []).append(f"{kind.__name__}: {doc}")
     good: dict[str, Any] = {"description": operation.summary}
@@ -143,7 +136,24 @@ def _responses(operation: Operation, has_names: bool) -> dict[str, Any]:
         told["303"] = {"description": "The same under an address that needs no token."}
     for status, texts in reasons.items():
         told[str(status)] = {"description": " ".join(texts), "content": in_json(ref("Error"))}
+        if operation.ending and status == errors.Overloaded.status:
+            told[str(status)]["description"] += " Or the server is to end, so ask another."
+            told[str(status)]["content"] = in_json({"anyOf": [ref("Error"), operation.ending]})
         if status in _TELLS:
             name = _TELLS[status]
             told[str(status)]["headers"] = {name: {"$ref": f"#/components/headers/{name}"}}
     return told
+
+
+def _kinds(operation: Operation, has_names: bool) -> set[type[TfaasError]]:
+    """What may be wrong."""
+    kinds: set[type[TfaasError]] = {*_ALWAYS, *operation.errors}
+    if not operation.is_open:
+        kinds |= {errors.Unauthorized, errors.Forbidden, errors.TooManyRequests}
+    if operation.bodies:
+        kinds |= {errors.TooLarge}
+    if has_names:
+        kinds |= {errors.ModelNotFound}
+    if errors.RepositoryError in kinds:
+        kinds |= {errors.RepositoryUnreachable}
+    return kinds

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tfaas_nb import errors
@@ -70,6 +70,8 @@ class Operation:
         Whether it is answered without the token.
     redirects : bool
         Whether it may lead elsewhere.
+    ending : mapping
+        The schema of what it answers with 503 while the server ends, if that is no error.
     """
 
     tag: str
@@ -83,6 +85,7 @@ class Operation:
     needs_body: bool = True
     is_open: bool = False
     redirects: bool = False
+    ending: Json = field(default_factory=dict)
 
 
 _MODEL_ERRORS: tuple[type[TfaasError], ...] = (
@@ -91,7 +94,7 @@ _MODEL_ERRORS: tuple[type[TfaasError], ...] = (
 )
 _STORE_ERRORS: tuple[type[TfaasError], ...] = (
     *(errors.BundleError, errors.GraphError, errors.RepositoryError, errors.FeatureError),
-    *(errors.MissingExtra, errors.TooLarge),
+    *(errors.MissingExtra, errors.TooLarge, errors.RepositoryFull),
 )
 _NOTHING: Json = {}
 _ANY_JSON = {"type": "object"}
@@ -303,8 +306,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/health"): _get(
         _SELF,
         "Whether to ask here: 503 once the server is to end",
-        in_json(record(("status",), status={"type": "string"}), {"status": "ok"}),
+        in_json(record(("status",), status={"const": "ok"}), {"status": "ok"}),
         is_open=True,
+        ending=record(("status",), status={"const": "ending"}),
     ),
     ("GET", "/status"): _get(
         _SELF,
@@ -350,7 +354,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/v2/health/ready"): _get(
         _OIP,
         "Whether models can be asked",
-        in_json(record(("ready",), ready={"type": "boolean"}), {"ready": True}),
+        in_json(record(("ready",), ready={"const": True}), {"ready": True}),
+        ending=record(("ready",), ready={"const": False}),
     ),
     ("GET", _SERVED): _get(
         _OIP,
