@@ -31,7 +31,8 @@ from tfaas_nb.table import Table
 from tfaas_nb.wire import tfaas
 from tfaas_nb.wire.image import decode_labels
 
-_OURS = "tfaas_nb/"
+#: What our server says of itself: a proxy leaves the first as it is, but rewrites ``Server``.
+_OURS, _SERVER = "X-Tfaas-Nb", "tfaas_nb/"
 #: Header of an upload's answer.
 _VERSION = "X-Model-Version"
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -408,7 +409,10 @@ class Client:
             raise ServerUnreachable(
                 f"no answer from {self.url}: {_reason(error)}; is the server running there?"
             ) from error
-        self._is_ours = answer.headers.get("Server", "").startswith(_OURS)
+        ours = _OURS in answer.headers or answer.headers.get("Server", "").startswith(_SERVER)
+        # A refusal may be the word of a proxy, which says nothing of the server behind it.
+        if ours or answer.ok:
+            self._is_ours = ours
         if answer.status_code >= 400:
             raise _reported(answer)
         return answer

@@ -31,13 +31,17 @@ std::size_t append(char* data, std::size_t size, std::size_t count, void* body) 
   return size * count;
 }
 
+/// Whether a line begins so, in small or capital letters.
+bool begins(const std::string& line, const std::string& wanted) {
+  const auto same = [](char b, char a) { return std::tolower(static_cast<unsigned char>(a)) == b; };
+  return line.size() >= wanted.size() &&
+         std::equal(wanted.begin(), wanted.end(), line.begin(), same);
+}
+
 std::size_t look_for_server(char* data, std::size_t size, std::size_t count, void* is_ours) {
   const std::string line(data, size * count);
-  const std::string wanted = "server: tfaas_nb/";
-  const auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
-  if (line.size() >= wanted.size() &&
-      std::equal(wanted.begin(), wanted.end(), line.begin(),
-                 [&](char b, char a) { return same(a, b); }))
+  // A proxy writes a Server of its own.
+  if (begins(line, "x-tfaas-nb:") || begins(line, "server: tfaas_nb/"))
     *static_cast<bool*>(is_ours) = true;
   return size * count;
 }
@@ -206,8 +210,11 @@ struct Client::Connection {
       throw Unreachable("no answer from " + base + ": " +
                         (reason[0] ? reason : curl_easy_strerror(code)));
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer.status);
-    is_ours = ours;
-    is_asked = true;
+    // A refusal may be the word of a proxy, which says nothing of the server behind it.
+    if (ours || answer.status == 200) {
+      is_ours = ours;
+      is_asked = true;
+    }
     if (answer.status != 200) throw refused(answer);
     return std::move(answer.body);
   }

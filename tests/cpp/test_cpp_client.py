@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import tfaas_nb as tn
+from tests.rewriting_proxy import rewriting
 from tests.test_client import GoServer
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.classifier import Classifier
@@ -125,6 +126,19 @@ def test_a_token_may_be_in_the_address(
     for batch in ([], ["--batch", 7]):
         found = scores(run(build, url, "ttbar/versions/1", path, *batch))
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_our_server_is_known_behind_a_proxy(
+    build: Path, running: Server, unseen: Dataset, tmp_path: Path
+) -> None:
+    path = written(unseen[:50], tmp_path / "events.csv")
+    expected = running.client().predict("ttbar", unseen[:50])
+    before = running.client().status()["requests"]
+    with rewriting(running.url) as (url, _):
+        done = run(build, url, "ttbar", path, "--batch", 50, token=str(running.token))
+    np.testing.assert_allclose(scores(done), expected, rtol=0, atol=1e-6)
+    assert running.client().status()["requests"] - before < 10, "not one by one"
 
 
 @pytest.mark.slow
