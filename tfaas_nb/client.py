@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -55,9 +55,10 @@ class Client:
     Parameters
     ----------
     url : str
-        Address, for instance ``http://127.0.0.1:8083``.
+        Address, for instance ``http://127.0.0.1:8083``; also as `tfaas-nb serve` prints it, with
+        ``/?token=TOKEN``.
     token : str, optional
-        Token that the server asks for.
+        Token that the server asks for, if not in the address.
     timeout : float
         Seconds to wait for an answer.
     ca : path, optional
@@ -87,8 +88,10 @@ class Client:
         cert: str | os.PathLike[str] | tuple[str | os.PathLike[str], ...] | None = None,
         fingerprint: str | None = None,
     ) -> None:
-        self.url = url.rstrip("/")
-        self.token = token
+        parts = urlsplit(url)
+        # The token goes into a header: an address is shown, and noted in logs.
+        self.url = parts._replace(query="", fragment="").geturl().rstrip("/")
+        self.token = token = token or parse_qs(parts.query).get("token", [None])[0]
         self.timeout = timeout
         self._session = requests.Session()
         # A proxy does not reach this machine, and ~/.netrc would take the token's place.

@@ -103,6 +103,37 @@ def test_a_selection_leaves_the_others_out(bundle: Bundle, nano: Path, tmp_path:
     assert made.files == ((str(nano), 3, 2),)
 
 
+@pytest.mark.parametrize("parts", [None, "root"])
+def test_an_empty_tree_is_a_file_without_events(
+    bundle: Bundle, tmp_path: Path, parts: str | None
+) -> None:
+    empty, output = tmp_path / "empty.root", tmp_path / ("a.root" if parts is None else "scores")
+    with uproot.open(SIGNAL) as file, uproot.recreate(empty) as made:
+        made.mktree("events", {b.name: b.interpretation.to_dtype for b in file["events"].branches})
+    tn.score(SIGNAL, bundle, output, parts=parts, progress=False)  # what must not stay
+    done = tn.score(empty, bundle, output, parts=parts, progress=False)
+    assert (done.events, done.files) == (0, ((str(empty), 0, 0),))
+    (found,) = map(read, [output] if parts is None else output.iterdir())
+    assert tuple(found) == done.columns == ("runNo", "lumi", "evtNo", "file", "entry", "score")
+    assert not any(map(len, found.values()))
+    more = tn.score([empty, SIGNAL], bundle, tmp_path / "b.root", progress=False)
+    assert set(read(more.output)["file"]) == {1}
+    assert len(read(more.output)["score"]) == 20_000
+
+
+def test_an_empty_tree_of_collections_is_a_file_without_events(
+    bundle: Bundle, nano: Path, tmp_path: Path
+) -> None:
+    none = tn.score(nano, bundle, tmp_path / "a.root", cut="event < 0", progress=False)
+    empty = tmp_path / "empty.root"
+    with uproot.open(nano) as file, uproot.recreate(empty) as made:
+        arrays = file["Events"].arrays()[:0]
+        made.mktree("Events", {n: ak.type(arrays[n]).content for n in arrays.fields})
+    done = tn.score(empty, bundle, tmp_path / "b.root", progress=False)
+    assert done.columns == none.columns
+    assert not any(map(len, read(done.output).values()))
+
+
 def test_a_model_on_a_server_gives_the_same(
     serving: Server, bundle: Bundle, nano: Path, tmp_path: Path
 ) -> None:

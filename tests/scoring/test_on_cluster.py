@@ -92,6 +92,16 @@ def test_a_bad_file_is_told_by_name(
     assert same(read(made.output), read(here.output))
 
 
+def test_an_empty_tree_is_a_file_without_events(two: Any, bundle: Bundle, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.root"
+    with uproot.open(SIGNAL) as file, uproot.recreate(empty) as made:
+        made.mktree("events", {b.name: b.interpretation.to_dtype for b in file["events"].branches})
+    there = tn.score([empty, SIGNAL], bundle, tmp_path / "a.root", cluster=two, progress=False)
+    here = tn.score([empty, SIGNAL], bundle, tmp_path / "b.root", progress=False)
+    assert same(read(there.output), read(here.output))
+    assert there.files == here.files
+
+
 def test_workers_ask_a_server(
     two: Any, serving: Server, bundle: Bundle, files: list[str], tmp_path: Path
 ) -> None:
