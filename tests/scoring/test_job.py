@@ -11,6 +11,7 @@ import uproot
 
 import tfaas_nb as tn
 from tests.graphs import placeholder, serialized
+from tests.ntuples import emptied
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data import event_file
@@ -107,9 +108,8 @@ def test_a_selection_leaves_the_others_out(bundle: Bundle, nano: Path, tmp_path:
 def test_an_empty_tree_is_a_file_without_events(
     bundle: Bundle, tmp_path: Path, parts: str | None
 ) -> None:
-    empty, output = tmp_path / "empty.root", tmp_path / ("a.root" if parts is None else "scores")
-    with uproot.open(SIGNAL) as file, uproot.recreate(empty) as made:
-        made.mktree("events", {b.name: b.interpretation.to_dtype for b in file["events"].branches})
+    empty = emptied(tmp_path / "empty.root", SIGNAL)
+    output = tmp_path / ("a.root" if parts is None else "scores")
     tn.score(SIGNAL, bundle, output, parts=parts, progress=False)  # what must not stay
     done = tn.score(empty, bundle, output, parts=parts, progress=False)
     assert (done.events, done.files) == (0, ((str(empty), 0, 0),))
@@ -125,10 +125,7 @@ def test_an_empty_tree_of_collections_is_a_file_without_events(
     bundle: Bundle, nano: Path, tmp_path: Path
 ) -> None:
     none = tn.score(nano, bundle, tmp_path / "a.root", cut="event < 0", progress=False)
-    empty = tmp_path / "empty.root"
-    with uproot.open(nano) as file, uproot.recreate(empty) as made:
-        arrays = file["Events"].arrays()[:0]
-        made.mktree("Events", {n: ak.type(arrays[n]).content for n in arrays.fields})
+    empty = emptied(tmp_path / "empty.root", nano, "Events")
     done = tn.score(empty, bundle, tmp_path / "b.root", progress=False)
     assert done.columns == none.columns
     assert not any(map(len, read(done.output).values()))

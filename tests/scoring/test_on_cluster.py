@@ -14,6 +14,7 @@ import uproot
 
 import tfaas_nb as tn
 from tests import dask
+from tests.ntuples import emptied
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.cli import main
 from tfaas_nb.data import event_file
@@ -93,9 +94,7 @@ def test_a_bad_file_is_told_by_name(
 
 
 def test_an_empty_tree_is_a_file_without_events(two: Any, bundle: Bundle, tmp_path: Path) -> None:
-    empty = tmp_path / "empty.root"
-    with uproot.open(SIGNAL) as file, uproot.recreate(empty) as made:
-        made.mktree("events", {b.name: b.interpretation.to_dtype for b in file["events"].branches})
+    empty = emptied(tmp_path / "empty.root", SIGNAL)
     there = tn.score([empty, SIGNAL], bundle, tmp_path / "a.root", cluster=two, progress=False)
     here = tn.score([empty, SIGNAL], bundle, tmp_path / "b.root", progress=False)
     assert same(read(there.output), read(here.output))

@@ -48,10 +48,10 @@ def test_the_reason_of_a_failure_is_what_is_raised(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(parts, "spread", in_this_process)
     monkeypatch.setattr(event_file.steps, "__defaults__", (6_001,))
     source = parts.OnCluster(Reading(), Gone, None, [SIGNAL])
-    with (
-        closing(source),
-        pytest.raises(ServerUnreachable, match="the server has gone"),
-        source.scored(SIGNAL) as (entries, found),
-    ):
-        assert entries == 20_000
+    with closing(source), pytest.raises(ServerUnreachable, match="the server has gone"):
+        _read(source)
+
+
+def _read(source: parts.OnCluster) -> None:
+    with source.scored(SIGNAL) as (_, found):
         list(found)
