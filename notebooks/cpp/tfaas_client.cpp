@@ -46,6 +46,17 @@ std::size_t look_for_server(char* data, std::size_t size, std::size_t count, voi
   return size * count;
 }
 
+/// Whether an address is this machine's. libcurl's own list would replace that of the environment.
+bool is_loopback(const std::string& address) {
+  const std::size_t scheme = address.find("://");
+  const std::string host = address.substr(scheme == std::string::npos ? 0 : scheme + 3);
+  for (const std::string name : {"localhost", "127.0.0.1", "[::1]"})
+    if (begins(host, name) && (host.size() == name.size() || host[name.size()] == ':' ||
+                               host[name.size()] == '/'))
+      return true;
+  return false;
+}
+
 google::protobuf::Struct json_object(const std::string& text) {
   google::protobuf::Struct found;
   if (!google::protobuf::util::JsonStringToMessage(text, &found).ok())
@@ -174,6 +185,13 @@ struct Client::Connection {
     curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, long(1000 * options.connect_timeout));
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, long(1000 * options.timeout));
+    if (!options.ca.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, options.ca.c_str());
+    if (!options.cert.empty()) {
+      const std::string& key = options.key.empty() ? options.cert : options.key;
+      curl_easy_setopt(curl, CURLOPT_SSLCERT, options.cert.c_str());
+      curl_easy_setopt(curl, CURLOPT_SSLKEY, key.c_str());
+    }
+    if (is_loopback(base)) curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");  // none reaches this machine
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, append);
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, look_for_server);
   }
