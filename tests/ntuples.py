@@ -36,6 +36,16 @@ def write_tree(path: Path, values: Mapping[str, Any], tree: str = "events") -> P
     return path
 
 
+def emptied(path: Path, source: str | Path, tree: str = "events") -> Path:
+    """Write the same branches as another file's tree has, without any entry."""
+    with uproot.open(source) as file, uproot.recreate(path) as made:
+        arrays = file[tree].arrays(entry_stop=1)
+        counters = {f"n{name}" for name in arrays.fields}
+        kept = [name for name in arrays.fields if name not in counters]
+        made.mktree(tree, {name: ak.type(arrays[name]).content for name in kept})
+    return path
+
+
 def add_tree(path: Path, values: Mapping[str, Any], tree: str) -> Path:
     """Write one more tree into a file."""
     with uproot.update(path) as file:

@@ -370,6 +370,16 @@ def test_a_password_file_does_not_replace_the_token(
             assert server.client().describe_models() == []
 
 
+@pytest.mark.parametrize("separator", ["?", "/?", "/?other=1&"])
+def test_the_token_may_be_in_the_address(running: Server, separator: str) -> None:
+    client = Client(f"{running.url}{separator}token={running.token}")
+    assert (client.url, client.token) == (running.url, running.token)
+    assert {m["name"] for m in client.describe_models()} == {"sum", "ttbar"}
+    assert str(running.token) not in repr(client)
+    given = Client(f"{running.url}/?token=wrong", running.token)
+    assert given.params("sum")["name"] == "sum"
+
+
 def test_the_token_is_not_shown(running: Server) -> None:
     client = Client(running.url + "/", running.token)
     assert repr(client) == f"Client({running.url})"

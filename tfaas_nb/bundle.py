@@ -447,7 +447,7 @@ class Bundle:
             files[REFERENCE_EVENTS] = self.reference_events.to_json()
         return files
 
-    def export(self, form: str, path: str | os.PathLike[str]) -> Path:
+    def export(self, form: str, path: str | os.PathLike[str], version: int = 1) -> Path:
         """Write the model in the format of others and return the path.
 
         Parameters
@@ -460,6 +460,9 @@ class Bundle:
             The file or the SavedModel's folder; for the others the directory of the folder
             ``NAME``: CMSSW's subsystem, or the directory of a server's models.  An earlier
             export there is replaced.
+        version : int
+            Number of the version that ``triton`` or ``tfserving`` are given; the folders of other
+            versions stay.
 
         Returns
         -------
@@ -477,7 +480,7 @@ class Bundle:
             If what writes it is not installed.
         """
         content = export.Content(
-            self.name, self.graph, self.labels, self.features or (), self.files()
+            self.name, self.graph, self.labels, self.features or (), self.files(), version
         )
         return export.write(content, form, Path(path))
 

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,8 @@ from tfaas_nb.table import Table
 from tfaas_nb.wire import tfaas
 from tfaas_nb.wire.image import decode_labels
 
-_OURS = "tfaas_nb/"
+#: What our server says of itself: a proxy leaves the first as it is, but rewrites ``Server``.
+_OURS, _SERVER = "X-Tfaas-Nb", "tfaas_nb/"
 #: Header of an upload's answer.
 _VERSION = "X-Model-Version"
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -54,9 +55,10 @@ class Client:
     Parameters
     ----------
     url : str
-        Address, for instance ``http://127.0.0.1:8083``.
+        Address, for instance ``http://127.0.0.1:8083``; also as `tfaas-nb serve` prints it, with
+        ``/?token=TOKEN``.
     token : str, optional
-        Token that the server asks for.
+        Token that the server asks for, if not in the address.
     timeout : float
         Seconds to wait for an answer.
     ca : path, optional
@@ -86,8 +88,10 @@ class Client:
         cert: str | os.PathLike[str] | tuple[str | os.PathLike[str], ...] | None = None,
         fingerprint: str | None = None,
     ) -> None:
-        self.url = url.rstrip("/")
-        self.token = token
+        parts = urlsplit(url)
+        # The token goes into a header: an address is shown, and noted in logs.
+        self.url = parts._replace(query="", fragment="").geturl().rstrip("/")
+        self.token = token = token or parse_qs(parts.query).get("token", [None])[0]
         self.timeout = timeout
         self._session = requests.Session()
         # A proxy does not reach this machine, and ~/.netrc would take the token's place.
@@ -408,7 +412,10 @@ class Client:
             raise ServerUnreachable(
                 f"no answer from {self.url}: {_reason(error)}; is the server running there?"
             ) from error
-        self._is_ours = answer.headers.get("Server", "").startswith(_OURS)
+        ours = _OURS in answer.headers or answer.headers.get("Server", "").startswith(_SERVER)
+        # A refusal may be the word of a proxy, which says nothing of the server behind it.
+        if ours or answer.ok:
+            self._is_ours = ours
         if answer.status_code >= 400:
             raise _reported(answer)
         return answer

@@ -129,6 +129,17 @@ class OnnxGraph:
         """Numbers per event that the flat view answers, if the shapes tell."""
         return self.signature.height
 
+    @property
+    def ir_version(self) -> int:
+        """Version of ONNX's format that the file has."""
+        return int(_parse(self.serialized).ir_version)
+
+    @property
+    def opsets(self) -> dict[str, int]:
+        """Domain of operators, ``ai.onnx`` for ONNX's own → their version, as in `runnable`."""
+        imported = _parse(self.runnable()).opset_import
+        return {opset.domain or "ai.onnx": opset.version for opset in imported}
+
     def to_values(self) -> dict[str, Any]:
         """All but the model itself, as JSON can hold it."""
         return {

@@ -31,15 +31,30 @@ std::size_t append(char* data, std::size_t size, std::size_t count, void* body) 
   return size * count;
 }
 
+/// Whether a line begins so, in small or capital letters.
+bool begins(const std::string& line, const std::string& wanted) {
+  const auto same = [](char b, char a) { return std::tolower(static_cast<unsigned char>(a)) == b; };
+  return line.size() >= wanted.size() &&
+         std::equal(wanted.begin(), wanted.end(), line.begin(), same);
+}
+
 std::size_t look_for_server(char* data, std::size_t size, std::size_t count, void* is_ours) {
   const std::string line(data, size * count);
-  const std::string wanted = "server: tfaas_nb/";
-  const auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
-  if (line.size() >= wanted.size() &&
-      std::equal(wanted.begin(), wanted.end(), line.begin(),
-                 [&](char b, char a) { return same(a, b); }))
+  // A proxy writes a Server of its own.
+  if (begins(line, "x-tfaas-nb:") || begins(line, "server: tfaas_nb/"))
     *static_cast<bool*>(is_ours) = true;
   return size * count;
+}
+
+/// Whether an address is this machine's. libcurl's own list would replace that of the environment.
+bool is_loopback(const std::string& address) {
+  const std::size_t scheme = address.find("://");
+  const std::string host = address.substr(scheme == std::string::npos ? 0 : scheme + 3);
+  for (const std::string name : {"localhost", "127.0.0.1", "[::1]"})
+    if (begins(host, name) && (host.size() == name.size() || host[name.size()] == ':' ||
+                               host[name.size()] == '/'))
+      return true;
+  return false;
 }
 
 google::protobuf::Struct json_object(const std::string& text) {
@@ -170,6 +185,13 @@ struct Client::Connection {
     curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, long(1000 * options.connect_timeout));
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, long(1000 * options.timeout));
+    if (!options.ca.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, options.ca.c_str());
+    if (!options.cert.empty()) {
+      const std::string& key = options.key.empty() ? options.cert : options.key;
+      curl_easy_setopt(curl, CURLOPT_SSLCERT, options.cert.c_str());
+      curl_easy_setopt(curl, CURLOPT_SSLKEY, key.c_str());
+    }
+    if (is_loopback(base)) curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");  // none reaches this machine
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, append);
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, look_for_server);
   }
@@ -206,8 +228,11 @@ struct Client::Connection {
       throw Unreachable("no answer from " + base + ": " +
                         (reason[0] ? reason : curl_easy_strerror(code)));
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer.status);
-    is_ours = ours;
-    is_asked = true;
+    // A refusal may be the word of a proxy, which says nothing of the server behind it.
+    if (ours || answer.status == 200) {
+      is_ours = ours;
+      is_asked = true;
+    }
     if (answer.status != 200) throw refused(answer);
     return std::move(answer.body);
   }

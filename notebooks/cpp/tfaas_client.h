@@ -57,6 +57,11 @@ struct Options {
   double connect_timeout = 5.0;
   /// Seconds to wait for an answer.
   double timeout = 60.0;
+  /// PEM file of the authorities that sign the server's certificate; else libcurl's own.
+  std::string ca;
+  /// PEM files of the client's certificate and its key, for a server that asks for one; a grid proxy
+  /// is both in one file, as cert alone.
+  std::string cert, key;
 };
 
 class Client {

@@ -58,6 +58,10 @@ def test_a_model_is_promoted_between_processes(source: Serving, tmp_path: Path) 
         assert done.stdout.startswith(f"'best' is on {target.url} as version 1: it gives the 8 ref")
         models = Client(target.url, target.token).describe_models()
         assert [(m["name"], m["version"]) for m in models] == [("best", 1)]
+        printed = [f"{s.url}/?token={s.token}" for s in (source, target)]
+        again = run("ttbar", "--from", printed[0], "--to", printed[1], "--as", "best")
+        assert (again.returncode, again.stderr) == (0, "")
+        assert again.stdout.startswith(f"'best' is on {target.url} as version 2: ")
     finally:
         ended(target)
 

@@ -17,9 +17,12 @@ import numpy as np
 import pytest
 
 import tfaas_nb as tn
+from tests.certificates import Authority
+from tests.rewriting_proxy import rewriting
 from tests.test_client import GoServer
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.classifier import Classifier
+from tfaas_nb.client import Client
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.serving.security import TOKEN_VARIABLE
 from tfaas_nb.serving.server import Server
@@ -76,13 +79,15 @@ def written(data: Dataset, path: Path, separator: str = ",") -> Path:
     return path
 
 
-def run(build: Path, *words: object, token: str = "") -> subprocess.CompletedProcess[str]:
+def run(
+    build: Path, *words: object, token: str = "", **more: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [build / "event_loop", *map(str, words)],
         capture_output=True,
         text=True,
         timeout=120,
-        env=os.environ | {TOKEN_VARIABLE: token},
+        env=os.environ | {TOKEN_VARIABLE: token} | more,
     )
 
 
@@ -125,6 +130,30 @@ def test_a_token_may_be_in_the_address(
     for batch in ([], ["--batch", 7]):
         found = scores(run(build, url, "ttbar/versions/1", path, *batch))
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_proxy_is_not_asked_for_this_machine(
+    build: Path, running: Server, unseen: Dataset, tmp_path: Path
+) -> None:
+    path = written(unseen[:2], tmp_path / "events.csv")
+    nobody = {"http_proxy": "http://127.0.0.1:9", "no_proxy": "example.org"}
+    for host in ("127.0.0.1", "localhost"):
+        url = running.url.replace("127.0.0.1", host)
+        assert len(scores(run(build, url, "ttbar", path, token=str(running.token), **nobody))) == 2
+
+
+@pytest.mark.slow
+def test_our_server_is_known_behind_a_proxy(
+    build: Path, running: Server, unseen: Dataset, tmp_path: Path
+) -> None:
+    path = written(unseen[:50], tmp_path / "events.csv")
+    expected = running.client().predict("ttbar", unseen[:50])
+    before = running.client().status()["requests"]
+    with rewriting(running.url) as (url, _):
+        done = run(build, url, "ttbar", path, "--batch", 50, token=str(running.token))
+    np.testing.assert_allclose(scores(done), expected, rtol=0, atol=1e-6)
+    assert running.client().status()["requests"] - before < 10, "not one by one"
 
 
 @pytest.mark.slow
@@ -191,6 +220,61 @@ def test_a_program_of_ones_own(
     assert (status, kind) == ("422", "FeatureError")
     assert reason.startswith(f"no answer from {silent}: ")
     assert "imed out" in reason
+
+
+@pytest.mark.slow
+def test_a_server_with_tls_that_asks_for_a_certificate(
+    build: Path, bundle: Bundle, tmp_path: Path
+) -> None:
+    authority = Authority()
+    ca = authority.write(tmp_path / "ca.pem")
+    certfile = authority.server("localhost", "127.0.0.1").write(tmp_path / "server.pem")
+    person = authority.client([("CN", "Ada")])
+    proxy = person.write(tmp_path / "person.pem")
+    cert, key = person.write_apart(tmp_path / "cert.pem", tmp_path / "key.pem")
+    (tmp_path / "tls.cpp").write_text(TLS)
+    line = ["g++", "-std=c++17", f"-I{SOURCES}", "tls.cpp", str(build / "libtfaas_client.a")]
+    line += ["-lcurl", "-lprotobuf", "-pthread", "-o", "tls"]
+    subprocess.run(line, cwd=tmp_path, check=True, timeout=120)
+    files: dict[str, Any] = {"certfile": certfile, "client_ca": ca, "admin_subject": "/CN=Ada"}
+    # Whoever asked this proxy would be told nothing.
+    environment = os.environ | {"https_proxy": "http://127.0.0.1:9"}
+    with Server(tmp_path / "models", port=0, token="secret", **files) as server:
+        Client(server.url, "secret", ca=ca, cert=(cert, key)).upload(bundle)
+        for words, told in (
+            ((ca, cert, key), "42"),
+            ((ca, proxy, ""), "42"),
+            ((ca, "", ""), "401"),
+            (("", cert, key), "no answer from .*certificate"),
+        ):
+            done = subprocess.run(
+                [tmp_path / "tls", server.url, *words],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                env=environment,
+            )
+            assert re.match(told, done.stdout), (words, done.stdout, done.stderr)
+
+
+TLS = """\
+#include <iostream>
+#include "tfaas_client.h"
+
+int main(int, char** words) {
+  tfaas::Options options;
+  options.ca = words[2];
+  options.cert = words[3];
+  options.key = words[4];
+  try {
+    std::cout << tfaas::Client(words[1], options).features("ttbar").size() << std::endl;
+  } catch (const tfaas::Refused& error) {
+    std::cout << error.status() << std::endl;
+  } catch (const tfaas::Error& error) {
+    std::cout << error.what() << std::endl;
+  }
+}
+"""
 
 
 OWN = """\

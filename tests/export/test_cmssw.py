@@ -14,7 +14,7 @@ import pytest
 
 import tfaas_nb as tn
 from tests.graphs import serialized
-from tests.onnx_models import relu
+from tests.onnx_models import logistic, relu
 from tests.test_graph import weighted
 from tfaas_nb import backend
 from tfaas_nb.bundle import Bundle
@@ -164,6 +164,63 @@ def test_an_onnx_model_has_no_graph(tmp_path: Path) -> None:
     path = write(Content("m", graph), "cmssw", tmp_path)
     assert {p.name for p in (path / "data").iterdir()} == {"m.onnx"}
     assert "TensorFlow" not in (path / "plugins" / "BuildFile.xml").read_text()
+
+
+@pytest.mark.parametrize("zipmap", [False, True])
+def test_an_onnx_classifier_is_asked_for_what_the_server_answers(
+    tmp_path: Path, zipmap: bool
+) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    model, X, data = logistic([0, 1], zipmap)
+    graph = OnnxGraph.from_bytes(data)
+    assert [t.is_floating for t in graph.signature.outputs] == [False, True]
+    path = write(Content("m", graph), "cmssw", tmp_path)
+    (plugin,) = (path / "plugins").glob("*.cc")
+    assert plugin.name == "MONNXProducer.cc"
+    run = r'run\(\{"(\w+)"\}, values, \{\{1, 3\}\}, \{"(\w+)"\}\)'
+    asked = re.search(run, plugin.read_text())
+    assert asked
+    session = runtime.InferenceSession(path / "data" / "m.onnx", providers=["CPUExecutionProvider"])
+    (scores,) = session.run([asked[2]], {asked[1]: X})
+    np.testing.assert_allclose(scores, model.predict_proba(X), rtol=0, atol=1e-6)
+    readme = (path / "README.md").read_text()
+    told = re.search(run, readme)
+    assert told
+    assert told.groups() == asked.groups()
+
+
+def test_the_text_of_an_onnx_model_tells_of_what_is_there(tmp_path: Path) -> None:
+    for opset, needs in ((13, "onnxruntime 1.10 or later"), (18, "of a version that knows them")):
+        graph = OnnxGraph.from_bytes(relu(opset=opset).SerializeToString())
+        path = write(Content("m", graph), "cmssw", tmp_path / str(opset))
+        readme = (path / "README.md").read_text()
+        for nothing in ("TensorFlow", "tensorflow", "m.pb", "node of the graph"):
+            assert nothing not in readme
+        for something in (
+            "MONNXProducer",
+            "data/m.onnx",
+            "| input | `x` | float32 | (events, 2) |",
+        ):
+            assert something in readme
+        assert f"IR version 8 and opset {opset} of ai.onnx: " in readme
+        assert needs in readme
+
+
+def test_the_text_of_a_graph_tells_of_both(package: Path) -> None:
+    readme = (package / "README.md").read_text()
+    for something in ("TtbarTensorFlowProducer", "TtbarONNXProducer", "loadGraphDef", "cms::Ort"):
+        assert something in readme
+    assert "opset 15 of ai.onnx" in readme
+    assert "TensorFlow 2.6 or later" in readme
+    assert "$" not in readme.replace("$CMSSW_BASE", "")
+
+
+def test_several_tensors_have_no_code_that_would_not_do(tmp_path: Path) -> None:
+    content = Content("m", FrozenGraph.from_bytes(serialized(weighted)))
+    readme = (write(content, "cmssw", tmp_path) / "README.md").read_text()
+    assert "there are no plugins" in readme
+    for nothing in ("Producer", "BuildFile", "tensorflow::run", "model.run"):
+        assert nothing not in readme
 
 
 def test_why_there_is_no_onnx_is_told(tmp_path: Path) -> None:

@@ -78,3 +78,19 @@ def test_what_fails_leaves_the_earlier_one(tmp_path: Path) -> None:
         folder.write(path, {"x" * 300: b""}, "triton")
     assert content(path) == {"a.txt": b"a", "1/b.txt": b"b"}
     assert [p.name for p in tmp_path.iterdir()] == ["m"]
+
+
+def test_other_versions_stay(tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    for version in (1, 2):
+        folder.write(path, {"a": b"a", f"{version}/b": b"%d" % version}, "triton", version)
+    (path / "7").mkdir()
+    (path / "7" / "b").write_text("copied by hand")
+    for version in (1, 2):  # again: neither is taken for changed
+        folder.write(path, {"a": b"b", f"{version}/b": b"%d" % (10 * version)}, "triton", version)
+    kept = {"a": b"b", "1/b": b"10", "2/b": b"20", "7/b": b"copied by hand"}
+    assert content(path) == kept
+    for version in (2, 7):
+        (path / str(version) / "b").write_text("edited")
+        with pytest.raises(BundleError, match=rf"changed since it was exported \({version}/b\)"):
+            folder.write(path, {"a": b"b", f"{version}/b": b""}, "triton", version)

@@ -11,6 +11,7 @@ import uproot
 
 import tfaas_nb as tn
 from tests.graphs import placeholder, serialized
+from tests.ntuples import emptied
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data import event_file
@@ -101,6 +102,33 @@ def test_a_selection_leaves_the_others_out(bundle: Bundle, nano: Path, tmp_path:
     made = tn.score(nano, bundle, tmp_path / "a.root", cut=two_jets, progress=False)
     assert read(made.output)["entry"].tolist() == [0, 2]
     assert made.files == ((str(nano), 3, 2),)
+
+
+@pytest.mark.parametrize("parts", [None, "root"])
+def test_an_empty_tree_is_a_file_without_events(
+    bundle: Bundle, tmp_path: Path, parts: str | None
+) -> None:
+    empty = emptied(tmp_path / "empty.root", SIGNAL)
+    output = tmp_path / ("a.root" if parts is None else "scores")
+    tn.score(SIGNAL, bundle, output, parts=parts, progress=False)  # what must not stay
+    done = tn.score(empty, bundle, output, parts=parts, progress=False)
+    assert (done.events, done.files) == (0, ((str(empty), 0, 0),))
+    (found,) = map(read, [output] if parts is None else output.iterdir())
+    assert tuple(found) == done.columns == ("runNo", "lumi", "evtNo", "file", "entry", "score")
+    assert not any(map(len, found.values()))
+    more = tn.score([empty, SIGNAL], bundle, tmp_path / "b.root", progress=False)
+    assert set(read(more.output)["file"]) == {1}
+    assert len(read(more.output)["score"]) == 20_000
+
+
+def test_an_empty_tree_of_collections_is_a_file_without_events(
+    bundle: Bundle, nano: Path, tmp_path: Path
+) -> None:
+    none = tn.score(nano, bundle, tmp_path / "a.root", cut="event < 0", progress=False)
+    empty = emptied(tmp_path / "empty.root", nano, "Events")
+    done = tn.score(empty, bundle, tmp_path / "b.root", progress=False)
+    assert done.columns == none.columns
+    assert not any(map(len, read(done.output).values()))
 
 
 def test_a_model_on_a_server_gives_the_same(

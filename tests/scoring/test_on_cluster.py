@@ -14,6 +14,7 @@ import uproot
 
 import tfaas_nb as tn
 from tests import dask
+from tests.ntuples import emptied
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.cli import main
 from tfaas_nb.data import event_file
@@ -90,6 +91,14 @@ def test_a_bad_file_is_told_by_name(
     assert [path for path, _ in made.skipped] == [str(bad), str(cut)]
     assert made.files == here.files == tuple((path, 20_000, 20_000) for path in files[:3])
     assert same(read(made.output), read(here.output))
+
+
+def test_an_empty_tree_is_a_file_without_events(two: Any, bundle: Bundle, tmp_path: Path) -> None:
+    empty = emptied(tmp_path / "empty.root", SIGNAL)
+    there = tn.score([empty, SIGNAL], bundle, tmp_path / "a.root", cluster=two, progress=False)
+    here = tn.score([empty, SIGNAL], bundle, tmp_path / "b.root", progress=False)
+    assert same(read(there.output), read(here.output))
+    assert there.files == here.files
 
 
 def test_workers_ask_a_server(

@@ -78,10 +78,11 @@ def test_a_head_ends_with_the_first_empty_line(data: bytes, found: bytes) -> Non
 
 
 def test_an_answer_s_head_tells_what_it_is() -> None:
-    made = ResponseHeads("us")
+    made = ResponseHeads("us/1.2")
     response = Response(b"hello", "text/plain", 404, (("x-more", "yes"),))
     assert made.of(response, keep=False) == (
-        b"HTTP/1.1 404 Not Found\r\nserver: us\r\nx-content-type-options: nosniff\r\n"
+        b"HTTP/1.1 404 Not Found\r\nserver: us/1.2\r\nx-tfaas-nb: 1.2\r\n"
+        b"x-content-type-options: nosniff\r\n"
         b"content-type: text/plain\r\nconnection: close\r\nx-more: yes\r\n"
         b"content-length: 5\r\n\r\n"
     )

@@ -156,6 +156,7 @@ def test_an_answer_has_what_the_application_gave(echo: Running) -> None:
     assert lines[0] == "HTTP/1.1 200 OK"
     assert set(lines[1:]) == {
         "server: echo",
+        "x-tfaas-nb: echo",
         "x-content-type-options: nosniff",
         "content-type: text/plain",
         f"content-length: {len(body)}",

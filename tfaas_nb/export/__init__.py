@@ -33,18 +33,26 @@ FORMATS: Mapping[str, Callable[[Content, Path], Path]] = {
 }
 
 
+#: Formats of which a folder holds several versions.
+_VERSIONED = ("triton", "tfserving")
+
+
 def write(content: Content, form: str, path: Path) -> Path:
     """Write a model in another format and return the path of what was written.
 
     Raises
     ------
     BundleError
-        If the format is unknown or the path cannot be written.
+        If the format is unknown, has no such version, or the path cannot be written.
     GraphError
         If the model cannot be written in it.
     """
     if form not in FORMATS:
         raise BundleError(f"there is no format {form!r}; there are {', '.join(FORMATS)}")
+    if content.version != 1 and form not in _VERSIONED:
+        raise BundleError(f"{form!r} has no versions; {' and '.join(_VERSIONED)} have")
+    if content.version < 1:
+        raise BundleError(f"versions are numbered from 1, {content.version} is none")
     try:
         return FORMATS[form](content, path)
     except OSError as error:

@@ -177,29 +177,50 @@ A package of CMSSW, made by tfaas_nb from the bundle `$name`: it lies at
 
 $files
 $onnx
-`plugins/BuildFile.xml` and the producers are a start to change: they read the values of each
-event as a `std::vector<float>`, in the order of the model, and put its scores beside. `scram b`
-builds them; in a configuration it is
+$use
+$tensors
 
+$needs
+"""
+
+#: Without plugins: the tensors of the table are all that there is to tell.
+NO_PLUGINS = """\
+The model takes or gives something else than one matrix of float32, so there are no plugins: feed
+and fetch its tensors by their names.
+"""
+
+PLUGINS = """\
+`plugins/BuildFile.xml` and what lies beside it are a start to change: a producer reads the values
+of each event as a `std::vector<float>`, in the order of the model, and puts its scores beside.
+`scram b` builds it; in a configuration it is
+
+$configurations
+In C++ without a plugin:
+
+$code"""
+
+TENSORFLOW_CONFIGURATION = """\
     process.score = cms.EDProducer("${cls}TensorFlowProducer",
         features=cms.InputTag("features"),
         graph=cms.FileInPath("$package/data/$name.pb"))
+"""
 
-In C++ without a plugin:
+ONNX_CONFIGURATION = """\
+    process.score = cms.EDProducer("${cls}ONNXProducer",
+        features=cms.InputTag("features"),
+        model=cms.FileInPath("$package/data/$name.onnx"))
+"""
 
+TENSORFLOW_CODE = """\
     std::unique_ptr<tensorflow::GraphDef> graph(tensorflow::loadGraphDef(path));
     tensorflow::Session* session = tensorflow::createSession(graph.get());
     tensorflow::Tensor input(tensorflow::DT_FLOAT, {1, $width});
     std::vector<tensorflow::Tensor> outputs;
     tensorflow::run(session, {{$fed, input}}, {$fetched}, &outputs);
+"""
 
+ONNX_CODE = """\
     cms::Ort::ONNXRuntime model(path);
     cms::Ort::FloatArrays values{std::vector<float>($width)};
     model.run({$input}, values, {{1, $width}}, {$output});
-
-| | node of the graph | name in ONNX | type | shape |
-| --- | --- | --- | --- | --- |
-$tensors
-
-The graph needs TensorFlow 2.6 or later, the ONNX model opset 15 (onnxruntime 1.10) or later.
 """

@@ -28,6 +28,8 @@ class Content:
         Names of its inputs in order; empty when they are not known.
     files : mapping of str to bytes
         File name → content of the bundle's directory.
+    version : int
+        Its number where a server keeps several in one folder.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Content:
     labels: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
+    version: int = 1
 
     def frozen(self, form: str) -> FrozenGraph:
         """The model as a graph of TensorFlow.

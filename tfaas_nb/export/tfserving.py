@@ -16,7 +16,7 @@ from tfaas_nb.export.saved_model import FILE, serialized
 
 
 def tfserving(content: Content, directory: Path) -> Path:
-    """Write ``directory/NAME``.
+    """Write ``directory/NAME/VERSION``; other versions there stay.
 
     Raises
     ------
@@ -26,5 +26,6 @@ def tfserving(content: Content, directory: Path) -> Path:
         If something else is in the way.
     """
     model = serialized(content.frozen("a SavedModel"))
-    files = {f"1/{FILE}": model, "1/variables/": b""}
-    return folder.write(directory / content.name, files, "tfserving")
+    version = content.version
+    files = {f"{version}/{FILE}": model, f"{version}/variables/": b""}
+    return folder.write(directory / content.name, files, "tfserving", version)

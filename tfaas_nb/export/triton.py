@@ -30,7 +30,7 @@ _TYPES: Mapping[str, str] = {
 
 
 def triton(content: Content, directory: Path) -> Path:
-    """Write ``directory/NAME``; the directory is a model repository.
+    """Write ``directory/NAME``; the directory is a model repository.  Other versions stay.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def triton(content: Content, directory: Path) -> Path:
     BundleError
         If something else is in the way.
     """
-    return folder.write(directory / content.name, files(content), "triton")
+    return folder.write(directory / content.name, files(content), "triton", content.version)
 
 
 def files(content: Content) -> dict[str, bytes]:
@@ -51,7 +51,7 @@ def files(content: Content) -> dict[str, bytes]:
     named = {_LABELS: labels} if _is_labelled(content, graph) else {}
     return {
         "config.pbtxt": _configuration(content, graph, bool(named)).encode(),
-        "1/model.onnx": graph.runnable(),
+        f"{content.version}/model.onnx": graph.runnable(),
     } | named
 
 

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.cluster.spread import same, spread
-from tfaas_nb.data.event_file import EventFile, steps
+from tfaas_nb.data.event_file import EventFile
+from tfaas_nb.data.event_file import steps as ranges_of
 from tfaas_nb.data.reading import Reading
 from tfaas_nb.errors import DataError
 from tfaas_nb.scoring.scorer import Scorer
@@ -136,7 +137,7 @@ class OnCluster:
             yield look.entries, self._parts(left)
         finally:
             for _ in left:  # what comes next is of the next file
-                next(self._results)
+                next(self._results, None)
 
     def _parts(self, left: Iterator[Any]) -> Iterator[Part]:
         for _ in left:
@@ -207,6 +208,11 @@ class _Work:
 def _part(scorer: Scorer, file: EventFile, start: int, stop: int) -> Part:
     events = file.events(start, stop)
     return Part(stop - start, events.entry, scorer.scores(events.X), events.extra)
+
+
+def steps(entries: int) -> list[tuple[int, int]]:
+    """Ranges of entries; one of none for an empty tree, which has columns all the same."""
+    return list(ranges_of(entries)) or [(0, 0)]
 
 
 def _keyed(reading: Reading, keys: tuple[str, ...]) -> Reading:

@@ -33,7 +33,8 @@ from tfaas_nb.serving.shares import Threads
 from tfaas_nb.serving.tfserving import TensorFlowServing
 from tfaas_nb.serving.work import Work
 
-#: The answer's ``Server`` header; clients know by it that they may use our additions.
+#: The answer's ``Server`` header; clients know by it, or by ``X-Tfaas-Nb`` where a proxy rewrites
+#: it, that they may use our additions.
 SERVER = f"tfaas_nb/{version('tfaas-nb')}"
 
 

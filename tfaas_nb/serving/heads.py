@@ -85,11 +85,13 @@ class ResponseHeads:
     Parameters
     ----------
     server : str
-        Value of the ``Server`` header.
+        Value of the ``Server`` header; its version is told in ``X-Tfaas-Nb``, too, as a proxy puts
+        a ``Server`` of its own in the place of ours.
     """
 
     def __init__(self, server: str) -> None:
-        self._fixed = f"server: {server}\r\nx-content-type-options: nosniff\r\n".encode()
+        ours = f"server: {server}\r\nx-tfaas-nb: {server.rpartition('/')[2]}\r\n"
+        self._fixed = f"{ours}x-content-type-options: nosniff\r\n".encode()
         self._made: dict[tuple[int, str, bool], bytes] = {}
 
     def of(self, response: Response, keep: bool) -> bytes:
