@@ -71,3 +71,8 @@ class WorkingPoint:
         """Whether fewer than `FEW_EVENTS` background events are left, effectively."""
         left = self.background_effective
         return (self.background_left if left is None else left) < FEW_EVENTS
+
+    def told(self) -> str:
+        """The rejection with its error in a few words, marked where it is too uncertain."""
+        mark = " (few events)" if self.is_uncertain else ""
+        return f"{self.rejection:.0f} ± {self.rejection_error:.0f}{mark}"
