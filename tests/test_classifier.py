@@ -185,6 +185,29 @@ def test_unusable_weights_are_refused(few: Dataset, signal_weight: float, messag
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["absolute", "ignore"])
+def test_negative_weights_are_judged_as_they_were_learned(
+    how: str, events: Dataset, tmp_path: Path
+) -> None:
+    negative = np.arange(len(events)) % 5 == 0
+    signed = replace(events, weight=np.where(negative, -0.5, 1.0).astype(np.float32))
+    train, test = signed.split(0.3)
+    quick = {"epochs": 1, "hidden": (4,), "embedding": (), "members": 1}
+    found = Classifier(**quick, negative_weights=how).fit(train, progress=False).evaluate(test)
+    kept = test.weight > (-1 if how == "absolute" else 0)
+    assert found.weight.tolist() == np.abs(test.weight[kept]).tolist()
+    assert f"{np.count_nonzero(test.weight < 0)} events of negative weight" in repr(found)
+    scan = found.significance()
+    sums = [signed.weight[signed.y == kind].sum() for kind in (1, 0)]
+    assert (scan.signal, scan.background) == pytest.approx(tuple(sums), rel=1e-4)
+    page = found.report(tmp_path / "report.html", features=[], progress=False).read_text()
+    assert found.negative in page
+    refusing = Classifier(**quick).fit(events[::4], progress=False)
+    with pytest.raises(DataError, match="weights not negative"):
+        refusing.evaluate(test, allow_overlap=True)
+
+
 def test_negative_weights_are_left_out_or_taken_as_positive(few: Dataset) -> None:
     negative = np.arange(len(few)) % 4 == 0
     weight = np.where(negative, -2.0, 1.0).astype(np.float32)

@@ -1,20 +1,29 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tfaas_nb as tn
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.comparison import ComparedClassifiers, compare, yardsticks
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.errors import TrainingError
+from tfaas_nb.errors import DataError, TrainingError
 from tfaas_nb.metrics import Comparison, Roc
 from tfaas_nb.yardsticks import Boosting, Logistic, Trainable
 
 pytestmark = pytest.mark.slow
 
 QUICK: dict[str, Any] = {"epochs": 4, "hidden": (8,), "embedding": (8,), "members": 1}
+
+
+class Unwanted:
+    """What must not be trained."""
+
+    def fit(self, data: Dataset, progress: bool = True) -> Any:
+        raise AssertionError("it was trained")
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +97,50 @@ def test_a_given_classifier_is_left_as_it_is(split: tuple[Dataset, Dataset]) -> 
 def test_nothing_to_compare_is_refused(split: tuple[Dataset, Dataset]) -> None:
     with pytest.raises(TrainingError, match="no classifier to compare"):
         compare(*split, {})
+
+
+def test_events_of_the_training_are_refused(split: tuple[Dataset, Dataset]) -> None:
+    train = split[0]
+    chosen = {"logistic": Logistic()}
+    with pytest.raises(DataError, match=r"700 of the 700 .* compare\(train, test, allow_overlap"):
+        compare(train, train, chosen, progress=False)
+    allowed = compare(train, train, chosen, progress=False, allow_overlap=True)
+    assert "not an honest test: 700 of the 700" in repr(allowed)
+
+
+def test_negative_weights_are_treated_as_the_classifier_does(
+    split: tuple[Dataset, Dataset],
+) -> None:
+    train, test = (
+        replace(one, weight=np.where(np.arange(len(one)) % 5, 1.0, -0.5).astype(np.float32))
+        for one in split
+    )
+    with pytest.raises(DataError, match="140 of 700 events have a negative weight: compare"):
+        compare(train, test, {"none": Unwanted()}, progress=False)
+    quick = QUICK | {"epochs": 1}
+    ours = Classifier(**quick, negative_weights="ignore")
+    found = compare(train, test, {"ours": ours, "logistic": Logistic()}, progress=False)
+    assert found.notes == ("60 events of negative weight left out",)
+    assert found.notes[0] in repr(found)
+    other = Classifier(**quick, negative_weights="absolute")
+    with pytest.raises(DataError, match="'absolute', 'ignore' cannot be judged"):
+        compare(train, test, {"ours": ours, "other": other}, progress=False)
+
+
+def test_a_stream_is_refused_before_anything_is_trained(split: tuple[Dataset, Dataset]) -> None:
+    stream = tn.load(*tn.sample_files(), stream=True, progress=False)
+    for pair in ((stream, split[1]), (split[0], stream)):
+        with pytest.raises(TrainingError, match="in memory, as a Dataset, not a stream: load"):
+            compare(*pair, {"none": Unwanted()}, progress=False)
+
+
+def test_few_background_events_are_marked(split: tuple[Dataset, Dataset]) -> None:
+    test = split[1]
+    assert 0 < len(test.background) < 500
+    found = compare(*split, {"logistic": Logistic()}, progress=False)
+    points = [found.contenders[0].roc.working_point(e) for e in (0.3, 0.5)]
+    assert [p.is_uncertain for p in points] == [True, True]
+    assert all(cell.endswith(" (few events)") for cell in found.table().rows[0][3:5])
 
 
 @pytest.mark.slow

@@ -45,11 +45,32 @@ def test_each_learns(trainable: Trainable, least: float, few: Dataset) -> None:
     assert Roc.of(test.y, scores).auc > least
 
 
-@pytest.mark.parametrize("trainable", [Boosting(iterations=5, learning_rate=0.3), Logistic()])
+@pytest.mark.parametrize(
+    "trainable",
+    [Boosting(iterations=5, learning_rate=0.3, balance=False), Logistic(balance=False)],
+)
 def test_weights_count(trainable: Trainable, few: Dataset) -> None:
     heavy = replace(few, weight=np.where(few.y == 1, 100.0, 1.0).astype(np.float32))
     weighted, even = (trainable.fit(data).predict(few).mean() for data in (heavy, few))
     assert weighted > even + 0.1
+
+
+@pytest.mark.parametrize("trainable", [Boosting(iterations=5, learning_rate=0.3), Logistic()])
+def test_the_unit_of_weights_does_not_matter(trainable: Trainable, few: Dataset) -> None:
+    """Cross-sections in another unit, or more of one class, are no other regularisation."""
+    tiny = np.where(few.y == 1, 1e-7, 1e-6).astype(np.float32)
+    first, second = (trainable.fit(data).predict(few) for data in (few, replace(few, weight=tiny)))
+    assert second == pytest.approx(first, abs=0.02)
+
+
+@pytest.mark.parametrize("trainable", [Boosting(iterations=5), Logistic()])
+@pytest.mark.parametrize(("weight", "message"), [(-1.0, "not negative"), (0.0, "add up to 0")])
+def test_unusable_weights_are_refused(
+    trainable: Trainable, weight: float, message: str, few: Dataset
+) -> None:
+    unusable = replace(few, weight=np.full(len(few), weight, np.float32))
+    with pytest.raises(TrainingError, match=message):
+        trainable.fit(unusable)
 
 
 def test_there_are_twenty_engineered_features(few: Dataset) -> None:
@@ -88,6 +109,8 @@ def test_the_plain_network_derives_nothing(few: Dataset) -> None:
         (Boosting, "learning_rate", 0.0),
         (Boosting, "leaves", 1),
         (Boosting, "l2", -1.0),
+        (Boosting, "balance", 1),
+        (Logistic, "balance", 0),
         (Logistic, "inverse_penalty", 0.0),
         (Logistic, "iterations", 1.5),
     ],

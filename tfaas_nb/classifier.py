@@ -17,6 +17,7 @@ import numpy.typing as npt
 from tfaas_nb import network, training
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.negative import Treated, treated
 from tfaas_nb.data.overlap import Fingerprints
 from tfaas_nb.data.stream import Stream
 from tfaas_nb.errors import FeatureError, TrainingError
@@ -187,6 +188,8 @@ class Classifier:
     def evaluate(self, data: Dataset | Stream, allow_overlap: bool = False) -> Evaluation:
         """Judge it on events it has not seen.
 
+        Negative weights are treated as in the training, see `Settings`; the evaluation says so.
+
         Parameters
         ----------
         data : Dataset or Stream
@@ -200,23 +203,32 @@ class Classifier:
         TrainingError
             If it was not fitted.
         DataError
-            If events were in the training (`data.overlap` tells how that is known), or a class
-            is missing.
+            If events were in the training (`data.overlap` tells how that is known), a class
+            is missing, or weights are negative and the settings refuse that.
         """
         fitted = self._fit_result()
         judged = copy.copy(self)  # which stays what it is when this one is fitted anew
         judged._evaluation = None
+        how = self.settings.negative_weights
         if isinstance(data, Stream):
             scored = self._scored(data)
-            overlap = fitted.fingerprints.found_in(scored.fingerprints)
-            roc = Roc.of(scored.y, scored.scores, scored.weight)
+            found = treated(scored.weight, how)
+            used = scored.some(found)
+            overlap = fitted.fingerprints.found_in(used.fingerprints)
+            roc = Roc.of(used.y, used.scores, used.weight)
             evaluation = Evaluation(
-                scored.scores, scored.y, scored.weight, roc, None, judged, overlap
+                used.scores, used.y, used.weight, roc, None, judged, overlap, data.part
             )
+            before: Dataset | _Scored = scored
         else:
-            scores = self.predict(data)
-            overlap = fitted.fingerprints.found_in(Fingerprints.of(data, self.features))
-            evaluation = Evaluation.of(data, scores, judged, overlap)
+            found = treated(data.weight, how)
+            usable = replace(data[found.kept], weight=found.weight) if found.told else data
+            scores = self.predict(usable)
+            overlap = fitted.fingerprints.found_in(Fingerprints.of(usable, self.features))
+            evaluation = Evaluation.of(usable, scores, judged, overlap)
+            before = data
+        if found.told:
+            evaluation = evaluation.with_signs(before, found.told)
         if not allow_overlap:
             overlap.refuse()
         self._evaluation = evaluation
@@ -406,6 +418,13 @@ class _Scored:
             Fingerprints.joined(seen),
         )
 
+    def some(self, found: Treated) -> _Scored:
+        """Those events that remain, with the weights that they then have."""
+        seen, kept = self.fingerprints, found.kept
+        named = None if seen.named is None else seen.named[kept]
+        remaining = Fingerprints(seen.values[kept], named)
+        return _Scored(self.scores[kept], self.y[kept], found.weight, remaining)
+
 
 def _counts(data: Dataset | Stream) -> tuple[int, int]:
     """Events of background and of signal."""
@@ -434,14 +453,10 @@ def _usable(data: Dataset | Stream, negative_weights: Any) -> Any:
     refuse = negative_weights == "refuse"
     if isinstance(data, Stream):
         return data if refuse else data.with_negative_weights(negative_weights)
-    negative = data.weight < 0
-    if not negative.any():
-        return data
     if refuse:
-        _refuse(int(negative.sum()), len(data))
-    if negative_weights == "ignore":
-        return data[~negative]
-    return replace(data, weight=np.abs(data.weight))
+        _refuse(int(np.count_nonzero(data.weight < 0)), len(data))
+        return data
+    return data.with_negative_weights(negative_weights)
 
 
 def _refuse(negative: int, events: int) -> None:

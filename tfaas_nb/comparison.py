@@ -5,12 +5,17 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+import numpy as np
 
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.errors import TrainingError
+from tfaas_nb.data.negative import common, treated
+from tfaas_nb.data.overlap import overlap
+from tfaas_nb.data.stream import check_in_memory
+from tfaas_nb.errors import DataError, TrainingError
 from tfaas_nb.metrics import EFFICIENCIES, Comparison, Roc
 from tfaas_nb.table import Table
 from tfaas_nb.yardsticks import Boosting, Logistic, Trainable, plain_network
@@ -49,9 +54,12 @@ class ComparedClassifiers:
     ----------
     contenders : tuple of Contender
         In the order in which they were given.
+    notes : tuple of str
+        What one must know of the events.
     """
 
     contenders: tuple[Contender, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def curves(self) -> dict[str, Roc]:
@@ -75,7 +83,7 @@ class ComparedClassifiers:
         """AUC ± σ, the paired difference to the first, rejections, and seconds to train."""
         rejections = [f"1/ε_B at ε_S {efficiency}" for efficiency in EFFICIENCIES]
         columns = ("classifier", "AUC", "difference", *rejections, "training [s]")
-        return Table(columns, tuple(map(self._row, self.contenders)))
+        return Table(columns, tuple(map(self._row, self.contenders)), "; ".join(self.notes))
 
     def _row(self, contender: Contender) -> tuple[Any, ...]:
         points = [contender.roc.working_point(efficiency) for efficiency in EFFICIENCIES]
@@ -85,7 +93,7 @@ class ComparedClassifiers:
             contender.name,
             f"{contender.roc.auc:.4f} ± {contender.roc.auc_error:.4f}",
             None if is_first else f"{paired.difference:+.4f} ± {paired.error:.4f}",
-            *(f"{p.rejection:.0f} ± {p.rejection_error:.0f}" for p in points),
+            *(p.told() for p in points),
             round(contender.seconds, 1),
         )
 
@@ -121,6 +129,7 @@ def compare(
     classifiers: Mapping[str, Trainable] | None = None,
     seed: int = 1,
     progress: bool = True,
+    allow_overlap: bool = False,
 ) -> ComparedClassifiers:
     """Train classifiers on the same events, judge them on the same others.
 
@@ -135,6 +144,9 @@ def compare(
         Of those default classifiers.
     progress : bool
         Show a progress bar.
+    allow_overlap : bool
+        Go on although test events are among the training events, which flatters some
+        classifiers more than others.
 
     Returns
     -------
@@ -144,17 +156,46 @@ def compare(
     Raises
     ------
     TrainingError
-        If there is nothing to compare, or a training fails.
+        If there is nothing to compare, the events are a stream's, or a training fails.
     DataError
-        If a class is missing from the test events.
+        If a class is missing from the test events, some of them are in the training, too, or
+        weights are negative and the classifiers do not all treat that in the same way.
     """
     from tqdm.auto import tqdm
 
     chosen = yardsticks(seed) if classifiers is None else dict(classifiers)
     if not chosen:
         raise TrainingError("there is no classifier to compare: name one or more")
+    for events in (train, test):
+        check_in_memory(events, "compare")
+    seen = overlap(train, test)
+    if not allow_overlap:
+        seen.refuse("compare(train, test, allow_overlap=True)")
+    how = common([c.settings.negative_weights for c in chosen.values() if _is_ours(c)])
+    train, _ = _usable(train, how)
+    test, told = _usable(test, how)
+    leak = f"not an honest test: {seen} were in the training" if seen else ""
     bar = tqdm(chosen.items(), desc="comparing", unit="classifier", disable=not progress)
-    return ComparedClassifiers(tuple(_judged(n, c, train, test) for n, c in bar))
+    found = tuple(_judged(n, c, train, test) for n, c in bar)
+    return ComparedClassifiers(found, tuple(note for note in (leak, told) if note))
+
+
+def _is_ours(trainable: Trainable) -> TypeGuard[Classifier]:
+    return isinstance(trainable, Classifier)
+
+
+def _usable(data: Dataset, how: str) -> tuple[Dataset, str]:
+    """Events as the classifiers treat negative weights, and what was done, in words."""
+    found = treated(data.weight, how)
+    if found.told:
+        return replace(data[found.kept], weight=found.weight), found.told
+    if (data.weight < 0).any():
+        raise DataError(
+            f"{np.count_nonzero(data.weight < 0)} of {len(data)} events have a negative weight: "
+            "compare classifiers with negative_weights='absolute' (or 'ignore'), for instance "
+            "tn.Classifier(negative_weights='absolute'), by which the others are treated, too"
+        )
+    return data, ""
 
 
 def _judged(name: str, trainable: Trainable, train: Dataset, test: Dataset) -> Contender:

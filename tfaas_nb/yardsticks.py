@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.errors import TrainingError
 from tfaas_nb.features import FeatureSet
 from tfaas_nb.network import Architecture
 from tfaas_nb.options import COUNT, check_option, is_number, is_whole
@@ -65,6 +66,9 @@ class Boosting:
     engineered : bool
         Give it the quantities of `ENGINEERED` besides the features, as far as the features
         allow to compute them.
+    balance : bool
+        Scale the weights so that signal and background have the same sum, as the default
+        classifier does.
     seed : int
         Of its random numbers.
     """
@@ -74,6 +78,7 @@ class Boosting:
     leaves: int = 15
     l2: float = 1.0
     engineered: bool = False
+    balance: bool = True
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -82,6 +87,7 @@ class Boosting:
         rate = self.learning_rate
         check_option("learning_rate", rate, is_number(rate) and rate > 0, _POSITIVE)
         check_option("l2", self.l2, is_number(self.l2) and self.l2 >= 0, "0 or more")
+        _check_balance(self.balance)
 
     def fit(self, data: Dataset, progress: bool = False) -> Trained:
         """Train it."""
@@ -95,7 +101,7 @@ class Boosting:
             random_state=self.seed,
         )
         columns = with_engineered if self.engineered else _as_they_are
-        model.fit(columns(data), data.y, data.weight)
+        model.fit(columns(data), data.y, _scaled_weights(data, self.balance))
         return _Scikit(model, columns)
 
 
@@ -109,15 +115,20 @@ class Logistic:
         Inverse of the strength of the L2 penalty.
     iterations : int
         Most iterations of the fit.
+    balance : bool
+        Scale the weights so that signal and background have the same sum, as the default
+        classifier does.
     """
 
     inverse_penalty: float = 1.0
     iterations: int = 1000
+    balance: bool = True
 
     def __post_init__(self) -> None:
         weak = self.inverse_penalty
         check_option("inverse_penalty", weak, is_number(weak) and weak > 0, _POSITIVE)
         check_option("iterations", self.iterations, is_whole(self.iterations, 1), COUNT)
+        _check_balance(self.balance)
 
     def fit(self, data: Dataset, progress: bool = False) -> Trained:
         """Train it."""
@@ -129,7 +140,8 @@ class Logistic:
             StandardScaler(),
             LogisticRegression(C=self.inverse_penalty, max_iter=self.iterations),
         )
-        model.fit(data.X, data.y, logisticregression__sample_weight=data.weight)
+        weight = _scaled_weights(data, self.balance)
+        model.fit(data.X, data.y, logisticregression__sample_weight=weight)
         return _Scikit(model, _as_they_are)
 
 
@@ -146,6 +158,29 @@ class _Scikit:
 
     def predict(self, events: Dataset) -> Any:
         return self.model.predict_proba(self.columns(events))[:, 1]
+
+
+def _check_balance(balance: Any) -> None:
+    check_option("balance", balance, isinstance(balance, bool), "True or False")
+
+
+def _scaled_weights(data: Dataset, balance: bool) -> npt.NDArray[np.float64]:
+    """Weights of mean one, so that a penalty means the same whatever their unit."""
+    weight = data.weight.astype(np.float64)
+    if not (np.isfinite(weight).all() and (weight >= 0).all()):
+        raise TrainingError(
+            "event weights must be finite and not negative: train on "
+            "data.with_negative_weights('absolute') or data.with_negative_weights('ignore')"
+        )
+    sums = [weight[data.y == kind].sum() for kind in (0, 1)]
+    if not min(sums) > 0:
+        raise TrainingError(
+            f"the weights of background and signal add up to {sums[0]:g} and {sums[1]:g}: "
+            "both must be positive"
+        )
+    own = 2 * np.where(data.y == 1, sums[1], sums[0]) if balance else sum(sums)
+    scaled: npt.NDArray[np.float64] = weight * len(data) / own
+    return scaled
 
 
 def _as_they_are(data: Dataset) -> Floats:

@@ -108,3 +108,16 @@ def test_what_is_wrong_is_told_before_anything_is_read(
     assert capsys.readouterr().err.startswith("tfaas-nb: '../mine' cannot name a model")
     assert main(order(["none.root", BACKGROUND], tmp_path)) == 1
     assert "none.root does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_negative_weights_and_the_expected_events_are_told(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--signal-xsec", "1", "--background-xsec", "10", "--lumi", "1"]
+    options += ["--weight", "1 - 2 * (jetPhi_0 > 2.5)"]
+    assert main(order(files, tmp_path, *options)) != 0
+    assert "not negative" in capsys.readouterr().err
+    assert main(order(files, tmp_path, *options, "--negative-weights", "absolute")) == 0
+    assert "events of negative weight count by their absolute weight" in capsys.readouterr().out
+    assert "S = 1000, B = 10000" in (tmp_path / "mine.html").read_text()

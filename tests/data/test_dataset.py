@@ -219,3 +219,12 @@ def test_in_a_cell_it_shows_classes_and_ranges(events: Dataset) -> None:
     nothing = events[:0]._repr_html_()
     assert "Ranges" not in nothing
     assert ">0</td>" in nothing
+
+
+def test_negative_weights_are_treated_as_one_likes(data: Dataset) -> None:
+    signed = replace(data, weight=np.where(np.arange(30) % 3, 1.0, -2.0).astype(np.float32))
+    assert signed.with_negative_weights("absolute").weight.tolist() == [2.0, 1.0, 1.0] * 10
+    assert signed.with_negative_weights("ignore").X.tolist() == X[np.arange(30) % 3 > 0].tolist()
+    assert data.with_negative_weights("ignore") is data
+    with pytest.raises(DataError, match="not 'refuse'"):
+        signed.with_negative_weights("refuse")

@@ -75,6 +75,25 @@ def test_a_rejection_of_few_events_is_marked(evaluation: Evaluation) -> None:
     assert marks == [point.is_uncertain for point in points] == [True, False]
 
 
+def test_significance_is_of_the_whole_sample_of_which_a_part_is_evaluated() -> None:
+    _, test = DATA.split(0.3)
+    evaluation = Evaluation.of(test, test.X[:, 0])
+    scan = evaluation.significance()
+    sums = [float(DATA.weight[DATA.y == kind].sum()) for kind in (1, 0)]
+    assert (scan.signal, scan.background) == pytest.approx(tuple(sums), rel=1e-5)
+    assert "of which" in repr(scan.table())
+    given = evaluation.significance(signal=20, background=1e4)
+    assert (given.signal, given.background, given.expected_of) == (20, 1e4, "")
+    half = evaluation.significance(signal=20)
+    assert (half.signal, half.background) == pytest.approx((20, sums[1]), rel=1e-5)
+    assert half.expected_of.startswith("B of the whole sample")
+
+
+def test_the_repr_marks_it_too(evaluation: Evaluation) -> None:
+    told = [point.split(" at ε_S")[0] for point in repr(evaluation).split("1/ε_B ")[1:]]
+    assert [point.endswith(" (few events)") for point in told] == [True, False]
+
+
 def test_working_points_for_a_bundle_are_those_of_the_curve(evaluation: Evaluation) -> None:
     points = json.loads(json.dumps(evaluation.working_points(), allow_nan=False))
     assert [round(point["eps_s"], 2) for point in points] == [i / 10 for i in range(1, 10)]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import gc
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,34 @@ def test_every_event_is_left_out_once(few: Dataset, result: CrossValidation) -> 
 
 def test_no_event_is_scored_by_a_classifier_that_saw_it(few: Dataset) -> None:
     assert not cross_validate(few, 3, Memory(), progress=False).scores.any()
+
+
+def test_an_event_that_is_there_twice_is_in_one_fold(few: Dataset) -> None:
+    twice = few[np.r_[0 : len(few), 0 : len(few) : 2]]
+    found = cross_validate(twice, 3, Memory(), progress=False)
+    assert not found.scores.any()
+    assert sorted(np.concatenate([fold.events for fold in found.folds])) == list(range(len(twice)))
+
+
+def test_a_stream_is_refused_at_once() -> None:
+    stream: Any = tn.load(*tn.sample_files(), stream=True, progress=False)
+    with pytest.raises(TrainingError, match="in memory, as a Dataset, not a stream: load"):
+        cross_validate(stream, 3, Memory(), progress=False)
+
+
+def test_negative_weights_are_judged_as_the_classifier_learns_them(few: Dataset) -> None:
+    negative = np.arange(len(few)) % 5 == 0
+    signed = replace(few, weight=np.where(negative, -0.5, 1.0).astype(np.float32))
+    found = cross_validate(
+        signed, 2, Classifier(**QUICK, negative_weights="ignore"), progress=False
+    )
+    assert "80 events of negative weight left out" in repr(found)
+    assert np.isfinite(found.scores).all()
+    for fold in found.folds:
+        kept = fold.events[~negative[fold.events]]
+        assert fold.roc.auc == Roc.of(few.y[kept], found.scores[kept]).auc
+    with pytest.raises(TrainingError, match="not negative"):
+        cross_validate(signed, 2, Logistic(), progress=False)
 
 
 def graphs() -> int:

@@ -95,9 +95,8 @@ def test_numbers_have_errors_and_a_warning(evaluation: Evaluation, events: Datas
     view.efficiency.value = 0.9
     point = view.point
     assert point is not None
-    assert point.eps_b_error is not None
     for text in (
-        f"{point.eps_b:.4g} ± {point.eps_b_error:.2g}",
+        f"{point.eps_b:.4g} ± {point.eps_b_whole_error:.2g}",
         f"± {point.rejection_error:.2f}",
         f"{point.significance:.1f}",
     ):

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from tfaas_nb.data.dataset import Dataset
     from tfaas_nb.data.normalisation import Sample
 
+#: What may be done with events of negative weight, and what `Settings` calls it.
+_NEGATIVE = {"error": "refuse", "absolute": "absolute", "ignore": "ignore"}
+
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Tell the command line of it."""
@@ -55,6 +58,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--test", type=float, default=0.3, metavar="FRACTION", help="events held out to judge it"
     )
     train.add_argument("--epochs", type=int, help="most passes over the training events")
+    train.add_argument(
+        "--negative-weights",
+        choices=_NEGATIVE,
+        default="error",
+        help="events of negative weight: end with an error (default), learn from and judge by "
+        "their absolute weight, or leave them out",
+    )
     train.add_argument("--seed", type=int, default=1, help="the same seed, the same numbers")
     train.set_defaults(run=_train)
 
@@ -69,7 +79,9 @@ def _train(options: argparse.Namespace) -> int:
     print(data)
     train, test = data.split(options.test, options.seed)
     chosen = {} if options.epochs is None else {"epochs": options.epochs}
-    classifier = Classifier(seed=options.seed, **chosen).fit(train)
+    negative = _NEGATIVE[options.negative_weights]
+    settings = {"seed": options.seed, "negative_weights": negative, **chosen}
+    classifier = Classifier(**settings).fit(train)
     evaluation = classifier.evaluate(test)
     print(evaluation)
     written = _write(options, classifier)

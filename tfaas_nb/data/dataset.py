@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb.data.negative import WAYS, treated
+from tfaas_nb.data.part import Part
 from tfaas_nb.errors import DataError
 from tfaas_nb.features import FeatureSet
 from tfaas_nb.table import Table, folded
@@ -119,6 +121,8 @@ class Dataset:
         branch's own type; for instance ``run``, ``luminosityBlock`` and ``event``.
     skipped : tuple of Skipped
         Files that could not be read, if the user asked to go on without them.
+    part : Part or None
+        Which part of a whole sample it is, if it came of `split`: a selection of it stays one.
     """
 
     X: npt.NDArray[np.float32]
@@ -128,6 +132,7 @@ class Dataset:
     sources: tuple[Source, ...] = ()
     extra: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     skipped: tuple[Skipped, ...] = ()
+    part: Part | None = None
 
     def __post_init__(self) -> None:
         expected = (len(self.y), len(self.features))
@@ -201,7 +206,30 @@ class Dataset:
             )
         except ValueError as error:
             raise DataError(f"cannot split {len(self)} events with test={test}: {error}") from error
-        return self[np.sort(first)], self[np.sort(second)]
+        name = f"{test}, {seed}"
+        return self._part(np.sort(first), f"{name}, 0"), self._part(np.sort(second), f"{name}, 1")
+
+    def with_negative_weights(self, how: str) -> Dataset:
+        """The events of negative weight with the ``"absolute"`` value, or ``"ignore"``-d.
+
+        Raises
+        ------
+        DataError
+            If it is neither of these.
+        """
+        if how not in WAYS:
+            raise DataError(f"negative weights can be treated as one of {WAYS}, not {how!r}")
+        found = treated(self.weight, how)
+        return replace(self[found.kept], weight=found.weight) if found.told else self
+
+    def _part(self, events: npt.NDArray[np.int64], piece: str) -> Dataset:
+        """Some of the events, which know how many they are of all."""
+        found = self[events]
+        sums, own = _sums(self.y, self.weight), _sums(found.y, found.weight)
+        counts = _sums(found.y, np.ones(len(found))), _sums(self.y, np.ones(len(self)))
+        shares = [some / max(all_, 1.0) for some, all_ in zip(*counts, strict=True)]
+        part = Part.of_split(self.part, sums, own, (shares[0], shares[1]), piece)
+        return replace(found, part=part)
 
     def present(self, feature: str) -> npt.NDArray[np.bool_]:
         """Which events have a feature: for a jet's, those that have the jet; shape (events,).
@@ -292,6 +320,12 @@ class Dataset:
         return Table(columns, tuple(rows), repr(self))
 
 
+def _sums(y: npt.NDArray[np.int8], weight: npt.NDArray[Any]) -> tuple[float, float]:
+    """Sum of the weights of background and of signal."""
+    background, signal = (weight[y == kind].sum(dtype=np.float64) for kind in (BACKGROUND, SIGNAL))
+    return float(background), float(signal)
+
+
 def _summary(
     name: str,
     unit: str,
@@ -330,4 +364,7 @@ def concatenate(parts: Sequence[Dataset]) -> Dataset:
             name: np.concatenate([part.extra[name] for part in parts]) for name in parts[0].extra
         },
         skipped=tuple(skipped for part in parts for skipped in part.skipped),
+        part=Part.joined(
+            [part.part for part in parts], [_sums(part.y, part.weight) for part in parts]
+        ),
     )

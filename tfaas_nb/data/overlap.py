@@ -80,8 +80,13 @@ class Overlap:
         chance = f", where chance has {self.chance:.1f}" if self.chance >= 0.05 else ""
         return f"{len(self)} of the {self.events} events (positions {first}{more}{chance})"
 
-    def refuse(self) -> None:
+    def refuse(self, going_on: str = "evaluate(data, allow_overlap=True)") -> None:
         """Raise if there is any event of the training among those to judge a classifier by.
+
+        Parameters
+        ----------
+        going_on : str
+            The call that goes on nevertheless, for the message.
 
         Raises
         ------
@@ -92,7 +97,7 @@ class Overlap:
             raise DataError(
                 f"{self} were in the training, too, and would flatter the classifier: evaluate "
                 "events that were split off before (the sample itself may hold events twice); "
-                "evaluate(data, allow_overlap=True) goes on, and says so"
+                f"{going_on} goes on, and says so"
             )
 
     def table(self) -> Table:
@@ -165,6 +170,17 @@ class Fingerprints:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def first(self) -> npt.NDArray[np.intp]:
+        """Position of the first event that is the same, for each; its own, if there is none.
+
+        Rows that say too little to tell events apart are taken for different events.
+        """
+        position = np.arange(len(self))
+        telling = np.flatnonzero(self.values & np.uint64(1))
+        _, first, again = np.unique(self.values[telling], return_index=True, return_inverse=True)
+        position[telling] = telling[first][again]
+        return position
 
     def found_in(self, other: Fingerprints) -> Overlap:
         """Which events of another dataset are these again."""

@@ -28,11 +28,12 @@ from tfaas_nb.data.dataset import (
 )
 from tfaas_nb.data.event_file import EventFile
 from tfaas_nb.data.opening import placed
+from tfaas_nb.data.part import Part
 from tfaas_nb.data.passes import Chunk, Faults, Negative, Pass, StreamedFile
 from tfaas_nb.data.position import Portion
 from tfaas_nb.data.reading import Reading
 from tfaas_nb.data.survey import Drawn, Survey, survey
-from tfaas_nb.errors import DataError
+from tfaas_nb.errors import DataError, TrainingError
 from tfaas_nb.features import FeatureSet
 from tfaas_nb.table import Table
 
@@ -209,6 +210,13 @@ class Stream:
             Skipped(file, role, reason)
             for file, (role, reason) in self._shared.faults.skipped.items()
         )
+
+    @property
+    def part(self) -> Part | None:
+        """Which part of a whole sample it is, up to a fluctuation, if it came of `split`."""
+        split = [p.fraction for p in self._portions if p.seed % 2 == _seed(0, for_sampling=False)]
+        fraction = float(np.prod(split))
+        return Part((fraction, fraction), about=True) if split else None
 
     @property
     def sample(self) -> Dataset:
@@ -577,6 +585,21 @@ class Training:
                 yield block
                 del block
                 bar.update(size)
+
+
+def check_in_memory(events: Any, name: str) -> None:
+    """Refuse a stream where many trainings would read its files again and again.
+
+    Raises
+    ------
+    TrainingError
+        If it is one.
+    """
+    if isinstance(events, Stream):
+        raise TrainingError(
+            f"{name} needs its events in memory, as a Dataset, not a stream: load them without "
+            f"stream=True, or give {name} some of them, stream.sample"
+        )
 
 
 def _seed(seed: int, for_sampling: bool) -> int:

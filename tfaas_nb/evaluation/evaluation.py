@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from tfaas_nb import durable
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.overlap import Overlap
+from tfaas_nb.data.part import Part
 from tfaas_nb.errors import DataError
 from tfaas_nb.evaluation import sections
 from tfaas_nb.evaluation.report import Report, leak_warning
@@ -63,6 +64,12 @@ class Evaluation:
         The classifier that gave the scores, as it was then.
     overlap : Overlap or None
         Which of the events were in the training; None where that is not known.
+    part : Part or None
+        Which part of a whole sample the events are, if they came of a split.
+    negative : str
+        What was done with events of negative weight, in words; empty if there were none.
+    signed : tuple of two floats or None
+        Sums of the weights of background and signal with their signs, if some were negative.
     """
 
     scores: npt.NDArray[np.float32]
@@ -72,6 +79,9 @@ class Evaluation:
     data: Dataset | None = field(default=None)
     trained: Trained | None = field(default=None)
     overlap: Overlap | None = field(default=None)
+    part: Part | None = field(default=None)
+    negative: str = field(default="")
+    signed: tuple[float, float] | None = field(default=None)
 
     @classmethod
     def of(
@@ -102,7 +112,23 @@ class Evaluation:
         values = np.asarray(scores, dtype=np.float32)
         roc = Roc.of(data.y, values, data.weight)
         events = data if isinstance(data, Dataset) else None
-        return cls(values, data.y, data.weight, roc, events, trained, overlap)
+        part = getattr(data, "part", None)
+        return cls(values, data.y, data.weight, roc, events, trained, overlap, part)
+
+    def with_signs(self, before: Labelled, told: str) -> Evaluation:
+        """The same, that knows of negative weights and expects events by their sums.
+
+        Parameters
+        ----------
+        before : Dataset
+            The events with the weights that they had.
+        told : str
+            What was done with negative ones.
+        """
+        background, signal = (
+            float(before.weight[before.y == kind].sum(dtype=np.float64)) for kind in (0, 1)
+        )
+        return replace(self, negative=told, signed=(background, signal))
 
     @property
     def auc(self) -> float:
@@ -200,7 +226,8 @@ class Evaluation:
         kind : str
             ``"asimov"`` or ``"s/sqrt(b)"``.
         signal, background : float, optional
-            Expected events before the cut; by default the sums of the events' weights.
+            Expected events before the cut; by default the sums of the events' weights, of the
+            whole sample if they are a part that was split off.
         systematics : float
             Relative uncertainty of the background.
         min_background : float
@@ -211,7 +238,20 @@ class Evaluation:
         DataError
             If the kind is unknown, a number is impossible, or no cut leaves as many events.
         """
-        return SignificanceScan.of(self.roc, kind, signal, background, systematics, min_background)
+        missing = [c for c, given in ((0, background), (1, signal)) if given is None]
+        told = self.part.told(missing) if self.part and missing else ""
+        signal = self._expected(1) if signal is None else signal
+        background = self._expected(0) if background is None else background
+        return SignificanceScan.of(
+            self.roc, kind, signal, background, systematics, min_background, told
+        )
+
+    def _expected(self, kind: int) -> float | None:
+        """Events of a class that the weights stand for; None if they are just those here."""
+        if self.part is None:
+            return None if self.signed is None else self.signed[kind]
+        here = float(self.weight[self.y == kind].sum(dtype=np.float64))
+        return self.part.expected(kind, here if self.signed is None else self.signed[kind])
 
     def calibration(self, bins: int = 10) -> Calibration:
         """Whether scores are probabilities; see `metrics.Calibration.of`."""
@@ -348,7 +388,7 @@ class Evaluation:
             Events to draw them of: by default those evaluated.
         significance : SignificanceScan, optional
             For instance ``evaluation.significance(signal=200, background=2e4)``; by default with
-            the sums of the events' weights, if enough background events remain.
+            those that it takes by default, if enough background events remain.
         learning_curve : LearningCurve, optional
             Shown if given; it takes several trainings.
         seed : int
@@ -398,6 +438,7 @@ class Evaluation:
             roc=self.roc,
             band=self.band(seed=seed),
             overlap=self.overlap,
+            negative=self.negative,
             overtraining=None if trained is None else self.overtraining(),
             significance=significance or self._significance_of_sample(),
             counted=significance is None and len(np.unique(self.weight)) == 1,
@@ -471,13 +512,14 @@ class Evaluation:
 
     def __repr__(self) -> str:
         rejections = ", ".join(
-            f"1/ε_B {p.rejection:.0f} ± {p.rejection_error:.0f} at ε_S {p.eps_s:.1f}"
+            f"1/ε_B {p.told()} at ε_S {p.eps_s:.1f}"
             for p in map(self.roc.working_point, EFFICIENCIES)
         )
         leak = f", {len(self.overlap)} EVENTS WERE IN THE TRAINING" if self.overlap else ""
+        negative = f", {self.negative}" if self.negative else ""
         return (
             f"Evaluation({len(self.y)} events: AUC {self.auc:.4f} ± {self.auc_error:.4f}, "
-            f"accuracy {self.accuracy:.3f}, {rejections}{leak})"
+            f"accuracy {self.accuracy:.3f}, {rejections}{leak}{negative})"
         )
 
     def _repr_html_(self) -> str:
@@ -485,6 +527,7 @@ class Evaluation:
 
         picture = plots.html_image(plots.png(lambda ax: plots.roc(self.roc, ax)), "ROC curve")
         head = f"AUC {self.auc:.4f} ± {self.auc_error:.4f}, accuracy {self.accuracy:.3f}"
+        head += f"; {self.negative}" if self.negative else ""
         leak = f"<p><b>{leak_warning(self.overlap)}</b></p>" if self.overlap else ""
         return f"{leak}<p>{head}</p>{self.rejections()._repr_html_()}{picture}"
 

@@ -38,6 +38,8 @@ class Report:
         The curve and where it lies.
     overlap : Overlap or None
         Which events were in the training.
+    negative : str
+        What was done with events of negative weight, in words.
     overtraining, significance, calibration, importance, learning_curve
         Results of `metrics`.
     drawn : Dataset or None
@@ -56,6 +58,7 @@ class Report:
     roc: Roc
     band: Band
     overlap: Overlap | None = None
+    negative: str = ""
     overtraining: Overtraining | None = None
     significance: SignificanceScan | None = None
     counted: bool = False
@@ -75,12 +78,13 @@ class Report:
 
     def _summary(self) -> list[str]:
         seen = "not known" if self.overlap is None else str(self.overlap)
-        rows = (
+        rows: tuple[tuple[str, str], ...] = (
             ("events", self.sample),
             ("AUC", f"{self.roc.auc:.4f} ± {self.roc.auc_error:.4f} (DeLong)"),
             ("accuracy at a score of 0.5", f"{self.roc.accuracy:.4f}"),
             ("events that were in the training", seen),
         )
+        rows += (("negative weights", self.negative),) if self.negative else ()
         shown = [document.table(Table(("", ""), rows))]
         if self.overlap:
             return [document.warning(leak_warning(self.overlap)), *shown]

@@ -65,7 +65,7 @@ def _row(point: WorkingPoint, band: Band | None, limit: float) -> tuple[Any, ...
     if band is not None:
         low, high = band.at(point.eps_s)
         interval = f"{_inverse(high)} – {_inverse(low)}"
-    eps_b = f"{point.eps_b:.3g} ± {point.eps_b_error or 0:.2g}"
+    eps_b = f"{point.eps_b:.3g} ± {point.eps_b_whole_error:.2g}"
     rejection = f"{_round(point.rejection)} ± {_round(point.rejection_error)}"
     if not point.eps_b:
         eps_b, rejection = f"< {limit:.2g} at 95 % CL", f"> {_round(1 / limit)} at 95 % CL"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,9 @@ from tfaas_nb.metrics.passing import Tail
 from tfaas_nb.metrics.ranking import Placements
 from tfaas_nb.metrics.scored import Array, Scored, checked
 from tfaas_nb.metrics.working_point import WorkingPoint
+
+#: Standard deviations of ε_S over which the slope of the curve is taken: fewer see its steps.
+_AROUND = 2.0
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -98,7 +101,8 @@ class Roc:
         Parameters
         ----------
         eps_s : float, optional
-            Take the tightest cut that keeps at least this fraction of the signal.
+            Take the tightest cut that keeps at least this fraction of the signal.  The cut
+            depends on the signal events at hand, which adds to the error of ε_B.
         eps_b : float, optional
             Take the loosest cut that keeps at most this fraction of the background.
 
@@ -114,7 +118,9 @@ class Roc:
             if not 0 < eps_s <= 1:
                 raise DataError(f"a signal efficiency lies in (0, 1], not at {eps_s}")
             at = int(np.searchsorted(self.eps_s, eps_s - 1e-12))
-            return self._point(at, float(self.thresholds[at]))
+            point = self._point(at, float(self.thresholds[at]))
+            error = point.eps_s_error or 0.0
+            return replace(point, eps_b_moved=self._slope(point.eps_s, error) * error)
         if eps_b is None or not 0 < eps_b <= 1:
             raise DataError(f"a background efficiency lies in (0, 1], not at {eps_b}")
         at = int(np.searchsorted(self.eps_b, eps_b + 1e-12, side="right")) - 1
@@ -124,6 +130,14 @@ class Roc:
                 f"the tightest one has {self.eps_b[self.eps_s > 0][0]:.2g}"
             )
         return self._point(at, float(self.thresholds[at]))
+
+    def _slope(self, eps_s: float, error: float) -> float:
+        """dε_B/dε_S, over a few standard deviations of ε_S to either side."""
+        low, high = max(eps_s - _AROUND * error, 0.0), min(eps_s + _AROUND * error, 1.0)
+        below = max(int(np.searchsorted(self.eps_s, low, side="right")) - 1, 0)
+        above = min(int(np.searchsorted(self.eps_s, high)), len(self.eps_s) - 1)
+        run = self.eps_s[above] - self.eps_s[below]
+        return float((self.eps_b[above] - self.eps_b[below]) / run) if run > 0 else 0.0
 
     def at_threshold(self, threshold: float) -> WorkingPoint:
         """What a cut on the score leaves."""

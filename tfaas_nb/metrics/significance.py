@@ -119,6 +119,8 @@ class SignificanceScan:
         The cut with the largest significance among these.
     at_best, at_best_error : float
         Significance there, and its error from the finite sample.
+    expected_of : str
+        What the expected events are of, if they are not those of the evaluated sample or given.
     """
 
     kind: str
@@ -133,6 +135,7 @@ class SignificanceScan:
     best: WorkingPoint
     at_best: float
     at_best_error: float
+    expected_of: str = ""
 
     @classmethod
     def of(
@@ -143,6 +146,7 @@ class SignificanceScan:
         background: float | None = None,
         systematics: float = 0.0,
         min_background: float = FEW_EVENTS,
+        expected_of: str = "",
     ) -> SignificanceScan:
         """Scan the cuts of a ROC curve.
 
@@ -159,6 +163,8 @@ class SignificanceScan:
             Relative uncertainty of the background, for instance 0.1.
         min_background : float
             Background events of the sample, (Σw)²/Σw², that a cut must leave.
+        expected_of : str
+            What the expected events are of, in words: "of the whole sample, ...".
 
         Raises
         ------
@@ -195,6 +201,7 @@ class SignificanceScan:
             best=roc.at_threshold(float(cuts[at])),
             at_best=float(z[at]),
             at_best_error=float(error[at]),
+            expected_of=expected_of,
         )
 
     @property
@@ -205,8 +212,9 @@ class SignificanceScan:
     def table(self) -> Table:
         """The best cut, what passes it, and the significance with its error."""
         p = self.best
+        of = f" ({self.expected_of})" if self.expected_of else ""
         rows = (
-            ("expected before the cut", f"S = {self.signal:.5g}, B = {self.background:.5g}"),
+            ("expected before the cut", f"S = {self.signal:.5g}, B = {self.background:.5g}{of}"),
             ("background uncertainty", f"{self.systematics:.1%}"),
             ("best cut", f"score ≥ {p.threshold:.4f}"),
             ("ε_S, ε_B", f"{p.eps_s:.4f}, {p.eps_b:.3g}"),

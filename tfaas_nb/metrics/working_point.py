@@ -31,6 +31,9 @@ class WorkingPoint:
         Binomial errors of the efficiencies at this threshold, weights included.
     background_effective : float, optional
         Effective number of background events that pass, (Σw)²/Σw².
+    eps_b_moved : float
+        By how much ε_B fluctuates besides, because the threshold was chosen for a signal
+        efficiency and moves with the signal events at hand; zero for a threshold that was given.
     """
 
     threshold: float
@@ -41,6 +44,7 @@ class WorkingPoint:
     eps_s_error: float | None = None
     eps_b_error: float | None = None
     background_effective: float | None = None
+    eps_b_moved: float = 0.0
 
     @property
     def rejection(self) -> float:
@@ -49,15 +53,26 @@ class WorkingPoint:
 
     @property
     def rejection_error(self) -> float:
-        """Statistical error of the rejection, from the binomial error of ε_B."""
+        """Statistical error of the rejection, from that of ε_B."""
         if not self.background_left or not self.eps_b:
             return float("inf")
-        if self.eps_b_error is not None:
-            return self.rejection**2 * self.eps_b_error
-        return self.rejection * float(np.sqrt((1 - self.eps_b) / self.background_left))
+        return self.rejection**2 * self.eps_b_whole_error
+
+    @property
+    def eps_b_whole_error(self) -> float:
+        """Error of ε_B, with the fluctuation of a threshold that was chosen for ε_S."""
+        binomial = self.eps_b_error
+        if binomial is None:
+            binomial = self.eps_b * float(np.sqrt((1 - self.eps_b) / max(self.background_left, 1)))
+        return float(np.hypot(binomial, self.eps_b_moved))
 
     @property
     def is_uncertain(self) -> bool:
         """Whether fewer than `FEW_EVENTS` background events are left, effectively."""
         left = self.background_effective
         return (self.background_left if left is None else left) < FEW_EVENTS
+
+    def told(self) -> str:
+        """The rejection with its error in a few words, marked where it is too uncertain."""
+        mark = " (few events)" if self.is_uncertain else ""
+        return f"{self.rejection:.0f} ± {self.rejection_error:.0f}{mark}"

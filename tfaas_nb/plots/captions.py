@@ -138,13 +138,14 @@ def significance(found: Scan, sample: str) -> str:
         if found.systematics
         else "no background uncertainty"
     )
+    of = f" ({found.expected_of})" if found.expected_of else ""
     return (
         f"Expected significance, {formula}, over the cut on the score, for S = {found.signal:.5g} "
-        f"and B = {found.background:.5g} expected before the cut and {uncertainty}. Efficiencies "
-        f"are those of {sample}; the band is their binomial error. Largest: {found.at_best:.3g} ± "
-        f"{found.at_best_error:.2g}; cuts that leave the sample fewer than "
-        f"{found.min_background:.0f} background events are not considered. The cut was chosen on "
-        "the same events, which flatters the value."
+        f"and B = {found.background:.5g} expected before the cut{of} and {uncertainty}. "
+        f"Efficiencies are those of {sample}; the band is their binomial error. "
+        f"Largest: {found.at_best:.3g} ± {found.at_best_error:.2g}; cuts that leave the "
+        f"sample fewer than {found.min_background:.0f} background events are not considered. "
+        "The cut was chosen on the same events, which flatters the value."
     )
 
 

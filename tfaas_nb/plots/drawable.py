@@ -125,6 +125,10 @@ class Scan(Protocol):
         """Relative uncertainty of the background."""
 
     @property
+    def expected_of(self) -> str:
+        """What the expected events are of, in words, or nothing."""
+
+    @property
     def signal(self) -> float:
         """Signal expected before the cut."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.negative import treated
 from tfaas_nb.errors import TrainingError
 from tfaas_nb.metrics import Comparison, Roc
 from tfaas_nb.table import Table
@@ -52,11 +53,14 @@ class CrossValidation:
     scores : numpy.ndarray
         For each event the score of the classifier that was not trained on it, float32 of
         shape (events,); NaN where that fold was not done.
+    negative : str
+        What was done with events of negative weight, in words; empty if there were none.
     """
 
     folds: tuple[Fold, ...]
     asked: int
     scores: npt.NDArray[np.float32]
+    negative: str = ""
 
     @property
     def aucs(self) -> npt.NDArray[np.float64]:
@@ -115,7 +119,10 @@ class CrossValidation:
     def __repr__(self) -> str:
         of = "" if len(self.folds) == self.asked else f" of {self.asked}, interrupted"
         plus_minus = f" ± {self.error:.4f}" if len(self.folds) > 1 else ""
-        return f"CrossValidation({len(self.folds)} folds{of}: AUC {self.mean:.4f}{plus_minus})"
+        told = f", {self.negative}" if self.negative else ""
+        return (
+            f"CrossValidation({len(self.folds)} folds{of}: AUC {self.mean:.4f}{plus_minus}{told})"
+        )
 
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
@@ -194,6 +201,7 @@ def cross_validations(
         Of those of which a fold was done, the last one perhaps without all folds.
     """
     found: list[CrossValidation] = []
+    ways = [_way(trainable) for trainable in trainables]
     trainings = parts.trainings(trainables, cluster)
     with closing(trainings), suppress(KeyboardInterrupt):
         for fold in _progress(list(range(len(parts))) * len(trainables), bar):
@@ -203,22 +211,29 @@ def cross_validations(
             if done is None:
                 break
             if not fold:
-                found.append(_nothing_of(parts))
-            found[-1] = _with(found[-1], parts, done)
+                found.append(_nothing_of(parts, ways[len(found)]))
+            found[-1] = _with(found[-1], parts, done, ways[len(found) - 1])
     return found
 
 
-def _nothing_of(parts: Folds) -> CrossValidation:
-    return CrossValidation((), len(parts), np.full(len(parts.data), np.nan, np.float32))
+def _way(trainable: Trainable) -> str:
+    """How it treats negative weights."""
+    return trainable.settings.negative_weights if isinstance(trainable, Classifier) else "refuse"
 
 
-def _with(found: CrossValidation, parts: Folds, done: LeftOut) -> CrossValidation:
+def _nothing_of(parts: Folds, how: str) -> CrossValidation:
+    scores = np.full(len(parts.data), np.nan, np.float32)
+    return CrossValidation((), len(parts), scores, treated(parts.data.weight, how).told)
+
+
+def _with(found: CrossValidation, parts: Folds, done: LeftOut, how: str) -> CrossValidation:
     """One fold more."""
     left_out = parts.left_out[len(found.folds)]
     part, scores = parts.data[left_out], found.scores.copy()
     scores[left_out] = done.scores
-    fold = Fold(left_out, Roc.of(part.y, done.scores, part.weight), done.seconds)
-    return CrossValidation((*found.folds, fold), found.asked, scores)
+    used = treated(part.weight, how)
+    roc = Roc.of(part.y[used.kept], done.scores[used.kept], used.weight)
+    return replace(found, folds=(*found.folds, Fold(left_out, roc, done.seconds)), scores=scores)
 
 
 def _progress(items: list[int], bar: Bar) -> Iterator[int]:

@@ -18,6 +18,8 @@ from tfaas_nb.cluster.spread import same, spread
 from tfaas_nb.cluster.task import should_stop
 from tfaas_nb.data.allocation import collect
 from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.overlap import Fingerprints
+from tfaas_nb.data.stream import check_in_memory
 from tfaas_nb.errors import TrainingError
 from tfaas_nb.options import check_option, is_whole
 from tfaas_nb.yardsticks import Trainable, Trained
@@ -60,19 +62,30 @@ class Folds:
     def of(cls, data: Dataset, folds: int, seed: int) -> Folds:
         """Folds that each have both classes in the same proportion.
 
+        An event that is there several times is in one fold only: it would else be judged by
+        a classifier that was trained on it.
+
         Raises
         ------
         TrainingError
-            If there are fewer than 2, or too few events for them.
+            If there are fewer than 2, or too few events for them, or the data is a stream.
         """
         from sklearn.model_selection import StratifiedKFold
 
+        check_in_memory(data, "cross-validation")
         check_option("folds", folds, is_whole(folds, 2), "a whole number, 2 or more")
-        fewest = min(len(data.signal), len(data.background))
+        first = Fingerprints.of(data).first()
+        different = np.unique(first)
+        y = data.y[different]
+        fewest = min(np.count_nonzero(y == kind) for kind in (0, 1))
         if fewest < folds:
             raise TrainingError(f"{fewest} events of a class cannot be in {folds} folds")
         kind = StratifiedKFold(folds, shuffle=True, random_state=seed)
-        return cls(data, tuple(left_out for _, left_out in kind.split(data.X, data.y)))
+        fold = np.empty(len(data), dtype=np.intp)
+        for number, (_, left_out) in enumerate(kind.split(y, y)):
+            fold[different[left_out]] = number
+        fold = fold[first]
+        return cls(data, tuple(np.flatnonzero(fold == number) for number in range(folds)))
 
     def trainings(
         self, trainables: Sequence[Trainable], cluster: Any = None

@@ -461,7 +461,7 @@ def _importance(evaluation: Evaluation) -> str:
 def _numbers(point: WorkingPoint) -> str:
     row = (
         _with_error(point.eps_s, point.eps_s_error),
-        _with_error(point.eps_b, point.eps_b_error),
+        _with_error(point.eps_b, point.eps_b_whole_error),
         f"{point.threshold:.5f}",
         _rejection(point),
         f"{point.significance:.1f}",
