@@ -11,6 +11,7 @@ import pytest
 
 from tests.ntuples import NANO_JET, add_tree, nano, nano_rows, write_ntuple, write_tree
 from tfaas_nb.data.event_file import EventFile, Reading
+from tfaas_nb.data.inspection import inspect
 from tfaas_nb.data.layouts import LAYOUTS
 from tfaas_nb.data.origins import Objects
 from tfaas_nb.data.root import read
@@ -282,3 +283,64 @@ def test_a_real_nanoaod_file_lacks_the_soft_drop_mass_and_reads_with_another() -
     with EventFile(str(REAL), Reading(branches={"jetMassSoftDrop": "FatJet_mass"})) as file:
         assert file.layout.name == "NanoAOD"
         assert file.event_id == ("run", "luminosityBlock", "event")
+
+
+def records(values: dict[str, Any]) -> dict[str, Any]:
+    """The same with a field of records for each collection, as CMSSW writes NanoAOD's RNTuples."""
+    found = {name: column for name, column in values.items() if not isinstance(column, ak.Array)}
+    for collection in ("FatJet", "Electron", "Muon"):
+        own = {n: column for n, column in values.items() if n.startswith(f"{collection}_")}
+        if own:
+            found[collection] = ak.zip({n.partition("_")[2]: c for n, c in own.items()})
+    return found
+
+
+def test_records_of_an_rntuple_are_nanoaod_too(tmp_path: Path) -> None:
+    values = nano()
+    path = write_ntuple(tmp_path / "nano.root", records(values), "Events")
+    same = write_tree(tmp_path / "tree.root", values, "Events")
+    np.testing.assert_array_equal(read(path).X, np.array(nano_rows(values), np.float32))
+    found = inspect(path)
+    assert (found.layout, found.is_readable) == ("NanoAOD", True)
+    assert dict(found.branches)["FatJet_pt"] == "std::vector<float>"
+    assert set(dict(found.branches)) == set(values)
+    assert set(found.candidates) == {"FatJet_tau4", "FatJet_particleNet_QCD"}
+    asked: dict[str, Any] = {"cut": "nJets > 1 & FatJet_tau4_0 < 0.8", "weight": "genWeight * 2"}
+    np.testing.assert_array_equal(read(path, **asked).X, read(same, **asked).X)
+    with EventFile(str(path), Reading()) as file:
+        np.testing.assert_array_equal(file.events(7, 23).X, read(same).X[7:23])
+
+
+def test_records_of_an_rntuple_can_be_streamed(tmp_path: Path) -> None:
+    path = write_ntuple(tmp_path / "nano.root", records(nano()), "Events")
+    chunks = [chunk.X for chunk in read(path, stream=True, memory=2).chunks()]
+    np.testing.assert_array_equal(np.concatenate(chunks), read(path).X)
+
+
+def test_parts_of_records_can_be_mapped_by_the_names_that_uproot_gives(tmp_path: Path) -> None:
+    values = nano()
+    own = records(values)
+    own["AK8"] = own.pop("FatJet")
+    own["MET"] = ak.zip({"pt": own.pop("MET_pt")})
+    path = write_ntuple(tmp_path / "own.root", own, "Events")
+    mapping = {variable: f"AK8.{name}" for variable, name in NANO_JET.items()}
+    features = FeatureSet("own", ("MET.pt", "MET_pt"), tuple(NANO_JET), jets=5)
+    X = read(path, features, branches=mapping, objects=Objects()).X
+    expected = np.array(nano_rows(values), np.float32)
+    for variable in NANO_JET:
+        columns = TTBAR_ALL_HADRONIC.jet_columns(variable)
+        positive = np.maximum if variable not in ("jetEta", "jetPhi") else lambda a, b: a
+        np.testing.assert_array_equal(
+            positive(X[:, features.jet_columns(variable)], 0), expected[:, columns]
+        )
+    np.testing.assert_array_equal(X[:, 0], values["MET_pt"])
+    np.testing.assert_array_equal(X[:, 1], values["MET_pt"])
+    with pytest.raises(DataError, match=r"no branch 'AK8.ptt'; .* the nearest name is 'AK8_pt'"):
+        read(path, features, branches=mapping | {"jetPt": "AK8.ptt"})
+
+
+def test_a_field_of_its_own_goes_before_the_part_of_a_record(tmp_path: Path) -> None:
+    own = {"m": ak.Array([{"x": 1.0}, {"x": 2.0}]), "m_x": [3.0, 4.0]}
+    path = write_ntuple(tmp_path / "own.root", own)
+    assert read(path, FeatureSet("own", ("m_x", "m.x"))).X.tolist() == [[3.0, 1.0], [4.0, 2.0]]
+    assert [name for name, _ in inspect(path).branches] == ["m_x", "m.x"]

@@ -103,6 +103,7 @@ class EventFile:
         self.reading = reading
         self._file: Any = None
         self._tree: Any = None
+        self._types: Types | None = None
         self._plan: Plan | None = None
 
     def __enter__(self) -> EventFile:
@@ -110,7 +111,8 @@ class EventFile:
         try:
             with decoding(self.path):
                 self._tree = self._file[choose_tree(self._file, self.path, self.reading.tree)]
-                self._plan = Plan(self.reading, Types(self._tree), self._where)
+                self._types = Types(self._tree)
+                self._plan = Plan(self.reading, self._types, self._where)
                 if self.entries:  # an empty tree may have been written without its branches
                     self._plan.check()
         except BaseException:
@@ -125,7 +127,7 @@ class EventFile:
         """Close the file; nothing can be read of it any more."""
         if self._file is not None:
             self._file.close()
-        self._file = self._tree = self._plan = None
+        self._file = self._tree = self._types = self._plan = None
 
     @property
     def entries(self) -> int:
@@ -242,7 +244,10 @@ class EventFile:
         return float(np.asarray(runs[found].array(library="np")).sum(dtype=np.float64))
 
     def _entries(self, plan: Plan, start: int, stop: int) -> Entries:
-        return Entries(plan, read(self._opened, plan.wanted, start, stop, plan.where), start, stop)
+        tree, types = self._opened, self._types
+        assert types is not None
+        values = read(tree, types, plan.wanted, start, stop, plan.where)
+        return Entries(plan, values, start, stop)
 
     @property
     def _where(self) -> str:
