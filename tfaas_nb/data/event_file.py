@@ -9,7 +9,7 @@ Whole branches are read at a time, with no loop over events; memory is that of o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from tfaas_nb.data.branches import Array, Types, read
 from tfaas_nb.data.entries import Entries
+from tfaas_nb.data.identifiers import Identifiers, find
 from tfaas_nb.data.layouts import Layout
 from tfaas_nb.data.opening import choose_tree, decoding, open_file
 from tfaas_nb.data.plan import Plan
@@ -147,14 +148,25 @@ class EventFile:
     @property
     def event_id(self) -> tuple[str, ...]:
         """Branches that tell events apart (run, section, event), as far as they are there."""
+        return tuple(name for name in self.identifiers if name is not None)
+
+    @property
+    def identifiers(self) -> Identifiers:
+        """The branch of the run, of the luminosity block and of the event number."""
         plan = self._planned
-        return tuple(name for name in plan.layout.event_id if name in plan.branches)
+        return find(plan.branches, plan.layout.event_id)
 
     @property
     def uuid(self) -> str:
         """The identifier that was given to the file when it was written."""
         self._opened  # noqa: B018 (an open file is asked for)
         return str(self._file.file.uuid)
+
+    def keep(self, branches: Iterable[str]) -> None:
+        """Keep further branches of this file, which must be there, before those of the reading."""
+        keep = tuple(dict.fromkeys((*branches, *self.reading.keep)))
+        self.reading = replace(self.reading, keep=keep)
+        self._plan = replace(self._planned, reading=self.reading)
 
     def events(self, start: int = 0, stop: int | None = None) -> Events:
         """The events of a range of entries that pass the selection.

@@ -46,7 +46,8 @@ class Layout:
         Variables that cannot be negative: a negative value says that nothing was
         computed (NanoAOD's -1) and is read as zero.
     event_id : tuple of str
-        Branches that tell events apart: run, luminosity section, event.
+        Branches that tell events apart: run, luminosity section, event; other names that are
+        known (see `tfaas_nb.data.identifiers`) are found besides.
     """
 
     name: str

@@ -87,9 +87,10 @@ def score(
         A bundle, its folder or archive, or ``http://HOST:PORT/models/NAME`` on a server.
     output : path
         ``….root`` (tree ``scores``) or ``….parquet``.  Columns: run, section and event as the
-        files name them, where they have them; ``file``, the position of the file in the
-        result's ``files``, and ``entry``, that of the event in its tree; the branches of
-        `keep`; and ``score``, float32, or ``score_0``, ``score_1``, ... of several outputs.
+        first file with events names them, where it has them; ``file``, the position of the
+        file in the result's ``files``, and ``entry``, that of the event in its tree; the
+        branches of `keep`; and ``score``, float32, or ``score_0``, ``score_1``, ... of several
+        outputs.
     tree, branches, objects, cut
         As for `load`.
     keep : tuple of str
