@@ -344,3 +344,25 @@ def test_a_field_of_its_own_goes_before_the_part_of_a_record(tmp_path: Path) -> 
     path = write_ntuple(tmp_path / "own.root", own)
     assert read(path, FeatureSet("own", ("m_x", "m.x"))).X.tolist() == [[3.0, 1.0], [4.0, 2.0]]
     assert [name for name, _ in inspect(path).branches] == ["m_x", "m.x"]
+
+
+@pytest.mark.parametrize("absent", [0.0, -999.0, np.nan])
+@pytest.mark.parametrize("slots", [3, 7])
+def test_padding_in_arrays_of_fixed_size_is_no_jet(
+    tmp_path: Path, write: Callable[..., Path], slots: int, absent: float
+) -> None:
+    branches, expected = flattened(slots, absent)
+    arrays = {n: branches[n] for n in ("nJets", "nLeptons")}
+    for name in NANO_JET:
+        arrays[name] = np.stack([branches[f"{name}_{i}"] for i in range(slots)], axis=1)
+    path = write(tmp_path / "arrays.root", arrays)
+    np.testing.assert_array_equal(read(path).X, expected)
+    second = expected[:, TTBAR_ALL_HADRONIC.jet_columns("jetMass")][:, 1]
+    assert len(read(path, cut="jetMass_1 < 1e6")) == (second > 0).sum() < 40
+    ratio = FeatureSet("derived", derived=("tau21_0",))
+    assert (read(path, ratio).X >= 0).all()
+    own = {f"FatJet_{n}": arrays[v] for v, n in NANO_JET.items()} | {"nLeptons": np.zeros(40)}
+    nano_like = write(tmp_path / "nano.root", own, "Events")
+    everything = Objects(jet_pt_min=-1e9, jet_eta_max=1e9)
+    counted = read(nano_like, objects=everything, branches={"nLeptons": "nLeptons"})
+    assert counted.X[:, 0].tolist() == branches["nJets"].tolist()

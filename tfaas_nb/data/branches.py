@@ -27,10 +27,13 @@ class Lists:
         The numbers of all events, one after another.
     counts : numpy.ndarray
         How many of them each event has, shape (events,).
+    is_fixed : bool
+        Whether all events have as many by the branch's type: some may be padding.
     """
 
     values: Array
     counts: npt.NDArray[np.int64]
+    is_fixed: bool = False
 
 
 #: Branch → its values.
@@ -150,6 +153,7 @@ def _plain(array: Any, branch: str, where: str) -> Array | Lists:
     import awkward as ak
 
     layout = array.layout
+    fixed = layout.is_regular or (layout.is_numpy and layout.purelist_depth == 2)
     if not isinstance(layout, (ak.contents.NumpyArray, ak.contents.ListOffsetArray)):
         # A number that is not there becomes NaN, which is refused where it is needed.
         array = ak.fill_none(ak.from_regular(ak.to_packed(array), axis=None), np.nan, axis=-1)
@@ -158,14 +162,15 @@ def _plain(array: Any, branch: str, where: str) -> Array | Lists:
         values = np.asarray(layout.data)
         if values.ndim == 2:
             rows, width = values.shape
-            return Lists(_numbers(values.reshape(-1), branch, where), np.full(rows, width))
+            flat = _numbers(values.reshape(-1), branch, where)
+            return Lists(flat, np.full(rows, width), fixed)
         if values.ndim == 1:
             return _numbers(values, branch, where)
     elif layout.is_list and layout.parameter("__array__") is None and layout.content.is_numpy:
         offsets = np.asarray(layout.offsets.data)
         values = np.asarray(layout.content.data)[offsets[0] : offsets[-1]]
         if values.ndim == 1:
-            return Lists(_numbers(values, branch, where), np.diff(offsets))
+            return Lists(_numbers(values, branch, where), np.diff(offsets), fixed)
     raise DataError(f"branch {branch!r} of {where} holds {array.type.content}, not numbers")
 
 

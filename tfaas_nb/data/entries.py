@@ -170,15 +170,20 @@ class Entries:
     def _lists(self) -> dict[str, Lists]:
         """The jets read, variable by variable; of flattened ones those that are there."""
         plan = self._plan
-        matrices = {
-            variable: origin.matrix(self._read, plan.where)
-            for variable, origin in plan.jets.items()
-            if isinstance(origin, Slots)
-        }
-        lists = self._unflattened(matrices) if matrices else {}
+        matrices: dict[str, Array] = {}
+        lists: dict[str, Lists] = {}
         for variable, origin in plan.jets.items():
-            if not isinstance(origin, Slots):
-                lists[variable] = origin.of_jets(self._read, plan.where)
+            if isinstance(origin, Slots):
+                matrices[variable] = origin.matrix(self._read, plan.where)
+                continue
+            found = origin.of_jets(self._read, plan.where)
+            if found.is_fixed:
+                width = int(found.counts[0]) if self._n else 0
+                matrices[variable] = found.values.reshape(self._n, width)
+            else:
+                lists[variable] = found
+        if matrices:
+            lists = self._unflattened(matrices) | lists
         first = next(iter(lists))
         for variable in lists:
             check_counts(

@@ -220,6 +220,11 @@ class Resolver:
         return [name for name in needed if name in self.branches]
 
 
+def is_fixed(typename: str) -> bool:
+    """Whether a branch of this type holds as many numbers of each event, padding among them."""
+    return bool(re.search(r"\[\d+\]$|^std::array<", typename))
+
+
 def is_list(typename: str) -> bool:
     """Whether a branch of this type holds several numbers per event."""
     return bool(re.search(r"\[|vector|array|Array|RVec", typename))

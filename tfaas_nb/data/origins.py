@@ -189,7 +189,7 @@ class Mass:
                 parts[self.eta].values.astype(np.float64)
             )
             squared = energy.values.astype(np.float64) ** 2 - momentum**2
-            return Lists(np.sqrt(np.maximum(squared, 0.0)), energy.counts)
+            return Lists(np.sqrt(np.maximum(squared, 0.0)), energy.counts, energy.is_fixed)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tfaas_nb.data.expression import Expression
-from tfaas_nb.data.layouts import Layout, Resolver, is_list, recognise
+from tfaas_nb.data.layouts import Layout, Resolver, is_fixed, is_list, recognise
 from tfaas_nb.data.nearest import hint, nearest
 from tfaas_nb.data.origins import Branch, EventOrigin, JetOrigin, Objects, Slots
 from tfaas_nb.data.reading import Reading
@@ -134,11 +134,16 @@ class Plan:
             wanted += ["jetPt", "jetEta"]
         names = list(dict.fromkeys(wanted))
         origins = {name: self.resolver.jet(name) for name in names}
-        if any(isinstance(origin, Slots) for origin in origins.values()):
+        if any(self._may_be_empty(origin) for origin in origins.values()):
             pt = self.resolver.jet("jetPt")  # tells which slots hold a jet
             if not self.resolver.missing([pt]):
                 origins["jetPt"] = pt
         return origins
+
+    def _may_be_empty(self, origin: JetOrigin) -> bool:
+        """Whether not all of its numbers are of a jet."""
+        present = (name for name in origin.branches if name in self.branches)
+        return isinstance(origin, Slots) or any(is_fixed(self.branches[n]) for n in present)
 
     @cached_property
     def wanted(self) -> list[str]:
