@@ -80,11 +80,26 @@ def test_a_file_without_any_lepton_says_which_it_looked_for(tmp_path: Path) -> N
         read(path)
 
 
-def test_electrons_alone_are_leptons_too(tmp_path: Path) -> None:
+def test_electrons_alone_are_leptons_where_that_is_said(tmp_path: Path) -> None:
     values = {k: v for k, v in nano().items() if not k.startswith("Muon")}
     path = write_tree(tmp_path / "nano.root", values, "Events")
     none = {"Muon_pt": [[]] * 60, "Muon_eta": [[]] * 60}
-    assert read(path).X[:, 1].tolist() == [row[1] for row in nano_rows(values | none)]
+    with pytest.raises(DataError, match=r"no branch 'Muon_pt', 'Muon_eta'; .*looked for as Muon: "):
+        read(path)
+    found = inspect(path)
+    assert not found.is_readable
+    assert "branches={'nLeptons': 'Electron'}" in found.summary
+    assert "nearest" not in found.summary
+    X = read(path, branches={"nLeptons": "Electron"}).X
+    assert X[:, 1].tolist() == [row[1] for row in nano_rows(values | none)]
+    zero = {"nLeptons": "0"}
+    assert not read(path, branches=zero).X[:, 1].any()
+    assert len(read(path, branches=zero, cut="nLeptons == 0")) == 60
+    assert "0 for every event" in repr(inspect(path, branches=zero))
+    event = FeatureSet("event", ("nLeptons",))
+    assert read(path, event, branches={"nLeptons": "2"}).X.tolist() == [[2.0]] * 60
+    with pytest.raises(DataError, match="no branch 'nan'"):
+        read(path, branches={"nLeptons": "nan"})
 
 
 @pytest.mark.parametrize(
@@ -366,3 +381,31 @@ def test_padding_in_arrays_of_fixed_size_is_no_jet(
     everything = Objects(jet_pt_min=-1e9, jet_eta_max=1e9)
     counted = read(nano_like, objects=everything, branches={"nLeptons": "nLeptons"})
     assert counted.X[:, 0].tolist() == branches["nJets"].tolist()
+
+
+@pytest.mark.parametrize("jets", ["ScoutingFatJet", "ScoutingFatPFJetRecluster"])
+@pytest.mark.parametrize("muons", ["ScoutingMuon", "ScoutingMuonVtx", "ScoutingMuonNoVtx", "Muon"])
+@pytest.mark.parametrize("electrons", ["ScoutingElectron", "Electron"])
+def test_scouting_muons_of_any_collection_are_leptons(
+    tmp_path: Path, jets: str, muons: str, electrons: str
+) -> None:
+    given = {"jets": jets, "electrons": electrons, "muons": muons}
+    values = nano(**given)
+    for name in list(values):
+        if name.startswith("Scouting") and name.endswith(("_pfRelIso03_all", "_cutBased", "Id")):
+            del values[name]
+    expected = [row[1] for row in nano_rows(values, **given)]
+    if muons == "ScoutingMuonVtx":
+        values |= {"ScoutingMuonNoVtx_pt": [[50.0]] * 60, "ScoutingMuonNoVtx_eta": [[0.0]] * 60}
+    path = write_tree(tmp_path / "scouting.root", values, "Events")
+    assert read(path).X[:, 1].tolist() == expected
+
+
+def test_scouting_without_muons_says_which_were_looked_for(tmp_path: Path) -> None:
+    values = nano(jets="ScoutingFatJet", electrons="ScoutingElectron")
+    values = {name: column for name, column in values.items() if not name.startswith("Muon")}
+    path = write_tree(tmp_path / "scouting.root", values, "Events")
+    sought = "ScoutingMuon, ScoutingMuonVtx, ScoutingMuonNoVtx, Muon"
+    with pytest.raises(DataError, match=f"looked for as {sought}: .*'ScoutingElectron'"):
+        read(path)
+    assert sought in inspect(path).summary

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from tfaas_nb.data.branches import Array, Lists, Read, finite
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.jets import Jets
-from tfaas_nb.data.origins import Branch, Slots, check_counts
+from tfaas_nb.data.origins import Branch, EventOrigin, Slots, check_counts
 from tfaas_nb.data.plan import OfEvent, OfJet, Plan
 from tfaas_nb.data.reading import Cut
 from tfaas_nb.errors import DataError
@@ -45,7 +45,7 @@ class Entries:
         plan, features = self._plan, self._plan.reading.features
         X = self._padded(len(features))
         for column, (variable, origin) in enumerate(plan.event.items()):
-            values = origin.of_events(self._read, self._jets, plan.objects, plan.where)
+            values = self._of_event(origin)
             name = origin.name if isinstance(origin, Branch) else variable
             X[:, column] = self._finite(values, name)
         for variable in (v.name for v in features.jet):
@@ -107,11 +107,16 @@ class Entries:
         plan = self._plan
         term = plan.terms[name]
         if isinstance(term, OfEvent):
-            return term.origin.of_events(self._read, self._jets, plan.objects, plan.where)
+            return self._of_event(term.origin)
         if isinstance(term, OfJet):
             values = self._matrix(term.variable)[:, term.slot].astype(np.float64)
             return np.where(self._there[:, term.slot], values, np.nan)
         return term.values(self._matrix, self._there, np.nan)
+
+    def _of_event(self, origin: EventOrigin) -> Array:
+        plan = self._plan
+        values = origin.of_events(self._read, self._jets, plan.objects, plan.where)
+        return np.broadcast_to(values, (self._n,))
 
     def _matrix(self, variable: str) -> Floats:
         """A variable of the jets in their slots, shape (events, jets)."""

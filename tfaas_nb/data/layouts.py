@@ -6,6 +6,7 @@ has.  What a file of our own has is told by an explicit mapping, variable by var
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from tfaas_nb.data.origins import (
     LeptonCount,
     Leptons,
     Mass,
+    Number,
     Objects,
     Slots,
     Sum,
@@ -80,11 +82,11 @@ def _electron_id(objects: Objects) -> float:
     return objects.electron_id_min
 
 
-def _nano(name: str, collection: str, leptons: tuple[Leptons, ...]) -> Layout:
+def _nano(name: str, collection: str, leptons: LeptonCount) -> Layout:
     return Layout(
         name,
         marks=(f"{collection}_pt", f"{collection}_eta"),
-        event={"nJets": JetCount(), "nLeptons": LeptonCount(leptons)},
+        event={"nJets": JetCount(), "nLeptons": leptons},
         jet={variable: Branch(f"{collection}_{own}") for variable, own in _NANO_JET.items()},
         jet_branch=f"{collection}_{{}}",
         objects=Objects(),
@@ -93,20 +95,23 @@ def _nano(name: str, collection: str, leptons: tuple[Leptons, ...]) -> Layout:
     )
 
 
-_NANO_LEPTONS = (
-    Leptons(
-        "Electron_pt",
-        "Electron_eta",
-        "Electron_pfRelIso03_all",
-        "Electron_cutBased",
-        _electron_id,
-    ),
-    Leptons("Muon_pt", "Muon_eta", "Muon_pfRelIso03_all", "Muon_looseId"),
+_ELECTRONS = Leptons(
+    "Electron_pt",
+    "Electron_eta",
+    "Electron_pfRelIso03_all",
+    "Electron_cutBased",
+    _electron_id,
 )
-
-
-def _scouting_leptons(muon: str) -> tuple[Leptons, ...]:
-    return tuple(Leptons(f"{name}_pt", f"{name}_eta") for name in ("ScoutingElectron", muon))
+_MUONS = Leptons("Muon_pt", "Muon_eta", "Muon_pfRelIso03_all", "Muon_looseId")
+_NANO_LEPTONS = LeptonCount(((_ELECTRONS,), (_MUONS,)))
+#: Since 2024 scouting has muons with and without a vertex; they overlap and are not added up.
+_SCOUTING_MUONS = ("ScoutingMuon", "ScoutingMuonVtx", "ScoutingMuonNoVtx")
+_SCOUTING_LEPTONS = LeptonCount(
+    (
+        (Leptons.named("ScoutingElectron"), _ELECTRONS),
+        (*map(Leptons.named, _SCOUTING_MUONS), _MUONS),
+    )
+)
 
 
 _P4 = "JetsAK8.fCoordinates"
@@ -117,12 +122,8 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout("flat ntuple", marks=("jetPt",), event_id=("runNo", "lumi", "evtNo")),
     Layout("flattened ntuple", marks=("jetPt_0",), slots=True, event_id=("runNo", "lumi", "evtNo")),
     _nano("NanoAOD", "FatJet", _NANO_LEPTONS),
-    _nano("scouting NanoAOD", "ScoutingFatJet", _scouting_leptons("ScoutingMuon")),
-    _nano(
-        "scouting NanoAOD",
-        "ScoutingFatPFJetRecluster",
-        _scouting_leptons("ScoutingMuonVtx"),
-    ),
+    _nano("scouting NanoAOD", "ScoutingFatJet", _SCOUTING_LEPTONS),
+    _nano("scouting NanoAOD", "ScoutingFatPFJetRecluster", _SCOUTING_LEPTONS),
     Layout(
         "TreeMaker",
         marks=(f"{_P4}.fPt",),
@@ -168,7 +169,8 @@ class Resolver:
         As recognised.
     mapping : mapping
         Variable → branch; for variables of jets with a branch for each, ``{}`` stands for
-        the number of the jet (``"ak8_pt{}"``).
+        the number of the jet (``"ak8_pt{}"``).  A per-event variable may be a number
+        (``"0"``), and ``nLeptons`` collections to count (``"Electron, Muon"``).
     objects : Objects or None
         The selection of jets and leptons asked for, if any.
     """
@@ -181,14 +183,24 @@ class Resolver:
     def event(self, variable: str) -> EventOrigin:
         """Where a per-event variable comes from; its branches may be missing."""
         if variable in self.mapping:
-            return Branch(self.mapping[variable])
+            return self._mapped(variable, self.mapping[variable])
         if variable == "nJets" and self.objects is not None:
             return JetCount()
         origin = self.layout.event.get(variable)
         if isinstance(origin, LeptonCount):
-            there = tuple(c for c in origin.collections if c.pt in self.branches)
-            return LeptonCount(there or origin.collections)
+            return origin.among(self.branches)
         return origin or Branch(variable)
+
+    def _mapped(self, variable: str, name: str) -> EventOrigin:
+        if name in self.branches:
+            return Branch(name)
+        if (value := _number(name)) is not None:
+            return Number(value)
+        collections = [part.strip() for part in name.split(",")]
+        if variable == "nLeptons" and all(f"{c}_pt" in self.branches for c in collections):
+            known = {leptons.collection: leptons for leptons in (_ELECTRONS, _MUONS)}
+            return LeptonCount(tuple((known.get(c) or Leptons.named(c),) for c in collections))
+        return Branch(name)
 
     def jet(self, variable: str) -> JetOrigin:
         """Where a per-jet variable comes from; its branches may be missing."""
@@ -218,6 +230,14 @@ class Resolver:
         """Branches to read, each once."""
         needed = {name: None for origin in origins for name in (*origin.branches, *origin.optional)}
         return [name for name in needed if name in self.branches]
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def is_fixed(typename: str) -> bool:

@@ -10,7 +10,15 @@ from functools import cached_property
 from tfaas_nb.data.expression import Expression
 from tfaas_nb.data.layouts import Layout, Resolver, is_fixed, is_list, recognise
 from tfaas_nb.data.nearest import hint, nearest
-from tfaas_nb.data.origins import Branch, EventOrigin, JetOrigin, Objects, Slots
+from tfaas_nb.data.origins import (
+    Branch,
+    EventOrigin,
+    JetCount,
+    JetOrigin,
+    LeptonCount,
+    Objects,
+    Slots,
+)
 from tfaas_nb.data.reading import Reading
 from tfaas_nb.errors import DataError
 from tfaas_nb.variables import Derived, derived, derived_names
@@ -127,7 +135,7 @@ class Plan:
             elif isinstance(term, Derived):
                 quantities.append(term)
         wanted += [name for quantity in quantities for name in quantity.needs]
-        if not wanted and not any(not origin.branches for origin in self._event_origins):
+        if not wanted and not any(isinstance(origin, JetCount) for origin in self._event_origins):
             return {}
         wanted.append(features.order_by)
         if self.selects_jets:
@@ -177,6 +185,9 @@ class Plan:
         )
 
     def _advice(self, missing: str, for_variable: Mapping[str, str]) -> str:
+        origin = self.event.get(for_variable.get(missing, ""))
+        if isinstance(origin, LeptonCount):
+            return f"; {origin.advice(self.branches)}"
         near = nearest(missing, self.branches)
         if near is None or missing not in for_variable:
             return ""
