@@ -15,7 +15,7 @@ from tfaas_nb.bundle import Bundle
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data import event_file
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.errors import BundleError, DataError
+from tfaas_nb.errors import BundleError, CutError, DataError
 from tfaas_nb.serving.server import Server
 
 SIGNAL, BACKGROUND = tn.sample_files()
@@ -264,3 +264,14 @@ def test_what_cannot_be_keyed_like_the_first_is_told(
     with pytest.raises(DataError, match=r"'event' is int8 in the files before, .* of float64"):
         tn.score([small, negative], bundle, tmp_path / "a.root", progress=False)
     assert not (tmp_path / "a.root").exists()
+
+
+def test_no_file_is_skipped_because_the_selection_fails(
+    bundle: Bundle, nano: Path, tmp_path: Path
+) -> None:
+    def wrong(data: Dataset) -> Any:
+        return data.extra["evnt"] > 0
+
+    options: dict[str, Any] = {"on_error": "skip", "progress": False}
+    with pytest.raises(CutError, match="KeyError: 'evnt'"):
+        tn.score(nano, bundle, tmp_path / "a.root", cut=wrong, **options)

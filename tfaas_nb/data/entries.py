@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+import traceback
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -14,7 +16,7 @@ from tfaas_nb.data.jets import Jets
 from tfaas_nb.data.origins import Branch, EventOrigin, Slots, check_counts
 from tfaas_nb.data.plan import OfEvent, OfJet, Plan
 from tfaas_nb.data.reading import Cut
-from tfaas_nb.errors import DataError
+from tfaas_nb.errors import CutError, DataError
 
 Floats = npt.NDArray[np.float32]
 
@@ -94,9 +96,17 @@ class Entries:
     def _passed_by(self, cut: Cut) -> npt.NDArray[np.bool_]:
         y = np.zeros(self._n, np.int8)
         features = self._plan.reading.features
-        passed = np.asarray(cut(Dataset(self.X, y, self.weight, features, extra=self.extra)))
+        events = Dataset(self.X, y, self.weight, features, extra=self.extra)
+        try:
+            passed = np.asarray(cut(events))
+        except Exception as error:  # it is not ours, and may raise anything
+            why = textwrap.shorten(str(error), 300)
+            raise CutError(
+                f"the function given as cut failed{_line(error)} on {self._n} events of "
+                f"{self._plan.where}: {type(error).__name__}: {why}"
+            ) from error
         if passed.shape != (self._n,) or passed.dtype != bool:
-            raise DataError(
+            raise CutError(
                 f"the selection returned {passed.dtype} of shape {passed.shape}; it must return "
                 f"a mask, bool of shape {(self._n,)}"
             )
@@ -234,3 +244,9 @@ class Entries:
             return self._start + int(np.searchsorted(np.cumsum(counts), position, side="right"))
 
         return finite(values, name, self._plan.where, entry)
+
+
+def _line(error: Exception) -> str:
+    """Where in the function an error arose, as far as it is known."""
+    frames = traceback.extract_tb(error.__traceback__)[1:2]  # the first is the call of it
+    return f" in line {frames[0].lineno} of {frames[0].filename}" if frames else ""

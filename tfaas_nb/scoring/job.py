@@ -12,7 +12,7 @@ from typing import Any
 from tfaas_nb.data.files import Files, expand, identity
 from tfaas_nb.data.origins import Objects
 from tfaas_nb.data.reading import Cut, Reading
-from tfaas_nb.errors import DataError
+from tfaas_nb.errors import CutError, DataError
 from tfaas_nb.scoring.parts import Here, OnCluster, Part, Source
 from tfaas_nb.scoring.score_file import ScoreFile, ScoreFolder
 from tfaas_nb.scoring.scorer import Model, given, open_scorer
@@ -158,6 +158,8 @@ class _Job:
             for path in self.paths:
                 try:
                     self._file(path, sink, bar)
+                except CutError:
+                    raise
                 except DataError as error:
                     if not self.skips:
                         raise
