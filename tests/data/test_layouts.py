@@ -409,3 +409,36 @@ def test_scouting_without_muons_says_which_were_looked_for(tmp_path: Path) -> No
     with pytest.raises(DataError, match=f"looked for as {sought}: .*'ScoutingElectron'"):
         read(path)
     assert sought in inspect(path).summary
+
+
+def test_a_flattened_file_may_count_from_one(tmp_path: Path) -> None:
+    branches, expected = flattened(5, -999.0)
+    renamed = {}
+    for name, column in branches.items():
+        stem, _, slot = name.partition("_")
+        renamed[f"{stem}_{int(slot) + 1}" if slot else name] = column
+    path = write_tree(tmp_path / "flat.root", renamed)
+    np.testing.assert_array_equal(read(path).X, expected)
+    assert inspect(path).layout == "flattened ntuple"
+    assert len(read(path, cut="jetPt_0 > 300")) == (expected[:, 22] > 300).sum() > 0
+
+
+@pytest.mark.parametrize("pattern", ["FatJet_{}_{}", "ak8_{}_{}"])
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_is_suggested_for_flattened_branches_reads_them(
+    tmp_path: Path, pattern: str, first: int
+) -> None:
+    branches, expected = flattened(5, 0.0)
+    renamed = {}
+    for name, column in branches.items():
+        stem, _, slot = name.partition("_")
+        own = pattern.format(NANO_JET.get(stem), int(slot or 0) + first)
+        renamed[own if slot else name] = column
+    path = write_tree(tmp_path / "flat.root", renamed)
+    found = inspect(path)
+    mapping = {one.variable: one.nearest for one in found.missing if one.nearest}
+    assert mapping == {v: pattern.format(own, "{}") for v, own in NANO_JET.items()}
+    assert repr(mapping) in found.summary
+    np.testing.assert_array_equal(read(path, branches=mapping).X, expected)
+    with pytest.raises(DataError, match=r"say branches={'jetEta': '\w+_eta_{}'}"):
+        read(path)

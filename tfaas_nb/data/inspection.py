@@ -8,7 +8,6 @@ from typing import Any
 from tfaas_nb.data.branches import Types, is_ntuple
 from tfaas_nb.data.files import Files, expand
 from tfaas_nb.data.layouts import is_list
-from tfaas_nb.data.nearest import nearest
 from tfaas_nb.data.opening import choose_tree, decoding, open_file, trees
 from tfaas_nb.data.origins import EventOrigin, JetCount, JetOrigin, LeptonCount, Number, Objects
 from tfaas_nb.data.plan import Plan
@@ -242,7 +241,7 @@ def _found(variable: str, origin: EventOrigin | JetOrigin, plan: Plan) -> Found:
     if missing and isinstance(origin, LeptonCount):
         return Found(variable, told, "", missing, advice=origin.advice(plan.branches))
     if missing:
-        return Found(variable, told, "", missing, nearest(missing[0], plan.branches))
+        return Found(variable, told, "", missing, plan.resolver.nearest(variable, missing[0]))
     if isinstance(origin, Number):
         return Found(variable, told, "number")
     first = plan.branches[origin.branches[0]] if origin.branches else "counted"

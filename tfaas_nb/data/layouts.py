@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tfaas_nb.data.nearest import nearest
 from tfaas_nb.data.origins import (
     Branch,
     EventOrigin,
@@ -121,6 +122,7 @@ _P4 = "JetsAK8.fCoordinates"
 LAYOUTS: tuple[Layout, ...] = (
     Layout("flat ntuple", marks=("jetPt",), event_id=("runNo", "lumi", "evtNo")),
     Layout("flattened ntuple", marks=("jetPt_0",), slots=True, event_id=("runNo", "lumi", "evtNo")),
+    Layout("flattened ntuple", marks=("jetPt_1",), slots=True, event_id=("runNo", "lumi", "evtNo")),
     _nano("NanoAOD", "FatJet", _NANO_LEPTONS),
     _nano("scouting NanoAOD", "ScoutingFatJet", _SCOUTING_LEPTONS),
     _nano("scouting NanoAOD", "ScoutingFatPFJetRecluster", _SCOUTING_LEPTONS),
@@ -145,6 +147,9 @@ LAYOUTS: tuple[Layout, ...] = (
         event_id=("RunNum", "LumiBlockNum", "EvtNum"),
     ),
 )
+
+_FLATTENED = tuple(layout for layout in LAYOUTS if layout.slots)
+_SLOT = re.compile(r"_\d+$")
 
 #: What a file is taken for that fits none: variables are branches of the same name.
 PLAIN = Layout("not recognised", marks=())
@@ -220,6 +225,21 @@ class Resolver:
         while (name := pattern.replace("{}", str(first + len(found)))) in self.branches:
             found.append(name)
         return Slots(tuple(found) or (pattern.replace("{}", "0"),))
+
+    def nearest(self, variable: str, missing: str) -> str | None:
+        """What may be meant where a branch of a variable is missing, as a mapping takes it."""
+        if self.layout in (PLAIN, *_FLATTENED) and variable in _NANO_JET:
+            patterns, end = self._patterns(), f"_{_NANO_JET[variable]}_{{}}"
+            alike = [name for name in patterns if name.endswith(end)]
+            near = nearest(f"FatJet{end}", alike) or nearest(f"{variable}_{{}}", patterns)
+            if near is not None:
+                return near
+        return nearest(missing, self.branches)
+
+    def _patterns(self) -> list[str]:
+        """Branches with one number for each jet, ``{}`` in place of the jet's number."""
+        found = (_SLOT.sub("_{}", name) for name in self.branches if _SLOT.search(name))
+        return list(dict.fromkeys(found))
 
     def missing(self, origins: Sequence[EventOrigin | JetOrigin]) -> list[str]:
         """Branches that are needed and not there."""

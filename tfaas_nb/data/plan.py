@@ -9,7 +9,7 @@ from functools import cached_property
 
 from tfaas_nb.data.expression import Expression
 from tfaas_nb.data.layouts import Layout, Resolver, is_fixed, is_list, recognise
-from tfaas_nb.data.nearest import hint, nearest
+from tfaas_nb.data.nearest import hint
 from tfaas_nb.data.origins import (
     Branch,
     EventOrigin,
@@ -188,8 +188,10 @@ class Plan:
         origin = self.event.get(for_variable.get(missing, ""))
         if isinstance(origin, LeptonCount):
             return f"; {origin.advice(self.branches)}"
-        near = nearest(missing, self.branches)
-        if near is None or missing not in for_variable:
+        if missing not in for_variable:
+            return ""
+        near = self.resolver.nearest(for_variable[missing], missing)
+        if near is None:
             return ""
         mapping = f"branches={{{for_variable[missing]!r}: {near!r}}}"
         return f"; if that is meant, say {mapping}"
