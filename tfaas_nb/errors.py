@@ -68,6 +68,10 @@ class DataError(TfaasError):
     status = 422
 
 
+class CutError(DataError):
+    """A selection that is a function failed; no file is skipped for that."""
+
+
 class FeatureError(TfaasError):
     """Feature names or values do not fit what the model was trained on."""
 

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from tests.ntuples import nano, nano_rows, write_ntuple, write_tree
+from tfaas_nb.data.counting import count
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.event_file import EventFile, Events, Reading, steps
-from tfaas_nb.errors import DataError
+from tfaas_nb.data.root import read
+from tfaas_nb.errors import CutError, DataError
 from tfaas_nb.features import FeatureSet
 
 #: Everything that a reading can ask for at once.
@@ -262,3 +264,32 @@ def test_a_value_that_is_not_finite_is_found_by_its_entry_in_the_file(tmp_path: 
     path = write_tree(tmp_path / "a.root", values, "Events")
     with pytest.raises(DataError, match=rf"'FatJet_pt' .* the first in entry {entries[at]}$"):
         events(str(path), Reading(), 30)
+
+
+def wrong(data: Dataset) -> Any:
+    return data.extra["evnt"] > 0
+
+
+def refusing(data: Dataset) -> Any:
+    raise DataError("not these")
+
+
+@pytest.mark.parametrize(
+    ("cut", "why"),
+    [
+        (wrong, r"in line \d+ of .*test_event_file.py .* KeyError: 'evnt'"),
+        (refusing, "DataError: not these"),
+        (lambda data: data.X, "must return a mask"),
+    ],
+)
+def test_no_file_is_skipped_because_a_function_fails(path: str, cut: Any, why: str) -> None:
+    def streamed() -> None:
+        list(read(path, cut=cut, on_error="skip", stream=True, memory=2).chunks())
+
+    def counted() -> None:
+        list(count({"signal": path}, Reading(cut=cut), "skip"))
+
+    for reading in (lambda: read(path, cut=cut, on_error="skip"), streamed, counted):
+        with pytest.raises(CutError, match=why) as raised:
+            reading()
+        assert "ROOT file" not in str(raised.value)

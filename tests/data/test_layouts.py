@@ -11,6 +11,7 @@ import pytest
 
 from tests.ntuples import NANO_JET, add_tree, nano, nano_rows, write_ntuple, write_tree
 from tfaas_nb.data.event_file import EventFile, Reading
+from tfaas_nb.data.inspection import inspect
 from tfaas_nb.data.layouts import LAYOUTS
 from tfaas_nb.data.origins import Objects
 from tfaas_nb.data.root import read
@@ -79,11 +80,26 @@ def test_a_file_without_any_lepton_says_which_it_looked_for(tmp_path: Path) -> N
         read(path)
 
 
-def test_electrons_alone_are_leptons_too(tmp_path: Path) -> None:
+def test_electrons_alone_are_leptons_where_that_is_said(tmp_path: Path) -> None:
     values = {k: v for k, v in nano().items() if not k.startswith("Muon")}
     path = write_tree(tmp_path / "nano.root", values, "Events")
     none = {"Muon_pt": [[]] * 60, "Muon_eta": [[]] * 60}
-    assert read(path).X[:, 1].tolist() == [row[1] for row in nano_rows(values | none)]
+    with pytest.raises(DataError, match=r"no branch 'Muon_pt', 'Muon_eta'; .*looked for as Muon: "):
+        read(path)
+    found = inspect(path)
+    assert not found.is_readable
+    assert "branches={'nLeptons': 'Electron'}" in found.summary
+    assert "nearest" not in found.summary
+    X = read(path, branches={"nLeptons": "Electron"}).X
+    assert X[:, 1].tolist() == [row[1] for row in nano_rows(values | none)]
+    zero = {"nLeptons": "0"}
+    assert not read(path, branches=zero).X[:, 1].any()
+    assert len(read(path, branches=zero, cut="nLeptons == 0")) == 60
+    assert "0 for every event" in repr(inspect(path, branches=zero))
+    event = FeatureSet("event", ("nLeptons",))
+    assert read(path, event, branches={"nLeptons": "2"}).X.tolist() == [[2.0]] * 60
+    with pytest.raises(DataError, match="no branch 'nan'"):
+        read(path, branches={"nLeptons": "nan"})
 
 
 @pytest.mark.parametrize(
@@ -282,3 +298,147 @@ def test_a_real_nanoaod_file_lacks_the_soft_drop_mass_and_reads_with_another() -
     with EventFile(str(REAL), Reading(branches={"jetMassSoftDrop": "FatJet_mass"})) as file:
         assert file.layout.name == "NanoAOD"
         assert file.event_id == ("run", "luminosityBlock", "event")
+
+
+def records(values: dict[str, Any]) -> dict[str, Any]:
+    """The same with a field of records for each collection, as CMSSW writes NanoAOD's RNTuples."""
+    found = {name: column for name, column in values.items() if not isinstance(column, ak.Array)}
+    for collection in ("FatJet", "Electron", "Muon"):
+        own = {n: column for n, column in values.items() if n.startswith(f"{collection}_")}
+        if own:
+            found[collection] = ak.zip({n.partition("_")[2]: c for n, c in own.items()})
+    return found
+
+
+def test_records_of_an_rntuple_are_nanoaod_too(tmp_path: Path) -> None:
+    values = nano()
+    path = write_ntuple(tmp_path / "nano.root", records(values), "Events")
+    same = write_tree(tmp_path / "tree.root", values, "Events")
+    np.testing.assert_array_equal(read(path).X, np.array(nano_rows(values), np.float32))
+    found = inspect(path)
+    assert (found.layout, found.is_readable) == ("NanoAOD", True)
+    assert dict(found.branches)["FatJet_pt"] == "std::vector<float>"
+    assert set(dict(found.branches)) == set(values)
+    assert set(found.candidates) == {"FatJet_tau4", "FatJet_particleNet_QCD"}
+    asked: dict[str, Any] = {"cut": "nJets > 1 & FatJet_tau4_0 < 0.8", "weight": "genWeight * 2"}
+    np.testing.assert_array_equal(read(path, **asked).X, read(same, **asked).X)
+    with EventFile(str(path), Reading()) as file:
+        np.testing.assert_array_equal(file.events(7, 23).X, read(same).X[7:23])
+
+
+def test_records_of_an_rntuple_can_be_streamed(tmp_path: Path) -> None:
+    path = write_ntuple(tmp_path / "nano.root", records(nano()), "Events")
+    chunks = [chunk.X for chunk in read(path, stream=True, memory=2).chunks()]
+    np.testing.assert_array_equal(np.concatenate(chunks), read(path).X)
+
+
+def test_parts_of_records_can_be_mapped_by_the_names_that_uproot_gives(tmp_path: Path) -> None:
+    values = nano()
+    own = records(values)
+    own["AK8"] = own.pop("FatJet")
+    own["MET"] = ak.zip({"pt": own.pop("MET_pt")})
+    path = write_ntuple(tmp_path / "own.root", own, "Events")
+    mapping = {variable: f"AK8.{name}" for variable, name in NANO_JET.items()}
+    features = FeatureSet("own", ("MET.pt", "MET_pt"), tuple(NANO_JET), jets=5)
+    X = read(path, features, branches=mapping, objects=Objects()).X
+    expected = np.array(nano_rows(values), np.float32)
+    for variable in NANO_JET:
+        columns = TTBAR_ALL_HADRONIC.jet_columns(variable)
+        positive = np.maximum if variable not in ("jetEta", "jetPhi") else lambda a, b: a
+        np.testing.assert_array_equal(
+            positive(X[:, features.jet_columns(variable)], 0), expected[:, columns]
+        )
+    np.testing.assert_array_equal(X[:, 0], values["MET_pt"])
+    np.testing.assert_array_equal(X[:, 1], values["MET_pt"])
+    with pytest.raises(DataError, match=r"no branch 'AK8.ptt'; .* the nearest name is 'AK8_pt'"):
+        read(path, features, branches=mapping | {"jetPt": "AK8.ptt"})
+
+
+def test_a_field_of_its_own_goes_before_the_part_of_a_record(tmp_path: Path) -> None:
+    own = {"m": ak.Array([{"x": 1.0}, {"x": 2.0}]), "m_x": [3.0, 4.0]}
+    path = write_ntuple(tmp_path / "own.root", own)
+    assert read(path, FeatureSet("own", ("m_x", "m.x"))).X.tolist() == [[3.0, 1.0], [4.0, 2.0]]
+    assert [name for name, _ in inspect(path).branches] == ["m_x", "m.x"]
+
+
+@pytest.mark.parametrize("absent", [0.0, -999.0, np.nan])
+@pytest.mark.parametrize("slots", [3, 7])
+def test_padding_in_arrays_of_fixed_size_is_no_jet(
+    tmp_path: Path, write: Callable[..., Path], slots: int, absent: float
+) -> None:
+    branches, expected = flattened(slots, absent)
+    arrays = {n: branches[n] for n in ("nJets", "nLeptons")}
+    for name in NANO_JET:
+        arrays[name] = np.stack([branches[f"{name}_{i}"] for i in range(slots)], axis=1)
+    path = write(tmp_path / "arrays.root", arrays)
+    np.testing.assert_array_equal(read(path).X, expected)
+    second = expected[:, TTBAR_ALL_HADRONIC.jet_columns("jetMass")][:, 1]
+    assert len(read(path, cut="jetMass_1 < 1e6")) == (second > 0).sum() < 40
+    ratio = FeatureSet("derived", derived=("tau21_0",))
+    assert (read(path, ratio).X >= 0).all()
+    own = {f"FatJet_{n}": arrays[v] for v, n in NANO_JET.items()} | {"nLeptons": np.zeros(40)}
+    nano_like = write(tmp_path / "nano.root", own, "Events")
+    everything = Objects(jet_pt_min=-1e9, jet_eta_max=1e9)
+    counted = read(nano_like, objects=everything, branches={"nLeptons": "nLeptons"})
+    assert counted.X[:, 0].tolist() == branches["nJets"].tolist()
+
+
+@pytest.mark.parametrize("jets", ["ScoutingFatJet", "ScoutingFatPFJetRecluster"])
+@pytest.mark.parametrize("muons", ["ScoutingMuon", "ScoutingMuonVtx", "ScoutingMuonNoVtx", "Muon"])
+@pytest.mark.parametrize("electrons", ["ScoutingElectron", "Electron"])
+def test_scouting_muons_of_any_collection_are_leptons(
+    tmp_path: Path, jets: str, muons: str, electrons: str
+) -> None:
+    given = {"jets": jets, "electrons": electrons, "muons": muons}
+    values = nano(**given)
+    for name in list(values):
+        if name.startswith("Scouting") and name.endswith(("_pfRelIso03_all", "_cutBased", "Id")):
+            del values[name]
+    expected = [row[1] for row in nano_rows(values, **given)]
+    if muons == "ScoutingMuonVtx":
+        values |= {"ScoutingMuonNoVtx_pt": [[50.0]] * 60, "ScoutingMuonNoVtx_eta": [[0.0]] * 60}
+    path = write_tree(tmp_path / "scouting.root", values, "Events")
+    assert read(path).X[:, 1].tolist() == expected
+
+
+def test_scouting_without_muons_says_which_were_looked_for(tmp_path: Path) -> None:
+    values = nano(jets="ScoutingFatJet", electrons="ScoutingElectron")
+    values = {name: column for name, column in values.items() if not name.startswith("Muon")}
+    path = write_tree(tmp_path / "scouting.root", values, "Events")
+    sought = "ScoutingMuon, ScoutingMuonVtx, ScoutingMuonNoVtx, Muon"
+    with pytest.raises(DataError, match=f"looked for as {sought}: .*'ScoutingElectron'"):
+        read(path)
+    assert sought in inspect(path).summary
+
+
+def test_a_flattened_file_may_count_from_one(tmp_path: Path) -> None:
+    branches, expected = flattened(5, -999.0)
+    renamed = {}
+    for name, column in branches.items():
+        stem, _, slot = name.partition("_")
+        renamed[f"{stem}_{int(slot) + 1}" if slot else name] = column
+    path = write_tree(tmp_path / "flat.root", renamed)
+    np.testing.assert_array_equal(read(path).X, expected)
+    assert inspect(path).layout == "flattened ntuple"
+    assert len(read(path, cut="jetPt_0 > 300")) == (expected[:, 22] > 300).sum() > 0
+
+
+@pytest.mark.parametrize("pattern", ["FatJet_{}_{}", "ak8_{}_{}"])
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_is_suggested_for_flattened_branches_reads_them(
+    tmp_path: Path, pattern: str, first: int
+) -> None:
+    branches, expected = flattened(5, 0.0)
+    renamed = {}
+    for name, column in branches.items():
+        stem, _, slot = name.partition("_")
+        own = pattern.format(NANO_JET.get(stem), int(slot or 0) + first)
+        renamed[own if slot else name] = column
+    path = write_tree(tmp_path / "flat.root", renamed)
+    found = inspect(path)
+    mapping = {one.variable: one.nearest for one in found.missing if one.nearest}
+    assert mapping == {v: pattern.format(own, "{}") for v, own in NANO_JET.items()}
+    assert repr(mapping) in found.summary
+    np.testing.assert_array_equal(read(path, branches=mapping).X, expected)
+    with pytest.raises(DataError, match=r"say branches={'jetEta': '\w+_eta_{}'}"):
+        read(path)

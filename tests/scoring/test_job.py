@@ -16,7 +16,7 @@ from tfaas_nb.bundle import Bundle
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data import event_file
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.errors import BundleError, DataError
+from tfaas_nb.errors import BundleError, CutError, DataError
 from tfaas_nb.serving.server import Server
 
 SIGNAL, BACKGROUND = tn.sample_files()
@@ -224,3 +224,82 @@ def test_the_result_shows_itself(bundle: Bundle, nano: Path, tmp_path: Path) -> 
         "columns run, luminosityBlock, event, file, entry, score)"
     )
     assert "<td" in made._repr_html_()
+
+
+def flat(
+    path: Path, names: tuple[str, ...], types: tuple[str, str, str] = ("i4", "i4", "i8")
+) -> Path:
+    """Two events of a flat ntuple, with such names for what tells them apart."""
+    values = ([3, 3], [10, 11], [2**33, 2**33 + 1])
+    branches: dict[str, Any] = {
+        name: np.array(value).astype(kind)
+        for name, value, kind in zip(names, values, types, strict=False)
+    }
+    branches |= {"nJets": np.zeros(2, np.int32), "nLeptons": np.zeros(2, np.int32)}
+    for variable in tn.TTBAR_ALL_HADRONIC.jet:
+        branches[variable.name] = ak.Array([[0.5], []])
+    with uproot.recreate(path) as file:
+        file.mktree("events", {name: ak.type(ak.Array(b)).content for name, b in branches.items()})
+        file["events"].extend(branches)
+    return path
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("run", "lumi", "event"),
+        ("run", "luminosityBlock", "event"),
+        ("runNumber", "lumiBlock", "eventNumber"),
+        ("RUN", "LS", "Evt"),
+        ("runNo", "lumi", "evtNo"),
+    ],
+)
+def test_flat_files_are_keyed_whatever_they_call_the_event(
+    bundle: Bundle, tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    file = flat(tmp_path / "flat.root", names)
+    made = tn.score(file, bundle, tmp_path / "scores.root", progress=False)
+    found = read(made.output)
+    assert made.columns == (*names, "file", "entry", "score")
+    assert found[names[2]].tolist() == [2**33, 2**33 + 1]
+    assert found[names[2]].dtype == np.int64
+
+
+def test_files_of_different_kinds_are_keyed_under_the_names_of_the_first(
+    bundle: Bundle, nano: Path, tmp_path: Path
+) -> None:
+    first = flat(tmp_path / "flat.root", ("runNumber", "lumiBlock", "eventNumber"))
+    for output in ("a.root", "b.parquet"):
+        made = tn.score([first, nano], bundle, tmp_path / output, progress=False)
+        assert made.columns == ("runNumber", "lumiBlock", "eventNumber", "file", "entry", "score")
+    found = read(tmp_path / "a.root")
+    assert found["runNumber"].tolist() == [3, 3, 1, 1, 2]
+    assert found["lumiBlock"].tolist() == [10, 11, 7, 8, 9]
+    assert found["eventNumber"].tolist() == [2**33, 2**33 + 1, 2**40, 5, 6]
+    other = tn.score([nano, first], bundle, tmp_path / "c.root", progress=False)
+    assert other.columns == ("run", "luminosityBlock", "event", "file", "entry", "score")
+    assert read(other.output)["event"].tolist() == [2**40, 5, 6, 2**33, 2**33 + 1]
+
+
+def test_what_cannot_be_keyed_like_the_first_is_told(
+    bundle: Bundle, nano: Path, tmp_path: Path
+) -> None:
+    other = flat(tmp_path / "flat.root", ("run", "lumi"))
+    with pytest.raises(DataError, match=r"flat.root has no branch 'event', nor .* by itself"):
+        tn.score([nano, other], bundle, tmp_path / "a.root", progress=False)
+    negative = flat(tmp_path / "n.root", ("run", "lumi", "event"), ("i4", "i4", "f8"))
+    small = flat(tmp_path / "s.root", ("run", "lumi", "event"), ("i4", "i4", "i1"))
+    with pytest.raises(DataError, match=r"'event' is int8 in the files before, .* of float64"):
+        tn.score([small, negative], bundle, tmp_path / "a.root", progress=False)
+    assert not (tmp_path / "a.root").exists()
+
+
+def test_no_file_is_skipped_because_the_selection_fails(
+    bundle: Bundle, nano: Path, tmp_path: Path
+) -> None:
+    def wrong(data: Dataset) -> Any:
+        return data.extra["evnt"] > 0
+
+    options: dict[str, Any] = {"on_error": "skip", "progress": False}
+    with pytest.raises(CutError, match="KeyError: 'evnt'"):
+        tn.score(nano, bundle, tmp_path / "a.root", cut=wrong, **options)

@@ -12,7 +12,7 @@ from tfaas_nb.data.event_file import EventFile, steps
 from tfaas_nb.data.normalisation import Samples
 from tfaas_nb.data.reading import Reading
 from tfaas_nb.data.root import OnError, parts
-from tfaas_nb.errors import DataError
+from tfaas_nb.errors import CutError, DataError
 
 #: Entries looked at before numbers are told: some 50 ms.
 _STEP = 50_000
@@ -97,6 +97,8 @@ def count(
                     found = {**found, part.role: now}
                     yield found
                 done = found[part.role]
+            except CutError:
+                raise
             except DataError:
                 if on_error == "stop":
                     raise

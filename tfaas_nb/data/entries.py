@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+import traceback
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -11,10 +13,10 @@ import numpy.typing as npt
 from tfaas_nb.data.branches import Array, Lists, Read, finite
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.jets import Jets
-from tfaas_nb.data.origins import Branch, Slots, check_counts
+from tfaas_nb.data.origins import Branch, EventOrigin, Slots, check_counts
 from tfaas_nb.data.plan import OfEvent, OfJet, Plan
 from tfaas_nb.data.reading import Cut
-from tfaas_nb.errors import DataError
+from tfaas_nb.errors import CutError, DataError
 
 Floats = npt.NDArray[np.float32]
 
@@ -45,7 +47,7 @@ class Entries:
         plan, features = self._plan, self._plan.reading.features
         X = self._padded(len(features))
         for column, (variable, origin) in enumerate(plan.event.items()):
-            values = origin.of_events(self._read, self._jets, plan.objects, plan.where)
+            values = self._of_event(origin)
             name = origin.name if isinstance(origin, Branch) else variable
             X[:, column] = self._finite(values, name)
         for variable in (v.name for v in features.jet):
@@ -94,9 +96,17 @@ class Entries:
     def _passed_by(self, cut: Cut) -> npt.NDArray[np.bool_]:
         y = np.zeros(self._n, np.int8)
         features = self._plan.reading.features
-        passed = np.asarray(cut(Dataset(self.X, y, self.weight, features, extra=self.extra)))
+        events = Dataset(self.X, y, self.weight, features, extra=self.extra)
+        try:
+            passed = np.asarray(cut(events))
+        except Exception as error:  # it is not ours, and may raise anything
+            why = textwrap.shorten(str(error), 300)
+            raise CutError(
+                f"the function given as cut failed{_line(error)} on {self._n} events of "
+                f"{self._plan.where}: {type(error).__name__}: {why}"
+            ) from error
         if passed.shape != (self._n,) or passed.dtype != bool:
-            raise DataError(
+            raise CutError(
                 f"the selection returned {passed.dtype} of shape {passed.shape}; it must return "
                 f"a mask, bool of shape {(self._n,)}"
             )
@@ -107,11 +117,16 @@ class Entries:
         plan = self._plan
         term = plan.terms[name]
         if isinstance(term, OfEvent):
-            return term.origin.of_events(self._read, self._jets, plan.objects, plan.where)
+            return self._of_event(term.origin)
         if isinstance(term, OfJet):
             values = self._matrix(term.variable)[:, term.slot].astype(np.float64)
             return np.where(self._there[:, term.slot], values, np.nan)
         return term.values(self._matrix, self._there, np.nan)
+
+    def _of_event(self, origin: EventOrigin) -> Array:
+        plan = self._plan
+        values = origin.of_events(self._read, self._jets, plan.objects, plan.where)
+        return np.broadcast_to(values, (self._n,))
 
     def _matrix(self, variable: str) -> Floats:
         """A variable of the jets in their slots, shape (events, jets)."""
@@ -170,15 +185,20 @@ class Entries:
     def _lists(self) -> dict[str, Lists]:
         """The jets read, variable by variable; of flattened ones those that are there."""
         plan = self._plan
-        matrices = {
-            variable: origin.matrix(self._read, plan.where)
-            for variable, origin in plan.jets.items()
-            if isinstance(origin, Slots)
-        }
-        lists = self._unflattened(matrices) if matrices else {}
+        matrices: dict[str, Array] = {}
+        lists: dict[str, Lists] = {}
         for variable, origin in plan.jets.items():
-            if not isinstance(origin, Slots):
-                lists[variable] = origin.of_jets(self._read, plan.where)
+            if isinstance(origin, Slots):
+                matrices[variable] = origin.matrix(self._read, plan.where)
+                continue
+            found = origin.of_jets(self._read, plan.where)
+            if found.is_fixed:
+                width = int(found.counts[0]) if self._n else 0
+                matrices[variable] = found.values.reshape(self._n, width)
+            else:
+                lists[variable] = found
+        if matrices:
+            lists = self._unflattened(matrices) | lists
         first = next(iter(lists))
         for variable in lists:
             check_counts(
@@ -224,3 +244,9 @@ class Entries:
             return self._start + int(np.searchsorted(np.cumsum(counts), position, side="right"))
 
         return finite(values, name, self._plan.where, entry)
+
+
+def _line(error: Exception) -> str:
+    """Where in the function an error arose, as far as it is known."""
+    frames = traceback.extract_tb(error.__traceback__)[1:2]  # the first is the call of it
+    return f" in line {frames[0].lineno} of {frames[0].filename}" if frames else ""

@@ -9,7 +9,7 @@ Whole branches are read at a time, with no loop over events; memory is that of o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from tfaas_nb.data.branches import Array, Types, read
 from tfaas_nb.data.entries import Entries
+from tfaas_nb.data.identifiers import Identifiers, find
 from tfaas_nb.data.layouts import Layout
 from tfaas_nb.data.opening import choose_tree, decoding, open_file
 from tfaas_nb.data.plan import Plan
@@ -103,6 +104,7 @@ class EventFile:
         self.reading = reading
         self._file: Any = None
         self._tree: Any = None
+        self._types: Types | None = None
         self._plan: Plan | None = None
 
     def __enter__(self) -> EventFile:
@@ -110,7 +112,8 @@ class EventFile:
         try:
             with decoding(self.path):
                 self._tree = self._file[choose_tree(self._file, self.path, self.reading.tree)]
-                self._plan = Plan(self.reading, Types(self._tree), self._where)
+                self._types = Types(self._tree)
+                self._plan = Plan(self.reading, self._types, self._where)
                 if self.entries:  # an empty tree may have been written without its branches
                     self._plan.check()
         except BaseException:
@@ -125,7 +128,7 @@ class EventFile:
         """Close the file; nothing can be read of it any more."""
         if self._file is not None:
             self._file.close()
-        self._file = self._tree = self._plan = None
+        self._file = self._tree = self._types = self._plan = None
 
     @property
     def entries(self) -> int:
@@ -145,14 +148,25 @@ class EventFile:
     @property
     def event_id(self) -> tuple[str, ...]:
         """Branches that tell events apart (run, section, event), as far as they are there."""
+        return tuple(name for name in self.identifiers if name is not None)
+
+    @property
+    def identifiers(self) -> Identifiers:
+        """The branch of the run, of the luminosity block and of the event number."""
         plan = self._planned
-        return tuple(name for name in plan.layout.event_id if name in plan.branches)
+        return find(plan.branches, plan.layout.event_id)
 
     @property
     def uuid(self) -> str:
         """The identifier that was given to the file when it was written."""
         self._opened  # noqa: B018 (an open file is asked for)
         return str(self._file.file.uuid)
+
+    def keep(self, branches: Iterable[str]) -> None:
+        """Keep further branches of this file, which must be there, before those of the reading."""
+        keep = tuple(dict.fromkeys((*branches, *self.reading.keep)))
+        self.reading = replace(self.reading, keep=keep)
+        self._plan = replace(self._planned, reading=self.reading)
 
     def events(self, start: int = 0, stop: int | None = None) -> Events:
         """The events of a range of entries that pass the selection.
@@ -242,7 +256,10 @@ class EventFile:
         return float(np.asarray(runs[found].array(library="np")).sum(dtype=np.float64))
 
     def _entries(self, plan: Plan, start: int, stop: int) -> Entries:
-        return Entries(plan, read(self._opened, plan.wanted, start, stop, plan.where), start, stop)
+        tree, types = self._opened, self._types
+        assert types is not None
+        values = read(tree, types, plan.wanted, start, stop, plan.where)
+        return Entries(plan, values, start, stop)
 
     @property
     def _where(self) -> str:

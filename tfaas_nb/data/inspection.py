@@ -8,9 +8,8 @@ from typing import Any
 from tfaas_nb.data.branches import Types, is_ntuple
 from tfaas_nb.data.files import Files, expand
 from tfaas_nb.data.layouts import is_list
-from tfaas_nb.data.nearest import nearest
 from tfaas_nb.data.opening import choose_tree, decoding, open_file, trees
-from tfaas_nb.data.origins import EventOrigin, JetCount, JetOrigin, LeptonCount, Objects
+from tfaas_nb.data.origins import EventOrigin, JetCount, JetOrigin, LeptonCount, Number, Objects
 from tfaas_nb.data.plan import Plan
 from tfaas_nb.data.reading import Reading
 from tfaas_nb.errors import DataError
@@ -56,6 +55,8 @@ class Found:
         The branch most like the first missing one.
     asked : tuple of str
         Further branches that a selection looks at.
+    advice : str
+        What to do if it is missing and no branch can take its place.
     """
 
     variable: str
@@ -64,6 +65,7 @@ class Found:
     missing: tuple[str, ...] = ()
     nearest: str | None = None
     asked: tuple[str, ...] = ()
+    advice: str = ""
 
     @property
     def note(self) -> str:
@@ -129,6 +131,7 @@ class Inspection:
         lines = [
             f"{found.variable} is missing: no branch {', '.join(map(repr, found.missing))}"
             + (f"; the nearest is {found.nearest!r}" if found.nearest else "")
+            + (f"; {found.advice}" if found.advice else "")
             for found in self.missing
         ]
         mapping = {one.variable: one.nearest for one in self.missing if one.nearest}
@@ -235,8 +238,12 @@ def _origins(plan: Plan) -> dict[str, EventOrigin | JetOrigin]:
 def _found(variable: str, origin: EventOrigin | JetOrigin, plan: Plan) -> Found:
     missing = tuple(plan.resolver.missing([origin]))
     told = _told(origin, plan)
+    if missing and isinstance(origin, LeptonCount):
+        return Found(variable, told, "", missing, advice=origin.advice(plan.branches))
     if missing:
-        return Found(variable, told, "", missing, nearest(missing[0], plan.branches))
+        return Found(variable, told, "", missing, plan.resolver.nearest(variable, missing[0]))
+    if isinstance(origin, Number):
+        return Found(variable, told, "number")
     first = plan.branches[origin.branches[0]] if origin.branches else "counted"
     asked = tuple(name for name in origin.optional if name in plan.branches)
     return Found(
@@ -249,8 +256,10 @@ def _told(origin: EventOrigin | JetOrigin, plan: Plan) -> str:
     if isinstance(origin, JetCount):
         return f"jets with pT > {o.jet_pt_min:g} GeV, |eta| < {o.jet_eta_max:g}"
     if isinstance(origin, LeptonCount):
-        names = ", ".join(c.pt.removesuffix("_pt") for c in origin.collections)
+        names = ", ".join(c.collection for c in origin.collections)
         return f"{names} with pT > {o.lepton_pt_min:g} GeV, |eta| < {o.lepton_eta_max:g}"
+    if isinstance(origin, Number):
+        return f"{origin.value:g} for every event"
     return ", ".join(origin.branches)
 
 

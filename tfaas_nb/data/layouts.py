@@ -6,10 +6,12 @@ has.  What a file of our own has is told by an explicit mapping, variable by var
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tfaas_nb.data.nearest import nearest
 from tfaas_nb.data.origins import (
     Branch,
     EventOrigin,
@@ -18,6 +20,7 @@ from tfaas_nb.data.origins import (
     LeptonCount,
     Leptons,
     Mass,
+    Number,
     Objects,
     Slots,
     Sum,
@@ -46,7 +49,8 @@ class Layout:
         Variables that cannot be negative: a negative value says that nothing was
         computed (NanoAOD's -1) and is read as zero.
     event_id : tuple of str
-        Branches that tell events apart: run, luminosity section, event.
+        Branches that tell events apart: run, luminosity section, event; other names that are
+        known (see `tfaas_nb.data.identifiers`) are found besides.
     """
 
     name: str
@@ -79,11 +83,11 @@ def _electron_id(objects: Objects) -> float:
     return objects.electron_id_min
 
 
-def _nano(name: str, collection: str, leptons: tuple[Leptons, ...]) -> Layout:
+def _nano(name: str, collection: str, leptons: LeptonCount) -> Layout:
     return Layout(
         name,
         marks=(f"{collection}_pt", f"{collection}_eta"),
-        event={"nJets": JetCount(), "nLeptons": LeptonCount(leptons)},
+        event={"nJets": JetCount(), "nLeptons": leptons},
         jet={variable: Branch(f"{collection}_{own}") for variable, own in _NANO_JET.items()},
         jet_branch=f"{collection}_{{}}",
         objects=Objects(),
@@ -92,20 +96,23 @@ def _nano(name: str, collection: str, leptons: tuple[Leptons, ...]) -> Layout:
     )
 
 
-_NANO_LEPTONS = (
-    Leptons(
-        "Electron_pt",
-        "Electron_eta",
-        "Electron_pfRelIso03_all",
-        "Electron_cutBased",
-        _electron_id,
-    ),
-    Leptons("Muon_pt", "Muon_eta", "Muon_pfRelIso03_all", "Muon_looseId"),
+_ELECTRONS = Leptons(
+    "Electron_pt",
+    "Electron_eta",
+    "Electron_pfRelIso03_all",
+    "Electron_cutBased",
+    _electron_id,
 )
-
-
-def _scouting_leptons(muon: str) -> tuple[Leptons, ...]:
-    return tuple(Leptons(f"{name}_pt", f"{name}_eta") for name in ("ScoutingElectron", muon))
+_MUONS = Leptons("Muon_pt", "Muon_eta", "Muon_pfRelIso03_all", "Muon_looseId")
+_NANO_LEPTONS = LeptonCount(((_ELECTRONS,), (_MUONS,)))
+#: Since 2024 scouting has muons with and without a vertex; they overlap and are not added up.
+_SCOUTING_MUONS = ("ScoutingMuon", "ScoutingMuonVtx", "ScoutingMuonNoVtx")
+_SCOUTING_LEPTONS = LeptonCount(
+    (
+        (Leptons.named("ScoutingElectron"), _ELECTRONS),
+        (*map(Leptons.named, _SCOUTING_MUONS), _MUONS),
+    )
+)
 
 
 _P4 = "JetsAK8.fCoordinates"
@@ -115,13 +122,10 @@ _P4 = "JetsAK8.fCoordinates"
 LAYOUTS: tuple[Layout, ...] = (
     Layout("flat ntuple", marks=("jetPt",), event_id=("runNo", "lumi", "evtNo")),
     Layout("flattened ntuple", marks=("jetPt_0",), slots=True, event_id=("runNo", "lumi", "evtNo")),
+    Layout("flattened ntuple", marks=("jetPt_1",), slots=True, event_id=("runNo", "lumi", "evtNo")),
     _nano("NanoAOD", "FatJet", _NANO_LEPTONS),
-    _nano("scouting NanoAOD", "ScoutingFatJet", _scouting_leptons("ScoutingMuon")),
-    _nano(
-        "scouting NanoAOD",
-        "ScoutingFatPFJetRecluster",
-        _scouting_leptons("ScoutingMuonVtx"),
-    ),
+    _nano("scouting NanoAOD", "ScoutingFatJet", _SCOUTING_LEPTONS),
+    _nano("scouting NanoAOD", "ScoutingFatPFJetRecluster", _SCOUTING_LEPTONS),
     Layout(
         "TreeMaker",
         marks=(f"{_P4}.fPt",),
@@ -143,6 +147,9 @@ LAYOUTS: tuple[Layout, ...] = (
         event_id=("RunNum", "LumiBlockNum", "EvtNum"),
     ),
 )
+
+_FLATTENED = tuple(layout for layout in LAYOUTS if layout.slots)
+_SLOT = re.compile(r"_\d+$")
 
 #: What a file is taken for that fits none: variables are branches of the same name.
 PLAIN = Layout("not recognised", marks=())
@@ -167,7 +174,8 @@ class Resolver:
         As recognised.
     mapping : mapping
         Variable → branch; for variables of jets with a branch for each, ``{}`` stands for
-        the number of the jet (``"ak8_pt{}"``).
+        the number of the jet (``"ak8_pt{}"``).  A per-event variable may be a number
+        (``"0"``), and ``nLeptons`` collections to count (``"Electron, Muon"``).
     objects : Objects or None
         The selection of jets and leptons asked for, if any.
     """
@@ -180,14 +188,24 @@ class Resolver:
     def event(self, variable: str) -> EventOrigin:
         """Where a per-event variable comes from; its branches may be missing."""
         if variable in self.mapping:
-            return Branch(self.mapping[variable])
+            return self._mapped(variable, self.mapping[variable])
         if variable == "nJets" and self.objects is not None:
             return JetCount()
         origin = self.layout.event.get(variable)
         if isinstance(origin, LeptonCount):
-            there = tuple(c for c in origin.collections if c.pt in self.branches)
-            return LeptonCount(there or origin.collections)
+            return origin.among(self.branches)
         return origin or Branch(variable)
+
+    def _mapped(self, variable: str, name: str) -> EventOrigin:
+        if name in self.branches:
+            return Branch(name)
+        if (value := _number(name)) is not None:
+            return Number(value)
+        collections = [part.strip() for part in name.split(",")]
+        if variable == "nLeptons" and all(f"{c}_pt" in self.branches for c in collections):
+            known = {leptons.collection: leptons for leptons in (_ELECTRONS, _MUONS)}
+            return LeptonCount(tuple((known.get(c) or Leptons.named(c),) for c in collections))
+        return Branch(name)
 
     def jet(self, variable: str) -> JetOrigin:
         """Where a per-jet variable comes from; its branches may be missing."""
@@ -208,6 +226,21 @@ class Resolver:
             found.append(name)
         return Slots(tuple(found) or (pattern.replace("{}", "0"),))
 
+    def nearest(self, variable: str, missing: str) -> str | None:
+        """What may be meant where a branch of a variable is missing, as a mapping takes it."""
+        if self.layout in (PLAIN, *_FLATTENED) and variable in _NANO_JET:
+            patterns, end = self._patterns(), f"_{_NANO_JET[variable]}_{{}}"
+            alike = [name for name in patterns if name.endswith(end)]
+            near = nearest(f"FatJet{end}", alike) or nearest(f"{variable}_{{}}", patterns)
+            if near is not None:
+                return near
+        return nearest(missing, self.branches)
+
+    def _patterns(self) -> list[str]:
+        """Branches with one number for each jet, ``{}`` in place of the jet's number."""
+        found = (_SLOT.sub("_{}", name) for name in self.branches if _SLOT.search(name))
+        return list(dict.fromkeys(found))
+
     def missing(self, origins: Sequence[EventOrigin | JetOrigin]) -> list[str]:
         """Branches that are needed and not there."""
         needed = dict.fromkeys(name for origin in origins for name in origin.branches)
@@ -217,6 +250,19 @@ class Resolver:
         """Branches to read, each once."""
         needed = {name: None for origin in origins for name in (*origin.branches, *origin.optional)}
         return [name for name in needed if name in self.branches]
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def is_fixed(typename: str) -> bool:
+    """Whether a branch of this type holds as many numbers of each event, padding among them."""
+    return bool(re.search(r"\[\d+\]$|^std::array<", typename))
 
 
 def is_list(typename: str) -> bool:

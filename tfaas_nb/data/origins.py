@@ -7,7 +7,7 @@ those of per-jet variables ``of_jets(...)``, a list per event.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -85,6 +85,19 @@ class Sum:
 
 
 @dataclass(frozen=True)
+class Number:
+    """The same number for every event."""
+
+    value: float
+    branches: ClassVar[tuple[str, ...]] = ()
+    optional: ClassVar[tuple[str, ...]] = ()
+
+    def of_events(self, read: Read, jets: Jets | None, objects: Objects, where: str) -> Array:
+        """The number, of shape ()."""
+        return np.asarray(self.value)
+
+
+@dataclass(frozen=True)
 class JetCount:
     """The number of jets that count."""
 
@@ -117,6 +130,16 @@ class Leptons:
     identification: str = ""
     threshold: Callable[[Objects], float] = lambda objects: 1
 
+    @classmethod
+    def named(cls, collection: str) -> Leptons:
+        """Of a collection of which nothing else is known."""
+        return cls(f"{collection}_pt", f"{collection}_eta")
+
+    @property
+    def collection(self) -> str:
+        """What its branches begin with."""
+        return self.pt.removesuffix("_pt")
+
     @property
     def optional(self) -> tuple[str, ...]:
         """Branches that are read if they are there."""
@@ -144,9 +167,39 @@ class Leptons:
 
 @dataclass(frozen=True)
 class LeptonCount:
-    """The number of selected leptons, of all collections."""
+    """The number of selected leptons, of one collection for each kind.
 
-    collections: tuple[Leptons, ...]
+    Attributes
+    ----------
+    kinds : tuple of tuple of Leptons
+        For electrons and for muons the collections that may hold them; the first counts.
+    """
+
+    kinds: tuple[tuple[Leptons, ...], ...]
+
+    @property
+    def collections(self) -> tuple[Leptons, ...]:
+        """Those that count."""
+        return tuple(kind[0] for kind in self.kinds)
+
+    def among(self, branches: Container[str]) -> LeptonCount:
+        """With the collections that are there first."""
+        return LeptonCount(
+            tuple(tuple(sorted(kind, key=lambda c: c.pt not in branches)) for kind in self.kinds)
+        )
+
+    def advice(self, branches: Container[str]) -> str:
+        """What to do where a kind of leptons is not there at all; empty if none is missing."""
+        absent = [kind for kind in self.kinds if kind[0].pt not in branches]
+        if not absent:
+            return ""
+        sought = "; ".join(", ".join(c.collection for c in kind) for kind in absent)
+        there = next((k[0].collection for k in self.kinds if k[0].pt in branches), "Electron")
+        return (
+            f"leptons were looked for as {sought}: say branches={{'nLeptons': {there!r}}} to count "
+            "that collection only (of several, with commas between), a branch that holds their "
+            "number, or {'nLeptons': '0'}"
+        )
 
     @property
     def branches(self) -> tuple[str, ...]:
@@ -189,7 +242,7 @@ class Mass:
                 parts[self.eta].values.astype(np.float64)
             )
             squared = energy.values.astype(np.float64) ** 2 - momentum**2
-            return Lists(np.sqrt(np.maximum(squared, 0.0)), energy.counts)
+            return Lists(np.sqrt(np.maximum(squared, 0.0)), energy.counts, energy.is_fixed)
 
 
 @dataclass(frozen=True)
@@ -210,7 +263,7 @@ class Slots:
         return np.stack(columns, axis=1)
 
 
-EventOrigin = Branch | Sum | JetCount | LeptonCount
+EventOrigin = Branch | Sum | Number | JetCount | LeptonCount
 JetOrigin = Branch | Mass | Slots
 
 

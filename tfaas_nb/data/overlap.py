@@ -23,18 +23,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.identifiers import IDENTIFIERS
 from tfaas_nb.errors import DataError
 from tfaas_nb.features import FeatureSet, order_keys
 from tfaas_nb.table import Table
 
 Hashes = npt.NDArray[np.uint64]
-
-#: Names, in lower case, under which files keep what identifies an event.
-_IDENTIFIERS = (
-    ("run", "runnumber", "runnum", "runno"),
-    ("luminosityblock", "lumi", "lumiblock", "lumisection", "lumiblocknum", "ls"),
-    ("event", "eventnumber", "eventnum", "evt", "evtnum", "evtnumber"),
-)
 
 #: Bits beyond those of the number of pairs: chance has one in a million such samples agree.
 _MARGIN = 20
@@ -221,7 +215,7 @@ def overlap(first: Dataset, second: Dataset) -> Overlap:
 def _identifiers(data: Dataset) -> list[npt.NDArray[np.generic]]:
     """Run, luminosity block and event number, if the dataset kept all three."""
     kept = {name.lower(): values for name, values in data.extra.items()}
-    found = [[kept[name] for name in names if name in kept] for names in _IDENTIFIERS]
+    found = [[kept[name] for name in names if name in kept] for names in IDENTIFIERS]
     return [values[0] for values in found] if all(found) else []
 
 

@@ -16,7 +16,7 @@ from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.event_file import EventFile, steps
 from tfaas_nb.data.position import Portion
 from tfaas_nb.data.reading import Reading
-from tfaas_nb.errors import DataError
+from tfaas_nb.errors import CutError, DataError
 
 #: Files of a class that are read from at the same time.
 _OPEN = 4
@@ -88,6 +88,8 @@ class Faults:
         """Note a `DataError` of a file, if that is what is wanted."""
         try:
             yield
+        except CutError:
+            raise
         except DataError as error:
             if not self.go_on or should_stop():
                 raise

@@ -8,9 +8,17 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tfaas_nb.data.expression import Expression
-from tfaas_nb.data.layouts import Layout, Resolver, is_list, recognise
-from tfaas_nb.data.nearest import hint, nearest
-from tfaas_nb.data.origins import Branch, EventOrigin, JetOrigin, Objects, Slots
+from tfaas_nb.data.layouts import Layout, Resolver, is_fixed, is_list, recognise
+from tfaas_nb.data.nearest import hint
+from tfaas_nb.data.origins import (
+    Branch,
+    EventOrigin,
+    JetCount,
+    JetOrigin,
+    LeptonCount,
+    Objects,
+    Slots,
+)
 from tfaas_nb.data.reading import Reading
 from tfaas_nb.errors import DataError
 from tfaas_nb.variables import Derived, derived, derived_names
@@ -127,18 +135,23 @@ class Plan:
             elif isinstance(term, Derived):
                 quantities.append(term)
         wanted += [name for quantity in quantities for name in quantity.needs]
-        if not wanted and not any(not origin.branches for origin in self._event_origins):
+        if not wanted and not any(isinstance(origin, JetCount) for origin in self._event_origins):
             return {}
         wanted.append(features.order_by)
         if self.selects_jets:
             wanted += ["jetPt", "jetEta"]
         names = list(dict.fromkeys(wanted))
         origins = {name: self.resolver.jet(name) for name in names}
-        if any(isinstance(origin, Slots) for origin in origins.values()):
+        if any(self._may_be_empty(origin) for origin in origins.values()):
             pt = self.resolver.jet("jetPt")  # tells which slots hold a jet
             if not self.resolver.missing([pt]):
                 origins["jetPt"] = pt
         return origins
+
+    def _may_be_empty(self, origin: JetOrigin) -> bool:
+        """Whether not all of its numbers are of a jet."""
+        present = (name for name in origin.branches if name in self.branches)
+        return isinstance(origin, Slots) or any(is_fixed(self.branches[n]) for n in present)
 
     @cached_property
     def wanted(self) -> list[str]:
@@ -172,8 +185,13 @@ class Plan:
         )
 
     def _advice(self, missing: str, for_variable: Mapping[str, str]) -> str:
-        near = nearest(missing, self.branches)
-        if near is None or missing not in for_variable:
+        origin = self.event.get(for_variable.get(missing, ""))
+        if isinstance(origin, LeptonCount):
+            return f"; {origin.advice(self.branches)}"
+        if missing not in for_variable:
+            return ""
+        near = self.resolver.nearest(for_variable[missing], missing)
+        if near is None:
             return ""
         mapping = f"branches={{{for_variable[missing]!r}: {near!r}}}"
         return f"; if that is meant, say {mapping}"

@@ -20,7 +20,7 @@ from tfaas_nb.data.origins import Objects
 from tfaas_nb.data.ranges import FileSource, Here, Lot, OnCluster
 from tfaas_nb.data.reading import Cut, Reading
 from tfaas_nb.data.stream import MEMORY, Stream, Wanted
-from tfaas_nb.errors import DataError
+from tfaas_nb.errors import CutError, DataError
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
 
 #: What an unreadable file does: end the reading, or be listed in `Dataset.skipped`.
@@ -479,6 +479,8 @@ class _Reader:
             rows, done = len(self._columns), self._done
             try:
                 total += self._file(path, number)
+            except CutError:
+                raise
             except DataError as error:
                 if self._on_error == "stop":
                     raise

@@ -12,7 +12,7 @@ from typing import Any
 from tfaas_nb.data.files import Files, expand, identity
 from tfaas_nb.data.origins import Objects
 from tfaas_nb.data.reading import Cut, Reading
-from tfaas_nb.errors import DataError
+from tfaas_nb.errors import CutError, DataError
 from tfaas_nb.scoring.parts import Here, OnCluster, Part, Source
 from tfaas_nb.scoring.score_file import ScoreFile, ScoreFolder
 from tfaas_nb.scoring.scorer import Model, given, open_scorer
@@ -87,9 +87,10 @@ def score(
         A bundle, its folder or archive, or ``http://HOST:PORT/models/NAME`` on a server.
     output : path
         ``….root`` (tree ``scores``) or ``….parquet``.  Columns: run, section and event as the
-        files name them, where they have them; ``file``, the position of the file in the
-        result's ``files``, and ``entry``, that of the event in its tree; the branches of
-        `keep`; and ``score``, float32, or ``score_0``, ``score_1``, ... of several outputs.
+        first file with events names them, where it has them; ``file``, the position of the
+        file in the result's ``files``, and ``entry``, that of the event in its tree; the
+        branches of `keep`; and ``score``, float32, or ``score_0``, ``score_1``, ... of several
+        outputs.
     tree, branches, objects, cut
         As for `load`.
     keep : tuple of str
@@ -157,6 +158,8 @@ class _Job:
             for path in self.paths:
                 try:
                     self._file(path, sink, bar)
+                except CutError:
+                    raise
                 except DataError as error:
                     if not self.skips:
                         raise

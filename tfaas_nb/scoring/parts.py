@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tfaas_nb.cluster.spread import same, spread
 from tfaas_nb.data.event_file import EventFile
 from tfaas_nb.data.event_file import steps as ranges_of
+from tfaas_nb.data.identifiers import Identifiers
 from tfaas_nb.data.reading import Reading
 from tfaas_nb.errors import DataError
 from tfaas_nb.scoring.scorer import Scorer
@@ -66,6 +67,43 @@ class Part:
         return {**self.extra, **made}
 
 
+@dataclass(frozen=True)
+class _Keys:
+    """The branches of a file that tell its events apart, and the names they are written under."""
+
+    branches: tuple[str, ...]
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, path: str, own: Identifiers, first: Identifiers) -> _Keys:
+        """Those of a file, under the names that the first file has.
+
+        Raises
+        ------
+        DataError
+            If the file lacks one that the first has.
+        """
+        pairs = [(mine, name) for mine, name in zip(own, first, strict=True) if name is not None]
+        lacking = [name for mine, name in pairs if mine is None]
+        if lacking:
+            raise DataError(
+                f"{path} has no branch {', '.join(map(repr, lacking))}, nor one of another name "
+                "known for it, by which the events of the files before are told apart: score it "
+                "by itself"
+            )
+        return cls(tuple(mine for mine, _ in pairs if mine), tuple(name for _, name in pairs))
+
+    def named(
+        self, extra: Mapping[str, npt.NDArray[Any]], keep: tuple[str, ...]
+    ) -> dict[str, npt.NDArray[Any]]:
+        """What was kept, with the keys under their common names."""
+        keys = zip(self.names, self.branches, strict=True)
+        return {name: extra[own] for name, own in keys} | {name: extra[name] for name in keep}
+
+
+_NO_KEYS = _Keys((), ())
+
+
 class Source(Protocol):
     """Where scored events come from."""
 
@@ -83,16 +121,24 @@ class Here:
 
     def __init__(self, reading: Reading, scorer: Scorer) -> None:
         self._reading, self._scorer = reading, scorer
-        self._keys: tuple[str, ...] | None = None
+        self._first: Identifiers | None = None
 
     @contextmanager
     def scored(self, path: str) -> Generator[tuple[int, Iterator[Part]], None, None]:
         """See `Source`."""
-        if self._keys is None:
-            self._keys = _Look(path).event_id(self._reading)
-        with EventFile(path, _keyed(self._reading, self._keys)) as file:
-            ranges = steps(file.entries)
-            yield file.entries, (_part(self._scorer, file, *ends) for ends in ranges)
+        with EventFile(path, self._reading) as file:
+            keys, ranges = self._keys(file), steps(file.entries)
+            keep = self._reading.keep
+            file.keep(keys.branches)
+            parts = (_part(self._scorer, file, keys, keep, *ends) for ends in ranges)
+            yield file.entries, parts
+
+    def _keys(self, file: EventFile) -> _Keys:
+        if not file.entries:  # it may have been written without its branches
+            return _NO_KEYS
+        if self._first is None:
+            self._first = file.identifiers
+        return _Keys.of(file.path, file.identifiers, self._first)
 
     def close(self) -> None:
         """See `Source`."""
@@ -110,16 +156,14 @@ class OnCluster:
     ) -> None:
         self._cluster = cluster
         looks = dict(zip(paths, self._looked(reading, paths), strict=True))
-        found = [look for look in looks.values() if not isinstance(look, DataError)]
-        self._looks = looks
-        self._reading = _keyed(reading, found[0].keys if found else ())
+        self._looks = dict(_keyed(looks))
         items = [
-            _Range(path, *ends)
-            for path, look in looks.items()
+            _Range(path, look.keys, *ends)
+            for path, look in self._looks.items()
             if not isinstance(look, DataError)
             for ends in steps(look.entries)
         ]
-        job = partial(_Work, self._reading, opened, str(Path.cwd()))
+        job = partial(_Work, reading, opened, str(Path.cwd()))
         self._results = spread(cluster, _Work.part, items, job, named=lambda r: r.path)
 
     def _looked(self, reading: Reading, paths: list[str]) -> Iterator[_Seen | DataError]:
@@ -154,7 +198,8 @@ class OnCluster:
 @dataclass(frozen=True)
 class _Seen:
     entries: int
-    keys: tuple[str, ...]
+    identifiers: Identifiers
+    keys: _Keys = _NO_KEYS
 
 
 @dataclass(frozen=True)
@@ -164,16 +209,12 @@ class _Look:
     path: str
     folder: str = ""
 
-    def event_id(self, reading: Reading) -> tuple[str, ...]:
-        with EventFile(self.path, reading) as file:
-            return file.event_id
-
     @staticmethod
     def seen(reading: Reading, look: _Look) -> _Seen | DataError:
         """On a worker: what a file has, or why it cannot be read."""
         try:
             with EventFile(look.path, reading, folder=look.folder) as file:
-                return _Seen(file.entries, file.event_id)
+                return _Seen(file.entries, file.identifiers)
         except DataError as error:
             return error
 
@@ -184,6 +225,7 @@ class _Look:
 @dataclass(frozen=True)
 class _Range:
     path: str
+    keys: _Keys
     start: int
     stop: int
 
@@ -197,7 +239,9 @@ class _Work:
     def part(self, item: _Range) -> Part | DataError:
         try:
             with EventFile(item.path, self.reading, folder=self.folder) as file:
-                return _part(self.scorer, file, item.start, item.stop)
+                file.keep(item.keys.branches)
+                keep = self.reading.keep
+                return _part(self.scorer, file, item.keys, keep, item.start, item.stop)
         except DataError as error:
             return error
 
@@ -205,9 +249,12 @@ class _Work:
         self.scorer.close()
 
 
-def _part(scorer: Scorer, file: EventFile, start: int, stop: int) -> Part:
+def _part(
+    scorer: Scorer, file: EventFile, keys: _Keys, keep: tuple[str, ...], start: int, stop: int
+) -> Part:
     events = file.events(start, stop)
-    return Part(stop - start, events.entry, scorer.scores(events.X), events.extra)
+    extra = keys.named(events.extra, keep)
+    return Part(stop - start, events.entry, scorer.scores(events.X), extra)
 
 
 def steps(entries: int) -> list[tuple[int, int]]:
@@ -215,6 +262,17 @@ def steps(entries: int) -> list[tuple[int, int]]:
     return list(ranges_of(entries)) or [(0, 0)]
 
 
-def _keyed(reading: Reading, keys: tuple[str, ...]) -> Reading:
-    """With the branches that tell events apart: those of the first file, for all files."""
-    return replace(reading, keep=tuple(dict.fromkeys((*keys, *reading.keep))))
+def _keyed(
+    looks: Mapping[str, _Seen | DataError],
+) -> Iterator[tuple[str, _Seen | DataError]]:
+    """Files with their keys, under the names of the first that has events."""
+    first: Identifiers | None = None
+    for path, look in looks.items():
+        if isinstance(look, DataError) or not look.entries:
+            yield path, look
+            continue
+        first = look.identifiers if first is None else first
+        try:
+            yield path, replace(look, keys=_Keys.of(path, look.identifiers, first))
+        except DataError as error:
+            yield path, error

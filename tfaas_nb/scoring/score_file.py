@@ -49,12 +49,19 @@ class ScoreFile:
         self._format = _format(path)
         self._written = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
         self._sink: _Sink | None = None
+        self._types: dict[str, np.dtype[Any]] = {}
 
     def begin(self, number: int, source: str) -> None:
         """What follows is of that file of events: no matter here."""
 
     def write(self, columns: Columns) -> None:
-        """Add events: columns of equal length, the same names and types every time."""
+        """Add events: columns of equal length, the same names every time.
+
+        Numbers of another type than the first events' are written as theirs, which must hold them:
+        files of different kinds have event numbers of different types.
+        """
+        self._types = self._types or {name: values.dtype for name, values in columns.items()}
+        columns = {n: _as(values, self._types[n], n) for n, values in columns.items()}
         try:
             if self._sink is None:
                 self._sink = self._format(self._written, columns)
@@ -219,6 +226,23 @@ def _format(path: Path) -> type[_RootTree] | type[_ParquetTable]:
         raise DataError(f"{path}: scores are written as {' or '.join(_FORMATS)}, by the name's end")
     if found is _ParquetTable:
         _pyarrow("pyarrow.parquet")
+    return found
+
+
+def _as(values: npt.NDArray[Any], wanted: np.dtype[Any], name: str) -> npt.NDArray[Any]:
+    """Values in another type, if it holds each of them."""
+    if values.dtype == wanted:
+        return values
+    with np.errstate(invalid="ignore"):  # what it cannot hold is refused below
+        found = values.astype(wanted)
+    if (
+        not np.array_equal(found.astype(values.dtype), values)
+        or ((found < 0) != (values < 0)).any()
+    ):
+        raise DataError(
+            f"the column {name!r} is {wanted} in the files before, which does not hold all its "
+            f"values of {values.dtype}: score files with such values first, or by themselves"
+        )
     return found
 
 
