@@ -98,7 +98,7 @@ def test_events_without_any_jet_are_all_padding(tmp_path: Path) -> None:
 
 
 def test_the_same_number_of_jets_everywhere_may_be_a_fixed_array(tmp_path: Path) -> None:
-    fixed = np.arange(2.0 * N).reshape(N, 2)
+    fixed = np.arange(1.0, 2 * N + 1).reshape(N, 2)
     X = one(tmp_path / "a.root", jetPt=fixed, jetEta=fixed).X
     assert X[:, 1:4].tolist() == [[row[1], row[0], -9.0] for row in fixed]
 
