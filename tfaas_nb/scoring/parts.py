@@ -135,7 +135,7 @@ class Here:
 
     def _keys(self, file: EventFile) -> _Keys:
         if not file.entries:  # it may have been written without its branches
-            return _NO_KEYS
+            return _Keys.of(file.path, file.identifiers, file.identifiers)
         if self._first is None:
             self._first = file.identifiers
         return _Keys.of(file.path, file.identifiers, self._first)
@@ -268,8 +268,12 @@ def _keyed(
     """Files with their keys, under the names of the first that has events."""
     first: Identifiers | None = None
     for path, look in looks.items():
-        if isinstance(look, DataError) or not look.entries:
+        if isinstance(look, DataError):
             yield path, look
+            continue
+        if not look.entries:
+            own = look.identifiers
+            yield path, replace(look, keys=_Keys.of(path, own, own))
             continue
         first = look.identifiers if first is None else first
         try:

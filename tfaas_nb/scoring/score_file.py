@@ -50,6 +50,8 @@ class ScoreFile:
         self._written = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
         self._sink: _Sink | None = None
         self._types: dict[str, np.dtype[Any]] = {}
+        #: Columns to write if there is no event at all.
+        self._empty: Columns | None = None
 
     def begin(self, number: int, source: str) -> None:
         """What follows is of that file of events: no matter here."""
@@ -60,13 +62,15 @@ class ScoreFile:
         Numbers of another type than the first events' are written as theirs, which must hold them:
         files of different kinds have event numbers of different types.
         """
+        if not len(next(iter(columns.values()))):  # perhaps of a file that lacks some of them
+            self._empty = self._empty or columns
+            return
         self._types = self._types or {name: values.dtype for name, values in columns.items()}
         columns = {n: _as(values, self._types[n], n) for n, values in columns.items()}
         try:
             if self._sink is None:
                 self._sink = self._format(self._written, columns)
-            if len(next(iter(columns.values()))):
-                self._sink.write(columns)
+            self._sink.write(columns)
         except OSError as error:
             raise self._failed(error) from error
 
@@ -82,6 +86,8 @@ class ScoreFile:
         traceback: TracebackType | None,
     ) -> None:
         try:
+            if self._sink is None and self._empty:
+                self._sink = self._format(self._written, self._empty)
             if self._sink is not None:
                 self._sink.close()
                 if error is None:
