@@ -381,3 +381,17 @@ def test_a_server_that_stops_meanwhile_is_told(serving: Server, events: Dataset)
         assert 'role="alert"' in asked.message.value
     assert "not running" in widget.message.value
     assert "is the server running there?" in remote.message.value
+
+
+@pytest.mark.parametrize("changed", ["field", "jets"])
+def test_an_answer_is_not_shown_beside_a_changed_event(
+    serving: Server, unseen: Dataset, changed: str
+) -> None:
+    widget = Query(serving, unseen)
+    widget.ask_button.click()
+    shown = (widget.answer, widget.picture, widget.changes, widget.curl_text, widget.cpp_text)
+    assert all(control.value for control in shown)
+    control = widget.form.jets if changed == "jets" else widget.fields["jetPt_0"]
+    control.value += 1
+    assert [control.value for control in shown] == [""] * 5
+    assert widget.score is None

@@ -152,7 +152,7 @@ class Query(Panel):
         self.event = ipywidgets.BoundedIntText(
             description="Event", min=0, max=0, disabled=True, style=LABELS, layout={"width": "13em"}
         )
-        self.form = EventForm()
+        self.form = EventForm(self._forget_answer)
         self.working_point = ipywidgets.Dropdown(
             description="Working point", options=(_TYPED,), style=LABELS, layout={"width": "16em"}
         )
