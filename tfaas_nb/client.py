@@ -195,10 +195,10 @@ class Client:
             If the server is one that does not tell.
         """
         told = _json(self._ask("GET", f"/v2/models/{_quoted(model)}"))
-        lengths = [n for tensor in told["inputs"] for n in tensor["shape"][1:]]
-        if min(lengths, default=0) < 0:
+        shapes: list[list[int]] = [tensor["shape"][1:] for tensor in told["inputs"]]
+        if any(length < 0 for shape in shapes for length in shape):
             return None
-        return sum(math.prod(tensor["shape"][1:]) for tensor in told["inputs"])
+        return sum(map(math.prod, shapes))
 
     def versions(self, model: str) -> Table:
         """The versions of a model on our server, the latest last.

@@ -55,7 +55,7 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Pow: np.float_power,
 }
 #: Operators that are not for events, and what was probably meant.
-_WRITTEN_OTHERWISE: dict[type[ast.operator] | None, str] = {
+_WRITTEN_OTHERWISE: dict[type[ast.operator], str] = {
     ast.BitXor: "powers are written **",
     ast.RShift: "larger is written >",
     ast.LShift: "smaller is written <",
@@ -244,9 +244,8 @@ class Expression:
             case ast.Call(func=ast.Name(id=name), args=parts, keywords=[]):
                 self._check_call(node, name, len(parts))
                 return parts
-        op = type(node.op) if isinstance(node, ast.BinOp) else None
-        hint = f"; {_WRITTEN_OTHERWISE[op]}" if op in _WRITTEN_OTHERWISE else ""
-        raise self._error(node, f"not allowed in an expression{hint}")
+        hint = _WRITTEN_OTHERWISE.get(type(node.op)) if isinstance(node, ast.BinOp) else None
+        raise self._error(node, "; ".join(filter(None, ["not allowed in an expression", hint])))
 
     def _check_call(self, node: ast.expr, name: str, given: int) -> None:
         function = _FUNCTIONS.get(name)
