@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -186,6 +187,22 @@ class Client:
         """
         answer: dict[str, Any] = _json(self._ask("GET", f"/params/{_quoted(model)}"))
         return answer
+
+    def width(self, model: str) -> int | None:
+        """How many values a model of our server takes per event, None where that varies.
+
+        Raises
+        ------
+        ModelNotFound
+            If there is none of that name.
+        RouteNotFound
+            If the server is one that does not tell.
+        """
+        told = _json(self._ask("GET", f"/v2/models/{_quoted(model)}"))
+        shapes: list[list[int]] = [tensor["shape"][1:] for tensor in told["inputs"]]
+        if any(length < 0 for shape in shapes for length in shape):
+            return None
+        return sum(map(math.prod, shapes))
 
     def versions(self, model: str) -> Table:
         """The versions of a model on our server, the latest last.

@@ -246,7 +246,7 @@ def stop_while_it_is_asked(dashboard: Shown) -> None:
     dashboard.text("The server is not running.")
     dashboard.tab("Ask")
     dashboard.button("Ask for the score").press("Enter")
-    dashboard.text("Error: the server is not running: call start()")
+    dashboard.text("Error: the server is not running: start it first")
     dashboard.tab("Serve")
     dashboard.button("Start server").click()
     dashboard.text("The server is running in this kernel.")
@@ -303,6 +303,7 @@ def pictured(dashboard: Shown, tab: str) -> None:
         window.page.wait_for_timeout(300)
         window.screenshot(f"{dashboard.place}-{tab}-{name}")
         assert window.cut_controls() == []
+        assert window.overfull_panels() == []
         assert window.overlapping_controls() == []
         assert window.nameless_controls() == []
     window.page.set_viewport_size({"width": 1280, "height": 2000})

@@ -202,6 +202,20 @@ class Window:
             " || (it.tagName === 'BUTTON' && it.scrollWidth > it.clientWidth + 1)"
         )
 
+    def overfull_panels(self) -> list[str]:
+        """Fields that are wider than the column of controls that they are in."""
+        found: list[str] = self.page.evaluate(
+            """() => [...document.querySelectorAll(
+                    ".jupyter-widgets input, .jupyter-widgets select, .jupyter-widgets textarea")]
+                .filter((it) => it.offsetParent !== null)
+                .filter((it) => {
+                    const panel = it.closest(".widget-vbox");
+                    return panel && panel.scrollWidth > panel.clientWidth;
+                })
+                .map((it) => it.outerHTML)"""
+        )
+        return found
+
     def overlapping_controls(self) -> list[list[str]]:
         """Pairs of controls of which one covers a part of the other."""
         found: list[list[str]] = self.page.evaluate(

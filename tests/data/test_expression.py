@@ -129,6 +129,7 @@ def test_a_name_that_is_wrong_is_shown_in_its_place() -> None:
         ("f'{pt}'", "not allowed"),
         ("1j", "not allowed"),
         ("pt ^ 2", "powers are written"),
+        ("pt >> 2", "larger is written >"),
         ("pt @ pt", "not allowed"),
         ("pt in flag", "not allowed"),
         ("pt is flag", "not allowed"),

@@ -106,3 +106,9 @@ def test_scores_beyond_probabilities_are_drawn(ax: Axes) -> None:
     low, high = ax.get_xlim()
     assert low <= -4
     assert high >= 4
+
+
+@pytest.mark.filterwarnings("error")
+def test_events_without_weight_are_drawn_without_a_warning(ax: Axes) -> None:
+    plots.feature(replace(DATA, weight=np.zeros(1000, np.float32)), "nJets", ax)
+    assert legend(ax) == ["Signal", "Background"]

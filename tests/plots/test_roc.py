@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 
 from tests.plots.drawings import BAND, OTHER, ROC, Y, legend
 from tfaas_nb import plots
@@ -75,3 +78,23 @@ def test_a_long_curve_is_thinned_where_nobody_sees_it(ax: Axes) -> None:
     at = np.linspace(0.05, 0.95, 50)
     exact = np.interp(at, long.eps_s[kept], np.log(1 / long.eps_b[kept]))
     assert np.interp(at, x, np.log(drawn)) == pytest.approx(exact, abs=0.02)
+
+
+def test_long_names_are_short_and_distinct_in_the_legend(ax: Axes) -> None:
+    names = [f"a_search_for_heavy_tops_{i}_with_a_network_of_many_layers_v{k}"
+             for i in "ab" for k in (1, 2)]  # fmt: skip
+    plots.roc(dict.fromkeys(names, ROC), ax, band=dict.fromkeys(names, BAND))
+    shown = legend(ax)
+    assert len(set(shown)) == len(shown) == len(names) + 2
+    assert all(len(text.split(" (AUC")[0]) <= 28 for text in shown)
+    assert shown[0].startswith("a_search_for…y_layers_v1 ")
+    assert [text for text in shown if "band" in text] == ["68.3% band"]
+
+
+@pytest.mark.parametrize("draw", [plots.roc, plots.efficiencies])
+def test_no_curve_is_as_grey_as_guessing(ax: Axes, draw: Callable[..., Axes]) -> None:
+    draw({f"model {i}": ROC for i in range(10)}, ax)
+    *curves, guessing = ax.lines
+    assert guessing.get_label() == "Random"
+    assert min(np.ptp(to_rgb(curve.get_color())) for curve in curves) > 0.15
+    assert len({(line.get_linestyle(), line.get_color()) for line in curves}) == 10

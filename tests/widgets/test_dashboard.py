@@ -252,3 +252,33 @@ def parts(widget: Widget) -> list[Widget]:
 def label(control: Widget) -> str:
     """What a control is called on the page."""
     return str(getattr(control, "description", "") or getattr(control, "label", ""))
+
+
+def test_a_sent_training_stays_beside_the_next_one(dashboard: Dashboard) -> None:
+    dashboard.train.start_button.click()
+    settle(dashboard)
+    dashboard.train.name.value = "mine"
+    dashboard.train.send_button.click()
+    settle(dashboard)
+    dashboard.train.start_button.click()
+    settle(dashboard)
+    assert list(dashboard.evaluate.evaluations) == ["mine", "Training 2"]
+
+
+def test_a_deleted_model_and_a_server_that_stopped_are_forgotten(
+    dashboard: Dashboard, bundle: Bundle
+) -> None:
+    assert "Error" not in dashboard.ask.message.value
+    dashboard.serve.start_button.click()
+    assert "not running" not in dashboard.ask.message.value
+    dashboard.server.client().upload(bundle)
+    dashboard.refresh()
+    assert dashboard.ask.model.options == ("ttbar",)
+    dashboard.serve.stop_button.click()
+    dashboard.ask.ask_button.click()
+    assert "not running" in dashboard.ask.message.value
+    dashboard.serve.start_button.click()
+    assert "not running" not in dashboard.ask.message.value
+    dashboard.serve.delete_button.click()
+    dashboard.serve.yes_button.click()
+    assert dashboard.ask.model.options == ()

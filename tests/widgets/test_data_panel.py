@@ -280,3 +280,13 @@ def test_closing_ends_threads_and_keeps_the_events(events: Dataset) -> None:
     assert panel.data is events
     names = {thread.name for thread in threading.enumerate()}
     assert not names & {"tfaas_nb-look at files", "tfaas_nb-load", "tfaas_nb-draw a feature"}
+
+
+def test_a_selection_that_nothing_passes_is_told(small: tuple[str, str]) -> None:
+    panel = DataPanel()
+    panel.signal.value, panel.background.value = small
+    panel.branches.value = "jetMassSoftDrop = jetSoftDropMass"
+    panel.cut.value = "jetPt_0 > 1e6"
+    panel.load()
+    settle(panel)
+    assert "none passes the selection" in panel.message.value

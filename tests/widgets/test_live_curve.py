@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tfaas_nb.training import Epoch
-from tfaas_nb.widgets.live_curve import Curve, duration, picture
+from tfaas_nb.widgets.live_curve import Curve, counted, duration, picture
 
 
 def epoch(number: int, loss: float) -> Epoch:
@@ -49,3 +49,7 @@ def test_the_picture_says_what_it_shows() -> None:
     assert "data:image/png;base64,iVBOR" in shown
     assert "over 3 epochs; the last: training loss 0.4500" in shown
     assert "best epoch 2" in shown
+
+
+def test_one_epoch_is_no_epochs() -> None:
+    assert (counted(1), counted(2)) == ("1 epoch", "2 epochs")

@@ -74,5 +74,11 @@ def test_a_default_beyond_the_sensible_range_can_stay(kind: Any, usual: Any) -> 
     assert kind.read(control.value) == usual
 
 
+def test_an_option_left_to_itself_says_so() -> None:
+    control = Choice((1, 2)).control(None)
+    assert control.index == 0
+    assert control.label == "chosen from the number of events"
+
+
 def test_layers_are_written_as_they_are_read() -> None:
     assert Layers().read(Layers().control((64, 32)).value) == (64, 32)

@@ -16,6 +16,7 @@ import pytest
 import requests
 
 import tfaas_nb as tn
+from tests.graphs import placeholder, serialized
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
@@ -24,6 +25,8 @@ from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.serving.server import Server
 from tfaas_nb.widgets import Query, RocView
+from tfaas_nb.widgets.copy_line import CopyLine
+from tfaas_nb.widgets.query import _Scores
 
 
 def test_there_is_a_field_per_feature_with_its_range(serving: Server, bundle: Bundle) -> None:
@@ -107,15 +110,46 @@ def test_a_stopped_server_is_told(tmp_path: Path) -> None:
     assert widget.fields == {}
 
 
-def test_a_model_without_feature_names_is_told(server: Server, graph: FrozenGraph) -> None:
+def test_a_model_without_feature_names_is_asked_by_those_of_its_inputs(
+    server: Server, graph: FrozenGraph, classifier: Classifier, events: Dataset
+) -> None:
     anonymous = graph.graph_def()
     next(n for n in anonymous.node if n.name == "input").attr.pop("_feature_names")
     nameless = FrozenGraph.from_bytes(anonymous.SerializeToString())
     server.client().upload(Bundle.create("nameless", nameless, labels=()))
     widget = Query(server)
     assert "does not tell its features" in widget.message.value
+    assert 'role="alert"' not in widget.message.value
+    assert list(widget.fields) == [f"input_{i}" for i in range(42)]
+    assert widget.form.groups == ("Event",)
+    for field, value in zip(widget.fields.values(), events.X[0], strict=True):
+        field.value = float(value)
+    widget.ask_button.click()
+    assert widget.score == pytest.approx(classifier.predict(events.event(0)), abs=1e-6)
+
+
+@pytest.mark.parametrize(("width", "words"), [(None, "how many values"), (1000, "too many")])
+def test_a_model_of_unknown_or_great_width_is_told(
+    server: Server, width: int | None, words: str
+) -> None:
+    def build(tf: Any) -> None:
+        source = placeholder(tf, width=width)
+        tf.reduce_sum(source, axis=1, keepdims=True, name="y")
+
+    server.client().upload(Bundle.from_parts(b'{"name": "wide"}', serialized(build)))
+    widget = Query(server)
+    widget.ask_button.click()
+    assert words in widget.message.value
+    assert "choose a model" not in widget.message.value
+
+
+def test_choosing_a_model_takes_an_error_away(server: Server, bundle: Bundle) -> None:
+    widget = Query(server)
     widget.ask_button.click()
     assert "choose a model first" in widget.message.value
+    server.client().upload(bundle)
+    widget.refresh_button.click()
+    assert "Error" not in widget.message.value
 
 
 def test_absent_jets_are_hidden_and_padded(serving: Server, events: Dataset) -> None:
@@ -270,7 +304,10 @@ def test_all_controls_have_a_label(serving: Server, events: Dataset) -> None:
     widget = Query(serving, events)
     view = RocView({})
     unlabelled = [
-        control for panel in (widget, view) for control in inputs(panel) if not control.description
+        control
+        for panel in (widget, view)
+        for control in inputs(panel)
+        if not (control.label if isinstance(control, CopyLine) else control.description)
     ]
     assert unlabelled == []
 
@@ -381,3 +418,53 @@ def test_a_server_that_stops_meanwhile_is_told(serving: Server, events: Dataset)
         assert 'role="alert"' in asked.message.value
     assert "not running" in widget.message.value
     assert "is the server running there?" in remote.message.value
+
+
+@pytest.mark.parametrize("changed", ["field", "jets"])
+def test_an_answer_is_not_shown_beside_a_changed_event(
+    serving: Server, unseen: Dataset, changed: str
+) -> None:
+    widget = Query(serving, unseen)
+    widget.ask_button.click()
+    shown = (widget.answer, widget.picture, widget.changes, widget.curl_text, widget.cpp_text)
+    assert all(control.value for control in shown)
+    control = widget.form.jets if changed == "jets" else widget.fields["jetPt_0"]
+    control.value += 1
+    assert [control.value for control in shown] == [""] * 5
+    assert widget.score is None
+
+
+@pytest.mark.parametrize("score", [0.0, 1.0])
+def test_an_event_at_the_end_of_the_scores_is_seen(evaluation: Evaluation, score: float) -> None:
+    scores = _Scores(evaluation)
+    scores.at(score, 0.5)
+    (x, _) = scores._event.get_xdata()
+    low, high = scores._event.axes.get_xlim()
+    assert min(x - low, high - x) > 0.02 * (high - low)
+
+
+def test_a_server_that_does_not_run_yet_is_no_error(tmp_path: Path, bundle: Bundle) -> None:
+    server = Server(tmp_path, port=0)
+    widget = Query(server)
+    assert "start it first" in widget.message.value
+    assert "Error" not in widget.message.value
+    widget.ask_button.click()
+    assert "Error" in widget.message.value
+    with server:
+        server.client().upload(bundle)
+        widget.refresh()
+        assert widget.model.value == "ttbar"
+        assert "not running" not in widget.message.value
+
+
+def test_each_request_is_copied_as_it_stands(serving: Server) -> None:
+    widget = Query(serving)
+    assert [line.value for line in widget._copies] == [""] * 3
+    widget.ask_button.click()
+    for line, text in zip(
+        widget._copies, (widget.curl_text, widget.python_text, widget.cpp_text), strict=True
+    ):
+        assert line.value
+        assert line.label == text.description
+        assert line._secret is not None
+        assert line._secret() == text.value != ""

@@ -3,13 +3,18 @@ from __future__ import annotations
 import base64
 import re
 import time
+from html import unescape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.graphs import placeholder, serialized
+from tfaas_nb.bundle import Bundle
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.errors import DataError
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.serving.server import Server
 from tfaas_nb.widgets import RocView
@@ -51,6 +56,31 @@ def test_served_models_are_evaluated_on_a_dataset(
     assert view.model.options == ("ttbar",)
     assert view.point is not None
     assert view.point.eps_b == pytest.approx(evaluation.roc.working_point(0.5).eps_b, abs=1e-3)
+
+
+def test_a_model_that_cannot_be_judged_is_left_out_and_named(
+    serving: Server, events: Dataset
+) -> None:
+    def build(tf: Any) -> None:
+        tf.matmul(placeholder(tf, width=42), tf.ones((42, 3)), name="y")
+
+    serving.client().upload(Bundle.from_parts(b'{"name": "classes"}', serialized(build)))
+    view = RocView.of_models(serving.client(), events)
+    assert list(view.evaluations) == ["ttbar"]
+    assert "'classes': it has 3 outputs" in unescape(view.message.value)
+    with pytest.raises(DataError, match="'classes': it has 3 outputs"):
+        RocView.of_models(serving.client(), events, ["classes"])
+
+
+def test_a_link_takes_the_error_of_the_last_one_away(evaluation: Evaluation) -> None:
+    view = RocView(evaluation)
+    view.path.value = "roc.bmp"
+    view.link_button.click()
+    assert "Error" in view.message.value
+    view.path.value = "roc.png"
+    view.link_button.click()
+    assert "Download roc.png" in view.link.value
+    assert "Error" not in view.message.value
 
 
 def test_without_a_model_it_says_so() -> None:

@@ -203,3 +203,11 @@ def test_closing_ends_the_training(panel: TrainPanel) -> None:
     go_on.set()
     assert panel.wait(60)
     assert "tfaas_nb-train" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_no_event_at_all_is_told_in_words(events: Dataset) -> None:
+    panel = TrainPanel(events[:0])
+    panel.start_button.click()
+    assert panel.wait(60)
+    assert "no event passed the selection" in panel.message.value
+    assert not panel.running

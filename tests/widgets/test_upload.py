@@ -109,6 +109,8 @@ def test_a_path_that_is_not_there_is_told(server: Server, path: str, words: str)
         ("model.h5", b"", "model.h5 is no model"),
         ("broken.pb", b"hello", "not a TensorFlow GraphDef"),
         ("broken.tar.gz", b"hello", "not a whole .tar"),
+        ("broken.onnx", b"hello", "broken.onnx is no ONNX model"),
+        ("broken.keras", b"hello", "broken.keras is no Keras model"),
     ],
 )
 def test_what_cannot_be_served_is_told_before_sending(
@@ -195,3 +197,7 @@ def test_closing_drops_the_model_and_ends_the_thread(server: Server, bundle: Bun
     assert not [t for t in threading.enumerate() if t.name == "tfaas_nb-upload"]
     widget.send_button.click()
     assert widget.wait(0)
+
+
+def test_it_says_what_onnx_needs(server: Server) -> None:
+    assert "tfaas_nb[onnx]" in Upload(server).children[0].value

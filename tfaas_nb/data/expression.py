@@ -54,6 +54,12 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mod: np.mod,
     ast.Pow: np.float_power,
 }
+#: Operators that are not for events, and what was probably meant.
+_WRITTEN_OTHERWISE: dict[type[ast.operator], str] = {
+    ast.BitXor: "powers are written **",
+    ast.RShift: "larger is written >",
+    ast.LShift: "smaller is written <",
+}
 _SIGN: dict[type[ast.unaryop], Callable[[Any], Any]] = {
     ast.UAdd: np.positive,
     ast.USub: np.negative,
@@ -238,8 +244,8 @@ class Expression:
             case ast.Call(func=ast.Name(id=name), args=parts, keywords=[]):
                 self._check_call(node, name, len(parts))
                 return parts
-        powers = "; powers are written **" if isinstance(node, ast.BinOp) else ""
-        raise self._error(node, f"not allowed in an expression{powers}")
+        hint = _WRITTEN_OTHERWISE.get(type(node.op)) if isinstance(node, ast.BinOp) else None
+        raise self._error(node, "; ".join(filter(None, ["not allowed in an expression", hint])))
 
     def _check_call(self, node: ast.expr, name: str, given: int) -> None:
         function = _FUNCTIONS.get(name)

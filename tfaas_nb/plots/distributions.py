@@ -200,5 +200,7 @@ def _two_classes(
         chosen = y == kind
         if chosen.any():
             # Matplotlib adds weights up in their own precision, too little in float32.
-            share = weight[chosen].astype(np.float64) / weight[chosen].sum(dtype=np.float64)
+            share = weight[chosen].astype(np.float64)
+            total = share.sum()
+            share = share / total if total else share  # of weights that cancel there is no share
             ax.hist(values[chosen], list(bins), weights=share, histtype="step", linewidth=2, **look)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 #: Longer curves are drawn with points left out that nobody could see.
 _MOST_POINTS = 2000
+
+#: Characters of a name that a legend has room for, and what is left of a longer one.
+_LONGEST, _BEGIN, _END = 24, 12, 11
+#: Of red, green and blue the largest less the smallest, up to which a colour looks grey.
+_GREYISH = 0.15
 
 
 def roc(
@@ -40,17 +45,19 @@ def roc(
     with style():
         ax = axes(ax)
         tops = []
-        for i, (name, curve) in enumerate(named.items()):
+        looks, told = _looks(ax, named), _levels(bands)
+        for name, curve in named.items():
             keep = (curve.eps_b > 0) & (curve.eps_s > 0)
             x, y = curve.eps_s[keep], curve.eps_b[keep]
             seen = _visible(x, np.log(y))
-            (line,) = ax.plot(x[seen], 1 / y[seen], LINES[i % 4], label=_label(name, curve))
+            (line,) = ax.plot(x[seen], 1 / y[seen], **looks[name])
             tops.append(1 / y.min())
             if name in bands:
                 found = bands[name]
                 floor = y.min() / 3  # replicas without background reach to infinity
                 low, high = np.maximum(found.low, floor), np.maximum(found.high, floor)
-                _fill(ax, found, 1 / high, 1 / low, line.get_color())
+                look = _look(line.get_color(), told.get(name, ""))
+                ax.fill_between(found.eps_s, 1 / high, 1 / low, **look)
         for i, (name, point) in enumerate((points or {}).items()):
             marker = MARKERS[i % len(MARKERS)]
             ax.plot(point.eps_s, point.rejection, marker, color="black", label=name, zorder=5)
@@ -78,17 +85,14 @@ def efficiencies(
     named, bands = _named(curves, band)
     with style():
         ax = axes(ax)
-        for i, (name, curve) in enumerate(named.items()):
+        looks, told = _looks(ax, named), _levels(bands)
+        for name, curve in named.items():
             seen = _visible(curve.eps_b, curve.eps_s)
             x, y = curve.eps_b[seen], curve.eps_s[seen]
-            (line,) = ax.plot(x, y, LINES[i % 4], label=_label(name, curve))
+            (line,) = ax.plot(x, y, **looks[name])
             if name in bands:
-                found = bands[name]
-                ax.fill_betweenx(
-                    *(found.eps_s, found.low, found.high),
-                    **_look(line.get_color()),
-                    label=f"{found.level:.1%} band",
-                )
+                found, look = bands[name], _look(line.get_color(), told.get(name, ""))
+                ax.fill_betweenx(found.eps_s, found.low, found.high, **look)
         for i, (name, point) in enumerate((points or {}).items()):
             marker = MARKERS[i % len(MARKERS)]
             ax.plot(point.eps_b, point.eps_s, marker, color="black", label=name, zorder=5)
@@ -110,16 +114,55 @@ def _named(
     return named, band if isinstance(band, Mapping) else {next(iter(named)): band}
 
 
-def _label(name: str, curve: Curve) -> str:
-    return f"{name} (AUC = {curve.auc:.3f})" if name else f"AUC = {curve.auc:.3f}"
+def _looks(ax: Axes, named: Mapping[str, Curve]) -> dict[str, dict[str, Any]]:
+    """How each curve is drawn, and what the legend calls it."""
+    shown = _shortened(list(named))
+    colors = _colors()
+    # Curves that are there already keep their looks to themselves.
+    first = sum("AUC" in str(line.get_label()) for line in ax.lines)
+    return {
+        name: {
+            "linestyle": LINES[i % 4],
+            "color": colors[(first + i) % len(colors)],
+            "label": f"{shown[name]} (AUC = {curve.auc:.3f})" if name else f"AUC = {curve.auc:.3f}",
+        }
+        for i, (name, curve) in enumerate(named.items())
+    }
 
 
-def _fill(ax: Axes, band: Band, low: Array, high: Array, color: object) -> None:
-    ax.fill_between(band.eps_s, low, high, **_look(color), label=f"{band.level:.1%} band")
+def _colors() -> list[str]:
+    """The style's colours but for the greys, of which one is that of guessing."""
+    import matplotlib as mpl
+    from matplotlib.colors import to_rgb
+
+    cycle = [str(one) for one in mpl.rcParams["axes.prop_cycle"].by_key()["color"]]
+    vivid = [one for one in cycle if np.ptp(to_rgb(one)) > _GREYISH]
+    return vivid or cycle
 
 
-def _look(color: object) -> dict[str, Any]:
-    return {"facecolor": color, "alpha": 0.3, "linewidth": 0}
+def _shortened(names: Sequence[str]) -> dict[str, str]:
+    """Name → what a legend has room for, with an ellipsis in the middle; all are distinct."""
+    found = {
+        name: name if len(name) <= _LONGEST else f"{name[:_BEGIN]}…{name[-_END:]}" for name in names
+    }
+    shown = list(found.values())
+    return {
+        name: short if shown.count(short) == 1 else f"{short} [{names.index(name) + 1}]"
+        for name, short in found.items()
+    }
+
+
+def _levels(bands: Mapping[str, Band]) -> dict[str, str]:
+    """What the legend says of bands, once for all of a level, beside the first of them."""
+    first: dict[str, str] = {}
+    for name, band in bands.items():
+        first.setdefault(f"{band.level:.1%} band", name)
+    return {name: level for level, name in first.items()}
+
+
+def _look(color: object, label: str) -> dict[str, Any]:
+    told = {"label": label} if label else {}
+    return {"facecolor": color, "alpha": 0.3, "linewidth": 0, **told}
 
 
 def _visible(x: Array, y: Array) -> Array:

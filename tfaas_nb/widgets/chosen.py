@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tfaas_nb.bundle import CARD, Bundle
-from tfaas_nb.errors import BundleError, TooLarge
+from tfaas_nb.errors import BundleError, GraphError, TooLarge
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.reference_events import FILE as REFERENCE_EVENTS
 from tfaas_nb.serving.admission import Admission
@@ -21,6 +21,8 @@ MOST_BYTES = MOST_UPLOAD - (4 << 20)
 
 #: Of a model's own file, which is named after it; the others are archives.
 _LONE = (".pb", ".onnx", ".keras")
+#: How a model begins that is what its name says.
+_STARTS = {".onnx": ("ONNX", b"\x08"), ".keras": ("Keras", b"PK\x03\x04")}
 _ARCHIVES = (".tar.gz", ".tgz", ".tar")
 ENDINGS = (*_LONE, *_ARCHIVES)
 #: Beside a model: its description and its labels.
@@ -69,7 +71,16 @@ def read(files: Mapping[str, bytes]) -> Bundle:
         _beside(others, role, files) for role in ("params", "labels", "card", "reference events")
     )
     name = _name(model, params)
-    return Bundle.from_parts(params, files[model], labels, card, name, events, _READER)
+    try:
+        return Bundle.from_parts(params, files[model], labels, card, name, events, _READER)
+    except GraphError as error:
+        form, start = _STARTS.get(Path(model).suffix.lower(), ("", b""))
+        if files[model].startswith(start):
+            raise
+        # Bytes that begin like nothing known are tried as a graph, which they are not called.
+        raise GraphError(
+            f"{model} is no {form} model: it is damaged or of another format; save it again"
+        ) from error
 
 
 def read_path(path: str) -> Bundle:

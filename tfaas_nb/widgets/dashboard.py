@@ -14,9 +14,9 @@ from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.serving.server import Server
 from tfaas_nb.widgets.background import Background
 from tfaas_nb.widgets.data_panel import DataPanel
-from tfaas_nb.widgets.panel import WIDE, WRAPPED, Panel
+from tfaas_nb.widgets.panel import WIDE, WRAPPED, Panel, client_of
 from tfaas_nb.widgets.query import Query
-from tfaas_nb.widgets.roc_view import RocView, evaluate_models
+from tfaas_nb.widgets.roc_view import RocView, evaluate_models, left_out
 from tfaas_nb.widgets.server_panel import ServerPanel
 from tfaas_nb.widgets.train_panel import TrainPanel
 from tfaas_nb.widgets.upload import Upload
@@ -59,6 +59,7 @@ Upload, Query
         self._owns_server = server is None
         self.server = server or Server()
         self._trainings = 0
+        self._sent_names: set[str] = set()
         self._background = Background("evaluate models")
         self.data = DataPanel(data)
         self.train = TrainPanel(data, self.server)
@@ -86,6 +87,7 @@ Upload, Query
         self.data.observe(self._loaded, "data")
         self.train.observe(self._trained, "evaluation")
         self.serve.observe(self._models_changed, "running")
+        self.serve.observe(self._deleted, "deleted")
         self.train.observe(self._sent, "sent")
         self.upload.observe(self._models_changed, "uploaded")
         self.evaluate_button.on_click(lambda _: self._background.run(self.evaluate_models))
@@ -105,9 +107,12 @@ Upload, Query
             if events is None:
                 raise DataError("load events first, in the tab Data")
             self.evaluate.say("The server's models score the events …")
-            found = evaluate_models(self.server.client(), events)
+            found, unsuitable = evaluate_models(client_of(self.server), events)
             self.evaluate.use({**self._of_trainings(), **found})
-            self.evaluate.say(f"{len(found)} models of the server scored {len(events)} events.")
+            models = "1 model" if len(found) == 1 else f"{len(found)} models"
+            told = [f"{models} of the server scored {len(events)} events."]
+            told += [left_out(unsuitable)] if unsuitable else []
+            self.evaluate.say(" ".join(told))
 
     def wait(self, seconds: float = 60.0) -> bool:
         """Block until what was clicked is done, in all tabs; returns whether it is."""
@@ -161,17 +166,27 @@ Upload, Query
         self._tell_events()
 
     def _of_trainings(self) -> dict[str, Evaluation]:
+        """Of what was trained here, whether it was sent since, and then has a name, or not."""
         shown = self.evaluate.evaluations.items()
-        return {name: one for name, one in shown if name.startswith(_TRAINING)}
+        return {
+            name: one
+            for name, one in shown
+            if name.startswith(_TRAINING) or name in self._sent_names
+        }
 
     def _sent(self, change: Any) -> None:
         """Show what was trained here as the model that the server has now."""
         name, evaluation = change["new"], self.train.evaluation
         if name and evaluation is not None:
+            self._sent_names.add(name)
             others = {n: e for n, e in self.evaluate.evaluations.items() if e is not evaluation}
             self.evaluate.use({**others, name: evaluation})
             self.evaluate.model.value = name
         self._models_changed(change)
+
+    def _deleted(self, change: Any) -> None:
+        if change["new"]:
+            self.ask.refresh()
 
     def _models_changed(self, change: Any) -> None:
         self.refresh()

@@ -32,11 +32,16 @@ from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel, offer
 #: Labels of one width where fields stand below each other.
 _ALIGNED = {"description_width": "8.5em"}
 _INDENTED = {"margin": "2px 2px 2px calc(8.5em + 10px)"}
-_FIELD = {"width": "100%", "max_width": "56em"}
+#: As wide as the panel, less the margins that each control has.
+_FIELD = {"width": "calc(100% - 4px)", "max_width": "56em"}
 _SIZE = (8.0, 5.2)  # inches
 _ANY_TREE = "found by itself"
 #: Seconds between two numbers shown while events are counted or read.
 _EVERY = 0.25
+_NOTHING_PASSED = (
+    "No event was loaded: the files have none, or none passes the selection. Write another "
+    "selection and load again."
+)
 
 
 class _Cancelled(Exception):
@@ -445,7 +450,8 @@ class DataPanel(Panel):
                 self.use(data)
                 took = time.monotonic() - started
                 what = "loaded" if asked.memory is None else "found, to be read when needed,"
-                self.say(f"{len(data)} events {what} in {took:.1f} s.")
+                told = f"{len(data)} events {what} in {took:.1f} s."
+                self.say(told if len(data) else _NOTHING_PASSED)
             except _Cancelled:
                 self.say("Reading was cancelled; nothing was loaded.")
         self.progress.layout.display = "none"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
 from typing import Any
@@ -26,6 +26,11 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
 
     Jets beyond `jets` are hidden, and their features have the padding's value.
 
+    Parameters
+    ----------
+    on_change : callable
+        Called when a person changes a field or the number of jets.
+
     Attributes
     ----------
     fields : dict of str to ipywidgets.FloatText
@@ -36,10 +41,11 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
         Medians in the training data, of features that tell them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_change: Callable[[], None] = lambda: None) -> None:
+        self._on_change = on_change
         self.fields: dict[str, ipywidgets.FloatText] = {}
         self.typical: dict[str, float] = {}
-        self._slots: dict[str, tuple[int, ...]] = {}
+        self._slots: Mapping[str, tuple[int, ...]] = {}
         self._padding = 0.0
         self._is_setting = False
         self.jets = ipywidgets.BoundedIntText(
@@ -61,13 +67,29 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
             As a model's ``params.json`` tells them.
         """
         names = [str(feature["name"]) for feature in features]
-        self._slots, self._padding = _slots(names, feature_set)
+        self._show(features, *_slots(names, feature_set))
+
+    def use_columns(self, width: int) -> None:
+        """Fields for the values of a model that does not name them, called as its inputs are."""
+        names = [f"input_{i}" for i in range(width)]
+        # The numbers are those of columns, not of jets.
+        self._show([{"name": name} for name in names], dict.fromkeys(names, ()), 0.0)
+
+    def _show(
+        self,
+        features: Sequence[Mapping[str, Any]],
+        slots_of: Mapping[str, tuple[int, ...]],
+        padding: float,
+    ) -> None:
+        names, self._slots, self._padding = list(slots_of), slots_of, padding
         self.typical = {f["name"]: float(f["median"]) for f in features if "median" in f}
         for former in self._groups.children:
             close_below(former)
             former.close()
         rows = {f["name"]: _row(f) for f in features}
         self.fields = {name: row.children[0] for name, row in rows.items()}
+        for field in self.fields.values():
+            field.observe(lambda _: self._changed(), "value")
         self._titles: list[str] = []
         boxes = []
         for group, title in _groups(self._slots):
@@ -139,6 +161,10 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
     def _is_there(self, name: str) -> bool:
         return all(slot < self.jets.value for slot in self._slots[name])
 
+    def _changed(self) -> None:
+        if not self._is_setting:
+            self._on_change()
+
     def _jets_changed(self) -> None:
         if self._is_setting:
             return
@@ -148,6 +174,7 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
         if _COUNT in self.fields:
             self.fields[_COUNT].value = float(self.jets.value)
         self._show_groups()
+        self._changed()
 
     def _show_groups(self) -> None:
         for (group, _), box in zip(_groups(self._slots), self._groups.children, strict=True):

@@ -73,10 +73,15 @@ def picture(epochs: Sequence[Epoch], best: int) -> str:
     drawn = plots.png(lambda ax: plots.history(losses, ax, best, auc), (9.0, 5.0))
     last = epochs[-1]
     told = (
-        f"Losses and AUC over {len(epochs)} epochs; the last: training loss {last.loss:.4f}, "
+        f"Losses and AUC over {counted(len(epochs))}; the last: training loss {last.loss:.4f}, "
         f"validation loss {last.val_loss:.4f}, AUC {last.val_auc:.4f}; best epoch {best}"
     )
     return plots.html_image(drawn, told)
+
+
+def counted(epochs: int) -> str:
+    """A number of epochs in words."""
+    return "1 epoch" if epochs == 1 else f"{epochs} epochs"
 
 
 def duration(seconds: float) -> str:

@@ -61,7 +61,8 @@ class Choice:
     def control(self, value: Any, **looks: Any) -> ipywidgets.Widget:  # noqa: D102
         values = self.values if value in self.values else (value, *self.values)
         offered = [(_BY_ITSELF if v is None else str(v), v) for v in values]
-        return ipywidgets.Dropdown(options=offered, value=value, **looks)
+        # Not by value: None would choose nothing.
+        return ipywidgets.Dropdown(options=offered, index=values.index(value), **looks)
 
     def read(self, shown: Any) -> Any:  # noqa: D102
         return shown

@@ -9,12 +9,13 @@ from html import escape
 import ipywidgets
 
 from tfaas_nb.client import Client
-from tfaas_nb.errors import TfaasError
+from tfaas_nb.errors import ServerError, TfaasError
 from tfaas_nb.serving.server import Server
 from tfaas_nb.widgets import cell
 
 #: What a widget may be given to reach models: a server of this kernel, or a client.
 Source = Server | Client
+HOW_TO_START = "start it first, in the tab Serve or with server.start()"
 
 # Values, not widgets: each control makes one of its own, which ends with it.
 WIDE = {"width": "auto", "min_width": "9em"}
@@ -31,7 +32,11 @@ def client_of(source: Source) -> Client:
     ServerError
         If the server does not run.
     """
-    return source.client() if isinstance(source, Server) else source
+    if not isinstance(source, Server):
+        return source
+    if not source.is_running:
+        raise ServerError(f"the server is not running: {HOW_TO_START}")
+    return source.client()
 
 
 def offer(dropdown: ipywidgets.Dropdown, names: Sequence[str]) -> None:
@@ -61,6 +66,11 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         """Show a message."""
         role, mark = ("alert", "<b>Error:</b> ") if error else ("status", "")
         self.message.value = f'<div role="{role}">{mark}{escape(text)}</div>'
+
+    def forget_error(self) -> None:
+        """Take an error away that no longer holds; what else is told stays."""
+        if 'role="alert"' in self.message.value:
+            self.say("")
 
     def tell_below(self, control: ipywidgets.Widget) -> None:
         """Show messages below one of the controls, instead of at the end."""

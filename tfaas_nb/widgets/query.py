@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,15 +18,26 @@ from tfaas_nb.client import Client
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.sample import sample_files
 from tfaas_nb.data.stream import Stream
-from tfaas_nb.errors import DataError, FeatureError, TfaasError
+from tfaas_nb.errors import DataError, FeatureError, RouteNotFound, TfaasError
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
 from tfaas_nb.metrics import Contributions
+from tfaas_nb.serving.server import Server
 from tfaas_nb.widgets import paths
+from tfaas_nb.widgets.copy_line import CopyLine
 from tfaas_nb.widgets.event_form import EventForm
 from tfaas_nb.widgets.file_events import FileEvents
 from tfaas_nb.widgets.latest import IsOver, Latest
-from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel, Source, client_of, offer
+from tfaas_nb.widgets.panel import (
+    HOW_TO_START,
+    LABELS,
+    WIDE,
+    WRAPPED,
+    Panel,
+    Source,
+    client_of,
+    offer,
+)
 from tfaas_nb.wire import examples
 from tfaas_nb.wire.params import working_points_in
 
@@ -50,6 +62,12 @@ _FIRST_CUT = 0.5
 #: Events of known class that are scored to see where one lies among them.
 _MOST_EVENTS = 20_000
 _MOST_SHOWN = 12
+
+#: Room on either side of the scores, as a part of their range.
+_BESIDE_SCORES = 0.03
+
+#: Values of a model without names that a person would still type.
+_MOST_COLUMNS = 200
 
 
 class Query(Panel):
@@ -106,6 +124,7 @@ class Query(Panel):
         self.contributions: Contributions | None = None
         self._features = features
         self._read_as: FeatureSet | None = None
+        self._is_nameless = self._is_waiting = False
         self._data: Dataset | None = None
         self._picked: Dataset | FileEvents | None = None
         self._told_points: tuple[Mapping[str, float], ...] = ()
@@ -152,7 +171,7 @@ class Query(Panel):
         self.event = ipywidgets.BoundedIntText(
             description="Event", min=0, max=0, disabled=True, style=LABELS, layout={"width": "13em"}
         )
-        self.form = EventForm()
+        self.form = EventForm(self._forget_answer)
         self.working_point = ipywidgets.Dropdown(
             description="Working point", options=(_TYPED,), style=LABELS, layout={"width": "16em"}
         )
@@ -177,6 +196,10 @@ class Query(Panel):
             )
             for what in ("curl", "Python", "C++")
         )
+        texts = (self.curl_text, self.python_text, self.cpp_text)
+        self._copies = [
+            CopyLine(text.description, secret=partial(getattr, text, "value")) for text in texts
+        ]
         self.show_token = ipywidgets.Checkbox(
             False,
             description="Show the server's token in these texts",
@@ -184,7 +207,7 @@ class Query(Panel):
             layout={"width": "auto"},
         )
         self._texts = ipywidgets.Accordion(
-            [ipywidgets.VBox([self.show_token, self.curl_text, self.python_text, self.cpp_text])],
+            [ipywidgets.VBox([self.show_token, *_alternating(self._copies, texts)])],
             titles=("The same request with curl, Python, C++",),
         )
 
@@ -209,6 +232,14 @@ class Query(Panel):
 
     def refresh(self) -> None:
         """Show the models that the server has now."""
+        if isinstance(self.source, Server) and not self.source.is_running:
+            # No error: nobody has asked for anything yet.
+            self.say(f"The server is not running: {HOW_TO_START}.")
+            self._is_waiting = True
+            return
+        if self._is_waiting:
+            self.say("")
+            self._is_waiting = False
         with self.errors_in_words():
             names = [m["name"] for m in client_of(self.source).describe_models()]
             with self._setting():
@@ -220,24 +251,52 @@ class Query(Panel):
         if self._is_setting:
             return
         self._forget_answer()
+        self._is_nameless = False
+        self.forget_error()
         with self.errors_in_words():
             described: Mapping[str, Any] = {}
             self._told_points = ()
             if self.model.value:
                 described = client_of(self.source).params(self.model.value)
-                if not described.get("features"):
-                    self.say(f"{self.model.value!r} does not tell its features.", error=True)
             told = described.get("feature_set")
             self._read_as = FeatureSet.from_dict(told) if told else None
             self._told_points = working_points_in(described.get("working_points") or ())
             self.form.use(described.get("features") or (), told)
+            if described and not described.get("features"):
+                self._show_columns(self.model.value)
         self._offer_working_points()
-        if not self.fields:
+        if not self.fields or self._is_nameless:
             return
         if isinstance(self._picked, FileEvents) and self._picked.features != self._as_read():
             self._pick_from_files(self._picked.files)
         elif self._picked is not None:
             self.pick(self.event.value)
+
+    def _show_columns(self, model: str) -> None:
+        """One field per value that a model takes which names none of them."""
+        self._is_nameless = True
+        width = self._width(model)
+        if width is None:
+            raise FeatureError(
+                f"{model!r} does not tell its features, nor how many values it takes: ask it from "
+                "a cell, with the values in the order of its inputs"
+            )
+        if width > _MOST_COLUMNS:
+            raise FeatureError(
+                f"{model!r} takes {width} values without names, too many to type: ask it from a "
+                "cell, with an array"
+            )
+        self.form.use_columns(width)
+        self.say(
+            f"{model!r} does not tell its features: its {width} values are called input_0, "
+            "input_1 … in the order of its inputs."
+        )
+
+    def _width(self, model: str) -> int | None:
+        try:
+            return client_of(self.source).width(model)
+        except RouteNotFound:  # a Go TFaaS
+            return None
 
     def load(self, path: str) -> None:
         """Pick events from a ROOT file, which is read one event at a time.
@@ -296,9 +355,12 @@ class Query(Panel):
         """Ask for the score of the event in the fields, and show it."""
         self._forget_answer()
         with self.errors_in_words():
-            if not self.fields:
-                raise FeatureError("choose a model first")
             client = client_of(self.source)
+            if not self.model.value:
+                raise FeatureError("choose a model first")
+            if not self.fields:
+                self.show_fields()  # says what is wrong with it
+                return
             model, event = self.model.value, self.values()
             self.score = client.predict(model, event)
             self._asked = client.url, model, event
@@ -391,6 +453,8 @@ class Query(Panel):
         self.curl_text.value = examples.curl(url, model, event, token)
         self.python_text.value = examples.python(url, model, event, token)
         self.cpp_text.value = examples.cpp(url, model, event, token)
+        for line in self._copies:
+            line.value = "the request below"
 
     def wait(self, seconds: float | None = None) -> bool:
         """Block until the path that was typed is completed; returns whether it is."""
@@ -540,6 +604,8 @@ class Query(Panel):
             shown.value = ""
         for text in (self.curl_text, self.python_text, self.cpp_text):
             text.value = ""
+        for line in self._copies:
+            line.value = ""
 
     @contextmanager
     def _setting(self) -> Iterator[None]:
@@ -561,6 +627,9 @@ class _Scores:
             self._cut = ax.axvline(0, 0, 0.7, color="black", linestyle="--", label="Cut")
             ax.legend(loc="upper center", fontsize=15)
             ax.set_ylim(top=ax.get_ylim()[1] * 30)  # room for the legend
+            # An event's line at either end would lie under the frame.
+            low, high = ax.get_xlim()
+            ax.set_xlim(low - _BESIDE_SCORES * (high - low), high + _BESIDE_SCORES * (high - low))
             return self._event, self._cut
 
         self._picture = plots.Moving(draw, dpi=80)
@@ -589,6 +658,11 @@ def _between(
 
 def _row(controls: list[ipywidgets.Widget]) -> ipywidgets.HBox:
     return ipywidgets.HBox(controls, layout=WRAPPED)
+
+
+def _alternating(*rows: Sequence[ipywidgets.Widget]) -> list[ipywidgets.Widget]:
+    """The first of each, the second of each and so on."""
+    return [widget for together in zip(*rows, strict=True) for widget in together]
 
 
 def _rounded_down(threshold: float) -> float:

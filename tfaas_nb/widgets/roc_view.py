@@ -17,7 +17,7 @@ import traitlets
 from tfaas_nb import plots
 from tfaas_nb.client import Client
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.errors import DataError, TfaasError
+from tfaas_nb.errors import DataError, ServerUnreachable, TfaasError, Unauthorized
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.metrics import EFFICIENCIES, FEW_EVENTS, Band, Overtraining, WorkingPoint
 from tfaas_nb.table import Table
@@ -112,12 +112,20 @@ class RocView(Panel):
     ) -> RocView:
         """Served models on events of known class; by default all that the server has.
 
+        Models that cannot score the events are left out, and named below with the reason.
+
         Raises
         ------
         TfaasError
-            If a model cannot score the events.
+            If no model can score the events, or the server does not answer.
         """
-        return cls(evaluate_models(client, data, models))
+        found, unsuitable = evaluate_models(client, data, models)
+        if unsuitable and not found:
+            raise DataError(left_out(unsuitable))
+        view = cls(found)
+        if unsuitable:
+            view.say(left_out(unsuitable))
+        return view
 
     def _build(self) -> None:
         self.model = ipywidgets.Dropdown(description="Working point of", style=LABELS)
@@ -256,6 +264,7 @@ class RocView(Panel):
                 f'href="data:{media};base64,{content}">'
                 f"Download {escape(name)}</a>"
             )
+            self.forget_error()
 
     def close(self) -> None:
         """End all controls; may be called twice."""
@@ -419,10 +428,30 @@ _MARKED = {_REJECTION: _Marked, _EFFICIENCIES: _MarkedEfficiencies}
 
 def evaluate_models(
     client: Client, data: Dataset, models: Sequence[str] | None = None
-) -> dict[str, Evaluation]:
-    """Evaluate served models on events of known class."""
+) -> tuple[dict[str, Evaluation], dict[str, str]]:
+    """Evaluations of served models on events of known class, and why others have none."""
     names = models or [m["name"] for m in client.describe_models() if "error" not in m]
-    return {name: Evaluation.of(data, client.predict(name, data)) for name in names}
+    found, unsuitable = {}, {}
+    for name in names:
+        try:
+            found[name] = _evaluated(client, name, data)
+        except (ServerUnreachable, Unauthorized):  # which is not the model's fault
+            raise
+        except TfaasError as error:
+            unsuitable[name] = str(error)
+    return found, unsuitable
+
+
+def _evaluated(client: Client, name: str, data: Dataset) -> Evaluation:
+    scores = client.predict(name, data)
+    if scores.ndim > 1:
+        raise DataError(f"it has {scores.shape[1]} outputs, and a ROC curve needs one score")
+    return Evaluation.of(data, scores)
+
+
+def left_out(unsuitable: Mapping[str, str]) -> str:
+    """Which models are not evaluated, and why."""
+    return "Left out: " + "; ".join(f"{name!r}: {why}" for name, why in unsuitable.items()) + "."
 
 
 def _box(description: str) -> ipywidgets.Checkbox:

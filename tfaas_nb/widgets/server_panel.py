@@ -38,6 +38,8 @@ class ServerPanel(Panel):
     ----------
     running : bool
         Whether the server answers; can be observed.
+    deleted : str
+        The model that was deleted last, or of which a version was; can be observed.
     start_button, stop_button, refresh_button : ipywidgets.Button
         Controls.
     address, proxied, token : CopyLine
@@ -59,6 +61,7 @@ class ServerPanel(Panel):
     """
 
     running = traitlets.Bool(False)
+    deleted = traitlets.Unicode("")
 
     def __init__(self, server: Server | None = None) -> None:
         self.server = server or Server()
@@ -143,6 +146,8 @@ class ServerPanel(Panel):
                 client.close()
             what = "" if version is None else f"Version {version} of "
             self.say(f"{what}{model!r} is deleted.")
+            self.deleted = ""  # so that observers hear of the same name again
+            self.deleted = model
         self.refresh()
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.serving.server import Server
 from tfaas_nb.training import Epoch
 from tfaas_nb.widgets.background import Background
-from tfaas_nb.widgets.live_curve import Curve, picture
+from tfaas_nb.widgets.live_curve import Curve, counted, picture
 from tfaas_nb.widgets.option_form import LOOKS, OptionForm, explained
 from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel, Source, client_of
 
@@ -164,6 +164,11 @@ class TrainPanel(Panel):
         with self.errors_in_words():
             if self.data is None:
                 raise DataError("there are no events to train on: load some first")
+            if not len(self.data):
+                raise DataError(
+                    "no event passed the selection: there is nothing to train on; load events "
+                    "with another selection"
+                )
             data, options = self.data, self.options.values()
             classifier = Classifier(**options, seed=self.seed.value)
             fraction = self.test_fraction.value
@@ -256,7 +261,7 @@ class TrainPanel(Panel):
         self._model.layout.display = None
         evaluation = classifier.evaluate(test)
         self.say(
-            f"Trained for {len(history.epochs)} epochs ({_ENDED[history.stopped]}); epoch "
+            f"Trained for {counted(len(history.epochs))} ({_ENDED[history.stopped]}); epoch "
             f"{history.best} was the best and is kept. On {len(test)} test events: AUC "
             f"{evaluation.auc:.4f} ± {evaluation.auc_error:.4f}."
         )

@@ -85,7 +85,8 @@ class Upload(Panel):
             '<div style="line-height:1.4">A frozen graph (.pb), ONNX (.onnx) or Keras (.keras) '
             "model, with its params.json and labels.txt if there are; or a bundle or SavedModel "
             "as .tar.gz; up to "
-            f"{chosen.MOST_BYTES / 1e6:.0f} MB.</div>"
+            f"{chosen.MOST_BYTES / 1e6:.0f} MB. ONNX needs the extra: "
+            "<code>pip install 'tfaas_nb[onnx]'</code>.</div>"
         )
         rows = [[self.path, self.read_button], [self.name, self.next_version, self.send_button]]
         there, here = (ipywidgets.Box(row, layout=WRAPPED) for row in rows)
