@@ -72,7 +72,7 @@ class Upload(Panel):
             description="Or a path on the kernel's machine",
             placeholder="models/ttbar or ttbar.tar.gz",
             style=LABELS,
-            layout={"width": "32em"},
+            layout={"width": "34em"},
         )
         self.read_button = ipywidgets.Button(description="Read the path", layout=WIDE)
         self.name = ipywidgets.Text(description="Model name", style=LABELS, continuous_update=False)
