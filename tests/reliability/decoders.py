@@ -52,6 +52,7 @@ from tfaas_nb.serving.messages import Head, Request, Response
 from tfaas_nb.serving.room import Room
 from tfaas_nb.serving.security import Access, host_name
 from tfaas_nb.serving.service import Service
+from tfaas_nb.serving.shares import all_in
 from tfaas_nb.serving.snapshot import Snapshot
 from tfaas_nb.signature import Signature, Tensor
 from tfaas_nb.wire import arrow, image, json_body, oip, params, tfaas, tfserving
@@ -622,7 +623,7 @@ class _Site:
         service.model("sum")
         service.admission = _Refusing()
         here = _Here()
-        self.app = _Noting(service, Access(self.TOKEN), here, here)
+        self.app = _Noting(service, Access(self.TOKEN), all_in(here))
         self._loop = asyncio.new_event_loop()
         self._known, self._heads = KnownHeads(), ResponseHeads("test")
 
