@@ -135,6 +135,9 @@ def read(tree: Any, types: Types, wanted: Sequence[str], start: int, stop: int, 
         how=dict,
         array_cache=None,
     )
+    for path in paths.values():
+        if path not in arrays and path.partition(".")[0] not in arrays:  # uproot before 5.7
+            arrays[path] = tree[path].array(start, stop, library="ak", array_cache=None)
     return {name: _plain(_part(arrays, path), name, where) for name, path in paths.items()}
 
 
