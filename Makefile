@@ -31,10 +31,11 @@ environments: .venv/tested
 	$(PIP) --constraint constraints.txt --editable '.[environments]'
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m environments tests/environments
 
-# Servers under load, killed and fuzzed, for minutes; CI runs it after `make test`.
+# What takes minutes: servers under load, killed and fuzzed, notebooks and widgets that run again and
+# again in a kernel; CI runs it after `make test`.
 # `make reliability ARGS="--soak 600 --fuzz 1000000"` does so for longer, slow decoders included.
 reliability: .venv/tested
-	$(BIN)/python -m pytest -n 2 -m endurance $(ARGS) tests/reliability
+	$(BIN)/python -m pytest -n 2 -m endurance $(ARGS) tests
 
 # Pictures of the notebooks for SWAN's gallery, in notebooks/nbSnapshots; needs chromium besides.
 snapshots: .venv/tested

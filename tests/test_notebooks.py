@@ -152,7 +152,7 @@ def test_every_picture_of_the_gallery_has_its_notebook() -> None:
     assert {picture.stem for picture in pictures} == {path.stem for path in NOTEBOOKS}
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 @of_each_notebook
 def test_it_runs_twice_in_a_kernel_within_binders_memory(
     path: Path, tmp_path: Path, record_property: Callable[[str, object], None]

@@ -105,7 +105,7 @@ def test_closing_leaves_nothing(serving: Server, unseen: Dataset, classifier: Cl
     assert left() == before
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_a_cell_run_five_times_leaves_what_one_run_leaves(tmp_path: Path, bundle: Bundle) -> None:
     assert all(f"tn.widgets.{name}" in CELL for name in widgets.__all__)
     bundle.save_archive(tmp_path)
