@@ -151,7 +151,7 @@ def test_whoever_waits_is_answered_whatever_goes_wrong(
     names = events.features.names
     good, bad = ([event(events.X[i], names)] * 2 for i in range(2))
     bad = [changed(bad[0], 2, 13.0)] * 2
-    found = ask(threads, model_of(bundle, engine), [good, good, good, bad, good], pause=0.02)
+    found = ask(threads, model_of(bundle, engine), [good, good, good, bad, good], pause=0.1)
     assert [isinstance(result, ServerError) for result in found] == [False] * 6 + [True] * 2 + [
         False
     ] * 2

@@ -95,8 +95,8 @@ def test_bulk_takes_no_thread_from_events_and_lists(slow: Server, path: str) -> 
             assert answer.content == b"[6.0]"
             assert session.get(f"{slow.url}/models", headers=headers, timeout=100).ok
             waited.append(time.monotonic() - begun)
-    assert float(np.median(waited)) < _BULK_SECONDS / 4
-    assert max(waited) < _BULK_SECONDS
+    assert float(np.median(waited)) < float(np.median(taken)) / 16
+    assert max(waited) < max(taken)
     assert max(taken) > _BULK_SECONDS
 
 
