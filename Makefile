@@ -35,7 +35,8 @@ environments: .venv/tested
 # again in a kernel; CI runs it after `make test`.
 # `make reliability ARGS="--soak 600 --fuzz 1000000"` does so for longer, slow decoders included.
 reliability: .venv/tested
-	$(BIN)/python -m pytest -n 2 -m endurance $(ARGS) tests
+	$(BIN)/python -m pytest -n 2 -m "endurance and not alone" $(ARGS) tests
+	$(BIN)/python -m pytest -m "endurance and alone" tests/reliability
 
 # Pictures of the notebooks for SWAN's gallery, in notebooks/nbSnapshots; needs chromium besides.
 snapshots: .venv/tested

@@ -55,6 +55,7 @@ def test_a_lost_worker_begins_it_again_and_says_so(events: Dataset, tmp_path: Pa
     engine.close()
 
 
+@pytest.mark.alone
 def test_two_workers_score_more_than_one(record_property: Callable[[str, object], None]) -> None:
     found: list[float] = []
     with closing(benchmark.ratios(_TRIES)) as ratios:

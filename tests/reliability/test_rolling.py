@@ -164,7 +164,7 @@ def test_servers_are_replaced_and_killed_under_load(
         f"acknowledged and served by all, {len(load.refused)} cut off by a kill",
     )
     assert asked["replaced"] > 1000
-    assert len(load.uploaded) > 30
+    assert len(load.uploaded) > 10
 
 
 def test_uploads_of_one_name_to_two_servers_all_exist(
