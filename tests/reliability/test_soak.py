@@ -43,7 +43,7 @@ _WINDOW = 5.0
 
 #: MB per minute, after ten minutes.  In the eighty seconds that two minutes leave, the allocator
 #: still settles by up to ten megabytes, so that a shorter run only sees a leak of that size.
-_MOST_SLOPE, _MOST_SHORT_SLOPE = 1.0, 10.0
+_MOST_SLOPE, _MOST_SHORT_SLOPE = 1.0, 15.0
 _LONG = 600.0
 
 
