@@ -176,7 +176,7 @@ class OnCluster:
         look = self._looks[path]
         if isinstance(look, DataError):
             raise look
-        left = iter(list(steps(look.entries)))
+        left = iter(steps(look.entries))
         try:
             yield look.entries, self._parts(left)
         finally:
