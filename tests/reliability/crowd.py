@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 _HEAD = "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
 _LENGTH = "Content-Length: {size}\r\n\r\n"
+_ESTABLISHED = 1  # of Linux' TCP states
 
 
 def many_files(wanted: int) -> None:
@@ -68,7 +70,7 @@ class Crowd:
 
     async def dawdle(self, kind: int, until: Callable[[], bool]) -> None:
         """Hold a place: silently, by half a head, by half a body, or by taking no answers."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=1024)
+        _, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=1024)
         slow = request(self.token, b"x" * 1000, size=100_000)
         begun, rest = {0: (b"", b""), 1: (slow[:20], b"y" * 60), 2: (slow, b"z" * 60)}.get(
             kind,
@@ -81,7 +83,7 @@ class Crowd:
             while not is_over:
                 is_over = until()  # and then looks a last time
                 await asyncio.sleep(1)
-                if kind < 3 and reader.at_eof():
+                if _is_ended(writer):
                     raise ConnectionError
                 for byte in drip:
                     writer.write(bytes([byte]))
@@ -91,6 +93,14 @@ class Crowd:
         with contextlib.suppress(ConnectionError):
             writer.close()
             await writer.wait_closed()
+
+
+def _is_ended(writer: asyncio.StreamWriter) -> bool:
+    """Whether the other side ended it, by a reset too, which shows even where nothing is read."""
+    if writer.is_closing():
+        return True
+    end = writer.get_extra_info("socket")
+    return bool(end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED)
 
 
 async def _status(reader: asyncio.StreamReader) -> int:

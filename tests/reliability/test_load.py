@@ -129,8 +129,7 @@ def test_slow_clients_make_room_where_places_are_few(tmp_path: Path) -> None:
         crowd = crowd_of(few.port, 50, 600)
         assert few.look().files < 400
     assert [status for status, _ in crowd.answers] == [200] * 150
-    # 650 for 250 places: 400 were closed, of which the 150 that read nothing cannot know.
-    assert crowd.closed > 200
+    assert crowd.closed >= 600 - 250, "more slow clients than places"
 
 
 FEW_FILES = """
