@@ -94,11 +94,11 @@ Upload, Query
         self.ask.follow(self.evaluate)
         self._tell_events()
 
-    def refresh(self) -> None:
-        """Show the models that there are now, in all tabs."""
+    def refresh(self, choose: str | None = None) -> None:
+        """Show the models that there are now, in all tabs, and choose one of them to be asked."""
         self.serve.refresh()
         if self.server.is_running:
-            self.ask.refresh()
+            self.ask.refresh(choose)
 
     def evaluate_models(self) -> None:
         """Score the test events with every model of the server and show the curves."""
@@ -189,7 +189,4 @@ Upload, Query
             self.ask.refresh()
 
     def _models_changed(self, change: Any) -> None:
-        self.refresh()
-        name = change["new"]
-        if change["name"] != "running" and name in self.ask.model.options:
-            self.ask.model.value = name
+        self.refresh(None if change["name"] == "running" else change["new"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -19,6 +21,23 @@ _COUNT = "nJets"
 _SLOT = re.compile(r"(.+)_(\d+)")
 _FIELD = {"width": "22em"}
 _HINT = {"width": "7.5em"}
+#: Sets of features whose controls are kept.  A page that is still making controls while the kernel
+#: ends them shows none at all: those of a model that was chosen a moment ago have to live on.
+_MOST_KEPT = 8
+
+
+@dataclass(frozen=True)
+class _Controls:
+    """The controls of one set of features."""
+
+    fields: dict[str, ipywidgets.FloatText]
+    titles: tuple[str, ...]
+    boxes: tuple[ipywidgets.VBox, ...]
+
+    def close(self) -> None:
+        for box in self.boxes:
+            close_below(box)
+            box.close()
 
 
 class EventForm(ipywidgets.VBox):  # type: ignore[misc]
@@ -43,6 +62,7 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
 
     def __init__(self, on_change: Callable[[], None] = lambda: None) -> None:
         self._on_change = on_change
+        self._kept: dict[str, _Controls] = {}
         self.fields: dict[str, ipywidgets.FloatText] = {}
         self.typical: dict[str, float] = {}
         self._slots: Mapping[str, tuple[int, ...]] = {}
@@ -81,23 +101,11 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
         slots_of: Mapping[str, tuple[int, ...]],
         padding: float,
     ) -> None:
-        names, self._slots, self._padding = list(slots_of), slots_of, padding
+        self._slots, self._padding = slots_of, padding
         self.typical = {f["name"]: float(f["median"]) for f in features if "median" in f}
-        for former in self._groups.children:
-            close_below(former)
-            former.close()
-        rows = {f["name"]: _row(f) for f in features}
-        self.fields = {name: row.children[0] for name, row in rows.items()}
-        for field in self.fields.values():
-            field.observe(lambda _: self._changed(), "value")
-        self._titles: list[str] = []
-        boxes = []
-        for group, title in _groups(self._slots):
-            own = [rows[name] for name in names if _group(self._slots[name]) == group]
-            heading = ipywidgets.HTML(f"<b>{escape(title)}</b>")
-            boxes.append(_box(heading, own, is_wide=not isinstance(group, int)))
-            self._titles.append(title)
-        self._groups.children = boxes
+        controls = self._controls(features)
+        self.fields, self._titles = controls.fields, controls.titles
+        self._groups.children = controls.boxes
         slots = {slot for used in self._slots.values() for slot in used}
         usual = {
             slot
@@ -113,6 +121,28 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
                 there = self._is_there(name)
                 field.value = _shown(self.typical.get(name, 0.0)) if there else self._padding
         self._show_groups()
+
+    def _controls(self, features: Sequence[Mapping[str, Any]]) -> _Controls:
+        """Those that were made for these features before, or new ones."""
+        key = json.dumps([features, list(self._slots.items())], sort_keys=True)
+        found = self._kept.pop(key, None) or self._made(features)
+        self._kept[key] = found
+        if len(self._kept) > _MOST_KEPT:
+            self._kept.pop(next(iter(self._kept))).close()
+        return found
+
+    def _made(self, features: Sequence[Mapping[str, Any]]) -> _Controls:
+        rows = {f["name"]: _row(f) for f in features}
+        fields = {name: row.children[0] for name, row in rows.items()}
+        for field in fields.values():
+            field.observe(lambda _: self._changed(), "value")
+        titles, boxes = [], []
+        for group, title in _groups(self._slots):
+            own = [rows[name] for name, slots in self._slots.items() if _group(slots) == group]
+            heading = ipywidgets.HTML(f"<b>{escape(title)}</b>")
+            boxes.append(_box(heading, own, is_wide=not isinstance(group, int)))
+            titles.append(title)
+        return _Controls(fields, tuple(titles), tuple(boxes))
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -157,6 +187,13 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
     def typical_of_present(self) -> dict[str, float]:
         """Typical values of the features that the event has."""
         return {name: v for name, v in self.typical.items() if self._is_there(name)}
+
+    def close(self) -> None:
+        """End all controls, those that are not shown now too; may be called twice."""
+        while self._kept:
+            self._kept.popitem()[1].close()
+        close_below(self)
+        super().close()
 
     def _is_there(self, name: str) -> bool:
         return all(slot < self.jets.value for slot in self._slots[name])

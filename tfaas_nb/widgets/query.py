@@ -230,8 +230,8 @@ class Query(Panel):
 
     # --- models and events --------------------------------------------------------------
 
-    def refresh(self) -> None:
-        """Show the models that the server has now."""
+    def refresh(self, choose: str | None = None) -> None:
+        """Show the models that the server has now, and choose this one if it is among them."""
         if isinstance(self.source, Server) and not self.source.is_running:
             # No error: nobody has asked for anything yet.
             self.say(f"The server is not running: {HOW_TO_START}.")
@@ -244,6 +244,8 @@ class Query(Panel):
             names = [m["name"] for m in client_of(self.source).describe_models()]
             with self._setting():
                 offer(self.model, names)
+                if choose in names:
+                    self.model.value = choose
             self.show_fields()
 
     def show_fields(self) -> None:
