@@ -236,6 +236,14 @@ def test_feature_names_without_end_are_refused() -> None:
         graph_of(proto)
 
 
+@pytest.mark.parametrize("name", [b"x", b"y"])
+def test_a_name_that_is_no_text_is_refused(name: bytes) -> None:
+    """Found by fuzzing: protobuf gives it as bytes, which went into the table of models."""
+    broken = relu().SerializeToString().replace(name, b"\xff")
+    with pytest.raises(GraphError, match="no UTF-8 text: b'.xff'"):
+        OnnxGraph.from_bytes(broken)
+
+
 def test_a_node_without_name_and_outputs_is_refused() -> None:
     proto = relu()
     proto.graph.node.add(op_type="Odd", domain="somewhere")

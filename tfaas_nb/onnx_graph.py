@@ -220,6 +220,9 @@ def _parse(serialized: bytes) -> Any:
 
 
 def _vet(model: Any) -> None:
+    for name in _names(model):
+        if isinstance(name, bytes):  # as protobuf gives what is no text
+            raise GraphError(f"the ONNX model has a name that is no UTF-8 text: {name!r}")
     own = {(function.domain, function.name) for function in model.functions}
     for node in _all_nodes(model):
         if node.domain not in _DOMAINS and (node.domain, node.op_type) not in own:
@@ -255,6 +258,14 @@ def _all_nodes(model: Any) -> Iterator[Any]:
         yield from function.node
     for graph in _all_graphs(model):
         yield from graph.node
+
+
+def _names(model: Any) -> Iterator[str | bytes]:
+    """Names of the ends, and of nodes with their operations and values."""
+    for end in (*model.graph.input, *model.graph.output):
+        yield end.name
+    for node in _all_nodes(model):
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
 
 
 def _all_graphs(model: Any) -> Iterator[Any]:
