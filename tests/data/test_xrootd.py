@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib.util
 import logging
 import os
@@ -14,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -24,6 +26,7 @@ from tests.xrootd import XRootDServer, needs_xrootd
 from tfaas_nb import backend
 from tfaas_nb.data.event_file import EventFile, Reading
 from tfaas_nb.data.files import expand
+from tfaas_nb.data.xrootd import _send
 from tfaas_nb.errors import DataError, MissingExtra
 
 SIGNAL, BACKGROUND = tn.sample_files()
@@ -242,6 +245,35 @@ def test_a_client_that_crashes_is_started_again(url: str) -> None:
         client.kill()
         assert len(file.events(100, N)) == N - 100
         assert clients() != [client]
+
+
+def test_garbage_collection_may_close_a_file_while_a_request_is_sent(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a pass that was left in the middle, for instance; it waited for itself for ever."""
+    closed: list[str] = []
+
+    def passing() -> Iterator[None]:
+        with EventFile(url, Reading()) as file:
+            file.events(0, 100)
+            yield
+
+    def send(connection: Any, request: tuple[Any, ...]) -> None:
+        closed.append(request[2])
+        gc.collect()
+        _send(connection, request)
+
+    left: list[Any] = [passing()]
+    next(left[0])
+    left.append(left)
+    del left
+    monkeypatch.setattr("tfaas_nb.data.xrootd._send", send)
+    reading = threading.Thread(target=read, args=(url,), daemon=True)
+    reading.start()
+    reading.join(30)
+    assert not reading.is_alive()
+    assert closed[:2] == ["open", "forget"]
+    assert closed.count("forget") == 2
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -180,7 +181,7 @@ class XRootDSource(Source):  # type: ignore[misc]
     def _drop(self) -> None:
         file, self._file = self._file, None
         if file is not None:
-            _client.tell("forget", file)
+            _client.forget(file)
 
 
 class _Line:
@@ -264,10 +265,15 @@ def _value(ok: bool, code: int, number: int, message: str, value: Any) -> Any:
 
 
 class _Client:
-    """XRootD's client in another process, started when it is first needed."""
+    """XRootD's client in another process, started when it is first needed.
+
+    Garbage collection closes files too: in any thread, even in one that holds the lock.  Files are
+    therefore noted as forgotten without it, and whoever lets go of the lock tells the process.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._forgotten: deque[int] = deque()
         self._numbers = itertools.count(1)
         self._waiting: dict[int, queue.SimpleQueue[Any]] = {}
         self._connection: Connection | None = None
@@ -280,27 +286,46 @@ class _Client:
     ) -> Iterator[queue.SimpleQueue[Any]]:
         """Send a request; its answer comes by the queue."""
         number, answers = next(self._numbers), queue.SimpleQueue[Any]()
-        with self._lock:
+        with self._held():
             connection = self._started()
             self._waiting[number] = answers
             _send(connection, (number, file, method, arguments, seconds))
         try:
             yield answers
         finally:
-            with self._lock:
+            with self._held():
                 self._waiting.pop(number, None)
 
-    def tell(self, method: str, file: int) -> None:
-        """Send what needs no answer, if there is anybody to send it to."""
-        with self._lock:
-            if self._connection is not None and self._owner == os.getpid():
-                _send(self._connection, (0, file, method, (), 1))
+    def forget(self, file: int) -> None:
+        """Have the process close a file, if there is one; never waits."""
+        self._forgotten.append(file)
+        self._tell()
 
     def kill(self) -> None:
         """End the process; the next request starts another one."""
-        with self._lock:
+        with self._held():
             if self._process is not None and self._owner == os.getpid():
                 self._process.kill()
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Hold the lock, and then send what could not be sent meanwhile."""
+        try:
+            with self._lock:
+                yield
+        finally:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Tell the process of forgotten files, unless somebody holds the lock, who does it then."""
+        while self._forgotten and self._lock.acquire(blocking=False):
+            try:
+                while self._forgotten:
+                    file = self._forgotten.popleft()
+                    if self._connection is not None and self._owner == os.getpid():
+                        _send(self._connection, (0, file, "forget", (), 1))
+            finally:
+                self._lock.release()
 
     def _started(self) -> Connection:
         if self._connection is not None and self._owner == os.getpid():
@@ -318,13 +343,13 @@ class _Client:
         with suppress(EOFError, OSError):
             while True:
                 number, *answer = connection.recv()
-                with self._lock:
+                with self._held():
                     answers = self._waiting.pop(number, None)
                 if answers is not None:
                     answers.put(answer)
                 del answer
         ended = process.wait()
-        with self._lock:
+        with self._held():
             if self._connection is connection:
                 self._connection = None
             for answers in self._waiting.values():
