@@ -9,7 +9,7 @@ import pytest
 from tests.benchmarks import streaming
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 @pytest.mark.skipif(sys.platform != "linux", reason="memory's peak is read from /proc")
 def test_memory_does_not_grow_with_the_number_of_files() -> None:
     """With all in memory, fifty files would take half as much again as five, or more."""

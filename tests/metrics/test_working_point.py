@@ -22,6 +22,7 @@ def test_weights_leave_fewer_effective_events() -> None:
     assert point.is_uncertain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True])
 def test_the_error_of_a_rejection_is_its_spread_over_samples(weighted: bool) -> None:
     """The threshold follows from the signal events, and fluctuates with them."""

@@ -183,7 +183,7 @@ def test_any_file_is_answered(server: Server, path: str) -> None:
     assert b"root:" not in answer
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_a_body_of_100_mb_costs_memory_for_good(tmp_path: Path) -> None:
     """Of JSON, in a process that does nothing else."""
     row = ",".join(["0.123456789"] * 3)

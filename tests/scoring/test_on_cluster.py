@@ -118,6 +118,7 @@ def test_what_is_no_cluster_is_refused(files: list[str], bundle: Bundle, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.endurance
 def test_a_million_events_while_a_worker_is_killed(bundle: Bundle, tmp_path: Path) -> None:
     """40 files; every event once, the same bytes as from one process."""
     (tmp_path / "in").mkdir()

@@ -79,7 +79,7 @@ def asking(client: tn.Client, event: Dataset) -> Iterator[None]:
         thread.join()
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_a_kernel_that_scores_is_not_culled(
     tmp_path: Path, bundle: Bundle, unseen: Dataset
 ) -> None:

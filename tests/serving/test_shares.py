@@ -77,6 +77,7 @@ def asked(url: str, body: bytes, connections: int, **headers: str) -> Iterator[l
             thread.join(100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/npy?model=sum", "/v1/models/sum:predict"])
 def test_bulk_takes_no_thread_from_events_and_lists(slow: Server, path: str) -> None:
     """Of a model that is not evaluated in the event loop, either."""
@@ -162,6 +163,7 @@ print(time.monotonic() - begun < 20)
 """
 
 
+@pytest.mark.endurance
 def test_an_endless_loop_holds_up_nobody_else(tmp_path: Path) -> None:
     """Neither other models, nor liveness, nor the end of the server and of its process."""
     command = [sys.executable, "-c", ENDLESS, str(tmp_path / "models")]

@@ -17,6 +17,8 @@ from tfaas_nb.training import Epoch
 from tfaas_nb.validation.cross_validation import CrossValidation, cross_validate
 from tfaas_nb.yardsticks import Logistic
 
+pytestmark = pytest.mark.slow
+
 QUICK: dict[str, Any] = {"epochs": 1, "hidden": (4,), "embedding": (), "members": 1}
 
 
@@ -85,7 +87,6 @@ def graphs() -> int:
     return sum(type(found).__name__ == "FuncGraph" for found in gc.get_objects())
 
 
-@pytest.mark.slow
 def test_trainings_leave_no_graphs_behind(few: Dataset) -> None:
     """Each is tens of megabytes, and frees itself only when Python looks for cycles."""
     classifier = Classifier(**QUICK)
@@ -125,7 +126,6 @@ def test_the_same_seed_gives_the_same_folds(few: Dataset, result: CrossValidatio
     assert other.folds[0].events.tolist() != result.folds[0].events.tolist()
 
 
-@pytest.mark.slow
 def test_a_classifier_is_left_as_it_is(few: Dataset) -> None:
     classifier = Classifier(**QUICK)
     found = cross_validate(few, 2, classifier, progress=False)

@@ -15,6 +15,8 @@ from tfaas_nb.validation.cross_validation import cross_validate
 from tfaas_nb.validation.scan import Scan, scan
 from tfaas_nb.yardsticks import Boosting, Logistic
 
+pytestmark = pytest.mark.slow
+
 QUICK: dict[str, Any] = {"epochs": 1, "hidden": (4,), "embedding": (), "members": 1}
 GRID = {"inverse_penalty": [1e-5, 1.0], "iterations": [1000, 2000]}
 
@@ -83,7 +85,6 @@ def test_it_shows_a_table(found: Scan) -> None:
     assert repr(found.default).startswith("Trial(the default: AUC 0.9")
 
 
-@pytest.mark.slow
 def test_a_classifier_has_its_settings_and_its_architecture(few: Dataset) -> None:
     classifier = Classifier(**QUICK)
     grid = [{"learning_rate": 1e-9}, {"hidden": (8,)}, {"epochs": 1}]
@@ -144,7 +145,6 @@ def same(one: Any, other: Any) -> bool:
     )
 
 
-@pytest.mark.slow
 def test_a_cluster_finds_the_same(two: Any, few: Dataset) -> None:
     classifier = Classifier(**QUICK)
     grid = {"hidden": [(4,), (8,)]}
@@ -158,7 +158,6 @@ def test_a_cluster_finds_the_same(two: Any, few: Dataset) -> None:
     assert not two.futures
 
 
-@pytest.mark.slow
 def test_a_cluster_tells_what_is_wrong(two: Any, few: Dataset) -> None:
     with pytest.raises(TrainingError, match="loss became"):
         tn.cross_validate(

@@ -116,6 +116,7 @@ print(json.dumps([
 """
 
 
+@pytest.mark.endurance
 @pytest.mark.parametrize("page", ["tells the cell", "tells no cell"])
 def test_a_cell_run_five_times_leaves_what_one_run_leaves(
     tmp_path: Path, bundle: Bundle, page: str
