@@ -9,12 +9,12 @@ demo: .venv/installed
 	$(BIN)/tfaas-nb demo --output demo
 
 test: lint
-	$(BIN)/python -m pytest -n 2 tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal -p no:nbval tests
 	$(MAKE) notebooks
 
 # What one runs while working: no training, no simulation.
 fast: .venv/tested
-	$(BIN)/python -m pytest -n 2 -m "not slow" tests
+	$(BIN)/python -m pytest -n 2 -p no:nbval -m "not slow" tests
 
 lint: .venv/tested
 	$(BIN)/ruff check .

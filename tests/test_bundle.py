@@ -501,7 +501,7 @@ def test_a_bundle_without_named_features_takes_those_of_the_graph(graph: FrozenG
     assert [feature["name"] for feature in made.params.features] == list(graph.features or ())
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_a_model_of_200_mb_is_uploaded_and_answers(server: Server) -> None:
     large = Bundle.from_parts(b"", large_model(), name="large")
     assert len(large.graph.serialized) > 200_000_000
