@@ -268,6 +268,14 @@ def emptied(meta_graph: Any) -> None:
                 node.attr["value"].tensor.ClearField("string_val")
 
 
+def of_a_huge_output(meta_graph: Any) -> None:
+    """Longer than what Python takes for a number."""
+    for function in meta_graph.graph_def.library.function:
+        for node in function.node_def:
+            if node.op == "AssignVariableOp":
+                node.input[1] += "0" * 5000
+
+
 def of_no_type(meta_graph: Any) -> None:
     for definition in meta_graph.signature_def.values():
         for info in definition.inputs.values():
@@ -282,6 +290,7 @@ def of_no_type(meta_graph: Any) -> None:
         (renamed, "computes what it restores in 'saver_filename'"),
         (unnamed, "'RestoreV2' does not say what it restores"),
         (emptied, "does not say in 'RestoreV2/tensor_names' what it restores"),
+        (of_a_huge_output, "asks for output .*0{7}… of a node"),
         (of_no_type, "is of a type that there is not: 99"),
         (lambda graph: graph.meta_info_def.ClearField("tags"), "nothing tagged 'serve'"),
     ],

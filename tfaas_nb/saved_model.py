@@ -37,6 +37,7 @@ _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _ASSIGNS = frozenset({"Assign", "AssignVariableOp"})
 _MOST_SCOPES = 1000
 _MOST_COPIES = 10_000
+_MOST_DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -332,7 +333,11 @@ def _node_of(edge: str) -> str:
 def _index_of(edge: str) -> int:
     """Which output: ``node:2`` in a graph, ``node:tensors:2`` in a function."""
     last = edge.rpartition(":")[2]
-    return int(last) if last.isdecimal() else 0
+    if not last.isdecimal():
+        return 0
+    if len(last) > _MOST_DIGITS:
+        raise GraphError(f"the SavedModel asks for output {last[:_MOST_DIGITS]}… of a node")
+    return int(last)
 
 
 # --- freezing, in a process of its own --------------------------------------------------

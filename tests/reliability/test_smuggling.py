@@ -136,6 +136,7 @@ REFUSED = {
     "two hosts": fields(HOST, HOST),
     "two origins": fields(HOST, b"Origin: http://localhost\r\n" * 2),
     "two tokens": fields(HOST, b"Authorization: Bearer a\r\n", b"Authorization: Bearer b\r\n"),
+    "length of thousands of zeros": post(b"Content-Length: %s2" % (b"0" * 5000), body=b"{}"),
     "upgrade with a body": post(
         b"Connection: Upgrade", b"Upgrade: h2c", b"Content-Length: 2", body=b"{}"
     ),

@@ -14,6 +14,8 @@ from tfaas_nb.errors import RequestError
 #: Sent twice, one server may take the first and another the last.
 _ONCE = frozenset({b"host", b"authorization", b"origin", b"transfer-encoding"})
 _VERSIONS = ("1.0", "1.1")
+#: Of a length: longer ones are zeros, or more than any computer counts.
+_MOST_DIGITS = 19
 _SCHEMES = (b"http", b"https")
 
 
@@ -52,6 +54,9 @@ def check(parser: httptools.HttpRequestParser, url: bytes, headers: dict[bytes, 
     coding = headers.get(b"transfer-encoding")
     if coding is not None and (version == "1.0" or coding.lower() != b"chunked"):
         raise RequestError("a body is sent with Content-Length, or as HTTP/1.1's chunked alone")
+    digits = len(headers.get(b"content-length", b"").strip())
+    if digits > _MOST_DIGITS:
+        raise RequestError(f"the Content-Length has {digits} digits")
     if version == "1.1" and b"host" not in headers:
         raise RequestError("the request has no Host header")
     if parser.should_upgrade() and (coding or headers.get(b"content-length", b"0") != b"0"):
