@@ -11,6 +11,7 @@ from typing import Any
 import nbformat
 import pytest
 from PIL import Image
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 import tfaas_nb as tn
 from tests.browser.conftest import Opened
@@ -59,7 +60,10 @@ class Shown:
     def text(self, text: str | re.Pattern[str], seconds: float = 30.0) -> str:
         """The text of the first element that has it, when it is seen."""
         found = self.own.get_by_text(text).locator("visible=true").first
-        found.wait_for(timeout=seconds * 1e3)
+        try:
+            found.wait_for(timeout=seconds * 1e3)
+        except PlaywrightTimeout as error:
+            raise AssertionError(f"{text} is not in: {self.own.inner_text()}") from error
         return found.text_content() or ""
 
     def client(self) -> tn.Client:

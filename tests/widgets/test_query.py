@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,38 @@ def test_an_event_of_a_file_is_asked_for(serving: Server, events: Dataset) -> No
     assert widget.values() == pytest.approx(events.event(17))
     widget.ask_button.click()
     assert widget.score == pytest.approx(serving.client().predict("ttbar", events)[17], abs=1e-6)
+    assert f"{widget.score:.6f}" in widget.answer.value
+
+
+def test_an_answer_outlives_an_upload_that_ended_just_before(
+    serving: Server, events: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Models are shown in the upload's thread; who asks meanwhile waits for that."""
+    widget = Query(serving, events)
+    begun, go_on = threading.Event(), threading.Event()
+    use = widget.form.use
+
+    def use_slowly(*described: Any) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        use(*described)
+
+    monkeypatch.setattr(widget.form, "use", use_slowly)
+    shown = threading.Thread(target=widget.refresh)
+    shown.start()
+    assert begun.wait(10)
+    picked = threading.Thread(target=lambda: setattr(widget.event, "value", 17))
+    picked.start()
+    picked.join(0.3)
+    asked = threading.Thread(target=widget.ask)
+    asked.start()
+    asked.join(0.3)
+    go_on.set()
+    for thread in (shown, picked, asked):
+        thread.join(10)
+        assert not thread.is_alive()
+    assert widget.values() == pytest.approx(events.event(17))
+    assert widget.score == pytest.approx(serving.client().predict("ttbar", events.event(17)))
     assert f"{widget.score:.6f}" in widget.answer.value
 
 

@@ -166,6 +166,32 @@ def test_deleting_is_asked_for_confirmation(serving: Server, bundle: Bundle) -> 
     panel.close()
 
 
+def test_a_version_stays_chosen_when_another_arrives(serving: Server, bundle: Bundle) -> None:
+    """An upload ends whenever it ends: what a person is about to delete stays what it is."""
+    panel = ServerPanel(serving)
+    panel.version.value = "1"
+    panel.delete_button.click()
+    serving.client().upload(bundle)
+    panel.refresh()
+    assert panel.version.value == "1"
+    assert is_hidden(panel)
+    panel.yes_button.click()  # it was on its way
+    assert "Nothing is deleted" in panel.message.value
+    assert len(serving.client().versions("ttbar").rows) == 2
+    panel.close()
+
+
+def test_what_was_asked_about_is_deleted(serving: Server, bundle: Bundle) -> None:
+    serving.client().upload(bundle)
+    panel = ServerPanel(serving)
+    panel.version.value = "1"
+    panel.delete_button.click()
+    panel.version.value = "all versions"
+    panel.yes_button.click()
+    assert [row[0] for row in serving.client().versions("ttbar").rows] == [2]
+    panel.close()
+
+
 def test_a_labelled_version_stays_and_the_reason_is_told(serving: Server) -> None:
     serving.client().label("ttbar", "production")
     panel = ServerPanel(serving)

@@ -18,8 +18,8 @@ class Background:
 
     Notes
     -----
-    The work sets traits of controls that only Python sets; what the page may set at the same
-    time is left to the kernel's own thread.
+    The work sets traits of controls that only Python sets, or has the turn for those that the
+    page may set at the same time.
     """
 
     def __init__(self, name: str) -> None:

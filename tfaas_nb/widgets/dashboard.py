@@ -189,4 +189,7 @@ Upload, Query
             self.ask.refresh()
 
     def _models_changed(self, change: Any) -> None:
-        self.refresh(None if change["name"] == "running" else change["new"])
+        if change["name"] == "running":
+            self.refresh()
+        elif change["new"]:
+            self.refresh(change["new"])

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from tfaas_nb.errors import FeatureError
 from tfaas_nb.features import FeatureSet
 from tfaas_nb.widgets.panel import LABELS, WRAPPED, close_below
+from tfaas_nb.widgets.turn import Turn, in_turn
 
 _COUNT = "nJets"
 _SLOT = re.compile(r"(.+)_(\d+)")
@@ -49,6 +49,8 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
     ----------
     on_change : callable
         Called when a person changes a field or the number of jets.
+    turn : Turn, optional
+        That of the widget which the form is a part of.
 
     Attributes
     ----------
@@ -60,14 +62,16 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
         Medians in the training data, of features that tell them.
     """
 
-    def __init__(self, on_change: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, on_change: Callable[[], None] = lambda: None, turn: Turn | None = None
+    ) -> None:
         self._on_change = on_change
+        self._turn = turn or Turn()
         self._kept: dict[str, _Controls] = {}
         self.fields: dict[str, ipywidgets.FloatText] = {}
         self.typical: dict[str, float] = {}
         self._slots: Mapping[str, tuple[int, ...]] = {}
         self._padding = 0.0
-        self._is_setting = False
         self.jets = ipywidgets.BoundedIntText(
             description="Number of jets", style=LABELS, layout={"width": "13em"}
         )
@@ -76,6 +80,7 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
         self.jets.observe(lambda _: self._jets_changed(), "value")
         self.use((), None)
 
+    @in_turn
     def use(
         self, features: Sequence[Mapping[str, Any]], feature_set: Mapping[str, Any] | None
     ) -> None:
@@ -89,6 +94,7 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
         names = [str(feature["name"]) for feature in features]
         self._show(features, *_slots(names, feature_set))
 
+    @in_turn
     def use_columns(self, width: int) -> None:
         """Fields for the values of a model that does not name them, called as its inputs are."""
         names = [f"input_{i}" for i in range(width)]
@@ -113,7 +119,7 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
             for slot in self._slots[feature["name"]]
             if feature.get("present", 1.0) > 0.5
         }
-        with self._setting():
+        with self._turn.silently():
             self.jets.max = len(slots)
             self.jets.value = min(len(usual), len(slots))
             self.jets.layout.display = None if slots else "none"
@@ -153,6 +159,7 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
             if box.layout.display != "none"
         )
 
+    @in_turn
     def set(self, event: Mapping[str, float]) -> None:
         """Show an event's values, and as many jets as it has.
 
@@ -171,12 +178,13 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
             if event[name] != self._padding
             for slot in slots
         }
-        with self._setting():
+        with self._turn.silently():
             self.jets.value = min(max(filled, default=-1) + 1, self.jets.max)
             for name, field in self.fields.items():
                 field.value = _shown(event[name])
         self._show_groups()
 
+    @in_turn
     def values(self) -> dict[str, float]:
         """The event as it stands in the fields, absent jets padded."""
         return {
@@ -184,10 +192,12 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
             for name, field in self.fields.items()
         }
 
+    @in_turn
     def typical_of_present(self) -> dict[str, float]:
         """Typical values of the features that the event has."""
         return {name: v for name, v in self.typical.items() if self._is_there(name)}
 
+    @in_turn
     def close(self) -> None:
         """End all controls, those that are not shown now too; may be called twice."""
         while self._kept:
@@ -199,11 +209,12 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
         return all(slot < self.jets.value for slot in self._slots[name])
 
     def _changed(self) -> None:
-        if not self._is_setting:
+        if not self._turn.is_silent:
             self._on_change()
 
+    @in_turn
     def _jets_changed(self) -> None:
-        if self._is_setting:
+        if self._turn.is_silent:
             return
         for name, field in self.fields.items():
             if self._slots[name] and self._is_there(name) and field.value == self._padding:
@@ -217,15 +228,6 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
         for (group, _), box in zip(_groups(self._slots), self._groups.children, strict=True):
             there = not isinstance(group, int) or group < self.jets.value
             box.layout.display = None if there else "none"
-
-    @contextmanager
-    def _setting(self) -> Iterator[None]:
-        """Set controls without being told of it."""
-        before, self._is_setting = self._is_setting, True
-        try:
-            yield
-        finally:
-            self._is_setting = before
 
 
 def _slots(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -38,6 +37,7 @@ from tfaas_nb.widgets.panel import (
     client_of,
     offer,
 )
+from tfaas_nb.widgets.turn import Turn, in_turn
 from tfaas_nb.wire import examples
 from tfaas_nb.wire.params import working_points_in
 
@@ -135,7 +135,7 @@ class Query(Panel):
         self._marked: tuple[Evaluation, _Scores] | None = None
         self._followed: RocView | None = None
         self._asked: tuple[str, str, Mapping[str, float]] | None = None
-        self._is_setting = False
+        self._turn = Turn()
         self._build()
         asking = _row([self.working_point, self.threshold, self.ask_button])
         told = ipywidgets.VBox([self._hint, self.answer, self.picture, self.changes], layout=_TOLD)
@@ -171,7 +171,7 @@ class Query(Panel):
         self.event = ipywidgets.BoundedIntText(
             description="Event", min=0, max=0, disabled=True, style=LABELS, layout={"width": "13em"}
         )
-        self.form = EventForm(self._forget_answer)
+        self.form = EventForm(self._forget_answer, self._turn)
         self.working_point = ipywidgets.Dropdown(
             description="Working point", options=(_TYPED,), style=LABELS, layout={"width": "16em"}
         )
@@ -230,6 +230,7 @@ class Query(Panel):
 
     # --- models and events --------------------------------------------------------------
 
+    @in_turn
     def refresh(self, choose: str | None = None) -> None:
         """Show the models that the server has now, and choose this one if it is among them."""
         if isinstance(self.source, Server) and not self.source.is_running:
@@ -242,15 +243,16 @@ class Query(Panel):
             self._is_waiting = False
         with self.errors_in_words():
             names = [m["name"] for m in client_of(self.source).describe_models()]
-            with self._setting():
+            with self._turn.silently():
                 offer(self.model, names)
                 if choose in names:
                     self.model.value = choose
             self.show_fields()
 
+    @in_turn
     def show_fields(self) -> None:
         """One field per feature of the chosen model, grouped by jet, at typical values."""
-        if self._is_setting:
+        if self._turn.is_silent:
             return
         self._forget_answer()
         self._is_nameless = False
@@ -300,6 +302,7 @@ class Query(Panel):
         except RouteNotFound:  # a Go TFaaS
             return None
 
+    @in_turn
     def load(self, path: str) -> None:
         """Pick events from a ROOT file, which is read one event at a time.
 
@@ -310,6 +313,7 @@ class Query(Panel):
                 raise DataError("write the path of a ROOT file first")
             self._pick_from_files(paths.split(path))
 
+    @in_turn
     def use(self, data: Dataset | Stream) -> None:
         """Pick events from a dataset, or from those drawn of a stream, beginning with the first."""
         with self.errors_in_words():
@@ -320,6 +324,7 @@ class Query(Panel):
             self._offer_working_points()
             self._pick_from(events)
 
+    @in_turn
     def pick(self, position: int) -> None:
         """Fill the fields with an event's values."""
         with self.errors_in_words():
@@ -328,17 +333,20 @@ class Query(Panel):
             self.form.set(self._picked.event(position))
             self._forget_answer()
 
+    @in_turn
     def values(self) -> dict[str, float]:
         """The event as it stands in the fields, absent jets padded."""
         return self.form.values()
 
     # --- what decides -------------------------------------------------------------------
 
+    @in_turn
     def use_evaluations(self, evaluations: Evaluation | Mapping[str, Evaluation]) -> None:
         """Take working points and distributions from an evaluation, or from that of each model."""
         self._evaluations = evaluations
         self._offer_working_points()
 
+    @in_turn
     def follow(self, view: RocView) -> None:
         """Take evaluations and the working point from a view now, and whenever they change."""
         self._unfollow()
@@ -347,12 +355,14 @@ class Query(Panel):
         self.use_evaluations(view.evaluations)
         self._followed_changed()
 
+    @in_turn
     def cut_at(self, threshold: float) -> None:
         """Decide at this score."""
         self.threshold.value = float(f"{threshold:.6g}")
 
     # --- asking -------------------------------------------------------------------------
 
+    @in_turn
     def ask(self) -> None:
         """Ask for the score of the event in the fields, and show it."""
         self._forget_answer()
@@ -446,6 +456,7 @@ class Query(Panel):
             f"{more}.</p>{found.html(_MOST_SHOWN)}</div>"
         )
 
+    @in_turn
     def _write_texts(self) -> None:
         if self._asked is None:
             return
@@ -462,6 +473,7 @@ class Query(Panel):
         """Block until the path that was typed is completed; returns whether it is."""
         return self._complete.wait(seconds)
 
+    @in_turn
     def close(self) -> None:
         """End all controls; may be called twice."""
         self._complete.close()
@@ -470,6 +482,7 @@ class Query(Panel):
 
     # --- what the controls do -----------------------------------------------------------
 
+    @in_turn
     def _followed_changed(self, change: Any = None) -> None:
         view = self._followed
         if view is None:
@@ -505,20 +518,22 @@ class Query(Panel):
 
     def _pick_from(self, events: Dataset | FileEvents) -> None:
         self._picked = events
-        with self._setting():
+        with self._turn.silently():
             self.event.max, self.event.disabled = len(events) - 1, False
         self.say(f"{len(events)} events to pick from: 0 to {len(events) - 1}.")
         self.pick(self.event.value)
 
+    @in_turn
     def _event_chosen(self) -> None:
-        if not self._is_setting:
+        if not self._turn.is_silent:
             self.pick(self.event.value)
 
+    @in_turn
     def _working_point_chosen(self) -> None:
-        if self._is_setting or self.working_point.value == _TYPED:
+        if self._turn.is_silent or self.working_point.value == _TYPED:
             return
         with self.errors_in_words():
-            with self._setting():
+            with self._turn.silently():
                 self.threshold.value = _rounded_down(self._threshold_at_working_point())
             self._tell_score()
 
@@ -533,10 +548,11 @@ class Query(Panel):
             raise DataError("no evaluation of this model is at hand")
         return told[chosen]
 
+    @in_turn
     def _threshold_typed(self) -> None:
-        if self._is_setting:
+        if self._turn.is_silent:
             return
-        with self._setting():
+        with self._turn.silently():
             self.working_point.value = _TYPED
         self._tell_score()
 
@@ -550,7 +566,7 @@ class Query(Panel):
             names = [f"ε_S = {eps_s}" for eps_s in _EFFICIENCIES]
         elif self.model.value:
             names = [_name(point) for point in self._told_points]
-        with self._setting():
+        with self._turn.silently():
             offer(self.working_point, [_TYPED, *names])
         self._take_cut()
 
@@ -599,6 +615,7 @@ class Query(Panel):
                 raise DataError(f"the events at hand cannot be compared with: {error}") from error
         return self._scored[1]
 
+    @in_turn
     def _forget_answer(self) -> None:
         """An answer is shown with the event it belongs to, or not at all."""
         self.score = self.contributions = self._asked = None
@@ -608,15 +625,6 @@ class Query(Panel):
             text.value = ""
         for line in self._copies:
             line.value = ""
-
-    @contextmanager
-    def _setting(self) -> Iterator[None]:
-        """Set controls without being told of it."""
-        before, self._is_setting = self._is_setting, True
-        try:
-            yield
-        finally:
-            self._is_setting = before
 
 
 class _Scores:

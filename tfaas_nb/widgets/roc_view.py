@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import partial
 from html import escape
 from pathlib import PurePath
@@ -23,6 +22,7 @@ from tfaas_nb.metrics import EFFICIENCIES, FEW_EVENTS, Band, Overtraining, Worki
 from tfaas_nb.table import Table
 from tfaas_nb.widgets.background import Background
 from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel, offer
+from tfaas_nb.widgets.turn import Turn, in_turn
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -87,7 +87,7 @@ class RocView(Panel):
     def __init__(self, evaluations: Evaluation | Mapping[str, Evaluation]) -> None:
         self._drawn: dict[Any, _Marked] = {}
         self._bands: dict[int, tuple[Evaluation, Band]] = {}
-        self._is_setting = False
+        self._turn = Turn()
         self._wanted: dict[str, float] = {"eps_s": _FIRST_EFFICIENCY}
         self._work = Background("evaluate")
         self._build()
@@ -190,16 +190,18 @@ class RocView(Panel):
         self.save_button.on_click(lambda _: self.save())
         self.link_button.on_click(lambda _: self.offer_download())
 
+    @in_turn
     def use(self, evaluations: Evaluation | Mapping[str, Evaluation]) -> None:
         """Show other evaluations."""
         named = {"model": evaluations} if isinstance(evaluations, Evaluation) else evaluations
         self._drawn, self._bands, self.link.value = {}, {}, ""
-        with self._setting():
+        with self._turn.silently():
             self.evaluations = dict(named)
             offer(self.model, list(named))
         self.rejections.value = _compact(_rejections(named)._repr_html_()) if named else ""
         self._model_changed()
 
+    @in_turn
     def move(self, eps_s: float | None = None, threshold: float | None = None) -> None:
         """Move the working point to a signal efficiency or to a cut on the score."""
         with self.errors_in_words():
@@ -211,13 +213,14 @@ class RocView(Panel):
             point = roc.working_point(eps_s) if threshold is None else roc.at_threshold(threshold)
             cut = point.threshold if threshold is None else threshold
             self._wanted = {"eps_s": eps_s} if eps_s is not None else {"threshold": float(cut)}
-            with self._setting():
+            with self._turn.silently():
                 shown = min(max(point.eps_s if eps_s is None else eps_s, _STEP), 1.0)
                 self.efficiency.value, self.number.value = shown, round(shown, 4)
                 self.threshold.value = _rounded(cut)
             self._mark(point)
             self.say("")
 
+    @in_turn
     def show(self) -> None:
         """Draw the curves, the scores and the working point as the controls say."""
         if not self.evaluations:
@@ -241,6 +244,7 @@ class RocView(Panel):
         """Block until opened sections are computed; returns whether they are."""
         return self._work.wait(seconds)
 
+    @in_turn
     def save(self) -> None:
         """Write the chosen figure to the path, on the machine of this kernel."""
         with self.errors_in_words():
@@ -249,6 +253,7 @@ class RocView(Panel):
             written = plots.save(self._draw(self.figure.value), self.path.value.strip())
             self.say(f"The figure is in {written.absolute()}.")
 
+    @in_turn
     def offer_download(self) -> None:
         """Show a link by which the browser downloads the chosen figure."""
         self.link.value = ""
@@ -266,6 +271,7 @@ class RocView(Panel):
             )
             self.forget_error()
 
+    @in_turn
     def close(self) -> None:
         """End all controls; may be called twice."""
         self._work.close()
@@ -274,42 +280,34 @@ class RocView(Panel):
 
     # --- what the controls do -----------------------------------------------------------
 
+    @in_turn
     def _model_changed(self) -> None:
-        if self._is_setting:
+        if self._turn.is_silent:
             return
         self.more.selected_index = None
         for section in self.more.children:
             section.value = ""
-        with self._setting():
+        with self._turn.silently():
             known = self._training_events()
             self.training.disabled = not known
             self.training.value = 0 < known <= _TRAINING_AT_ONCE
         self.show()
 
     def _shown_changed(self) -> None:
-        if not self._is_setting:
+        if not self._turn.is_silent:
             self.show()
 
     def _efficiency_changed(self, eps_s: float) -> None:
-        if not self._is_setting and self.evaluations:
+        if not self._turn.is_silent and self.evaluations:
             self.move(eps_s)
 
     def _threshold_changed(self, threshold: float) -> None:
-        if not self._is_setting and self.evaluations:
+        if not self._turn.is_silent and self.evaluations:
             self.move(threshold=threshold)
 
     def _name_file(self) -> None:
         path = PurePath(self.path.value.strip() or "roc.png")
         self.path.value = str(path.with_name(f"{self.figure.value}{path.suffix or '.png'}"))
-
-    @contextmanager
-    def _setting(self) -> Iterator[None]:
-        """Set controls without being told of it."""
-        before, self._is_setting = self._is_setting, True
-        try:
-            yield
-        finally:
-            self._is_setting = before
 
     # --- what is shown ------------------------------------------------------------------
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
 
 import ipywidgets
 import traitlets
@@ -18,6 +17,7 @@ from tfaas_nb.widgets import proxy
 from tfaas_nb.widgets.copy_line import CopyLine
 from tfaas_nb.widgets.pace import Gauge
 from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel, offer
+from tfaas_nb.widgets.turn import Turn, in_turn
 
 #: Seconds between two looks at the server's counts.
 _EVERY = 2.0
@@ -66,6 +66,8 @@ class ServerPanel(Panel):
     def __init__(self, server: Server | None = None) -> None:
         self.server = server or Server()
         self._looking: threading.Event | None = None
+        self._asked: tuple[str, int | None] | None = None
+        self._turn = Turn()
         self.start_button = ipywidgets.Button(description="Start server", layout=WIDE)
         self.stop_button = ipywidgets.Button(description="Stop server", layout=WIDE)
         self.refresh_button = ipywidgets.Button(description="Refresh models", layout=WIDE)
@@ -104,10 +106,10 @@ class ServerPanel(Panel):
         self.start_button.on_click(lambda _: self.start())
         self.stop_button.on_click(lambda _: self.stop())
         self.refresh_button.on_click(lambda _: self.refresh())
-        self.delete_button.on_click(lambda _: self._confirm(True))
-        self.no_button.on_click(lambda _: self._confirm(False))
-        self.yes_button.on_click(self._delete)
-        self.model.observe(self._offer_versions, "value")
+        self.delete_button.on_click(lambda _: self._ask_whether())
+        self.no_button.on_click(lambda _: self._ask_no_more())
+        self.yes_button.on_click(lambda _: self._delete_asked())
+        self.model.observe(lambda _: self._model_chosen(), "value")
         self.refresh()
 
     def start(self) -> None:
@@ -124,6 +126,7 @@ class ServerPanel(Panel):
             self.say("The server is stopped.")
         self.refresh()
 
+    @in_turn
     def refresh(self) -> None:
         """Show the state as it is now."""
         running = self.server.is_running
@@ -183,30 +186,44 @@ class ServerPanel(Panel):
         self.models.value = table._repr_html_() if rows else "No models yet."
         self._choice.layout.display = None if rows and self.server.is_running else "none"
         offer(self.model, [row[0] for row in rows])
-        self._offer_versions(None)
-        self._confirm(False)
+        self._offer_versions()
 
-    def _offer_versions(self, _: Any) -> None:
+    @in_turn
+    def _model_chosen(self) -> None:
+        self.version.value = _ALL
+        self._offer_versions()
+
+    def _offer_versions(self) -> None:
         found: Sequence[Stored] = ()
         with self.errors_in_words():
             if self.model.value:
                 found = self.server.service.repository.versions(self.model.value)
-        self.version.options = [_ALL, *(str(stored.version) for stored in found)]
-        self._confirm(False)
+        offer(self.version, [_ALL, *(str(stored.version) for stored in found)])
+        self._ask_no_more()
 
-    def _confirm(self, asking: bool) -> None:
-        """Ask whether to delete what is chosen, or do not."""
-        version = self.version.value
-        what = "with all its versions" if version == _ALL else f"version {version}"
-        self.question.value = f"Delete <b>{self.model.value}</b>, {what}? It does not come back."
-        self._confirmation.layout.display = None if asking else "none"
-
-    def _delete(self, _: Any) -> None:
-        if self.model.value is None:
+    @in_turn
+    def _ask_whether(self) -> None:
+        """Ask whether to delete what is chosen."""
+        model, version = self.model.value, self.version.value
+        if model is None:
             self.say(str(BundleError("choose a model first")), error=True)
             return
-        version = self.version.value
-        self.delete(self.model.value, None if version == _ALL else int(version))
+        self._asked = model, None if version == _ALL else int(version)
+        what = "with all its versions" if version == _ALL else f"version {version}"
+        self.question.value = f"Delete <b>{model}</b>, {what}? It does not come back."
+        self._confirmation.layout.display = None
+
+    def _ask_no_more(self) -> None:
+        self._asked = None
+        self._confirmation.layout.display = "none"
+
+    @in_turn
+    def _delete_asked(self) -> None:
+        """Delete what was asked about, even if something else is chosen by now."""
+        if self._asked is None:
+            self.say("Nothing is deleted: what the server has changed meanwhile. Choose again.")
+            return
+        self.delete(*self._asked)
 
     def _opened_at(self, host: str) -> None:
         """Let the page's host name in, under which a proxy hands requests on."""

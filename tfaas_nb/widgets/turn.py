@@ -1,0 +1,69 @@
+"""Whose turn it is to change controls that belong together.
+
+What a page changes is done in the kernel's thread, what follows a training or an upload in the
+thread of that work: both may want to fill the same form at the same moment.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+Asked = ParamSpec("Asked")
+Answer = TypeVar("Answer")
+
+
+class Turn:
+    """One thread at a time has it; others wait until it is theirs."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._silent = 0
+
+    def __enter__(self) -> Turn:
+        self._lock.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    @contextmanager
+    def silently(self) -> Iterator[None]:
+        """Set controls, in a turn, without doing what is done when a person sets them."""
+        with self._lock:
+            self._silent += 1
+            try:
+                yield
+            finally:
+                self._silent -= 1
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the calling thread sets controls silently; waits while another one does."""
+        with self._lock:
+            return self._silent > 0
+
+
+class TakesTurns(Protocol):
+    """Has a turn to be waited for."""
+
+    _turn: Turn
+
+
+_Owner = TypeVar("_Owner", bound=TakesTurns)
+
+
+def in_turn(
+    method: Callable[Concatenate[_Owner, Asked], Answer],
+) -> Callable[Concatenate[_Owner, Asked], Answer]:
+    """A method that has the turn from its begin to its end."""
+
+    @wraps(method)
+    def taking_turns(self: Any, /, *args: Asked.args, **kwargs: Asked.kwargs) -> Answer:
+        with self._turn:
+            return method(self, *args, **kwargs)
+
+    return taking_turns
