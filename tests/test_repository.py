@@ -211,6 +211,7 @@ def test_a_version_is_deleted_alone(repository: Repository, small: Bundle) -> No
     for _ in range(3):
         repository.store(small)
     repository.delete("sum/versions/2")
+    assert repository.numbers("sum") == (1, 3)
     assert [stored.version for stored in repository.versions("sum")] == [1, 3]
     with pytest.raises(ModelNotFound, match=r"no version 2 of 'sum'; there are \[1, 3\]"):
         repository.delete("sum/versions/2")
@@ -478,6 +479,7 @@ def test_a_copied_directory_is_a_version_beside_the_uploaded(
 ) -> None:
     bundle.save(repository.directory)
     repository.store(other_bundle)
+    assert repository.numbers("ttbar") == (0, 1)
     assert [stored.version for stored in repository.versions("ttbar")] == [0, 1]
     copied = repository.find("ttbar/versions/0")
     assert repository.load(copied).graph == bundle.graph

@@ -196,8 +196,19 @@ class Repository:
         ModelNotFound
             If there is none of that name.
         """
+        return tuple(self._stored(name, version) for version in self.numbers(name))
+
+    @_readable
+    def numbers(self, name: str) -> tuple[int, ...]:
+        """Numbers of all versions of a model, the latest last; their files are not looked into.
+
+        Raises
+        ------
+        ModelNotFound
+            If there is none of that name.
+        """
         self.find(Reference(name))
-        return tuple(self._stored(name, version) for version in sorted(self._live(name)))
+        return tuple(sorted(self._live(name)))
 
     @_readable
     def labels(self, name: str) -> dict[str, int]:
@@ -485,11 +496,12 @@ class Repository:
     def _live(self, name: str) -> Iterator[int]:
         """Numbers of the versions that are not deleted, the latest first."""
         home = self.directory / name
+        versions = os.fspath(home / _VERSIONS)
         # In this order: a number that is missing because it was deleted is known as deleted.
-        numbers = sorted(_numbers(home / _VERSIONS), reverse=True)
+        numbers = sorted(_numbers(versions), reverse=True)
         deleted = self._deleted_up_to(name)
         for number in numbers:
-            if number > deleted and not _is_deleted(home / _VERSIONS / str(number)):
+            if number > deleted and not _is_deleted(f"{versions}/{number}"):
                 yield number
         if (home / PARAMS).is_file():
             yield 0
@@ -761,9 +773,15 @@ def _has(path: Path, content: bytes) -> bool:
         return False
 
 
-def _numbers(versions: Path) -> list[int]:
+def _numbers(versions: str | Path) -> list[int]:
     """All numbers that were given, also those of deleted versions."""
-    return [int(p.name) for p in _entries(versions) if _NUMBER.fullmatch(p.name)]
+    # No paths: there may be thousands, and of each part of a path Python keeps a table, which it
+    # then makes anew, 8 MB at a time, in memory of whichever thread comes to it.
+    try:
+        names = os.listdir(versions)
+    except _NOT_THERE:
+        return []
+    return [int(name) for name in names if _NUMBER.fullmatch(name)]
 
 
 def _read_number(path: Path) -> int | None:
@@ -773,7 +791,7 @@ def _read_number(path: Path) -> int | None:
         return None
 
 
-def _is_deleted(version: Path) -> bool:
+def _is_deleted(version: str | Path) -> bool:
     try:
         return any(name.startswith(_DELETED) for name in os.listdir(version))
     except FileNotFoundError:

@@ -36,3 +36,47 @@ def test_large_arrays_go_back_to_the_system_when_they_are_freed() -> None:
     }
     assert kept["give back"] < 20_000  # kB: the small ones take five thousand
     assert kept["leave it"] > 90_000
+
+
+#: Threads that each free what they held, one after another, and what the process still has of it.
+_THREADS = """
+import re, sys, threading
+import numpy as np
+from pathlib import Path
+from tfaas_nb.data.allocation import share_places
+
+def resident():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+
+if sys.argv[1] == "share":
+    share_places()
+first = np.ones(20_000_000, np.uint8)
+del first  # glibc learns from it to keep such sizes
+together, turn = threading.Barrier(9), threading.Lock()
+
+def work():
+    np.ones(10_000, np.uint8)
+    together.wait()
+    with turn:
+        np.ones(6_000_000, np.uint8)
+    together.wait()
+    together.wait()
+
+for _ in range(8):
+    threading.Thread(target=work).start()
+together.wait()
+before = resident()
+together.wait()
+print(resident() - before)
+together.wait()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
+def test_threads_that_share_places_leave_only_theirs() -> None:
+    kept = {
+        how: int(subprocess.check_output([sys.executable, "-c", _THREADS, how], text=True))
+        for how in ("leave it", "share")
+    }
+    assert kept["share"] < 14_000  # kB: two places
+    assert kept["leave it"] > 30_000

@@ -137,10 +137,12 @@ def _seconds(text: str) -> float:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from tfaas_nb.data.allocation import share_places
     from tfaas_nb.serving.room import more_files
     from tfaas_nb.serving.server import Server
 
     more_files()
+    share_places()
     # A file that was put there ends in a new line.
     given = options.token or os.environ.get(TOKEN_VARIABLE, "").strip() or None
     known = [] if options.no_token else os.environ.get(READER_TOKEN_VARIABLE, "").split()

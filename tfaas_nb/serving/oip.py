@@ -71,7 +71,7 @@ class OpenInference:
         model = served(self._service, name, version)
         graph = model.bundle.graph
         ends = graph.signature.inputs, graph.signature.outputs
-        versions = [str(stored.version) for stored in self._service.repository.versions(name)]
+        versions = [str(number) for number in self._service.repository.numbers(name)]
         return _json(oip.model_metadata(name, versions, graph.platform, *ends))
 
     def _model_ready(self, request: Request, name: str, version: str | None) -> Response:

@@ -538,11 +538,10 @@ class Service:
         return found
 
     def _versions(self, stored: Stored) -> dict[str, Any]:
-        versions = self.repository.versions(stored.name)
         return {
             "version": stored.version,
             "uploaded": stored.uploaded,
-            "versions": [other.version for other in versions],
+            "versions": list(self.repository.numbers(stored.name)),
             "version_labels": self.repository.labels(stored.name),
         }
 

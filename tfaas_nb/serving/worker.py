@@ -18,6 +18,7 @@ import threading
 import time
 from typing import Any, NoReturn
 
+from tfaas_nb.data.allocation import share_places
 from tfaas_nb.errors import ServerError, TfaasError
 from tfaas_nb.repository import Repository
 from tfaas_nb.serving.access_log import STDERR, AccessLog
@@ -39,6 +40,7 @@ def main() -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
     more_files()
+    share_places()
     # Copies that no process started by a library inherits, or prints to.
     pipe, answers = os.dup(0), os.dup(1)
     with open(os.devnull, "rb") as nothing:
@@ -62,6 +64,9 @@ def warm_up() -> None:
     backend.tensorflow()
     gc.collect()
     gc.freeze()
+    # Python goes through old objects when there are a quarter more; of a million it remembers
+    # until it counts again, and hundreds of replaced models would wait for that.
+    gc.collect()
 
 
 class _Parent:

@@ -10,7 +10,6 @@ import traitlets
 
 from tfaas_nb.client import Client
 from tfaas_nb.errors import BundleError, TfaasError
-from tfaas_nb.repository import Stored
 from tfaas_nb.serving.server import Server
 from tfaas_nb.table import Table
 from tfaas_nb.widgets import proxy
@@ -176,7 +175,7 @@ class ServerPanel(Panel):
             labels: dict[int, list[str]] = {}
             for label, number in repository.labels(stored.name).items():
                 labels.setdefault(number, []).append(label)
-            versions = [found.version for found in repository.versions(stored.name)]
+            versions = repository.numbers(stored.name)
             shown = [f"{v} ({', '.join(labels[v])})" if v in labels else f"{v}" for v in versions]
             broken = self.server.damaged.get(stored.name, "")
             rows.append((stored.name, ", ".join(shown), str(stored.path.parent), broken))
@@ -194,11 +193,11 @@ class ServerPanel(Panel):
         self._offer_versions()
 
     def _offer_versions(self) -> None:
-        found: Sequence[Stored] = ()
+        found: Sequence[int] = ()
         with self.errors_in_words():
             if self.model.value:
-                found = self.server.service.repository.versions(self.model.value)
-        offer(self.version, [_ALL, *(str(stored.version) for stored in found)])
+                found = self.server.service.repository.numbers(self.model.value)
+        offer(self.version, [_ALL, *map(str, found)])
         self._ask_no_more()
 
     @in_turn
