@@ -29,6 +29,7 @@ from tfaas_nb.last_words import LastWords
 from tfaas_nb.own_folder import OwnFolder
 from tfaas_nb.serving.access_log import STDERR
 from tfaas_nb.serving.forked import let_go
+from tfaas_nb.serving.interrupts import wait_until_set
 from tfaas_nb.serving.listening import beside
 from tfaas_nb.serving.security import TOKEN_VARIABLES
 from tfaas_nb.serving.settings import Settings
@@ -128,7 +129,7 @@ class ServerProcesses:
 
     def wait(self) -> None:
         """Block until they are stopped."""
-        self._ended.wait()
+        wait_until_set(self._ended)
 
     def is_alive(self) -> bool:
         """Whether they answer; a worker that ended by itself is being replaced."""

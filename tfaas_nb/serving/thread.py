@@ -17,6 +17,7 @@ from tfaas_nb.serving import http
 from tfaas_nb.serving.access_log import AccessLog
 from tfaas_nb.serving.app import SERVER, App
 from tfaas_nb.serving.forked import let_go
+from tfaas_nb.serving.interrupts import wait_until_set
 from tfaas_nb.serving.pool import Pool
 from tfaas_nb.serving.rate import Rate
 from tfaas_nb.serving.room import more_files, most_connections
@@ -131,7 +132,7 @@ class ServerThread:
     def wait(self) -> None:
         """Block until it ends."""
         # Not Thread.join: until Python 3.13 it takes a thread for ended when Ctrl-C interrupts it.
-        self._ended.wait()
+        wait_until_set(self._ended)
 
     def is_alive(self) -> bool:
         """Whether it answers."""
