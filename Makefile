@@ -14,7 +14,7 @@ test: lint
 
 # What one runs while working: no training, no simulation.
 fast: .venv/tested
-	$(BIN)/python -m pytest -n 2 -p no:nbval -m "not slow" tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal -p no:nbval -m "not slow" tests
 
 lint: .venv/tested
 	$(BIN)/ruff check .

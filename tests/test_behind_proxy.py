@@ -33,6 +33,7 @@ def test_our_server_is_known(passed: tuple[Client, list[int]]) -> None:
     assert client.is_ours()
 
 
+@pytest.mark.slow
 def test_models_are_uploaded_asked_copied_and_promoted(
     passed: tuple[Client, list[int]],
     server: Server,

@@ -19,6 +19,8 @@ from tfaas_nb.errors import BundleError, ModelNotFound, ServerError, ServerUnrea
 from tfaas_nb.promotion import promote
 from tfaas_nb.serving.server import Server
 
+pytestmark = pytest.mark.slow
+
 
 def plain_sum(tf: Any) -> None:
     """What `GoServer` answers for any model."""

@@ -19,6 +19,8 @@ from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import BundleError, CutError, DataError
 from tfaas_nb.serving.server import Server
 
+pytestmark = pytest.mark.slow
+
 SIGNAL, BACKGROUND = tn.sample_files()
 
 

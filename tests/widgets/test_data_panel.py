@@ -14,6 +14,8 @@ from tfaas_nb.data.stream import Stream
 from tfaas_nb.widgets import DataPanel
 from tfaas_nb.widgets import data_panel as module
 
+pytestmark = pytest.mark.slow
+
 CUT = "jetPt_0 > 600"
 
 
