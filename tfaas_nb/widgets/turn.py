@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-Asked = ParamSpec("Asked")
-Answer = TypeVar("Answer")
+_Asked = ParamSpec("_Asked")
+_Answer = TypeVar("_Answer")
 
 
 class Turn:
@@ -57,12 +57,12 @@ _Owner = TypeVar("_Owner", bound=TakesTurns)
 
 
 def in_turn(
-    method: Callable[Concatenate[_Owner, Asked], Answer],
-) -> Callable[Concatenate[_Owner, Asked], Answer]:
+    method: Callable[Concatenate[_Owner, _Asked], _Answer],
+) -> Callable[Concatenate[_Owner, _Asked], _Answer]:
     """A method that has the turn from its begin to its end."""
 
     @wraps(method)
-    def taking_turns(self: Any, /, *args: Asked.args, **kwargs: Asked.kwargs) -> Answer:
+    def taking_turns(self: Any, /, *args: _Asked.args, **kwargs: _Asked.kwargs) -> _Answer:
         with self._turn:
             return method(self, *args, **kwargs)
 
