@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test fast lint notebooks environments reliability snapshots pictures bench clean
+.PHONY: demo test fast lint notebooks root environments reliability snapshots pictures bench clean
 
 demo: .venv/installed
 	$(BIN)/tfaas-nb demo --output demo
@@ -24,6 +24,10 @@ lint: .venv/tested
 notebooks: .venv/tested
 	$(BIN)/python -m pytest -p no:xdist -p tests.notebook_needs --nbval --nbval-current-env \
 	    --nbval-sanitize-with notebooks/sanitize.cfg notebooks
+
+# Real ROOT, whose files some tests read; where it is missing they are skipped.
+root: .venv/tested
+	$(PIP) --constraint constraints.txt --editable '.[root]'
 
 # SWAN, `pip install --user`, the lowest versions of all packages, and Binder, each as it is there:
 # gigabytes that are gone afterwards, and a quarter of an hour or more. CI runs it after `make test`.
