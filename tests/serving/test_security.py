@@ -25,6 +25,11 @@ def test_tokens_are_long_and_differ() -> None:
     assert min(map(len, tokens)) >= 32
 
 
+def test_tokens_need_no_quoting_anywhere() -> None:
+    tokens = [new_token() for _ in range(2000)]  # of base64's, one in 64 begins with a dash
+    assert all(token.isalnum() for token in tokens)
+
+
 @pytest.mark.parametrize(
     "headers",
     [

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from tfaas_nb.cli import demo, promote, score, serve, simulate, train
+from tfaas_nb.cli.parser import Parser
 from tfaas_nb.errors import TfaasError
 
 _FAILED, _INTERRUPTED = 1, 130
@@ -27,11 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """What the command line may hold."""
-    found = argparse.ArgumentParser(
-        prog="tfaas-nb", description="A signal/background classifier as a service."
-    )
-    commands = found.add_subparsers(required=True, metavar="command")
+    """Parser of the whole command line."""
+    known = Parser(prog="tfaas-nb", description="A signal/background classifier as a service.")
+    commands = known.add_subparsers(required=True, metavar="command")
     for command in _COMMANDS:
         command.add(commands)
-    return found
+    return known

@@ -34,8 +34,11 @@ _ORIGINS = ("http://", "https://")
 
 
 def new_token() -> str:
-    """A token that cannot be guessed."""
-    return secrets.token_urlsafe(24)
+    """Random token of 192 bits, in hexadecimal digits.
+
+    It begins with a letter or digit: a dash would make it an option on a command line.
+    """
+    return secrets.token_hex(24)
 
 
 def check_token(token: str) -> None:

@@ -1,0 +1,40 @@
+"""Values that begin with a dash, on the command line."""
+
+from __future__ import annotations
+
+import pytest
+
+from tfaas_nb.cli import parser
+
+SERVE = ["serve"]
+PROMOTE = ["promote", "m", "--to", "http://there"]
+TRAIN = ["train", "--signal", "s.root", "--background", "b.root", "--name", "m"]
+
+
+@pytest.mark.parametrize("value", ["-", "-x", "-token-1", "--x", "-1", "-jetEta_0 > 1"])
+def test_an_option_takes_a_value_that_begins_with_a_dash(value: str) -> None:
+    assert parser().parse_args([*SERVE, "--token", value]).token == value
+    assert parser().parse_args([*SERVE, f"--token={value}"]).token == value
+    options = parser().parse_args([*PROMOTE, "--token", value, "--to-token", value])
+    assert (options.token, options.to_token, options.model) == (value, value, "m")
+    assert parser().parse_args([*TRAIN, "--cut", value]).cut == value
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [*SERVE, "--token", "--port", "1"],
+        [*SERVE, "--token"],
+        [*SERVE, "--token", "--port=1"],
+        [*SERVE, "--token", "--", "-x"],
+        [*SERVE, "--no-such-option", "-x"],
+        [*SERVE, "--no-token", "-x"],
+    ],
+)
+def test_a_missing_value_is_a_usage_error(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parser().parse_args(arguments)
+    assert ended.value.code == 2
+    assert "usage: tfaas-nb" in capsys.readouterr().err
