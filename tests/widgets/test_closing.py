@@ -63,11 +63,16 @@ LEFT = """
 import gc, time
 import ipywidgets, psutil
 import matplotlib.pyplot as plt
+from urllib.parse import urlsplit
 time.sleep(3)  # for threads that were told to end
 gc.collect()
-# The server's working threads are as many as it has had to do.
-threads = [t.name for t in threading.enumerate() if not t.name.startswith("tfaas_nb-work")]
-kept = [c.status for c in psutil.Process().net_connections() if c.status != "CLOSE_WAIT"]
+# The server's working threads are as many as it has had to do; those of Dask's pools vary.
+others = ("tfaas_nb-work", "Dask", "TCP-Executor", "IO loop", "Profile")
+threads = [t.name for t in threading.enumerate() if not t.name.startswith(others)]
+# Dask's pool of connections grows and shrinks by itself: only the server's own sockets count.
+port = urlsplit(server.url).port
+ends = [(c, [e.port for e in (c.laddr, c.raddr) if e]) for c in psutil.Process().net_connections()]
+kept = [c.status for c, ports in ends if port in ports and c.status != "CLOSE_WAIT"]
 widgets = len(ipywidgets.widgets.widget._instances)
 comms = len(get_ipython().kernel.comm_manager.comms)
 print(comms, widgets, sorted(threads), sorted(kept), plt.get_fignums())
@@ -78,6 +83,16 @@ def left() -> tuple[Any, ...]:
     import matplotlib.pyplot as plt
 
     return set(widget._instances), plt.get_fignums(), set(threading.enumerate())
+
+
+def is_left(client: Any, expected: str) -> bool:
+    """See within half a minute that a kernel holds what it held; a busy machine is slow."""
+    for _ in range(8):
+        text = run(client, LEFT)
+        if text == expected:
+            return True
+    print(text, expected, sep="\n")
+    return False
 
 
 @pytest.mark.slow
@@ -125,7 +140,7 @@ def test_a_cell_run_five_times_leaves_what_one_run_leaves(tmp_path: Path, bundle
             for _ in range(5):
                 run(client, CELL)
                 run(client, "assert view.wait()")
-            assert run(client, LEFT) == once
+            assert is_left(client, once)
             run(client, "dask.close()")
         run(client, "server.stop()")
     finally:
