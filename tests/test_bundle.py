@@ -140,6 +140,15 @@ def test_an_unwritable_place_is_named(bundle: Bundle, tmp_path: Path) -> None:
         bundle.save_archive(tmp_path / "none" / "a.tar.gz")
 
 
+def test_a_saved_bundle_has_nothing_of_the_one_before(bundle: Bundle, tmp_path: Path) -> None:
+    folder = bundle.save(tmp_path)
+    (folder / "notes.txt").write_text("a user's own")
+    bare = replace(bundle, reference_events=None)
+    bare.save(tmp_path)
+    assert Bundle.load(folder).reference_events is None
+    assert (folder / "notes.txt").read_text() == "a user's own"
+
+
 def test_a_missing_path_is_named(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"none: No such file"):
         Bundle.load(tmp_path / "none")

@@ -35,3 +35,22 @@ def test_every_directory_in_which_one_is_made_is_flushed(
     assert flushed == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
     durable.make(tmp_path / "a" / "b" / "c")
     assert len(flushed) == 3
+
+
+def test_a_folder_is_replaced_whole_and_foreign_files_stay(tmp_path: Path) -> None:
+    place, own = tmp_path / "made" / "model", {"a", "b"}
+    durable.write_folder(place, {"a": b"1", "b": b"1"}, own)
+    (place / "notes.txt").write_text("a user's own")
+    durable.write_folder(place, {"a": b"2"}, own)
+    there = {path.name: path.read_text() for path in place.iterdir()}
+    assert there == {"a": "2", "notes.txt": "a user's own"}
+    assert [path.name for path in place.parent.iterdir()] == ["model"]
+
+
+def test_a_folder_that_cannot_be_written_whole_changes_nothing(tmp_path: Path) -> None:
+    place = tmp_path / "model"
+    durable.write_folder(place, {"a": b"1"}, {"a"})
+    with pytest.raises(OSError, match="No such file"):
+        durable.write_folder(place, {"a": b"2", "none/b": b""}, {"a"})
+    assert [(path.name, path.read_bytes()) for path in place.iterdir()] == [("a", b"1")]
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

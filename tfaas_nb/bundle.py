@@ -23,12 +23,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tfaas_nb import archive, export, model_file, saved_model
+from tfaas_nb import archive, durable, export, model_file, saved_model
 from tfaas_nb.engines import Engine, open_engine
 from tfaas_nb.errors import BundleError, GraphError, TfaasError
 from tfaas_nb.features import FeatureSet, feature_set_of
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.model_file import HERE, Graph, Reader
+from tfaas_nb.onnx_graph import OnnxGraph
 from tfaas_nb.reference_events import FILE as REFERENCE_EVENTS
 from tfaas_nb.reference_events import ReferenceEvents
 from tfaas_nb.table import Table, folded
@@ -39,6 +40,8 @@ MODEL = FrozenGraph.file_name
 LABELS = "labels.txt"
 TEXT = "model.pb.txt"
 CARD = "model_card.json"
+#: What a bundle's folder may hold; other files in it are a user's own.
+FILES = frozenset({PARAMS, MODEL, OnnxGraph.file_name, LABELS, TEXT, CARD, REFERENCE_EVENTS})
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 #: Wider models have no reference events: they would be longer than the model.
@@ -487,6 +490,8 @@ class Bundle:
     def save(self, directory: str | os.PathLike[str]) -> Path:
         """Write the model directory ``directory/NAME`` and return its path.
 
+        A bundle that is there is replaced at once, with all its files; other files stay.
+
         Raises
         ------
         BundleError
@@ -494,9 +499,7 @@ class Bundle:
         """
         target = Path(directory) / self.name
         try:
-            target.mkdir(parents=True, exist_ok=True)
-            for name, content in self.files().items():
-                (target / name).write_bytes(content)
+            durable.write_folder(target, self.files(), FILES)
         except OSError as error:
             raise BundleError(f"{target} cannot be written: {error.strerror}") from error
         return target
@@ -519,6 +522,8 @@ class Bundle:
     def save_archive(self, path: str | os.PathLike[str]) -> Path:
         """Write a ``.tar.gz``; a folder gets ``NAME.tar.gz``.
 
+        An archive that is there is replaced at once.
+
         Raises
         ------
         BundleError
@@ -526,7 +531,7 @@ class Bundle:
         """
         target = Path(path) / f"{self.name}.tar.gz" if Path(path).is_dir() else Path(path)
         try:
-            target.write_bytes(self.archive())
+            durable.replace(target, self.archive(), target.parent)
         except OSError as error:
             raise BundleError(f"{target} cannot be written: {error.strerror}") from error
         return target

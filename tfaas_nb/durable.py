@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from tfaas_nb import writer
@@ -35,6 +37,58 @@ def replace(path: Path, content: bytes, beside: Path) -> None:
     except OSError:
         written.unlink(missing_ok=True)
         raise
+    flush(path.parent)
+
+
+def write_folder(path: Path, files: Mapping[str, bytes], own: Collection[str]) -> None:
+    """Write a folder of files beside, then put it in the place of what was there.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; those above it are made.
+    files : mapping
+        File name → content.
+    own : collection of str
+        As for `put_folder`.
+    """
+    written = path.parent / f".{writer.named()}"
+    try:
+        written.mkdir(parents=True)
+        for name, content in files.items():
+            write(written / name, content)
+        put_folder(written, path, own)
+    except BaseException:
+        shutil.rmtree(written, ignore_errors=True)
+        raise
+
+
+def put_folder(written: Path, path: Path, own: Collection[str]) -> None:
+    """Rename a folder into place; of the one that was there nothing is left but foreign files.
+
+    Parameters
+    ----------
+    written : Path
+        The new folder, on the same disk.
+    path : Path
+        Its place.
+    own : collection of str
+        Names that the old folder's files may have; files of other names are kept.
+    """
+    if not path.is_dir():
+        written.rename(path)
+        flush(path.parent)
+        return
+    former = path.rename(path.parent / f".{writer.named()}")
+    try:
+        written.rename(path)
+    except OSError:
+        former.rename(path)
+        raise
+    for entry in former.iterdir():
+        if entry.name not in own and not (path / entry.name).exists():
+            entry.rename(path / entry.name)
+    shutil.rmtree(former, ignore_errors=True)
     flush(path.parent)
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import signal
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 import uproot
 
 import tfaas_nb as tn
+from tests.command import COMMAND
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.cli import main
 from tfaas_nb.engines import open_engine
@@ -121,3 +124,75 @@ def test_negative_weights_and_the_expected_events_are_told(
     assert main(order(files, tmp_path, *options, "--negative-weights", "absolute")) == 0
     assert "events of negative weight count by their absolute weight" in capsys.readouterr().out
     assert "S = 1000, B = 10000" in (tmp_path / "mine.html").read_text()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+class Training:
+    """The command in a process of its own, for a person who presses Ctrl-C."""
+
+    def __init__(self, files: list[str], out: Path, *options: str) -> None:
+        command = [*COMMAND, *order(files, out, "--epochs", "100000", *options)]
+        self.process = subprocess.Popen(
+            command,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            # A shell lets its background jobs ignore Ctrl-C, this test's perhaps.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+
+    def press(self, after: str) -> None:
+        """Ctrl-C once the command has written a text."""
+        assert self.process.stderr is not None
+        read = b""
+        while after.encode() not in read:
+            more = self.process.stderr.read1()
+            assert more, read.decode()
+            read += more
+        self.process.send_signal(signal.SIGINT)
+
+    def end(self) -> tuple[int, str]:
+        """Its exit code, and the last lines that it wrote."""
+        _, errors = self.process.communicate(timeout=120)
+        return self.process.returncode, errors.decode()
+
+
+@pytest.mark.slow
+def test_an_interrupted_training_replaces_nothing_good(files: list[str], tmp_path: Path) -> None:
+    assert main(order(files, tmp_path)) == 0
+    good = contents(tmp_path)
+    training = Training(files, tmp_path)
+    training.press(after="val_auc=")
+    code, message = training.end()
+    assert code == 130
+    assert re.search(r"stopped at epoch \d+: .* written as 'mine-stopped'", message)
+    there = contents(tmp_path)
+    assert {name: there[name] for name in good} == good
+    new = sorted({name.partition("/")[0] for name in set(there) - set(good)})
+    assert new == ["mine-stopped", "mine-stopped.html", "mine-stopped.tar.gz"]
+    archived = Bundle.load(tmp_path / "mine-stopped.tar.gz")
+    assert archived.graph.sha256 == Bundle.load(tmp_path / "mine-stopped").graph.sha256
+    assert (
+        f"{archived.card['evaluation']['auc']:.4f}" in (tmp_path / "mine-stopped.html").read_text()
+    )
+
+    training = Training(files, tmp_path, "--overwrite")
+    training.press(after="val_auc=")
+    assert training.end()[0] == 130
+    replaced = contents(tmp_path)
+    assert set(replaced) == set(there), "it replaced the bundle, and left nothing else"
+    assert all(replaced[name] != good[name] for name in ("mine.tar.gz", "mine.html"))
+
+
+@pytest.mark.slow
+def test_a_second_interrupt_ends_with_nothing_written(files: list[str], tmp_path: Path) -> None:
+    assert main(order(files, tmp_path)) == 0
+    good = contents(tmp_path)
+    training = Training(files, tmp_path)
+    training.press(after="val_auc=")
+    training.press(after="stopped at epoch")
+    assert training.end()[0] == 130
+    assert contents(tmp_path) == good

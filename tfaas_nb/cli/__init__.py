@@ -10,7 +10,7 @@ from tfaas_nb.cli import demo, promote, score, serve, simulate, train
 from tfaas_nb.cli.parser import Parser
 from tfaas_nb.errors import TfaasError
 
-_FAILED, _INTERRUPTED = 1, 130
+_FAILED = 1
 _COMMANDS = (demo, train, serve, score, promote, simulate)
 
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"tfaas-nb: {error}", file=sys.stderr)
         return _FAILED
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return train.INTERRUPTED
     return code
 
 

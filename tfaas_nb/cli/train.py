@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import shutil
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +16,15 @@ from tfaas_nb.cli import reading
 from tfaas_nb.errors import DataError
 
 if TYPE_CHECKING:
-    from tfaas_nb.classifier import Classifier
+    from tfaas_nb.bundle import Bundle
     from tfaas_nb.data.dataset import Dataset
     from tfaas_nb.data.normalisation import Sample
+    from tfaas_nb.evaluation import Evaluation
+
+#: Exit code of a command that Ctrl-C ended, as shells give it.
+INTERRUPTED = 130
+#: Characters that a model's name may have.
+_LONGEST_NAME = 100
 
 #: What may be done with events of negative weight, and what `Settings` calls it.
 _NEGATIVE = {"error": "refuse", "absolute": "absolute", "ignore": "ignore"}
@@ -26,7 +36,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "train",
         help="train a classifier on ROOT files; write its bundle and a report",
         description="Writes OUT/NAME/ (the bundle: graph, params.json, labels, model card), "
-        "OUT/NAME.tar.gz (the same in one file) and OUT/NAME.html (the report).",
+        "OUT/NAME.tar.gz (the same in one file) and OUT/NAME.html (the report). Ctrl-C ends the "
+        "training, and the best epoch so far is written: as NAME-stopped where NAME is there "
+        "already. A second Ctrl-C ends the command, and nothing is written.",
     )
     for role in ("signal", "background"):
         train.add_argument(
@@ -52,6 +64,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     train.add_argument("--name", required=True, help="name of the model")
     train.add_argument(
         "--out", type=Path, default=Path(), metavar="DIR", help="where it is written (default .)"
+    )
+    train.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="let a training that was interrupted replace a bundle and report of this name",
     )
     train.add_argument("--description", default="", help="a sentence for people")
     train.add_argument(
@@ -82,23 +99,69 @@ def _train(options: argparse.Namespace) -> int:
     negative = _NEGATIVE[options.negative_weights]
     settings = {"seed": options.seed, "negative_weights": negative, **chosen}
     classifier = Classifier(**settings).fit(train)
+    name, code = options.name, 0
+    if classifier.history.stopped == "interrupted":
+        name, code = _name_of_stopped(options, len(classifier.history.epochs)), INTERRUPTED
     evaluation = classifier.evaluate(test)
     print(evaluation)
-    written = _write(options, classifier)
-    written["report"] = evaluation.report(options.out / f"{options.name}.html")
-    rows = tuple((what, str(path.resolve())) for what, path in written.items())
+    bundle = classifier.bundle(name, options.description)
+    written = _write(options.out, bundle, evaluation)
+    rows = tuple((content, str(path.resolve())) for content, path in written.items())
     print(Table(("file", "where"), rows))
-    return 0
+    return code
 
 
-def _write(options: argparse.Namespace, classifier: Classifier) -> dict[str, Path]:
-    """The bundle, as a folder and in one file."""
-    bundle = classifier.bundle(options.name, options.description)
-    folder = bundle.save(options.out)
-    return {
-        "bundle": folder,
-        "bundle, in one file": bundle.save_archive(options.out / f"{options.name}.tar.gz"),
-    }
+def _name_of_stopped(options: argparse.Namespace, epochs: int) -> str:
+    """Name under which a training that was interrupted is written; it replaces nothing."""
+    name, number = options.name, 1
+    while not options.overwrite and any(path.exists() for path in _paths(options.out, name)):
+        ending = "-stopped" if number == 1 else f"-stopped-{number}"
+        name, number = options.name[: _LONGEST_NAME - len(ending)] + ending, number + 1
+    print(
+        f"stopped at epoch {epochs}: the best epoch so far is written as {name!r}; "
+        "Ctrl-C again ends with nothing written",
+        file=sys.stderr,
+    )
+    return str(name)
+
+
+def _paths(folder: Path, name: str) -> tuple[Path, Path, Path]:
+    """The bundle's folder, its archive, and the report."""
+    return folder / name, folder / f"{name}.tar.gz", folder / f"{name}.html"
+
+
+def _write(folder: Path, bundle: Bundle, evaluation: Evaluation) -> dict[str, Path]:
+    """Write bundle and report of one model, all or nothing."""
+    from tfaas_nb import durable, writer
+    from tfaas_nb.bundle import FILES
+
+    places = _paths(folder, bundle.name)
+    beside = folder / f".{writer.named()}"
+    written = _paths(beside, bundle.name)
+    try:
+        beside.mkdir(parents=True)
+        bundle.save(beside)
+        bundle.save_archive(beside)
+        evaluation.report(written[2])
+        with _uninterrupted():
+            durable.put_folder(written[0], places[0], FILES)
+            for path, place in zip(written[1:], places[1:], strict=True):
+                path.replace(place)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written: {error.strerror}") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return dict(zip(("bundle", "bundle, in one file", "report"), places, strict=True))
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ignore Ctrl-C for the moment in which files get their names."""
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 def _data(options: argparse.Namespace) -> Dataset:
