@@ -26,6 +26,7 @@ from tfaas_nb.features import FeatureSet, order_keys
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.metrics import Roc
 from tfaas_nb.network import Architecture
+from tfaas_nb.options import check_option
 from tfaas_nb.table import Table
 from tfaas_nb.training import Epoch, Events, History, Settings
 
@@ -66,9 +67,14 @@ class Classifier:
         label: str = "signal",
         **options: Any,
     ) -> None:
-        self.settings = settings or Settings()
-        self.architecture = architecture or Architecture()
+        self.settings = Settings() if settings is None else settings
+        self.architecture = Architecture() if architecture is None else architecture
         self.label = label
+        for name, kind in (("settings", Settings), ("architecture", Architecture)):
+            value = getattr(self, name)
+            wanted = f"{kind.__name__}(...); options go by name, as in Classifier(epochs=10)"
+            check_option(name, value, isinstance(value, kind), wanted)
+        check_option("label", label, isinstance(label, str), "text")
         self._set(options)
 
     def _set(self, options: dict[str, Any]) -> None:

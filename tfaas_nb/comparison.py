@@ -17,6 +17,7 @@ from tfaas_nb.data.overlap import overlap
 from tfaas_nb.data.stream import check_in_memory
 from tfaas_nb.errors import DataError, TrainingError
 from tfaas_nb.metrics import EFFICIENCIES, Comparison, Roc
+from tfaas_nb.options import check_seed
 from tfaas_nb.table import Table
 from tfaas_nb.yardsticks import Boosting, Logistic, Trainable, plain_network
 
@@ -163,9 +164,8 @@ def compare(
     """
     from tqdm.auto import tqdm
 
-    chosen = yardsticks(seed) if classifiers is None else dict(classifiers)
-    if not chosen:
-        raise TrainingError("there is no classifier to compare: name one or more")
+    check_seed(seed)
+    chosen = yardsticks(seed) if classifiers is None else _named(classifiers)
     for events in (train, test):
         check_in_memory(events, "compare")
     seen = overlap(train, test)
@@ -178,6 +178,21 @@ def compare(
     bar = tqdm(chosen.items(), desc="comparing", unit="classifier", disable=not progress)
     found = tuple(_judged(n, c, train, test) for n, c in bar)
     return ComparedClassifiers(found, tuple(note for note in (leak, told) if note))
+
+
+def _named(classifiers: Any) -> dict[str, Trainable]:
+    """Classifiers by name."""
+    if not classifiers:
+        raise TrainingError("there is no classifier to compare: name one or more")
+    if not isinstance(classifiers, Mapping):
+        raise TrainingError("classifiers are compared by name: {'mine': classifier, ...}")
+    for name, one in classifiers.items():
+        if not isinstance(name, str) or isinstance(one, type) or not hasattr(one, "fit"):
+            raise TrainingError(
+                f"{name!r}: {one!r:.100} is no name and classifier; give a tn.Classifier or one "
+                "of tfaas_nb.yardsticks"
+            )
+    return dict(classifiers)
 
 
 def _is_ours(trainable: Trainable) -> TypeGuard[Classifier]:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral, Real
 from typing import Any
 
 from tfaas_nb.errors import FeatureError
@@ -84,6 +85,7 @@ class FeatureSet:
         self._check()
 
     def _check(self) -> None:
+        self._check_numbers()
         if self.jets > _MOST_JETS or len(self.jet) * self.jets > _MOST_FEATURES:
             raise FeatureError(
                 f"feature set {self.name!r} keeps {len(self.jet)} variables of {self.jets} jets: "
@@ -93,8 +95,6 @@ class FeatureSet:
             raise FeatureError(
                 f"feature set {self.name!r} keeps {self.jets} jets: keep one or more"
             )
-        if not math.isfinite(self.padding):
-            raise FeatureError(f"feature set {self.name!r} pads with {self.padding}, not a number")
         if len(set(self.names)) != len(self.names):
             twice = _listed(sorted(set(_repeated(self.names))))
             raise FeatureError(f"feature set {self.name!r} names {twice} more than once")
@@ -105,6 +105,17 @@ class FeatureSet:
             )
         for wanted in self.derived:
             self._derived(wanted)
+
+    def _check_numbers(self) -> None:
+        jets, padding = self.jets, self.padding
+        if isinstance(jets, bool) or not isinstance(jets, Integral):
+            raise FeatureError(
+                f"feature set {self.name!r} keeps {jets!r} jets, which is no whole number"
+            )
+        if isinstance(padding, bool) or not isinstance(padding, Real) or not math.isfinite(padding):
+            raise FeatureError(f"feature set {self.name!r} pads with {padding!r}, not a number")
+        object.__setattr__(self, "jets", int(jets))  # of NumPy's numbers: JSON does not take them
+        object.__setattr__(self, "padding", float(padding))
 
     def _derived(self, name: str) -> Derived:
         found = derived_by_name(name)

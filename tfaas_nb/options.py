@@ -8,21 +8,63 @@ from typing import Any
 
 import numpy as np
 
-from tfaas_nb.errors import TrainingError
+from tfaas_nb.errors import TfaasError, TrainingError
 
 COUNT = "a whole number, 1 or more"
 
+#: Largest seed: scikit-learn and NumPy's older generators take 32 bits.
+LARGEST_SEED = 2**32 - 1
 
-def check_option(name: str, value: object, right: bool, wanted: str) -> None:
+
+def check_option(
+    name: str, value: object, right: bool, wanted: str, error: type[TfaasError] = TrainingError
+) -> None:
     """Refuse a value that is not right.
 
     Raises
     ------
     TrainingError
-        Naming the option, what was wanted, and the value.
+        Or another `error`, naming the option, what was wanted, and the value.
     """
     if not right:
-        raise TrainingError(f"{name} must be {wanted}, not {value!r}")
+        raise error(f"{name} must be {wanted}, not {value!r}")
+
+
+def check_count(
+    name: str, value: object, least: int = 1, error: type[TfaasError] = TrainingError
+) -> None:
+    """Refuse a value that is no whole number of at least so much.
+
+    Raises
+    ------
+    TrainingError
+        Or another `error`.
+    """
+    check_option(name, value, is_whole(value, least), f"a whole number, {least} or more", error)
+
+
+def check_seed(seed: object, error: type[TfaasError] = TrainingError) -> None:
+    """Refuse a seed that not every generator of random numbers takes.
+
+    Raises
+    ------
+    TrainingError
+        Or another `error`.
+    """
+    right = is_whole(seed, 0) and seed <= LARGEST_SEED  # type: ignore[operator]
+    check_option("seed", seed, right, f"a whole number from 0 to {LARGEST_SEED}", error)
+
+
+def check_fraction(name: str, value: object, error: type[TfaasError] = TrainingError) -> None:
+    """Refuse a fraction that leaves nothing on one side.
+
+    Raises
+    ------
+    TrainingError
+        Or another `error`.
+    """
+    right = is_number(value) and 0 < value < 1  # type: ignore[operator]
+    check_option(name, value, right, "a fraction between 0 and 1, such as 0.3", error)
 
 
 def as_plain(value: Any) -> None:

@@ -19,7 +19,7 @@ from tfaas_nb import backend
 from tfaas_nb.errors import TrainingError
 from tfaas_nb.metrics import Roc
 from tfaas_nb.network import PREDICT_BATCH, Parts
-from tfaas_nb.options import COUNT, as_plain, check_option, is_number, is_whole
+from tfaas_nb.options import COUNT, as_plain, check_option, check_seed, is_number, is_whole
 from tfaas_nb.quantities import Quantities
 from tfaas_nb.table import Table
 
@@ -91,7 +91,7 @@ class Settings:
             check_option(name, getattr(self, name), is_whole(getattr(self, name), 1), COUNT)
         if self.batch_size is not None:
             check_option("batch_size", self.batch_size, is_whole(self.batch_size, 1), COUNT)
-        check_option("seed", self.seed, is_whole(self.seed, 0), "a whole number, not negative")
+        check_seed(self.seed)
         rate, decay = self.learning_rate, self.weight_decay
         check_option("learning_rate", rate, is_number(rate) and rate > 0, "a positive number")
         check_option(

@@ -18,7 +18,7 @@ from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import TrainingError
 from tfaas_nb.features import FeatureSet
 from tfaas_nb.network import Architecture
-from tfaas_nb.options import COUNT, check_option, is_number, is_whole
+from tfaas_nb.options import check_count, check_option, check_seed, is_number
 from tfaas_nb.training import Settings
 from tfaas_nb.variables import Derived, derived
 
@@ -82,8 +82,9 @@ class Boosting:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        check_option("iterations", self.iterations, is_whole(self.iterations, 1), COUNT)
-        check_option("leaves", self.leaves, is_whole(self.leaves, 2), "a whole number, 2 or more")
+        check_count("iterations", self.iterations)
+        check_count("leaves", self.leaves, 2)
+        check_seed(self.seed)
         rate = self.learning_rate
         check_option("learning_rate", rate, is_number(rate) and rate > 0, _POSITIVE)
         check_option("l2", self.l2, is_number(self.l2) and self.l2 >= 0, "0 or more")
@@ -127,7 +128,7 @@ class Logistic:
     def __post_init__(self) -> None:
         weak = self.inverse_penalty
         check_option("inverse_penalty", weak, is_number(weak) and weak > 0, _POSITIVE)
-        check_option("iterations", self.iterations, is_whole(self.iterations, 1), COUNT)
+        check_count("iterations", self.iterations)
         _check_balance(self.balance)
 
     def fit(self, data: Dataset, progress: bool = False) -> Trained:

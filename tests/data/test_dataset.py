@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -46,6 +47,38 @@ def test_part_of_the_events_keeps_classes_and_weights_together(data: Dataset, ch
     assert part.sources == data.sources
 
 
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        (3, r"not by 3; data.event\(i\) gives one event"),
+        (1.5, "not by 1.5"),
+        ("met", "not by 'met'"),
+        (None, "not by None"),
+        ((1, 2.5), r"not by \(1, 2.5\)"),
+        (np.ones((30, 2), bool), "not by array"),
+        (np.arange(3.0), "not by array"),
+        ([0, 30], "no event 30: the dataset has 30 events"),
+        ([-31], "no event -31"),
+        (np.ones(29, bool), "a mask of 29 values does not fit a dataset of 30 events"),
+        ([True, False], "a mask of 2 values"),
+        (slice(0, 2.5), "sliced by whole numbers"),
+        (slice(None, None, 0), "sliced by whole numbers"),
+    ],
+)
+def test_events_are_chosen_by_what_stands_for_events(
+    data: Dataset, chosen: Any, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        data[chosen]
+
+
+def test_no_event_and_the_last_ones_can_be_chosen(data: Dataset) -> None:
+    assert len(data[[]]) == len(data[np.zeros(30, bool)]) == len(data[40:50]) == 0
+    assert data[[-1, 0, 0]].X[:, 0].tolist() == [29, 0, 0]
+    assert data[::-10].X[:, 0].tolist() == [29, 19, 9]
+    assert data[np.array([2, 1], np.uint8)].X[:, 0].tolist() == [2, 1]
+
+
 def test_signal_and_background_are_all_events(data: Dataset) -> None:
     assert data.signal.X.tolist() == X[:12].tolist()
     assert data.background.X.tolist() == X[12:].tolist()
@@ -57,8 +90,8 @@ def test_an_event_by_name_is_a_row(data: Dataset) -> None:
     assert data.features.matrix(event)[0].tolist() == [X[4].tolist()]
 
 
-@pytest.mark.parametrize("position", [-1, 30])
-def test_an_event_that_is_not_there_is_said_so(data: Dataset, position: int) -> None:
+@pytest.mark.parametrize("position", [-1, 30, 1.5, True, "a", None, float("nan")])
+def test_an_event_that_is_not_there_is_said_so(data: Dataset, position: Any) -> None:
     with pytest.raises(DataError, match=f"no event {position}: the dataset has 30 events"):
         data.event(position)
 
@@ -85,10 +118,32 @@ def test_a_split_depends_on_its_seed_only(data: Dataset) -> None:
     assert first != other
 
 
-@pytest.mark.parametrize("test", [0.0, 1.0, -0.5, 0.01])
-def test_an_impossible_split_is_refused(data: Dataset, test: float) -> None:
-    with pytest.raises(DataError, match=f"cannot split 30 events with test={test}"):
+@pytest.mark.parametrize(
+    "test", [0.0, 1.0, -0.5, 0.01, 0.99, 1.5, 1, 10, 30, float("nan"), True, "0.3", None, (0.3,)]
+)
+def test_an_impossible_split_is_refused(data: Dataset, test: Any) -> None:
+    message = re.escape(f"cannot split 30 events with test={test!r}: ")
+    with pytest.raises(DataError, match=f"^{message}(it must lie between|both parts need)") as no:
         data.split(test)
+    assert "test_size" not in str(no.value), "the words of another library"
+
+
+def test_a_number_of_test_events_is_told_as_the_fraction_that_it_is(data: Dataset) -> None:
+    with pytest.raises(DataError, match=r"between 0 and 1; 10 of them are test=0\.3333"):
+        data.split(10)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, True, "1", None, 2**32, np.random.RandomState(1)])
+def test_a_seed_is_a_whole_number(data: Dataset, seed: Any) -> None:
+    with pytest.raises(DataError, match="seed must be a whole number from 0 to 4294967295, not"):
+        data.split(seed=seed)
+
+
+def test_numbers_of_numpy_split_as_python_s_do(data: Dataset) -> None:
+    first, again = data.split(0.5, 3), data.split(np.float32(0.5), np.int64(3))  # type: ignore[arg-type]
+    for part, same in zip(first, again, strict=True):
+        assert part.X.tolist() == same.X.tolist()
+        assert part.part == same.part
 
 
 def test_a_class_of_one_event_cannot_be_split(data: Dataset) -> None:

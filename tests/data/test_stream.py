@@ -261,8 +261,8 @@ def test_a_part_can_be_split_again_by_the_same_seed(made: Path) -> None:
     assert len(first) / len(second) == pytest.approx(1, abs=0.1)
 
 
-@pytest.mark.parametrize("test", [0, 1, -0.1, 3])
-def test_a_split_needs_a_fraction(made: Path, test: float) -> None:
+@pytest.mark.parametrize("test", [0, 1, -0.1, 3, 30, 1.5, float("nan"), "0.3", None, True])
+def test_a_split_needs_a_fraction(made: Path, test: Any) -> None:
     with pytest.raises(DataError, match="it must lie between 0 and 1"):
         stream(made).split(test)
 
@@ -422,8 +422,43 @@ def test_a_file_that_was_replaced_is_noticed(folder: Path) -> None:
 
 
 def test_too_little_memory_is_said_so(made: Path) -> None:
-    with pytest.raises(DataError, match=r"memory=0\.01 MB is too little: give it 0\.1 or more"):
+    with pytest.raises(DataError, match=r"memory=0\.01 MB is too little: give it 0\.1") as raised:
         stream(made, memory=0.01)
+    enough = float(str(raised.value).split()[-3])
+    assert len(stream(made, memory=enough)) == len(stream(made))
+    with pytest.raises(DataError, match="is too little"):
+        stream(made, memory=enough - 0.01)
+
+
+@pytest.mark.parametrize("memory", [0, -1.0, 1e-12, float("nan"), "50", None, True])
+def test_memory_is_a_number_of_megabytes(made: Path, memory: Any) -> None:
+    with pytest.raises(DataError, match=r"^memory(=| must be a positive number of megabytes)"):
+        stream(made, memory=memory)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, True, "1", None, 2**32])
+def test_a_seed_of_a_stream_is_a_whole_number(made: Path, seed: Any) -> None:
+    events = stream(made)
+    for use in (
+        events.split,
+        lambda **s: events.hold_out(0.1, **s),
+        lambda **s: next(events.blocks(1, **s)),
+    ):
+        with pytest.raises(DataError, match="seed must be a whole number from 0 to 4294967295"):
+            use(seed=seed)
+    with pytest.raises(DataError, match="epoch must be a whole number, 0 or more"):
+        next(events.blocks(seed if seed != 2**32 else 0.5))
+
+
+@pytest.mark.parametrize("fraction", [0, 1, 30, 1.5, float("nan"), "0.3", None, True])
+def test_what_is_held_out_of_a_stream_is_a_fraction(made: Path, fraction: Any) -> None:
+    with pytest.raises(DataError, match="fraction must be a fraction between 0 and 1"):
+        stream(made).hold_out(fraction, 1)
+
+
+def test_a_stream_knows_two_ways_with_negative_weights(made: Path) -> None:
+    with pytest.raises(DataError, match=r"one of \('absolute', 'ignore'\), not 'abs'"):
+        stream(made).with_negative_weights("abs")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("how", ["chunks", "blocks"])

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tfaas_nb.data.negative import WAYS, treated
+from tfaas_nb.data.negative import check_way, treated
 from tfaas_nb.data.part import Part
 from tfaas_nb.errors import DataError
 from tfaas_nb.features import FeatureSet
+from tfaas_nb.options import check_seed, is_number, is_whole
 from tfaas_nb.table import Table, folded
 
 SIGNAL = 1
@@ -152,7 +153,14 @@ class Dataset:
         return len(self.y)
 
     def __getitem__(self, events: Any) -> Dataset:
-        """Some of the events: a slice, a mask or an array of positions."""
+        """Some of the events: a slice, a mask or an array of positions.
+
+        Raises
+        ------
+        DataError
+            If it is none of these, or there are no such events.
+        """
+        events = _chosen(events, len(self))
         return replace(
             self,
             X=self.X[events],
@@ -179,8 +187,8 @@ class Dataset:
         DataError
             If there is no event at that position.
         """
-        if not 0 <= position < len(self):
-            raise DataError(f"there is no event {position}: the dataset has {len(self)} events")
+        if not is_whole(position, 0) or position >= len(self):
+            raise DataError(f"there is no event {position!s}: the dataset has {len(self)} events")
         return dict(zip(self.features.names, map(float, self.X[position]), strict=True))
 
     def split(self, test: float = 0.3, seed: int = 1) -> tuple[Dataset, Dataset]:
@@ -189,23 +197,28 @@ class Dataset:
         Parameters
         ----------
         test : float
-            Fraction of the events in the second part.
+            Fraction of the events in the second part, between 0 and 1.
         seed : int
             The same seed gives the same split.
 
         Raises
         ------
         DataError
-            If a class would be missing from either part.
+            If the fraction or the seed is none, or a class would be missing from either part.
         """
         from sklearn.model_selection import train_test_split
 
+        check_split(test, seed, len(self))
+        test, seed = float(test), int(seed)
         try:
             first, second = train_test_split(
                 np.arange(len(self)), test_size=test, random_state=seed, stratify=self.y
             )
         except ValueError as error:
-            raise DataError(f"cannot split {len(self)} events with test={test}: {error}") from error
+            raise DataError(
+                f"cannot split {len(self)} events with test={test}: both parts need an event of "
+                f"each class or more, and there are {self._counts()}"
+            ) from error
         name = f"{test}, {seed}"
         return self._part(np.sort(first), f"{name}, 0"), self._part(np.sort(second), f"{name}, 1")
 
@@ -217,8 +230,7 @@ class Dataset:
         DataError
             If it is neither of these.
         """
-        if how not in WAYS:
-            raise DataError(f"negative weights can be treated as one of {WAYS}, not {how!r}")
+        check_way(how)
         found = treated(self.weight, how)
         return replace(self[found.kept], weight=found.weight) if found.told else self
 
@@ -318,6 +330,57 @@ class Dataset:
             columns = (*columns[:3], "events read")
             rows = [(*row[:3], row[4]) for row in rows]
         return Table(columns, tuple(rows), repr(self))
+
+
+def check_split(test: object, seed: object, events: int | None = None) -> None:
+    """Refuse what is no fraction of test events, or no seed.
+
+    Parameters
+    ----------
+    test, seed : object
+        As given to `Dataset.split`.
+    events : int, optional
+        How many are split, if that is known.
+
+    Raises
+    ------
+    DataError
+        If one of them cannot be used; of a number of events, it says the fraction.
+    """
+    if not (is_number(test) and 0 < test < 1):  # type: ignore[operator]
+        few = is_whole(test, 2) and events is not None and test < events  # type: ignore[operator]
+        meant = f"; {test} of them are test={test / events:.4g}" if few else ""  # type: ignore[operator]
+        of = "" if events is None else f"{events} "
+        raise DataError(
+            f"cannot split {of}events with test={test!r}: it must lie between 0 and 1{meant}"
+        )
+    check_seed(seed, DataError)
+
+
+def _chosen(events: Any, count: int) -> Any:
+    """What NumPy takes as some of so many events, each once or more often."""
+    if isinstance(events, slice):
+        ends = (events.start, events.stop, events.step)
+        if all(end is None or is_whole(end, -(1 << 62)) for end in ends) and events.step != 0:
+            return events
+        raise DataError(f"events are sliced by whole numbers, not by {events}")
+    chosen = np.asarray(events)
+    if chosen.ndim == 1 and chosen.dtype == bool and len(chosen) != count:
+        raise DataError(f"a mask of {len(chosen)} values does not fit a dataset of {count} events")
+    if chosen.ndim == 1 and (chosen.dtype.kind in "biu" or not len(chosen)):
+        return chosen if chosen.dtype == bool else _positions(chosen, count)
+    raise DataError(
+        f"events are chosen by a slice, a mask or an array of positions, not by {events!r:.100}"
+        + ("; data.event(i) gives one event by name" if is_whole(events, -(1 << 62)) else "")
+    )
+
+
+def _positions(chosen: npt.NDArray[Any], count: int) -> npt.NDArray[np.intp]:
+    outside = (chosen < -count) | (chosen >= count)
+    if outside.any():
+        first = chosen[outside.argmax()]
+        raise DataError(f"there is no event {first}: the dataset has {count} events")
+    return chosen.astype(np.intp)
 
 
 def _sums(y: npt.NDArray[np.int8], weight: npt.NDArray[Any]) -> tuple[float, float]:

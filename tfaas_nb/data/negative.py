@@ -49,6 +49,18 @@ def treated(weight: npt.NDArray[Any], how: str) -> Treated:
     return Treated(~negative, weight[~negative], f"{count} events of negative weight left out")
 
 
+def check_way(how: object) -> None:
+    """Refuse what `treated` does not know.
+
+    Raises
+    ------
+    DataError
+        Naming what it knows.
+    """
+    if how not in WAYS:
+        raise DataError(f"negative weights can be treated as one of {WAYS}, not {how!r}")
+
+
 def common(ways: Sequence[str]) -> str:
     """The one way that all classifiers agree on, to be judged on the same events.
 

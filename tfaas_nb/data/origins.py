@@ -7,8 +7,9 @@ those of per-jet variables ``of_jets(...)``, a list per event.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Container
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from tfaas_nb.data.branches import Array, Lists, Read
 from tfaas_nb.data.jets import Jets
 from tfaas_nb.errors import DataError
+from tfaas_nb.options import check_option, is_number
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class Objects:
     electron_id_min : int
         Lower limit of ``Electron_cutBased``, where the file has it: 1 veto, 2 loose, 3 medium,
         4 tight.  Of muons ``looseId`` is asked, where the file has it.
+
+    Raises
+    ------
+    DataError
+        If a limit is not a number.
     """
 
     jet_pt_min: float = 200.0
@@ -45,6 +52,12 @@ class Objects:
     lepton_eta_max: float = 2.4
     lepton_isolation_max: float = 0.15
     electron_id_min: int = 2
+
+    def __post_init__(self) -> None:
+        for limit in fields(self):
+            value = getattr(self, limit.name)
+            right = is_number(value) or value in (math.inf, -math.inf)
+            check_option(limit.name, value, right, "a number", DataError)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from tfaas_nb.data.normalisation import Sample, Samples, samples
 from tfaas_nb.data.origins import Objects
 from tfaas_nb.data.ranges import FileSource, Here, Lot, OnCluster
 from tfaas_nb.data.reading import Cut, Reading
-from tfaas_nb.data.stream import MEMORY, Stream, Wanted
+from tfaas_nb.data.stream import MEMORY, Stream, Wanted, check_memory
 from tfaas_nb.errors import CutError, DataError
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
 
@@ -151,7 +151,7 @@ def load(
     """
     reading = _reading(features, tree, branches, cut, weight, keep, objects, timeout)
     classes = [("signal", SIGNAL, signal), ("background", BACKGROUND, background)]
-    return _read(classes, reading, on_error, progress, memory if stream else None, cluster)
+    return _read(classes, reading, on_error, progress, _held(stream, memory), cluster)
 
 
 @overload
@@ -212,7 +212,7 @@ def read(
     """
     reading = _reading(features, tree, branches, cut, weight, keep, objects, timeout)
     classes = [("events", BACKGROUND, files)]
-    return _read(classes, reading, on_error, progress, memory if stream else None, cluster)
+    return _read(classes, reading, on_error, progress, _held(stream, memory), cluster)
 
 
 def load_telling(
@@ -371,6 +371,14 @@ def _read(
         return _stream(wanted, reading, on_error, progress, memory)
     with _Reader(wanted, reading, on_error, progress, cluster=cluster) as reader:
         return reader.dataset()
+
+
+def _held(stream: bool, memory: float) -> float | None:
+    """Megabytes that a stream holds; None where all events are read."""
+    if not stream:
+        return None
+    check_memory(memory)
+    return memory
 
 
 def _stream(

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfaas_nb.errors import DataError, MissingExtra
+from tfaas_nb.options import is_whole
 
 if TYPE_CHECKING:
     import awkward as ak
@@ -135,9 +136,9 @@ def _told(
 def _check(process: str, events: int, seed: int, output: Path) -> None:
     if process not in PROCESSES:
         raise DataError(f"unknown process {process!r}: choose one of {', '.join(PROCESSES)}")
-    if events < 1:
-        raise DataError(f"cannot simulate {events} events: ask for at least one")
-    if seed not in SEEDS:
+    if not is_whole(events, 1):
+        raise DataError(f"cannot simulate {events!r} events: ask for at least one")
+    if not is_whole(seed, SEEDS.start) or seed not in SEEDS:
         raise DataError(f"seed {seed} is outside Pythia's range {SEEDS.start} to {SEEDS.stop - 1}")
     if output.is_dir():
         raise DataError(f"{output} is a folder: name the ROOT file, for instance {process}.root")

@@ -6,6 +6,7 @@ trained on and scored in the same way, and holds a sample of its events instead 
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,8 +26,10 @@ from tfaas_nb.data.dataset import (
     FeatureSummary,
     Skipped,
     Source,
+    check_split,
 )
 from tfaas_nb.data.event_file import EventFile
+from tfaas_nb.data.negative import check_way
 from tfaas_nb.data.opening import placed
 from tfaas_nb.data.part import Part
 from tfaas_nb.data.passes import Chunk, Faults, Negative, Pass, StreamedFile
@@ -35,6 +38,7 @@ from tfaas_nb.data.reading import Reading
 from tfaas_nb.data.survey import Drawn, Survey, survey
 from tfaas_nb.errors import DataError, TrainingError
 from tfaas_nb.features import FeatureSet
+from tfaas_nb.options import check_count, check_fraction, check_option, check_seed, is_number
 from tfaas_nb.table import Table
 
 #: Megabytes of events in memory, unless told otherwise.
@@ -151,6 +155,7 @@ class Stream:
         """
         if not wanted:
             raise DataError("the list of ROOT files is empty")
+        check_memory(memory)
         give_back()
         shared = _Shared(Faults(go_on), memory, progress, scaling)
         files = _opened(wanted, shared)
@@ -161,8 +166,8 @@ class Stream:
             raise DataError(f"the tree {files[0].tree!r} of {files[0].path} is empty")
         stream = cls(files, shared)
         if stream._block < _FEWEST_IN_A_BLOCK:
-            needed = _FEWEST_IN_A_BLOCK / stream._block * memory
-            raise DataError(f"memory={memory:g} MB is too little: give it {needed:.1f} or more")
+            needed = math.ceil(_FEWEST_IN_A_BLOCK * stream._event_bytes / _BLOCK / 1e4) / 100
+            raise DataError(f"memory={memory:g} MB is too little: give it {needed:g} or more")
         return stream
 
     # What there is.
@@ -259,17 +264,17 @@ class Stream:
         Parameters
         ----------
         test : float
-            Fraction of the events in the second part, up to a fluctuation.
+            Fraction of the events in the second part, up to a fluctuation; between 0 and 1.
         seed : int
             The same seed gives the same split.
 
         Raises
         ------
         DataError
-            If a part would be empty.
+            If the fraction or the seed is none.
         """
-        if not 0 < test < 1:
-            raise DataError(f"cannot split with test={test}: it must lie between 0 and 1")
+        check_split(test, seed)
+        test, seed = float(test), int(seed)
         whole = Portion(_seed(seed, for_sampling=False), 0.0, 1.0)
         others = tuple(p for p in self._portions if p.seed != whole.seed)
         own = next((p for p in self._portions if p.seed == whole.seed), whole)
@@ -281,7 +286,13 @@ class Stream:
         """The events of negative weight with the ``"absolute"`` value, or ``"ignore"``-d.
 
         Sums of weights to which samples are scaled stay what they are.
+
+        Raises
+        ------
+        DataError
+            If it is neither of these.
         """
+        check_way(how)
         return Stream(self.files, self._shared, self._portions, None, how)
 
     def from_anywhere(self) -> Stream:
@@ -321,7 +332,14 @@ class Stream:
             Decides which, and in which order the others come.
         progress : bool, optional
             Show progress bars; by default as it was said on loading.
+
+        Raises
+        ------
+        DataError
+            If the fraction or the seed is none.
         """
+        check_fraction("fraction", fraction, DataError)
+        check_seed(seed, DataError)
         seen = self._surveyed(seed, progress)
         drawn = seen.drawn
         room = len(drawn) if len(drawn) == seen.events else len(drawn) // 2
@@ -353,8 +371,10 @@ class Stream:
         Raises
         ------
         DataError
-            If a file cannot be read, and that is not to be passed over.
+            If a file cannot be read, and that is not to be passed over, or a number is none.
         """
+        check_seed(seed, DataError)
+        check_count("epoch", epoch, 0, DataError)
         counts = self.counts
 
         def mixed(should_stop: Callable[[], bool]) -> Iterator[Dataset]:
@@ -585,6 +605,18 @@ class Training:
                 yield block
                 del block
                 bar.update(size)
+
+
+def check_memory(memory: Any) -> None:
+    """Refuse what is no amount of memory.
+
+    Raises
+    ------
+    DataError
+        If it is not a positive number.
+    """
+    right = is_number(memory) and memory > 0
+    check_option("memory", memory, right, "a positive number of megabytes", DataError)
 
 
 def check_in_memory(events: Any, name: str) -> None:

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MOST_FILES = 4
+#: Parameters of a scan of the significance, as a working point takes them.
+_SCAN = ("signal", "background", "systematics", "min_background")
 
 #: Shuffles of each feature in a report; their spread is much below the error of the sample.
 _REPEATS = 3
@@ -198,6 +200,11 @@ class Evaluation:
             return self.roc.working_point(eps_s, eps_b=eps_b)
         if eps_s is not None or eps_b is not None:
             raise DataError("give one of eps_s, eps_b and significance")
+        if unknown := sorted(set(scan) - set(_SCAN)):
+            raise DataError(
+                f"a scan of the significance has no parameter {', '.join(unknown)}; "
+                f"there are {', '.join(_SCAN)}"
+            )
         return self.significance(significance, **scan).best
 
     def working_points(self) -> tuple[dict[str, float], ...]:

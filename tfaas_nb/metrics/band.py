@@ -15,6 +15,7 @@ import numpy as np
 
 from tfaas_nb.errors import DataError
 from tfaas_nb.metrics.scored import Array, Scored
+from tfaas_nb.options import check_seed, is_number, is_whole
 
 #: Numbers in an array of replicas × bins drawn at once (8 bytes each; a few such arrays live).
 _BLOCK = 1 << 20
@@ -67,12 +68,13 @@ class Band:
         Raises
         ------
         DataError
-            If the level or the number of replicas is impossible.
+            If the level, the number of replicas or the seed is impossible.
         """
-        if not 0 < level < 1:
-            raise DataError(f"the level of a band lies between 0 and 1, not at {level}")
-        if replicas < 2:
-            raise DataError(f"a band needs two replicas or more, not {replicas}")
+        if not (is_number(level) and 0 < level < 1):
+            raise DataError(f"the level of a band lies between 0 and 1, not at {level!r}")
+        if not is_whole(replicas, 2):
+            raise DataError(f"a band needs two replicas or more, not {replicas!r}")
+        check_seed(seed, DataError)
         edges = _edges(events)
         signal = _Bins.of(events.signal, events.signal_weight, edges)
         background = _Bins.of(events.background, events.background_weight, edges)

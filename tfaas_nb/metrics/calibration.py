@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from tfaas_nb.errors import DataError
 from tfaas_nb.metrics.scored import Array, checked
+from tfaas_nb.options import is_whole
 from tfaas_nb.table import Table
 
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ class Calibration:
                 f"calibration needs probabilities; the scores reach from {score.min():.3g} "
                 f"to {score.max():.3g}"
             )
-        if bins < 1:
-            raise DataError(f"calibration needs one bin or more, not {bins}")
+        if not is_whole(bins, 1):
+            raise DataError(f"calibration needs one bin or more, not {bins!r}")
         at = np.minimum((score * bins).astype(np.int64), bins - 1)
         total = _binned(at, w, bins)
         filled = total > 0

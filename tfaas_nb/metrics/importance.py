@@ -19,6 +19,7 @@ from tfaas_nb.errors import DataError
 from tfaas_nb.features import FeatureSet
 from tfaas_nb.metrics.ranking import Placements
 from tfaas_nb.metrics.scored import Scored
+from tfaas_nb.options import check_count, check_seed, is_whole
 from tfaas_nb.table import Table
 
 if TYPE_CHECKING:
@@ -95,12 +96,14 @@ class Importance:
         Raises
         ------
         DataError
-            If `by` is neither, there is no repeat, or a class is missing.
+            If `by` is neither, a number is impossible, or a class is missing.
         """
         from tqdm.auto import tqdm
 
-        if repeats < 1:
-            raise DataError(f"shuffle once or more often, not {repeats} times")
+        if not is_whole(repeats, 1):
+            raise DataError(f"shuffle once or more often, not {repeats!r} times")
+        check_count("most_events", most_events, 2, DataError)
+        check_seed(seed, DataError)
         groups = _groups(data.features, by)
         random = np.random.default_rng(seed)
         data = _some(data, most_events, random)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import DataError
 from tfaas_nb.metrics.roc import Roc
+from tfaas_nb.options import check_seed, is_number
 from tfaas_nb.table import Table
 
 if TYPE_CHECKING:
@@ -72,13 +73,12 @@ class LearningCurve:
         Raises
         ------
         DataError
-            If a fraction is impossible, or there is none.
+            If a fraction or the seed is impossible, or there is no fraction.
         """
         from tqdm.auto import tqdm
 
-        parts = sorted(set(map(float, fractions)))
-        if not parts or not all(0 < f <= 1 for f in parts):
-            raise DataError(f"fractions of the training events lie in (0, 1], not at {fractions}")
+        parts = _fractions(fractions)
+        check_seed(seed, DataError)
         order = _class_by_class(data, seed)
         train_curves, test_curves, sizes = [], [], []
         bar = tqdm(parts, desc="learning curve", unit="training", disable=not progress)
@@ -121,6 +121,16 @@ class LearningCurve:
 
         picture = plots.html_image(plots.png(self.plot), "AUC over the number of training events")
         return self.table()._repr_html_() + picture
+
+
+def _fractions(given: Any) -> list[float]:
+    """Fractions of the training events, rising, each once."""
+    listed = [given] if is_number(given) else given
+    several = not isinstance(listed, (str, Mapping)) and isinstance(listed, Iterable)
+    parts = list(listed) if several else []
+    if not parts or not all(is_number(part) and 0 < part <= 1 for part in parts):
+        raise DataError(f"fractions of the training events lie in (0, 1], not at {given!r}")
+    return sorted(set(map(float, parts)))
 
 
 def _class_by_class(data: Dataset, seed: int) -> list[npt.NDArray[np.int64]]:

@@ -14,6 +14,7 @@ from tfaas_nb.metrics.passing import Tail
 from tfaas_nb.metrics.ranking import Placements
 from tfaas_nb.metrics.scored import Array, Scored, checked
 from tfaas_nb.metrics.working_point import WorkingPoint
+from tfaas_nb.options import is_number
 
 #: Standard deviations of ε_S over which the slope of the curve is taken: fewer see its steps.
 _AROUND = 2.0
@@ -115,14 +116,14 @@ class Roc:
         if (eps_s is None) == (eps_b is None):
             raise DataError("a working point has one efficiency: give either eps_s or eps_b")
         if eps_s is not None:
-            if not 0 < eps_s <= 1:
-                raise DataError(f"a signal efficiency lies in (0, 1], not at {eps_s}")
+            if not (is_number(eps_s) and 0 < eps_s <= 1):
+                raise DataError(f"a signal efficiency lies in (0, 1], not at {eps_s!r}")
             at = int(np.searchsorted(self.eps_s, eps_s - 1e-12))
             point = self._point(at, float(self.thresholds[at]))
             error = point.eps_s_error or 0.0
             return replace(point, eps_b_moved=self._slope(point.eps_s, error) * error)
-        if eps_b is None or not 0 < eps_b <= 1:
-            raise DataError(f"a background efficiency lies in (0, 1], not at {eps_b}")
+        if eps_b is None or not (is_number(eps_b) and 0 < eps_b <= 1):
+            raise DataError(f"a background efficiency lies in (0, 1], not at {eps_b!r}")
         at = int(np.searchsorted(self.eps_b, eps_b + 1e-12, side="right")) - 1
         if not self.eps_s[at] > 0:
             raise DataError(

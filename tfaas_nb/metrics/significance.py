@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from tfaas_nb.errors import DataError
 from tfaas_nb.metrics.roc import Roc
 from tfaas_nb.metrics.scored import Array
 from tfaas_nb.metrics.working_point import FEW_EVENTS, WorkingPoint
+from tfaas_nb.options import is_number
 from tfaas_nb.table import Table
 
 if TYPE_CHECKING:
@@ -79,6 +80,15 @@ def _h(x: Array) -> Array:
     """(1 + x) ln(1 + x) − x, as a series where the terms would cancel."""
     series = x**2 * (1 / 2 - x * (1 / 6 - x * (1 / 12 - x / 20)))
     return np.where(x < 1e-3, series, (1 + x) * np.log1p(x) - x)
+
+
+def _check_expected(name: str, value: Any) -> None:
+    """Refuse what is no number of events, nor their relative uncertainty."""
+    if not (is_number(value) and value >= 0):
+        raise DataError(
+            f"expected events and their uncertainty must be finite and not negative, "
+            f"not {name}={value!r}"
+        )
 
 
 def _yields(
@@ -173,6 +183,10 @@ class SignificanceScan:
         """
         if kind not in _FORMULAS:
             raise DataError(f"no significance {kind!r}; there are {sorted(_FORMULAS)}")
+        for name, value in (("signal", signal), ("background", background)):
+            _check_expected(name, 0.0 if value is None else value)
+        _check_expected("systematics", systematics)
+        _check_expected("min_background", min_background)
         cuts = _thresholds(roc)
         passing_s, passing_b = roc.signal.above(cuts), roc.background.above(cuts)
         total_s = passing_s.total if signal is None else float(signal)

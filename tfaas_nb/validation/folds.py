@@ -21,7 +21,7 @@ from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.overlap import Fingerprints
 from tfaas_nb.data.stream import check_in_memory
 from tfaas_nb.errors import TrainingError
-from tfaas_nb.options import check_option, is_whole
+from tfaas_nb.options import check_count, check_seed
 from tfaas_nb.yardsticks import Trainable, Trained
 
 Positions = npt.NDArray[np.int64]
@@ -73,7 +73,8 @@ class Folds:
         from sklearn.model_selection import StratifiedKFold
 
         check_in_memory(data, "cross-validation")
-        check_option("folds", folds, is_whole(folds, 2), "a whole number, 2 or more")
+        check_count("folds", folds, 2)
+        check_seed(seed)
         first = Fingerprints.of(data).first()
         different = np.unique(first)
         y = data.y[different]
