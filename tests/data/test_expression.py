@@ -87,6 +87,19 @@ def test_no_comparison_with_what_is_not_there_is_true(compared: str) -> None:
         ("flag", [1.0, 0.0, 1.0, 0.0]),
         ("0.1 + 0.2", [0.1 + 0.2] * 4),
         ("hypot(3, 4) + atan2(0, 1)", [5.0] * 4),
+        ("sign(eta_0) * jet.pt", [-1.0, -2.0, 0.0, 4.0]),
+        ("(eta_0 > 0) - (eta_0 < 0)", [-1.0, -1.0, 0.0, 1.0]),
+        ("where(flag, jet.pt, -jet.pt)", [1.0, -2.0, 3.0, -4.0]),
+        ("where(nJets > 2 && flag, 1, nJets)", [1.0, 2.0, 1.0, 4.0]),
+        ("nJets > 2 ? jet.pt : 0.5", [0.5, 0.5, 3.0, 4.0]),
+        ("nJets>2&&flag?10:20", [20.0, 20.0, 10.0, 20.0]),
+        ("nJets == 1 ? 10 : nJets == 2 ? 20 : 30", [10.0, 20.0, 30.0, 30.0]),
+        ("flag ? nJets > 1 ? 1 : 2 : nJets > 2 ? 3 : 4", [2.0, 4.0, 1.0, 3.0]),
+        ("2 * (flag ? 1 : 3) + 1", [3.0, 7.0, 3.0, 7.0]),
+        ("2 * flag ? 1 : 3 + 1", [1.0, 4.0, 1.0, 4.0]),
+        ("max(flag ? 1 : 3, nJets < 2 ? 5 : eta[0] > 0 ? 7 : 2)", [5.0, 3.0, 2.0, 7.0]),
+        ("pt > 0 ? pt : 7", [100.5, 7.0, 450.0, 400.0]),
+        ("nJets == 2 ? 1 / (nJets - 2) : 1 / nJets", [1.0, math.inf, 1 / 3, 0.25]),
     ],
 )
 def test_weights_are_computed_in_double_precision(text: str, expected: list[float]) -> None:
@@ -108,6 +121,55 @@ def test_a_name_that_is_wrong_is_shown_in_its_place() -> None:
     assert str(expression.unknown("jetPT_0", "no such thing")) == (
         "in the selection nJets >= 2 && »jetPT_0« > 400, at character 15: no such thing"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "factor"),
+    [
+        ("g", 1.0),
+        ("(g)", 1.0),
+        ("+g", 1.0),
+        ("-g", -1.0),
+        ("2*g", 2.0),
+        ("g * 2", 2.0),
+        ("g/1000", 0.001),
+        ("g*0.5*3", 1.5),
+        ("2*(3*g)/4", 1.5),
+        ("-2 * -(g / 4)", 0.5),
+        ("g / (1 / 2)", 2.0),
+        ("pi * g", math.pi),
+        ("sqrt(16) * g * pow(10, -2)", 0.04),
+        ("(1 > 2 ? 3 : 5) * g", 5.0),
+        ("0 * g", 0.0),
+        ("1e3 * g", 1000.0),
+        ("other", None),
+        ("2", None),
+        ("2 * 3", None),
+        ("g * g", None),
+        ("g * other", None),
+        ("g + 1", None),
+        ("g - g", None),
+        ("1 / g", None),
+        ("g / g", None),
+        ("g / abs(g)", None),
+        ("sign(g)", None),
+        ("abs(g)", None),
+        ("(g > 0) - (g < 0)", None),
+        ("g ** 1", None),
+        ("g // 1", None),
+        ("other ? g : g", None),
+        ("!g", None),
+        ("g_0", None),
+    ],
+)
+def test_a_multiple_of_a_name_is_told_in_any_spelling(text: str, factor: float | None) -> None:
+    assert Expression.parse(text, "weight").multiple_of("g") == factor
+
+
+def test_a_constant_is_told() -> None:
+    assert Expression.parse("2 * (3 + 1) ** 2").constant == 32.0
+    assert Expression.parse("true").constant is None
+    assert Expression.parse("True ? 2 : 1").constant == 2.0
 
 
 @pytest.mark.parametrize(
@@ -136,6 +198,18 @@ def test_a_name_that_is_wrong_is_shown_in_its_place() -> None:
         ("pt[nJets]", "not allowed"),
         ("pt[0:1]", "not allowed"),
         ("(x := 3)", "not allowed"),
+        ("flag ? pt", r"flag »\?« pt, .* not an expression"),
+        ("flag ? pt : ", r"flag »\?« pt : , .* not an expression"),
+        ("flag ? : pt", r"flag »\?« : pt, .* not an expression"),
+        ("flag : pt", r"flag »:« pt, .* not an expression"),
+        ("(flag ? pt) : 2", "not an expression"),
+        ("? 1 : 2", "not an expression"),
+        ("flag ? 1 : foo(2)", r"flag \? 1 : »foo\(2\)«, .* no function 'foo'"),
+        ("1 + (flag ? 'a' : 2)", r"1 \+ \(flag \? »'a'« : 2\), .* not allowed"),
+        ("flag ? (1 : 2)", "not an expression"),
+        ("a?b:" * 900 + "1", "cannot be read|not an expression"),
+        ("where(flag, 1)", "where takes 3 values, not 2"),
+        ("sign(1, 2)", "sign takes 1 values, not 2"),
         ("abs(pt, 2)", "abs takes 1 values, not 2"),
         ("max(pt)", "max takes 2 or more values, not 1"),
         ("atan2(1)", "atan2 takes 2 values, not 1"),
@@ -204,7 +278,7 @@ def test_any_selection_is_that_of_a_loop_over_events(tree: Any, spelling: int) -
     assert mask(written(tree, spelling)) == [computed(tree, event) for event in range(4)]
 
 
-@given(st.text(alphabet="abn1.0()<>=!&|~+-*/ ,[]_'@:\n", max_size=30))
+@given(st.text(alphabet="abn1.0()<>=!&|~+-*/ ,[]_'@:?\n", max_size=30))
 def test_any_text_is_an_expression_or_a_data_error(text: str) -> None:
     try:
         expression = Expression.parse(text)

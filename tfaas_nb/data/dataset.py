@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb.data.growing import joint_type
 from tfaas_nb.data.negative import check_way, treated
 from tfaas_nb.data.part import Part
 from tfaas_nb.errors import DataError
@@ -401,13 +402,19 @@ def _summary(
     return FeatureSummary(name, unit, float(low), float(median), float(high), fraction)
 
 
+def _joined(columns: Sequence[npt.NDArray[Any]], name: str) -> npt.NDArray[Any]:
+    kind = joint_type(columns, name)
+    return np.concatenate([column.astype(kind, copy=False) for column in columns])
+
+
 def concatenate(parts: Sequence[Dataset]) -> Dataset:
     """All events of datasets with the same features, in the given order.
 
     Raises
     ------
     DataError
-        If there is nothing to join, or feature sets or kept branches differ.
+        If there is nothing to join, feature sets or kept branches differ, or no type holds all
+        numbers of a kept branch.
     """
     if not parts:
         raise DataError("there is no dataset to concatenate")
@@ -424,7 +431,7 @@ def concatenate(parts: Sequence[Dataset]) -> Dataset:
         features=parts[0].features,
         sources=tuple(source for part in parts for source in part.sources),
         extra={
-            name: np.concatenate([part.extra[name] for part in parts]) for name in parts[0].extra
+            name: _joined([part.extra[name] for part in parts], name) for name in parts[0].extra
         },
         skipped=tuple(skipped for part in parts for skipped in part.skipped),
         part=Part.joined(

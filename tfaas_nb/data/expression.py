@@ -2,57 +2,55 @@
 
 The text is parsed and allow-listed, never executed.  It means what it means in ROOT's
 ``TTree::Draw``: ``&&`` and ``&`` are *and*, ``||`` and ``|`` are *or*, ``!`` and ``~`` are *not*,
-and all of them bind less than comparisons (``!`` and ``~`` excepted, which bind most); Python's
-``and``, ``or``, ``not`` and ``200 < jetPt_0 < 400`` work, too, and ``jetPt[0]`` is ``jetPt_0``.
-Numbers are computed in double
-precision.  A comparison with something that is not there, such as the pT of an absent jet (NaN),
-is false.
+and all of them bind less than comparisons (``!`` and ``~`` excepted, which bind most);
+``condition ? a : b`` binds least.  Python's ``and``, ``or``, ``not`` and
+``200 < jetPt_0 < 400`` work, too, and ``jetPt[0]`` is ``jetPt_0``; ``where(condition, a, b)``
+is the same as ``condition ? a : b``.
+Fractions are computed in double precision, whole numbers exactly (`tfaas_nb.data.arithmetic`):
+event numbers of 64 bits compare as integers.  A comparison with something that is not there, such
+as the pT of an absent jet (NaN), is false.
 """
 
 from __future__ import annotations
 
 import ast
 import math
-import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb.data import arithmetic
+from tfaas_nb.data.arithmetic import floats, truth
 from tfaas_nb.errors import DataError
 
 #: Name → its values, one per event.
 Lookup = Callable[[str], Any]
 
 _LONGEST = 4000
-_INT64 = int(np.iinfo(np.int64).max)
 _SAME_MEANING = (("&&", " and "), ("||", " or "), ("&", " and "), ("|", " or "), ("!", "~"))
 _SIGNS = re.compile(r"&&|\|\||!=|!|&|\||\s|.", re.DOTALL)
 
 
-def _not_equal(left: Any, right: Any) -> Any:
-    return (left < right) | (left > right)  # unlike !=, false for NaN
-
-
 _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Eq: operator.eq,
-    ast.NotEq: _not_equal,
+    ast.Lt: arithmetic.less,
+    ast.LtE: arithmetic.less_equal,
+    ast.Gt: arithmetic.greater,
+    ast.GtE: arithmetic.greater_equal,
+    ast.Eq: arithmetic.equal,
+    ast.NotEq: arithmetic.not_equal,
 }
 _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: np.add,
-    ast.Sub: np.subtract,
-    ast.Mult: np.multiply,
-    ast.Div: np.true_divide,
-    ast.FloorDiv: np.floor_divide,
-    ast.Mod: np.mod,
-    ast.Pow: np.float_power,
+    ast.Add: arithmetic.add,
+    ast.Sub: arithmetic.subtract,
+    ast.Mult: arithmetic.multiply,
+    ast.Div: arithmetic.divide,
+    ast.FloorDiv: arithmetic.floor_divide,
+    ast.Mod: arithmetic.modulo,
+    ast.Pow: arithmetic.power,
 }
 #: Operators that are not for events, and what was probably meant.
 _WRITTEN_OTHERWISE: dict[type[ast.operator], str] = {
@@ -61,8 +59,8 @@ _WRITTEN_OTHERWISE: dict[type[ast.operator], str] = {
     ast.LShift: "smaller is written <",
 }
 _SIGN: dict[type[ast.unaryop], Callable[[Any], Any]] = {
-    ast.UAdd: np.positive,
-    ast.USub: np.negative,
+    ast.UAdd: arithmetic.positive,
+    ast.USub: arithmetic.negative,
 }
 
 
@@ -82,24 +80,33 @@ def _of_several(pick: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     return picked
 
 
+def _of_doubles(call: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *values: call(*map(floats, values))
+
+
 _FUNCTIONS: dict[str, _Function] = {
+    "abs": _Function(arithmetic.absolute),
+    "fabs": _Function(arithmetic.absolute),
+    "sign": _Function(arithmetic.sign),
+    "floor": _Function(arithmetic.floor),
+    "ceil": _Function(arithmetic.ceil),
+    "min": _Function(_of_several(arithmetic.minimum), 2, 100),
+    "max": _Function(_of_several(arithmetic.maximum), 2, 100),
+    "pow": _Function(arithmetic.power, 2, 2),
+    "where": _Function(arithmetic.choose, 3, 3),
     **{
-        name: _Function(getattr(np, name))
+        name: _Function(_of_doubles(getattr(np, name)))
         for name in (
-            *("abs", "sqrt", "exp", "log", "log10", "floor", "ceil"),
+            *("sqrt", "exp", "log", "log10"),
             *("sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan"),
         )
     },
-    "asin": _Function(np.arcsin),
-    "acos": _Function(np.arccos),
-    "atan": _Function(np.arctan),
-    "fabs": _Function(np.abs),
-    "arctan2": _Function(np.arctan2, 2, 2),
-    "atan2": _Function(np.arctan2, 2, 2),
-    "hypot": _Function(np.hypot, 2, 2),
-    "pow": _Function(np.float_power, 2, 2),
-    "min": _Function(_of_several(np.minimum), 2, 100),
-    "max": _Function(_of_several(np.maximum), 2, 100),
+    "asin": _Function(_of_doubles(np.arcsin)),
+    "acos": _Function(_of_doubles(np.arccos)),
+    "atan": _Function(_of_doubles(np.arctan)),
+    "arctan2": _Function(_of_doubles(np.arctan2), 2, 2),
+    "atan2": _Function(_of_doubles(np.arctan2), 2, 2),
+    "hypot": _Function(_of_doubles(np.hypot), 2, 2),
 }
 _CONSTANTS = {"pi": math.pi}
 
@@ -135,7 +142,10 @@ class Expression:
         """
         if len(text) > _LONGEST:
             raise DataError(f"the {what} is longer than {_LONGEST} characters")
-        translated, columns = _translated(text)
+        try:
+            translated, columns = _translated(text)
+        except RecursionError:
+            raise DataError(f"the {what} {text[:80]!r} cannot be read: too many ?") from None
         if not translated.isascii():
             odd = next(i for i, letter in enumerate(text) if not letter.isascii())
             raise DataError(_at(text, what, odd, odd + 1, "a letter that names cannot have"))
@@ -165,8 +175,49 @@ class Expression:
         node = next(node for found, node in self._named() if found == name)
         return self._error(node, why)
 
+    @property
+    def constant(self) -> float | None:
+        """The value of an expression without any name; None if there is one."""
+        return self._constant(self._tree)
+
+    def multiple_of(self, name: str) -> float | None:
+        """The constant c of an expression that is c times a name, in any spelling.
+
+        Returns
+        -------
+        float or None
+            −0.5 of ``-genWeight / 2``, 1 of ``(genWeight)``; None if the expression is
+            anything else, such as ``genWeight * puWeight``.
+        """
+        return self._factor(self._tree, name)
+
+    def _factor(self, node: ast.expr, name: str) -> float | None:
+        match node:
+            case ast.UnaryOp(op=ast.UAdd() | ast.USub() as sign, operand=part):
+                factor = self._factor(part, name)
+                return None if factor is None else float(_SIGN[type(sign)](factor))
+            case ast.BinOp(left=left, op=ast.Mult(), right=right):
+                factor = self._scaled(left, right, name)
+                return self._scaled(right, left, name) if factor is None else factor
+            case ast.BinOp(left=left, op=ast.Div(), right=right):
+                return self._scaled(right, left, name, arithmetic.divide)
+        return 1.0 if _written(node) == name else None
+
+    def _scaled(
+        self,
+        constant: ast.expr,
+        node: ast.expr,
+        name: str,
+        call: Callable[[Any, Any], Any] = arithmetic.multiply,
+    ) -> float | None:
+        value, factor = self._constant(constant), self._factor(node, name)
+        return None if value is None or factor is None else float(call(factor, value))
+
+    def _constant(self, node: ast.expr) -> float | None:
+        return None if self._named(node) else float(floats(self._value(_no_names, node)))
+
     def mask(self, lookup: Lookup, events: int) -> npt.NDArray[np.bool_]:
-        """Which events fulfil it, bool of shape (events,); a number does unless it is zero.
+        """Mask of the events that fulfil it, bool of shape (events,); 0 and NaN do not.
 
         Parameters
         ----------
@@ -180,16 +231,16 @@ class Expression:
         DataError
             If it cannot be computed.
         """
-        return np.array(np.broadcast_to(_truth(self._value(lookup)), (events,)))
+        return np.array(np.broadcast_to(truth(self._value(lookup)), (events,)))
 
     def values(self, lookup: Lookup, events: int) -> npt.NDArray[np.float64]:
         """Its value for each event, float64 of shape (events,); see `mask`."""
-        return np.array(np.broadcast_to(self._value(lookup), (events,)), dtype=np.float64)
+        return np.array(np.broadcast_to(floats(self._value(lookup)), (events,)))
 
-    def _value(self, lookup: Lookup) -> Any:
+    def _value(self, lookup: Lookup, node: ast.expr | None = None) -> Any:
         try:
             with np.errstate(all="ignore"):  # 1/0 is infinite, log(-1) NaN: compared, or refused
-                return self._evaluate(self._tree, lookup)
+                return self._evaluate(node or self._tree, lookup)
         except (TypeError, OverflowError, ValueError) as error:
             raise DataError(f"the {self.what} {self.text!r} cannot be computed: {error}") from error
 
@@ -202,24 +253,24 @@ class Expression:
                 return _literal(value)
             case ast.Name() | ast.Attribute() | ast.Subscript():
                 name = _written(node)
-                return _CONSTANTS[name] if name in _CONSTANTS else _wide(lookup(name))
+                return _CONSTANTS[name] if name in _CONSTANTS else lookup(name)
             case ast.BoolOp(op=op, values=parts):
                 joined = np.logical_and if isinstance(op, ast.And) else np.logical_or
-                return _of_several(joined)(*(_truth(of(part)) for part in parts))
+                return _of_several(joined)(*(truth(of(part)) for part in parts))
             case ast.UnaryOp(op=ast.Not() | ast.Invert(), operand=part):
-                return np.logical_not(_truth(of(part)))
+                return np.logical_not(truth(of(part)))
             case ast.UnaryOp(op=sign, operand=part):
-                return _SIGN[type(sign)](_number(of(part)))
+                return _SIGN[type(sign)](of(part))
             case ast.BinOp(left=left, op=op, right=right):
-                return _ARITHMETIC[type(op)](_number(of(left)), _number(of(right)))
+                return _ARITHMETIC[type(op)](of(left), of(right))
             case ast.Compare(left=left, ops=ops, comparators=rights):
-                sides = [_number(of(side)) for side in (left, *rights)]
+                sides = [of(side) for side in (left, *rights)]
                 pairs = zip(ops, sides[:-1], sides[1:], strict=True)
                 return _of_several(np.logical_and)(
                     *(_COMPARISONS[type(o)](a, b) for o, a, b in pairs)
                 )
             case ast.Call(func=ast.Name(id=name), args=arguments):
-                return _FUNCTIONS[name].call(*(_number(of(one)) for one in arguments))
+                return _FUNCTIONS[name].call(*map(of, arguments))
         raise AssertionError(f"{type(node).__name__} was let through")
 
     def _check(self, node: ast.expr) -> None:
@@ -254,12 +305,13 @@ class Expression:
                 node, f"there is no function {name!r}; there are {', '.join(FUNCTIONS)}"
             )
         if not function.least <= given <= function.most:
-            takes = "2 or more" if function.most > 2 else str(function.least)
+            several = function.most > function.least
+            takes = f"{function.least} or more" if several else str(function.least)
             raise self._error(node, f"{name} takes {takes} values, not {given}")
 
-    def _named(self) -> list[tuple[str, ast.expr]]:
+    def _named(self, node: ast.expr | None = None) -> list[tuple[str, ast.expr]]:
         """The names in it and where they stand, from left to right."""
-        found, left = [], [self._tree]
+        found, left = [], [node or self._tree]
         while left:
             node = left.pop()
             if name := _written(node):
@@ -274,18 +326,85 @@ class Expression:
         return DataError(_at(self.text, self.what, start, stop, why))
 
 
+#: A piece of the text in Python's words, and its place in the original.
+_Piece = tuple[str, int]
+
+
 def _translated(text: str) -> tuple[str, tuple[int, ...]]:
     """The text in Python's words, and for each of its characters the place in the original."""
     meaning = dict(_SAME_MEANING)
-    written, columns = "", []
+    pieces: list[_Piece] = []
     for match in _SIGNS.finditer(text):
         sign = match[0]
         python = " " if sign.isspace() else meaning.get(sign, sign)
-        if not written and python == " ":
+        if not pieces and python == " ":
             continue  # leading space is an indentation to Python
-        written += python
-        columns += [match.start()] * len(python)
-    return written, (*columns, len(text))
+        pieces.append((python, match.start()))
+    if "?" in text:
+        pieces = _with_choices(pieces)
+    columns = (place for python, place in pieces for _ in python)
+    return "".join(python for python, _ in pieces), (*columns, len(text))
+
+
+def _with_choices(pieces: list[_Piece]) -> list[_Piece]:
+    """With ``where(c, a, b)`` for each ``c ? a : b``, which reaches to the next comma or bracket.
+
+    What is no such choice stays as it is, for Python to refuse.
+    """
+    made: list[_Piece] = []
+    part: list[_Piece] = []
+    left = iter(pieces)
+    for piece in left:
+        if piece[0] in "([":
+            inside, end = _bracket(left)
+            part += [piece, *_with_choices(inside), *end]
+        elif piece[0] == ",":
+            made += [*_choice(part), piece]
+            part = []
+        else:
+            part.append(piece)
+    return made + _choice(part)
+
+
+def _bracket(left: Iterator[_Piece]) -> tuple[list[_Piece], list[_Piece]]:
+    """The pieces up to the bracket that closes one just opened, and that bracket."""
+    inside: list[_Piece] = []
+    depth = 1
+    for piece in left:
+        depth += (piece[0] in "([") - (piece[0] in ")]")
+        if not depth:
+            return inside, [piece]
+        inside.append(piece)
+    return inside, []
+
+
+def _choice(part: list[_Piece]) -> list[_Piece]:
+    """Pieces without a comma; brackets in them were seen to before."""
+    signs = _outside(part, "?:")
+    if not signs or part[signs[0]][0] != "?":
+        return part
+    first, open_choices = signs[0], 0
+    for at in signs:
+        open_choices += 1 if part[at][0] == "?" else -1
+        if not open_choices:
+            condition, one, other = part[:first], part[first + 1 : at], part[at + 1 :]
+            if any(all(python == " " for python, _ in side) for side in (condition, one, other)):
+                return part
+            opening = ("where(", condition[0][1])
+            one, other = _choice(one), _choice(other)
+            comma, colon = (",", part[first][1]), (",", part[at][1])
+            return [opening, *condition, comma, *one, colon, *other, (")", part[-1][1])]
+    return part
+
+
+def _outside(part: list[_Piece], signs: str) -> list[int]:
+    """Positions of signs that stand in no bracket."""
+    found, depth = [], 0
+    for i, (python, _) in enumerate(part):
+        depth += python.count("(") - python.count(")") + (python == "[") - (python == "]")
+        if python in signs and not depth:
+            found.append(i)
+    return found
 
 
 def _at(text: str, what: str, start: int, stop: int, why: str) -> str:
@@ -308,30 +427,10 @@ def _written(node: ast.expr) -> str:
 
 
 def _literal(value: Any) -> Any:
-    """A number as NumPy can hold it: NumPy 1 would go on with Python's integers, 2 refuses them."""
-    return float(value) if isinstance(value, int) and value > _INT64 else value
+    """A number, as it was written, if a double can be as large."""
+    float(value)
+    return value
 
 
-def _wide(values: Any) -> Any:
-    """Integers as int64, fractions as float64: no sum overflows, no difference turns around."""
-    values = np.asarray(values)
-    if values.dtype.kind == "f":
-        return values.astype(np.float64, copy=False)
-    if values.dtype == np.uint64 and values.size and values.max() > np.iinfo(np.int64).max:
-        return values.astype(np.float64)
-    return values if values.dtype.kind == "b" else values.astype(np.int64, copy=False)
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, np.ndarray) and value.dtype.kind == "b":
-        return value.astype(np.int64)
-    return int(value) if isinstance(value, np.bool_) else value
-
-
-def _truth(value: Any) -> Any:
-    array = np.asarray(value)
-    if array.dtype.kind == "b":
-        return array
-    return (array != 0) & ~np.isnan(array) if array.dtype.kind == "f" else array != 0
+def _no_names(name: str) -> Any:
+    raise AssertionError(f"{name} is no constant")

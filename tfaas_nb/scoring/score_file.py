@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb.data.arithmetic import exactly
 from tfaas_nb.errors import DataError, MissingExtra
 
 #: Name of the tree in a ROOT file of scores.
@@ -237,14 +238,8 @@ def _format(path: Path) -> type[_RootTree] | type[_ParquetTable]:
 
 def _as(values: npt.NDArray[Any], wanted: np.dtype[Any], name: str) -> npt.NDArray[Any]:
     """Values in another type, if it holds each of them."""
-    if values.dtype == wanted:
-        return values
-    with np.errstate(invalid="ignore"):  # what it cannot hold is refused below
-        found = values.astype(wanted)
-    if (
-        not np.array_equal(found.astype(values.dtype), values)
-        or ((found < 0) != (values < 0)).any()
-    ):
+    found = exactly(values, wanted)
+    if found is None:
         raise DataError(
             f"the column {name!r} is {wanted} in the files before, which does not hold all its "
             f"values of {values.dtype}: score files with such values first, or by themselves"
