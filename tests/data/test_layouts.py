@@ -145,7 +145,7 @@ def test_treemaker_is_read_as_a_loop_over_events_would(tmp_path: Path) -> None:
     expected = np.array(nano_rows(values), np.float32)
     expected[:, 1] = np.arange(60) % 3 + np.arange(60) % 2
     data = read(path)
-    assert data.sources[0].tree == "PreSelection"
+    assert data.sources[0].tree == "TreeMaker2/PreSelection"
     np.testing.assert_allclose(data.X, expected, rtol=1e-4)
 
 

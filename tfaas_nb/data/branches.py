@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tfaas_nb.errors import DataError
+from tfaas_nb.data.addresses import Addresses
+from tfaas_nb.data.columns import Column, columns, is_ntuple
+from tfaas_nb.data.friends import Friends
+from tfaas_nb.errors import DataError, TfaasError
 
 Array = npt.NDArray[Any]
 
-#: What an RNTuple's header says of a field of several values, and of one with named parts.
-_COLLECTION, _RECORD = 1, 2
+#: What uproot calls lists of numbers of C++'s other containers; text it calls a string.
+_NUMBERS = (None, "set", "bitset")
 
 
 @dataclass(frozen=True)
@@ -41,115 +46,223 @@ Read = Mapping[str, "Array | Lists"]
 
 
 class Types(Mapping[str, str]):
-    """The branches of a TTree, sub-branches included, or the fields of an RNTuple: name → type.
+    """The branches of a tree, those inside of others and those of friends included: name → type.
 
-    A field of records, such as the jets' ``FatJet.pt``, is listed as NanoAOD's TTrees call it,
-    ``FatJet_pt``; it is found by either name.
+    A branch is found by its whole path or by any ending of it that no other has (see
+    `tfaas_nb.data.addresses`); a name that several could be meant by is not among them.
+    A part of an RNTuple's records, such as the jets' ``FatJet.pt``, is listed as NanoAOD's
+    TTrees call it, ``FatJet_pt``.
 
     A type is worked out when it is asked for: NanoAOD has a thousand branches.
+
+    Parameters
+    ----------
+    tree : uproot.TTree or uproot.RNTuple
+        The tree.
+    friends : Friends, optional
+        Trees that have more of the same events.
     """
 
-    def __init__(self, tree: Any) -> None:
-        self._paths: dict[str, str] = {}
-        if is_ntuple(tree):
-            inner = _in_records(tree)
-            records = {path.partition(".")[0] for path in inner}
-            top = {n: tree[n] for n in tree.keys(recursive=False) if n not in records}
-            plain = {path.replace(".", "_"): path for path in inner}
-            self._paths = {name: path for name, path in plain.items() if name not in top}
-            told = {path: name for name, path in self._paths.items()}
-            self._names = [*top, *(told.get(path, path) for path in inner)]
-            self._branches = top | inner
-        else:
-            self._branches = {name.rpartition("/")[2]: branch for name, branch in tree.items()}
-            self._names = list(self._branches)
+    def __init__(self, tree: Any, friends: Friends = Friends()) -> None:  # noqa: B008 (frozen)
+        own = columns(tree)
+        others = [c for name, one in friends.trees.items() for c in columns(one, f"{name}.")]
+        self._addresses = Addresses([*own, *others])
+        self.problems = friends.problems
+
+    def column(self, name: str) -> Column:
+        """What a name stands for.
+
+        Raises
+        ------
+        DataError
+            If it stands for no branch, or for one of several.
+        """
+        found = self._addresses.find(name)
+        if len(found) == 1:
+            return found[0]
+        raise DataError(self.ambiguity(name) or f"there is no branch {name!r}{self.hint(name)}")
 
     def path(self, name: str) -> str:
-        """What uproot calls a branch."""
-        return self._paths.get(name, name)
+        """The whole path of the branch that a name stands for; the name itself if of none."""
+        found = self._addresses.find(name)
+        return found[0].path if len(found) == 1 else name
+
+    def meant(self, name: str) -> list[str]:
+        """The whole paths of all branches that a name could mean."""
+        return [column.path for column in self._addresses.find(name)]
+
+    def ambiguity(self, name: str) -> str:
+        """The branches that a name could mean, in words; empty if they are fewer than two."""
+        paths = self.meant(name)
+        if len(paths) < 2:
+            return ""
+        if len(set(paths)) == 1:
+            return f"{len(paths)} branches are called {paths[0]!r}: nothing tells them apart"
+        return (
+            f"{name!r} may be any of the branches {', '.join(map(repr, paths))}: name one of them"
+        )
+
+    def hint(self, name: str) -> str:
+        """The end of an error message: the whole paths nearest to a name, or nothing."""
+        near = [repr(path) for path in self._addresses.nearest(name)]
+        if not near:
+            return ""
+        return (
+            f"; the nearest name is {near[0]}"
+            if len(near) == 1
+            else (f"; the nearest names are {', '.join(near)}")
+        )
+
+    def problem(self, name: str) -> str:
+        """Why a branch cannot be read as numbers; empty if it can, as far as its type tells."""
+        found = self._addresses.find(name)
+        return self.ambiguity(name) if len(found) > 1 else found[0].problem
 
     def __getitem__(self, name: str) -> str:
-        branch = self._branches[self.path(name)]
-        kind = str(branch.typename)
-        return f"std::vector<{kind}>" if _is_in_a_list(branch) else kind
+        found = self._addresses.find(name)
+        if not found or (len(found) > 1 and found[0].path != found[-1].path):
+            raise KeyError(name)
+        return found[0].typename
 
     def __contains__(self, name: object) -> bool:
-        return name in self._branches or name in self._paths
+        return isinstance(name, str) and len(self._addresses.find(name)) == 1
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return iter(self._addresses.paths)
 
     def __len__(self) -> int:
-        return len(self._names)
-
-
-def _in_records(ntuple: Any) -> dict[str, Any]:
-    """The fields of an RNTuple that are parts of records: path → field.
-
-    From its header: uproot's own recursive list takes a second for a thousand fields.
-    """
-    kinds = ntuple.field_records
-    found = {}
-    for i, own in enumerate(kinds):
-        parent = own.parent_field_id
-        if parent != i and kinds[parent].struct_role == _RECORD:
-            field = ntuple.all_fields[i]
-            if field.path is not None:  # a base class, or one of several types, has none
-                found[field.path] = field
-    parents = {path.rpartition(".")[0] for path in found}
-    return {path: field for path, field in found.items() if path not in parents}
-
-
-def _is_in_a_list(branch: Any) -> bool:
-    """Whether a field is part of records of which an event has several."""
-    if not hasattr(branch, "top_level"):  # of a TTree: its own type tells
-        return False
-    while not branch.top_level:
-        branch = branch.parent
-        if branch.record.struct_role == _COLLECTION or "array" in branch.typename:
-            return True
-    return False
-
-
-def is_ntuple(tree: Any) -> bool:
-    """Whether it is an RNTuple rather than a TTree."""
-    return bool(tree.classname == "ROOT::RNTuple")
+        return len(list(self._addresses.paths))
 
 
 def read(tree: Any, types: Types, wanted: Sequence[str], start: int, stop: int, where: str) -> Read:
     """Values of branches for a range of entries.
 
+    Parameters
+    ----------
+    tree : uproot.TTree or uproot.RNTuple
+        The tree.
+    types : Types
+        Its branches, and those of its friends.
+    wanted : sequence of str
+        Names of branches.
+    start, stop : int
+        The range.
+    where : str
+        The tree and its file, for errors.
+
     Raises
     ------
     DataError
-        If a branch holds neither numbers nor lists of numbers.
+        If a branch holds neither numbers nor lists of numbers, cannot be read, or is of a friend
+        that has other entries than the tree.
     """
-    if not wanted:
-        return {}
-    paths = {name: types.path(name) for name in wanted}
-    arrays = tree.arrays(
-        list(dict.fromkeys(paths.values())),
+    found = {name: types.column(name) for name in wanted}
+    by_tree: dict[int, list[Column]] = {}
+    for column in found.values():
+        by_tree.setdefault(id(column.tree), []).append(column)
+    arrays: dict[int, Any] = {}
+    for group in by_tree.values():
+        arrays |= _arrays(group, start, stop, where)
+    return {name: _numbers_of(arrays[id(c.branch)], c, name, where) for name, c in found.items()}
+
+
+def _arrays(group: Sequence[Column], start: int, stop: int, where: str) -> dict[int, Any]:
+    """The arrays of columns of one tree, by the identity of their branches."""
+    tree = group[0].tree
+    together = _of_fields if is_ntuple(tree) else _of_branches
+    branches = list({id(column.branch): column.branch for column in group}.values())
+    try:
+        return together(tree, branches, start, stop)
+    except TfaasError:
+        raise
+    except Exception:
+        for column in group:  # one of them cannot be read; which, is to be said
+            try:
+                together(tree, [column.branch], start, stop)
+            except TfaasError:
+                raise
+            except Exception as error:
+                raise _unreadable(column, where, error) from error
+        raise
+
+
+def _unreadable(column: Column, where: str, error: Exception) -> DataError:
+    why = column.problem or textwrap.shorten(str(error), 200) or type(error).__name__
+    return DataError(f"branch {column.path!r} of {where} cannot be read: {why}")
+
+
+def _of_branches(tree: Any, branches: Sequence[Any], start: int, stop: int) -> dict[int, Any]:
+    """All that uproot finds by their paths are read together, which is quickest."""
+    options = {"library": "ak", "array_cache": None}
+    paths, alone = {}, []
+    for branch in branches:
+        path = _path(branch, tree)
+        if tree.get(path) is branch:
+            paths[path] = branch
+        else:
+            alone.append(branch)
+    found = (
+        tree.arrays(list(paths), entry_start=start, entry_stop=stop, how=dict, **options)
+        if paths
+        else {}
+    )
+    arrays = {id(branch): found[path] for path, branch in paths.items()}
+    for branch in alone:
+        arrays[id(branch)] = branch.array(entry_start=start, entry_stop=stop, **options)
+    return arrays
+
+
+def _path(branch: Any, tree: Any) -> str:
+    path = str(branch.name)
+    while (branch := branch.parent) is not tree:
+        path = f"{branch.name}/{path}"
+    return path
+
+
+def _of_fields(ntuple: Any, fields: Sequence[Any], start: int, stop: int) -> dict[int, Any]:
+    """Of records uproot reads those parts that are asked for."""
+    chains = {id(field): _chain(field) for field in fields}
+    asked = {field.field_id for field in fields}
+    read = {field.field_id for chain in chains.values() for field in chain}
+    whole = ntuple.arrays(
+        filter_field=lambda field: field.field_id in asked,
         entry_start=start,
         entry_stop=stop,
         library="ak",
-        how=dict,
         array_cache=None,
     )
-    for path in paths.values():
-        if path not in arrays and path.partition(".")[0] not in arrays:  # uproot before 5.7
-            arrays[path] = tree[path].array(start, stop, library="ak", array_cache=None)
-    return {name: _plain(_part(arrays, path), name, where) for name, path in paths.items()}
+    return {of: _inside(whole, chain, read) for of, chain in chains.items()}
 
 
-def _part(arrays: Mapping[str, Any], path: str) -> Any:
-    """A branch; of an RNTuple's records uproot gives those parts that were asked for."""
-    if path in arrays:
-        return arrays[path]
-    first, *inner = path.split(".")
-    array = arrays[first]
-    for name in inner:
+def _chain(field: Any) -> list[Any]:
+    """A field after those that it is part of, the outermost first."""
+    chain = [field]
+    while not field.top_level:
+        field = field.parent
+        if not field.is_anonymous:
+            chain.insert(0, field)
+    return chain
+
+
+def _inside(array: Any, chain: Sequence[Any], read: set[int]) -> Any:
+    import awkward as ak
+
+    array = array[chain[0].name]
+    for parent, child in pairwise(chain):
+        name = child.name
+        if ak.is_tuple(array):  # counts the elements that are read
+            there = [one.field_id for one in parent.fields if one.field_id in read]
+            name = str(there.index(child.field_id))
         array = array[name]
     return array
+
+
+def _numbers_of(array: Any, column: Column, name: str, where: str) -> Array | Lists:
+    if column.leaf in getattr(array, "fields", ()):
+        array = array[column.leaf]
+    if getattr(array, "fields", True) and (why := column.problem):  # named parts, not numbers
+        raise DataError(f"branch {name!r} of {where} cannot be read as numbers: {why}")
+    return _plain(array, name, where)
 
 
 def _plain(array: Any, branch: str, where: str) -> Array | Lists:
@@ -169,12 +282,13 @@ def _plain(array: Any, branch: str, where: str) -> Array | Lists:
             return Lists(flat, np.full(rows, width), fixed)
         if values.ndim == 1:
             return _numbers(values, branch, where)
-    elif layout.is_list and layout.parameter("__array__") is None and layout.content.is_numpy:
+    elif layout.is_list and layout.parameter("__array__") in _NUMBERS and layout.content.is_numpy:
         offsets = np.asarray(layout.offsets.data)
         values = np.asarray(layout.content.data)[offsets[0] : offsets[-1]]
         if values.ndim == 1:
             return Lists(_numbers(values, branch, where), np.diff(offsets), fixed)
-    raise DataError(f"branch {branch!r} of {where} holds {array.type.content}, not numbers")
+    held = textwrap.shorten(str(array.type.content), 200)
+    raise DataError(f"branch {branch!r} of {where} holds {held}, not numbers")
 
 
 def _numbers(values: Array, branch: str, where: str) -> Array:

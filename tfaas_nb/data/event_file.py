@@ -19,9 +19,10 @@ import numpy.typing as npt
 
 from tfaas_nb.data.branches import Array, Types, read
 from tfaas_nb.data.entries import Entries
+from tfaas_nb.data.friends import friends
 from tfaas_nb.data.identifiers import Identifiers, find
 from tfaas_nb.data.layouts import Layout
-from tfaas_nb.data.opening import choose_tree, decoding, open_file
+from tfaas_nb.data.opening import choose_tree, decoding, open_file, tree_named
 from tfaas_nb.data.plan import Plan
 from tfaas_nb.data.reading import Reading as Reading
 from tfaas_nb.errors import DataError
@@ -104,6 +105,7 @@ class EventFile:
         self.reading = reading
         self._file: Any = None
         self._tree: Any = None
+        self._name = ""
         self._types: Types | None = None
         self._plan: Plan | None = None
 
@@ -111,8 +113,9 @@ class EventFile:
         self._file = open_file(self.path, self.reading.timeout, self.should_stop, self.folder)
         try:
             with decoding(self.path):
-                self._tree = self._file[choose_tree(self._file, self.path, self.reading.tree)]
-                self._types = Types(self._tree)
+                self._name = choose_tree(self._file, self.path, self.reading.tree)
+                self._tree = tree_named(self._file, self._name)
+                self._types = Types(self._tree, friends(self._file, self._name, self._tree))
                 self._plan = Plan(self.reading, self._types, self._where)
                 if self.entries:  # an empty tree may have been written without its branches
                     self._plan.check()
@@ -137,8 +140,9 @@ class EventFile:
 
     @property
     def tree(self) -> str:
-        """Name of the tree."""
-        return str(self._opened.name)
+        """Name of the tree, with its folder, and with its cycle if that was asked for."""
+        self._opened  # noqa: B018 (an open file is asked for)
+        return self._name
 
     @property
     def layout(self) -> Layout:

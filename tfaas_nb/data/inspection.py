@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tfaas_nb.data.branches import Types, is_ntuple
+from tfaas_nb.data.branches import Types
+from tfaas_nb.data.columns import is_ntuple
 from tfaas_nb.data.files import Files, expand
+from tfaas_nb.data.friends import friends
 from tfaas_nb.data.layouts import is_list
-from tfaas_nb.data.opening import choose_tree, decoding, open_file, trees
+from tfaas_nb.data.opening import choose_tree, decoding, open_file, tree_named, trees
 from tfaas_nb.data.origins import EventOrigin, JetCount, JetOrigin, LeptonCount, Number, Objects
 from tfaas_nb.data.plan import Plan
 from tfaas_nb.data.reading import Reading
@@ -97,6 +99,10 @@ class Inspection:
         All branches of the tree and their types.
     candidates : tuple of str
         Branches that could be further features of the jets.
+    unreadable : tuple of (str, str)
+        Branches of which no numbers can be read, and why.
+    notes : tuple of str
+        What else there is to say of the tree, such as friends that are not read.
     problem : str
         Why no tree would be read; empty if one would.
     """
@@ -110,6 +116,8 @@ class Inspection:
     branches: tuple[tuple[str, str], ...]
     candidates: tuple[str, ...]
     problem: str = ""
+    unreadable: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def missing(self) -> tuple[Found, ...]:
@@ -208,27 +216,31 @@ def inspect(
     path = expand(file)[0]
     reading = Reading(features, tree, dict(branches or {}), objects=objects)
     with open_file(path) as opened, decoding(path):
-        there = tuple(_summary(opened[name]) for name in trees(opened))
+        there = tuple(_summary(name, tree_named(opened, name)) for name in trees(opened))
         try:
-            chosen = opened[choose_tree(opened, path, tree)]
+            name = choose_tree(opened, path, tree)
         except DataError as error:
             return Inspection(path, features, there, None, "", (), (), (), str(error))
-        plan = Plan(reading, Types(chosen), f"the tree {chosen.name!r} of {path}")
+        chosen = tree_named(opened, name)
+        types = Types(chosen, friends(opened, name, chosen))
+        plan = Plan(reading, types, f"the tree {name!r} of {path}")
         return Inspection(
             path,
             features,
             there,
-            str(chosen.name),
+            name,
             plan.layout.name,
             tuple(_found(name, origin, plan) for name, origin in _origins(plan).items()),
             tuple(plan.branches.items()),
             tuple(_candidates(plan)),
+            unreadable=tuple((path, why) for path in types if (why := types.problem(path))),
+            notes=types.problems,
         )
 
 
-def _summary(tree: Any) -> Tree:
-    kind = "RNTuple" if is_ntuple(tree) else "TTree"
-    return Tree(str(tree.name), kind, int(tree.num_entries), len(Types(tree)))
+def _summary(name: str, tree: Any) -> Tree:
+    kind = "RNTuple" if is_ntuple(tree) else str(tree.classname)
+    return Tree(name, kind, int(tree.num_entries), len(Types(tree)))
 
 
 def _origins(plan: Plan) -> dict[str, EventOrigin | JetOrigin]:
@@ -266,7 +278,8 @@ def _told(origin: EventOrigin | JetOrigin, plan: Plan) -> str:
 def _candidates(plan: Plan) -> list[str]:
     """Branches that are lists like those of the jets, and are not read already."""
     origins = _origins(plan).values()
-    read = set(plan.resolver.present(list(origins)))
+    branches = plan.branches
+    read = {branches.path(name) for name in plan.resolver.present(list(origins))}
     prefix, _, suffix = plan.layout.jet_branch.partition("{}")
     return [
         name
@@ -275,4 +288,5 @@ def _candidates(plan: Plan) -> list[str]:
         and name.endswith(suffix)
         and name not in read
         and is_list(kind) is not plan.layout.slots
+        and not branches.problem(name)
     ]

@@ -267,4 +267,6 @@ def is_fixed(typename: str) -> bool:
 
 def is_list(typename: str) -> bool:
     """Whether a branch of this type holds several numbers per event."""
-    return bool(re.search(r"\[|vector|array|Array|RVec", typename))
+    return bool(
+        re.search(r"\[|vector|array|Array|RVec|\b(list|deque|bitset|\w*(set|map))<", typename)
+    )

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tfaas_nb.data.files import is_remote, is_xrootd
+from tfaas_nb.data.friends import friends
 from tfaas_nb.data.nearest import hint
 from tfaas_nb.errors import DataError, TfaasError
 
 _DEFAULT_TREES = ("events", "Events")
-_TREES = ("TTree", "ROOT::RNTuple")
+_TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
 
 
 @contextmanager
@@ -62,7 +63,7 @@ def open_file(
         else:
             place = placed(path, folder)
             _check_not_empty(path, place)
-            file = uproot.open(place, object_cache=None, array_cache=None)
+            file = uproot.open({place: None}, object_cache=None, array_cache=None)
         try:
             _check_complete(path, file.file)
         except BaseException:
@@ -92,12 +93,28 @@ def _check_complete(path: str, file: Any) -> None:
 
 
 def trees(file: Any) -> list[str]:
-    """The trees of a file, TTrees and RNTuples, by name."""
+    """The trees of a file, TTrees and RNTuples, by folder and name."""
     return sorted(name for name, kind in file.classnames(cycle=False).items() if kind in _TREES)
 
 
 def choose_tree(file: Any, path: str, wanted: str | None) -> str:
     """The tree to read: the one wanted, or ``events``, ``Events``, or the only one.
+
+    Parameters
+    ----------
+    file : uproot.ReadOnlyDirectory
+        The file.
+    path : str
+        Its path, for errors.
+    wanted : str or None
+        ``folder/tree``, or the end of it that no other tree has, if need be with a cycle
+        (``events;1``).  None asks for ``events``, ``Events``, in a folder too, or for the only
+        tree; friends of another tree do not count.
+
+    Returns
+    -------
+    str
+        Folder and name, with the cycle that was asked for.
 
     Raises
     ------
@@ -109,10 +126,55 @@ def choose_tree(file: Any, path: str, wanted: str | None) -> str:
         raise DataError(
             f"{path} has no tree; it holds {sorted(file.keys(cycle=False)) or 'nothing'}"
         )
-    usual = next((name for name in _DEFAULT_TREES if name in there), None)
-    name = wanted or usual or there[0]
-    if name not in there or (wanted is None and usual is None and len(there) > 1):
-        what = f"no tree {wanted!r}" if wanted else "more than one tree"
-        near = hint(wanted, there) if wanted else "; say which with tree=..."
-        raise DataError(f"{path} has {what}; its trees are {there}{near}")
-    return name
+    if wanted:
+        return _wanted(file, path, wanted, there)
+    usual = (ended for name in _DEFAULT_TREES for ended in [_ending(name, there)] if ended)
+    several = next(usual, there)
+    if len(several) > 1:
+        several = _not_friends(file, several)
+    if len(several) > 1:
+        raise DataError(
+            f"{path} has more than one tree; its trees are {there}; say which with tree=..."
+        )
+    return several[0]
+
+
+def _wanted(file: Any, path: str, wanted: str, there: Sequence[str]) -> str:
+    name, mark, cycle = wanted.partition(";")
+    found = _ending(name.strip("/"), there)
+    if not found:
+        near = hint(wanted, there)
+        raise DataError(f"{path} has no tree {wanted!r}; its trees are {list(there)}{near}")
+    if len(found) > 1:
+        raise DataError(f"{path} has several trees {wanted!r}: say which of {found}")
+    full = f"{found[0]}{mark}{cycle}"
+    cycles = [key for key in file if key.rpartition(";")[0] == found[0]]
+    if mark and full not in cycles:
+        raise DataError(f"{path} has no {full!r}; of this tree it has {sorted(cycles)}")
+    return full
+
+
+def _ending(name: str, there: Sequence[str]) -> list[str]:
+    """The tree of that folder and name, or else those whose names end so."""
+    return [name] if name in there else [one for one in there if one.endswith(f"/{name}")]
+
+
+def _not_friends(file: Any, names: Sequence[str]) -> list[str]:
+    """The trees that are no friends of others; all, if none is left."""
+    ties = {name: friends(file, name, tree_named(file, name)) for name in names}
+    known = {id_ for one in ties.values() for id_ in one.names}
+    return [name for name in names if name not in known] or list(names)
+
+
+def tree_named(file: Any, name: str) -> Any:
+    """A tree by folder and name, whatever is in the name."""
+    try:
+        return file[name]
+    except KeyError:  # its own name may hold a slash, which uproot takes for a folder's
+        stem = name.partition(";")[0]
+        keys = file.iteritems(recursive=False, filter_name=lambda own: own == stem)
+        for key, tree in keys:
+            if name in (key, stem):
+                return tree
+        folder, _, inner = name.partition("/")
+        return tree_named(file[folder], inner)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from tfaas_nb.data.addresses import written
+from tfaas_nb.data.branches import Types
 from tfaas_nb.data.expression import Expression
 from tfaas_nb.data.layouts import Layout, Resolver, is_fixed, is_list, recognise
 from tfaas_nb.data.nearest import hint
@@ -52,14 +54,14 @@ class Plan:
     ----------
     reading : Reading
         What is wanted.
-    branches : mapping
-        Branch → type, of the tree.
+    branches : Types
+        The tree's branches, by any name that is unique.
     where : str
         The tree and its file, for errors.
     """
 
     reading: Reading
-    branches: Mapping[str, str]
+    branches: Types
     where: str
 
     @cached_property
@@ -176,13 +178,23 @@ class Plan:
         missing += [name for name in self._by_name if name not in self.branches]
         if not missing:
             return
+        self._check_unique(missing, for_variable)
         there = sorted(self.branches)
         told = f"its branches are {there}" if len(there) <= _FEW else f"it has {len(there)} others"
         layout = f" ({self.layout.name})" if self.layout.marks else ""
         raise DataError(
             f"{self.where}{layout} has no branch {', '.join(map(repr, dict.fromkeys(missing)))}; "
-            f"{told}{hint(missing[0], there)}{self._advice(missing[0], for_variable)}"
+            f"{told}{self.branches.hint(missing[0])}{self._advice(missing[0], for_variable)}"
+            f"{''.join(f'; {problem}' for problem in self.branches.problems)}"
         )
+
+    def _check_unique(self, missing: list[str], for_variable: Mapping[str, str]) -> None:
+        for name in missing:
+            if message := self.branches.ambiguity(name):
+                variable, paths = for_variable.get(name), self.branches.meant(name)
+                choice = f", for instance branches={{{variable!r}: {paths[0]!r}}}"
+                how = choice if variable and len(set(paths)) > 1 else ""
+                raise DataError(f"in {self.where} {message}{how}")
 
     def _advice(self, missing: str, for_variable: Mapping[str, str]) -> str:
         origin = self.event.get(for_variable.get(missing, ""))
@@ -249,13 +261,19 @@ class Plan:
         return term
 
     def _nothing(self, name: str, expression: Expression) -> DataError:
+        meant = [written(path) for path in self.branches.meant(name)]
+        if len(set(meant)) > 1:
+            why = f"{name} may be any of {', '.join(meant)}: write one of them"
+            return expression.unknown(name, why)
+        if len(meant) > 1:
+            return expression.unknown(name, self.branches.ambiguity(name))
         if name in self.branches:
             why = f"{name} is a list per event: name one of its jets, for instance {name}_0"
             return expression.unknown(name, why)
         features = self.reading.features
         known = [
             *features.names,
-            *(b for b, kind in self.branches.items() if not is_list(kind)),
+            *(written(b) for b, kind in self.branches.items() if not is_list(kind)),
             *self.layout.event,
             *derived_names(features.jets),
         ]
