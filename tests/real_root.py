@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 #: Seconds; ROOT's interpreter compiles what a script declares.
-_LONGEST = 120
+_LONGEST = 300
 
 IS_THERE = importlib.util.find_spec("ROOT") is not None
 needs_root = pytest.mark.skipif(not IS_THERE, reason="ROOT is missing: make root installs it")
