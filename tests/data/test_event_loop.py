@@ -344,6 +344,25 @@ def _real(name: str) -> Path:
     return path
 
 
+def test_a_real_tree_maker_file_is_read_as_a_loop_over_its_events_would() -> None:
+    path, tree = _real("treemaker.root"), "PreSelection"
+    p4 = {f"JetsAK8/JetsAK8.fCoordinates.{c}": c for c in ("fPt", "fEta", "fPhi", "fE")}
+    own = [f"JetsAK8_NsubjettinessTau{n}" for n in (1, 2, 3)] + ["JetsAK8_softDropMass"]
+    names = [*p4, *own, *("NElectrons", "NMuons", "RunNum", "LumiBlockNum", "EvtNum")]
+    entries = []
+    for entry in event_loop.entries(path, tree, [*names, "Weight", "MET"]):
+        entry |= {f"JetsAK8.fCoordinates.{c}": entry[name] for name, c in p4.items()}
+        entries.append(entry)
+    layout = CASES["TreeMaker"]
+    expected = np.array([layout.loop(entry).row for entry in entries], np.float32)
+    assert np.count_nonzero(expected) > 100, "there are jets in it"
+    data = read(path, keep=layout.ids, weight="Weight * MET")
+    np.testing.assert_allclose(data.X, expected, rtol=2e-6)
+    np.testing.assert_allclose(data.weight, [e["Weight"] * e["MET"] for e in entries], rtol=3e-7)
+    for name in layout.ids:
+        assert data.extra[name].tolist() == [entry[name] for entry in entries]
+
+
 def test_a_real_nanoaod_file_is_read_as_a_loop_over_its_events_would() -> None:
     path = _real("nanoAOD_2015_CMS_Open_Data_ttbar.root")
     own = [f"FatJet_{n}" for n in event_loop.NANO_JET if n != "msoftdrop"]
@@ -365,6 +384,24 @@ def test_a_real_nanoaod_file_is_read_as_a_loop_over_its_events_would() -> None:
     assert data.X[:, 1].any()
     for name in keep:
         assert data.extra[name].tolist() == [entry[name] for entry in entries]
+
+
+def test_split_objects_with_leaves_of_equal_names_are_read_as_a_loop_would() -> None:
+    path, tree = _real("cms_ntuple_wjet.root"), "variable"
+    parts = [
+        f"{one}/fCoordinates/fCoordinates.{c}"
+        for one in ("met_p4", "lep1", "j0", "b1")
+        for c in ("fPt", "fEta", "fPhi", "fM")
+    ]
+    entries = list(event_loop.entries(path, tree, [*parts, "run", "evt", "wgt"]))
+    names = {f"x{i}": part for i, part in enumerate(parts)}
+    features = FeatureSet("own", tuple(names))
+    data = read(path, features, branches=names, keep=("run", "evt"), weight="wgt")
+    expected = np.array([[entry[part] for part in parts] for entry in entries], np.float32)
+    assert len({tuple(column) for column in expected.T}) == 16, "columns that could be exchanged"
+    np.testing.assert_array_equal(data.X, expected)
+    assert data.weight.tolist() == [np.float32(entry["wgt"]) for entry in entries]
+    assert data.extra["evt"].tolist() == [entry["evt"] for entry in entries]
 
 
 # --- files that ROOT writes --------------------------------------------------------------------
@@ -505,15 +542,8 @@ def by_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        (n, kind)
-        for n in _FILES
-        for kind in ("tree", "ntuple")
-        if (n, kind) != ("treemaker", "tree")
-    ],
-)
+@pytest.mark.parametrize("kind", ["tree", "ntuple"])
+@pytest.mark.parametrize("name", _FILES)
 def test_a_file_that_root_wrote_is_read_as_a_loop_over_what_it_was_given(
     by_root: Path, name: str, kind: str
 ) -> None:
