@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
@@ -104,6 +105,29 @@ def test_a_server_is_started_found_and_stopped(shell: Any, bundle: tn.Bundle) ->
     assert result(shell, "%tfaas stop") is server
     assert not server.is_running
     assert "stopped" in repr(result(shell, "%tfaas"))
+
+
+def test_one_stop_stops_one_server(shell: Any, tmp_path: Path) -> None:
+    with Server(tmp_path / "elsewhere", port=0) as other:
+        with pytest.raises(UsageError, match=r"no server was started or used .* %tfaas stop NAME"):
+            result(shell, "%tfaas stop")
+        server = result(shell, "server = %tfaas start here --port 0\nserver")
+        assert result(shell, "%tfaas stop") is server
+        assert result(shell, "%tfaas stop") is server
+        assert (server.is_running, other.is_running) == (False, True)
+        assert "stopped" in repr(result(shell, "%tfaas status"))
+        with pytest.raises(UsageError, match="not running"):
+            result(shell, "%tfaas models")
+        shell.user_ns["other"] = other
+        assert result(shell, "%tfaas stop other") is other
+        assert not other.is_running
+
+
+def test_a_server_that_took_the_place_of_a_stopped_one_is_asked(shell: Any) -> None:
+    first = result(shell, "server = %tfaas start here --port 0\nserver")
+    with Server(first.directory, port=0) as second:
+        assert not first.is_running
+        assert result(shell, "%tfaas models").caption == second.url
 
 
 def test_what_is_used_goes_before_what_was_started_last(

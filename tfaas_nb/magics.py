@@ -24,15 +24,15 @@ from tfaas_nb.features import FeatureSet, feature_set_of
 from tfaas_nb.serving.server import Server, running
 from tfaas_nb.table import Table
 
-_USAGE = "%tfaas start [DIRECTORY] [--port N] | stop | status | models | use NAME"
+_USAGE = "%tfaas start [DIRECTORY] [--port N] | stop [NAME] | status | models | use NAME"
 
 
 @magics_class
 class TfaasMagics(Magics):
     """``%tfaas`` and ``%%predict``.
 
-    The server asked is the one last started or used by ``%tfaas``, else the one of this
-    kernel that was started last.
+    The server asked is the one last started or used by ``%tfaas``, also when it is stopped;
+    before any was, it is the one of this kernel that was started last.
     """
 
     def __init__(self, shell: Any) -> None:
@@ -46,8 +46,9 @@ class TfaasMagics(Magics):
 
         ``%tfaas start [DIRECTORY] [--port N]``
             Start a server for a directory of models, by default ``models``; gives the server.
-        ``%tfaas stop``
-            Stop it; gives the server.
+        ``%tfaas stop [NAME]``
+            Stop the server last started or used by ``%tfaas``, or the one in the variable NAME;
+            gives the server.  One that is stopped already stays so, and no other is stopped.
         ``%tfaas status``
             What it says of itself, as a table.
         ``%tfaas models``
@@ -99,9 +100,15 @@ class TfaasMagics(Magics):
         return server
 
     def _stop(self, words: list[str]) -> Server:
-        source = self._source()
-        if not isinstance(source, Server):
+        source = self._use(words) if words else self._used
+        if isinstance(source, Client):
             raise UsageError(f"{source!r} is not a server of this kernel: stop it where it runs")
+        if source is None:
+            others = ", ".join(map(repr, running())) or "no server runs in this kernel"
+            raise UsageError(
+                "no server was started or used by %tfaas: say %tfaas stop NAME, with the variable "
+                f"that holds it ({others})"
+            )
         return source.stop()
 
     def _status(self, words: list[str]) -> Table:
@@ -125,19 +132,21 @@ class TfaasMagics(Magics):
     def _use(self, words: list[str]) -> Server | Client:
         found = self._names.get(words[0]) if len(words) == 1 else None
         if not isinstance(found, (Server, Client)):
-            raise UsageError("%tfaas use NAME: NAME is a variable with a Server or a Client")
+            raise UsageError("give a NAME: NAME is a variable with a Server or a Client")
         self._used = found
         return found
 
     def _source(self) -> Server | Client:
-        used = self._used
-        if isinstance(used, Client) or (used is not None and used.is_running):
-            return used
-        others = running()
-        if others:
-            return others[-1]
+        used, others = self._used, running()
+        if isinstance(used, Server) and not used.is_running:
+            # Another cell may have made a server of the same directory, which took its place.
+            folder = used.directory.resolve()
+            others = tuple(other for other in others if other.directory.resolve() == folder)
+            return others[-1] if others else used
         if used is not None:
             return used
+        if others:
+            return others[-1]
         raise UsageError("no server runs in this kernel: %tfaas start")
 
     def _predict(self, model: str, text: str) -> Any:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from tfaas_nb.errors import ServerError
+from tfaas_nb.serving import option_values
 from tfaas_nb.serving.security import READER_TOKEN_VARIABLE, TOKEN_VARIABLE
 
 if TYPE_CHECKING:
     from tfaas_nb.serving.server import Server
+
+T = TypeVar("T")
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -123,17 +126,22 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _bytes(text: str) -> int:
-    """A size such as ``500MB``, in bytes; the units are powers of 1024."""
-    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?)\s*([KMGT]?)I?B?", text.strip().upper())
-    if not found or not float(found[1]):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size: write for instance 500MB or 2GB")
-    return int(float(found[1]) * 1024 ** " KMGT".index(found[2] or " "))
+    return _value(option_values.size, text, "memory")
 
 
 def _seconds(text: str) -> float:
-    if not re.fullmatch(r"\d{1,6}(?:\.\d{1,9})?", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no time: write a number of seconds")
-    return float(text)
+    return _value(option_values.seconds, text, "seconds")
+
+
+def _workers(text: str) -> int:
+    return _value(option_values.workers, text, "workers")
+
+
+def _value(read: Callable[[str, str], T], text: str, option: str) -> T:
+    try:
+        return read(text, option)
+    except ServerError as error:
+        raise argparse.ArgumentTypeError(str(error).partition("=")[2]) from None
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -203,11 +211,3 @@ def _log_told() -> Iterator[None]:
         yield
     finally:
         log.removeHandler(told)
-
-
-def _workers(text: str) -> int:
-    from tfaas_nb.serving.cores import usable_cores
-
-    if text != "auto" and not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor auto")
-    return (0 if text == "auto" else int(text)) or usable_cores()

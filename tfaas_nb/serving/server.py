@@ -16,6 +16,7 @@ from typing import Protocol
 from tfaas_nb.client import Client
 from tfaas_nb.errors import RepositoryError, ServerError
 from tfaas_nb.repository import Repository
+from tfaas_nb.serving import option_values
 from tfaas_nb.serving.access_log import STDERR, AccessLog
 from tfaas_nb.serving.activity import Activity
 from tfaas_nb.serving.admission import Admission
@@ -92,15 +93,17 @@ class Server:
     allowed_hosts : str or iterable of str
         Further host names under which it may be asked, for instance behind a proxy; those in
         its certificate are anyway.  ``*.example.org`` stands for all names with one part more.
-    memory : int
-        Bytes of models kept in memory; the least recently used leave when there are more.
+    memory : int or str
+        Bytes of models kept in memory, also as ``"500MB"``; the least recently used leave when
+        there are more.
     access_log : path, optional
         File to which a line of JSON is appended for every answer; ``-`` is standard error.
     isolated : bool
         Whether a process of its own answers, which no busy cell of this kernel slows down.
         It ends with this process, whatever ends that, and is replaced when it ends before.
-    workers : int
-        How many processes answer; more than one are isolated always.
+    workers : int or str
+        How many processes answer, 0 or ``"auto"`` for one a core; more than one are isolated
+        always.
     preload : bool
         Whether models are loaded by `start` rather than when they are first asked for.
     keep_kernel : bool
@@ -150,9 +153,8 @@ class Server:
     Raises
     ------
     ServerError
-        If the number of workers or a rate is not positive, options contradict each other, a
-        token cannot be sent in a header, or other machines would be let in without one, or read
-        it.
+        If a value is not of its option's type or range, options contradict each other, a token
+        cannot be sent in a header, or other machines would be let in without one, or read it.
     GraphError
         If what is allowed is no operation's name.
     """
@@ -165,10 +167,10 @@ class Server:
         token: str | bool | None = None,
         allowed_hosts: Iterable[str] = (),
         *,
-        memory: int = DEFAULT_MEMORY,
+        memory: int | str = DEFAULT_MEMORY,
         access_log: str | os.PathLike[str] | None = None,
         isolated: bool = False,
-        workers: int = 1,
+        workers: int | str = 1,
         preload: bool = False,
         keep_kernel: bool = False,
         allow_ops: Iterable[str] = (),
@@ -183,35 +185,39 @@ class Server:
         rate: float | None = None,
         burst: int | None = None,
     ) -> None:
-        if workers < 1:
-            raise ServerError(f"a server needs at least one worker, not {workers}")
+        workers = option_values.workers(workers)
+        token = option_values.token(token)
+        host = _host(host)
         self._tls = _tls(certfile, keyfile, client_ca)
         self._is_certified = self._tls is not None and self._tls.client_ca is not None
-        self._reader_tokens = _several(reader_token)
-        self._admin_subjects = _several(admin_subject)
+        self._reader_tokens = option_values.texts(reader_token, "reader_token")
+        self._admin_subjects = option_values.texts(admin_subject, "admin_subject")
         self._check_asked(token)
         is_closed = token is not False or self._is_certified
-        check_listening(host, is_closed, plain_http or self._tls is not None)
-        Rate.of(rate, burst)
-        self._rate, self._burst = rate, burst
+        is_open = option_values.flag(plain_http, "plain_http") or self._tls is not None
+        check_listening(host, is_closed, is_open)
+        self._rate = option_values.rate(rate, "rate")
+        self._burst = None if burst is None else option_values.count(burst, "burst")
+        Rate.of(self._rate, self._burst)
         self._own_token = new_token() if self._is_certified else None
-        self.directory = Path(models)
+        self.directory = Path(option_values.path(models, "models") or "models")
         self.host = host
-        self.isolated = isolated or workers > 1
+        self.isolated = option_values.flag(isolated, "isolated") or workers > 1
         self.damaged: Mapping[str, str] = {}
         self._workers = workers
-        self._preload = preload
-        self._drain, self._grace = drain, grace
-        self._keep_kernel = keep_kernel
+        self._preload = option_values.flag(preload, "preload")
+        self._drain = option_values.seconds(drain, "drain")
+        self._grace = option_values.seconds(grace, "grace")
+        self._keep_kernel = option_values.flag(keep_kernel, "keep_kernel")
         self._activity: Activity | None = None
-        self._wanted_port = port
+        self._wanted_port = option_values.port(port)
         self._wanted_token = token
-        self._allowed_hosts = frozenset(_several(allowed_hosts))
+        self._allowed_hosts = frozenset(option_values.texts(allowed_hosts, "allowed_hosts"))
         self._hosts: frozenset[str] = frozenset()
         self._names: frozenset[str] = frozenset()
-        self._access_log = os.fspath(access_log) if access_log else None
-        self._memory = memory
-        self._allow_ops = check_operations(allow_ops)
+        self._access_log = option_values.path(access_log, "access_log")
+        self._memory = option_values.size(memory, "memory")
+        self._allow_ops = check_operations(option_values.texts(allow_ops, "allow_ops"))
         self.service = self._new_service()
         self.token: str | None = token if token and isinstance(token, str) else None
         self._run: Run | None = None
@@ -457,8 +463,10 @@ class Server:
         return Table(("model", "version", "directory"), rows, repr(self))._repr_html_()
 
 
-def _several(given: str | Iterable[str]) -> tuple[str, ...]:
-    return tuple(one for one in ([given] if isinstance(given, str) else given) if one)
+def _host(host: str) -> str:
+    if not isinstance(host, str) or "/" in host or any(map(str.isspace, host)):
+        raise ServerError(f"host={host!r} is no name or address of this machine")
+    return host
 
 
 def _tls(
@@ -467,8 +475,9 @@ def _tls(
     client_ca: str | os.PathLike[str] | None,
 ) -> Tls | None:
     """How connections are encrypted, with absolute paths: the current directory may change."""
-    given = (certfile, keyfile, client_ca)
-    cert, *others = [str(Path(file).absolute()) if file else None for file in given]
+    names = {"certfile": certfile, "keyfile": keyfile, "client_ca": client_ca}
+    files = [option_values.path(file, name) for name, file in names.items()]
+    cert, *others = [str(Path(file).absolute()) if file else None for file in files]
     if cert is not None:
         return Tls(cert, *others)
     if any(others):
