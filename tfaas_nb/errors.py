@@ -72,6 +72,10 @@ class CutError(DataError):
     """A selection that is a function failed; no file is skipped for that."""
 
 
+class WeightError(DataError):
+    """A sum of weights is not known to which a sample can be scaled; no file is skipped for it."""
+
+
 class FeatureError(TfaasError):
     """Feature names or values do not fit what the model was trained on."""
 

@@ -11,6 +11,7 @@ import uproot
 
 import tfaas_nb as tn
 from tests.command import COMMAND
+from tests.ntuples import add_tree
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.cli import main
 from tfaas_nb.engines import open_engine
@@ -100,6 +101,43 @@ def test_samples_and_cross_sections_must_be_as_many(
     )
     assert main([*given, "--lumi", "10"]) == 1
     assert "needs its cross-section" in capsys.readouterr().err
+
+
+def skimmed(files: list[str], folder: Path) -> list[str]:
+    """The files, and the first as a skim that tells of twice as many events."""
+    copy = folder / "skim.root"
+    copy.write_bytes(Path(files[0]).read_bytes())
+    add_tree(copy, {"genEventCount": [1000, 2000], "genEventSumw": [1e3, 2e3]}, "Runs")
+    return [str(copy), files[1]]
+
+
+SUMS = ["--signal-xsec", "1", "--background-xsec", "10", "--weight", "nJets / nJets"]
+
+
+def test_a_skim_asks_for_its_sum_of_weights(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = order(skimmed(files, tmp_path), tmp_path, *SUMS)
+    assert main(given) == 1
+    said = capsys.readouterr().err
+    assert "skim.root: it was skimmed: 1500 of 3000 generated events are left" in said
+    assert "--signal-sum-weights" in said
+    assert main([*given, "--signal-sum-weights", "1", "2"]) == 1
+    assert capsys.readouterr().err == (
+        "tfaas-nb: there are 1 --signal and 2 --signal-sum-weights: give one for each\n"
+    )
+    assert main([*given, "--signal-sum-weights", "0"]) == 1
+    assert "sum_weights=0.0 of a sample must be a number other than 0" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*given, "--signal-sum-weights", "many"])
+
+
+@pytest.mark.slow
+def test_a_sum_of_weights_is_taken_as_it_is_told(files: list[str], tmp_path: Path) -> None:
+    given = order(skimmed(files, tmp_path), tmp_path, *SUMS)
+    sums = ["--signal-sum-weights", "3000", "--background-sum-weights", "auto"]
+    assert main([*given, *sums]) == 0
+    assert "S = 500, B = 10000" in (tmp_path / "mine.html").read_text()
 
 
 def test_what_is_wrong_is_told_before_anything_is_read(

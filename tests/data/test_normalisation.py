@@ -1,16 +1,24 @@
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
 import numpy as np
+import numpy.typing as npt
 import pytest
+import uproot
 
+from tests import real_root
 from tests.ntuples import add_tree, nano, write_tree
 from tfaas_nb.data.normalisation import Sample, samples
 from tfaas_nb.data.root import load, read
-from tfaas_nb.errors import DataError
+from tfaas_nb.errors import DataError, WeightError
+from tfaas_nb.features import FeatureSet
 
+REAL = Path(__file__).parents[3] / "shared" / "data" / "nanoAOD_2015_CMS_Open_Data_ttbar.root"
 CUT = "MET_pt > 100"
 
 
@@ -52,16 +60,19 @@ def test_nanoaod_tells_what_was_generated(qcd: list[Path]) -> None:
     met = np.concatenate([nano(40 + 20 * i, seed=i)["MET_pt"] for i in (1, 2)])
     weighted = read(Sample(qcd, xsec=2.0, weight="genWeight"))
     np.testing.assert_allclose(weighted.weight, own * 2000 / 4.5e6, rtol=1e-6)
-    expression = read(Sample(qcd, xsec=2.0, weight="genWeight * MET_pt / 100"))
-    np.testing.assert_allclose(expression.weight, own * met / 100 * 2000 / 4.5e6, rtol=1e-6)
-    counted = read(Sample(qcd, xsec=2.0), cut=CUT)
+    product = "genWeight * MET_pt / 100"
+    expression = read(Sample(qcd, xsec=2.0, weight=product, sum_weights=4e6))
+    np.testing.assert_allclose(expression.weight, own * met / 100 * 2000 / 4e6, rtol=1e-6)
+    with pytest.raises(WeightError, match="60 of 1000 generated events are left"):
+        read(Sample(qcd, xsec=2.0, weight=product))
+    with pytest.warns(UserWarning, match="genWeight of both signs"):
+        counted = read(Sample(qcd, xsec=2.0), cut=CUT)
     np.testing.assert_allclose(counted.weight, 2000 / 3000, rtol=1e-6)
     told = read(Sample(qcd, xsec=2.0, weight="genWeight", sum_weights=10.0))
     np.testing.assert_allclose(told.weight, own * 200, rtol=1e-6)
 
 
 def test_another_weight_is_summed_over_the_entries(qcd: list[Path]) -> None:
-    add_tree(qcd[0], {"genEventSumw": np.array([1e6])}, "Runs")
     met = np.concatenate([nano(40 + 20 * i, seed=i)["MET_pt"] for i in (1, 2)])
     data = read(Sample(qcd, xsec=1.0, weight="MET_pt"))
     np.testing.assert_allclose(data.weight, met * 1000 / met.sum(dtype=np.float64), rtol=1e-6)
@@ -108,9 +119,14 @@ def test_plain_paths_of_a_list_are_one_sample() -> None:
         ({"xsec": 1.0, "lumi": float("inf")}, "lumi=inf"),
         ({"lumi": 36.0}, "needs its cross-section, xsec= in pb"),
         ({"sum_weights": 36.0}, "needs its cross-section"),
+        ({"xsec": 1.0, "sum_weights": 0.0}, "sum_weights=0.0 of a sample must be a number other"),
+        ({"xsec": 1.0, "sum_weights": float("nan")}, "sum_weights=nan of a sample must be a"),
+        ({"xsec": 1.0, "sum_weights": "genEventSumw"}, "sum_weights='genEventSumw' of a sample"),
+        ({"xsec": "2 pb"}, "xsec='2 pb' of a sample must be a positive number"),
+        ({"xsec": True}, "xsec=True of a sample must be a positive number"),
     ],
 )
-def test_a_sample_that_makes_no_sense_is_refused(values: dict[str, float], message: str) -> None:
+def test_a_sample_that_makes_no_sense_is_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         Sample("a.root", **values)
 
@@ -119,3 +135,249 @@ def test_weights_that_cancel_cannot_be_scaled(tmp_path: Path) -> None:
     path = write_tree(tmp_path / "a.root", nano(4) | {"MET_pt": np.array([1.0, -1, 2, -2])})
     with pytest.raises(DataError, match=r"a\.root add up to 0\.0: no cross-section"):
         read(Sample(path, xsec=1.0, weight="MET_pt"))
+
+
+# Skims of events of which all is known.
+
+_RANDOM = np.random.default_rng(11)
+GENERATOR = _RANDOM.choice([-1.5, 2.0, 3.0], 400).astype(np.float32)
+MET = _RANDOM.uniform(1, 300, 400).astype(np.float32)
+XSEC, LUMI = 2.5, 36.3
+EXPECTED = XSEC * LUMI * 1000  # events, from pb and 1/fb
+FEATURES = FeatureSet("met", "MET_pt")
+
+#: Weight → the same of an event, in Python.
+WEIGHTS: dict[str, Callable[[float, float], float]] = {
+    "genWeight": lambda g, met: g,
+    "2*genWeight": lambda g, met: 2 * g,
+    "genWeight/1000": lambda g, met: g / 1000,
+    "-genWeight": lambda g, met: -g,
+    "(genWeight)": lambda g, met: g,
+    "genWeight*0.5*3": lambda g, met: g * 1.5,
+    "pow(10, 2) * (genWeight / -4)": lambda g, met: g * -25,
+    "1": lambda g, met: 1.0,
+    "0.5 * 3": lambda g, met: 1.5,
+    "genWeight/abs(genWeight)": lambda g, met: math.copysign(1, g),
+    "(genWeight>0)-(genWeight<0)": lambda g, met: math.copysign(1, g),
+    "sign(genWeight)": lambda g, met: math.copysign(1, g),
+    "where(genWeight > 0, 1, -1)": lambda g, met: math.copysign(1, g),
+    "genWeight > 0 ? 1 : -1": lambda g, met: math.copysign(1, g),
+    "abs(genWeight)": lambda g, met: abs(g),
+    "genWeight * MET_pt": lambda g, met: g * met,
+    "MET_pt": lambda g, met: met,
+    "genWeight + 1": lambda g, met: g + 1,
+}
+#: Those of which the sum is known from ``Runs``, whatever was skimmed.
+CANCEL = list(WEIGHTS)[:9]
+NANO = {"run", "genEventSumw", "genEventCount"}
+HALVES = [np.arange(400) < 150, np.arange(400) >= 150]
+KEPT = MET > 200
+
+
+def of_events(weight: str) -> list[float]:
+    """The weight of each event that was generated, by a loop."""
+    events = zip(GENERATOR.tolist(), MET.tolist(), strict=True)
+    return [WEIGHTS[weight](generator, met) for generator, met in events]
+
+
+def scaled(weight: str) -> npt.NDArray[np.float64]:
+    """The same, scaled to the cross-section."""
+    values = of_events(weight)
+    return np.array([value * EXPECTED / math.fsum(values) for value in values])
+
+
+def skim(path: Path, events: Any, runs: set[str] | None, generated: Any) -> Path:
+    """Some of the events, and what ``Runs`` tells of those generated."""
+    write_tree(path, {"MET_pt": MET[events], "genWeight": GENERATOR[events]}, "Events")
+    weights = GENERATOR[generated].astype(np.float64)
+    known = {
+        "genEventSumw": np.array([weights[:70].sum(), weights[70:].sum()]),
+        "genEventCount": np.array([len(weights[:70]), len(weights[70:])]),
+        "run": np.array([1, 2], np.uint32),
+    }
+    if runs is not None:
+        add_tree(path, {name: known[name] for name in known if name in runs}, "Runs")
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files of both halves: whole, without ``Runs``, and skimmed."""
+    folder = tmp_path_factory.mktemp("skims")
+    for i, half in enumerate(HALVES):
+        skim(folder / f"whole{i}.root", half, NANO, half)
+        skim(folder / f"plain{i}.root", half, None, half)
+        skim(folder / f"skim{i}.root", half & KEPT, NANO, half)
+        skim(folder / f"bare{i}.root", half, {"run"}, half)
+        skim(folder / f"uncounted{i}.root", half, {"run", "genEventSumw"}, half)
+    return folder
+
+
+def sample(files: Any, weight: str | None, **options: Any) -> Sample:
+    return Sample(files, xsec=XSEC, lumi=LUMI, weight=weight, **options)
+
+
+def weights_read(sample: Sample, **options: Any) -> Any:
+    return read(sample, FEATURES, **options).weight
+
+
+def weights_streamed(sample: Sample, **options: Any) -> Any:
+    stream = read(sample, FEATURES, stream=True, **options)
+    chunks = np.concatenate([chunk.weight for chunk in stream.chunks()])
+    np.testing.assert_array_equal(chunks, stream.sample.weight)
+    return chunks
+
+
+READINGS = pytest.mark.parametrize("weights_of", [weights_read, weights_streamed])
+
+
+@READINGS
+@pytest.mark.parametrize("weight", WEIGHTS)
+def test_a_whole_sample_sums_to_cross_section_times_luminosity(
+    weight: str, weights_of: Any, folder: Path
+) -> None:
+    for files in ("whole*.root", "plain*.root"):
+        whole = weights_of(sample(folder / files, weight))
+        assert whole.sum(dtype=np.float64) == pytest.approx(EXPECTED, rel=1e-6)
+        np.testing.assert_allclose(whole, scaled(weight), rtol=2e-6)
+        selected = weights_of(sample(folder / files, weight), cut="MET_pt > 200")
+        np.testing.assert_allclose(selected, scaled(weight)[KEPT], rtol=2e-6)
+
+
+@READINGS
+@pytest.mark.parametrize("weight", CANCEL)
+def test_a_skim_keeps_the_weights_that_its_events_had(
+    weight: str, weights_of: Any, folder: Path
+) -> None:
+    skimmed = weights_of(sample(folder / "skim*.root", weight))
+    np.testing.assert_allclose(skimmed, scaled(weight)[KEPT], rtol=2e-6)
+
+
+@READINGS
+@pytest.mark.parametrize("weight", [one for one in WEIGHTS if one not in CANCEL])
+def test_a_skim_of_which_the_sum_is_not_known_asks_for_it(
+    weight: str, weights_of: Any, folder: Path
+) -> None:
+    files = folder / "skim*.root"
+    for on_error in ("stop", "skip"):
+        with pytest.raises(WeightError, match=r"skim0\.root: it was skimmed: \d+ of 150") as raised:
+            weights_of(sample(files, weight), on_error=on_error)
+        assert "say sum_weights=" in str(raised.value)
+    total = math.fsum(of_events(weight))
+    skimmed = weights_of(sample(files, weight, sum_weights=total))
+    np.testing.assert_allclose(skimmed, scaled(weight)[KEPT], rtol=2e-6)
+
+
+@READINGS
+@pytest.mark.parametrize("weight", ["genWeight", "1", "MET_pt"])
+@pytest.mark.parametrize("other", ["plain1.root", "bare1.root", "uncounted1.root"])
+def test_sums_of_different_kinds_are_never_added(
+    weight: str, other: str, weights_of: Any, folder: Path
+) -> None:
+    files = [folder / "whole0.root", folder / other]
+    if (weight, other) == ("genWeight", "uncounted1.root"):  # both tell the sum of genWeight
+        np.testing.assert_allclose(weights_of(sample(files, weight)), scaled(weight), rtol=2e-6)
+        return
+    for order in (files, files[::-1]):
+        with pytest.raises(WeightError, match="cannot be added|not the number of events") as raised:
+            weights_of(sample(order, weight))
+        assert other in str(raised.value)
+        assert "say sum_weights=" in str(raised.value)
+        known = weights_of(sample(order, weight, sum_weights=EXPECTED))
+        assert sorted(known) == pytest.approx(sorted(of_events(weight)), rel=1e-6)
+
+
+def test_a_tree_with_more_events_than_were_generated_is_refused(tmp_path: Path) -> None:
+    everything = np.full(400, True)
+    file = skim(tmp_path / "a.root", everything, NANO, np.arange(400) < 100)
+    with pytest.raises(WeightError, match="400 entries, but Runs counts 100 generated events"):
+        weights_read(sample(file, "genWeight"))
+
+
+def test_a_file_of_which_no_event_is_left_counts_in_the_sum(tmp_path: Path) -> None:
+    files = [
+        skim(tmp_path / "a.root", HALVES[0], NANO, HALVES[0]),
+        skim(tmp_path / "b.root", np.full(400, False), NANO, HALVES[1]),
+    ]
+    np.testing.assert_allclose(
+        weights_read(sample(files, "genWeight")), scaled("genWeight")[:150], rtol=2e-6
+    )
+
+
+@READINGS
+@pytest.mark.parametrize("files", ["whole*.root", "plain*.root"])
+def test_generator_weights_of_both_signs_are_not_left_out_unnoticed(
+    weights_of: Any, files: str, folder: Path
+) -> None:
+    message = f"{files[:5]}0.root, {files[:5]}1.root have genWeight of both signs"
+    with pytest.warns(UserWarning, match=message) as warned:
+        counted = weights_of(sample(folder / files, None))
+    assert len(warned) == 1
+    assert "weight='genWeight'" in str(warned[0].message)
+    np.testing.assert_allclose(counted, EXPECTED / 400, rtol=1e-6)
+    with pytest.warns(UserWarning, match="both signs"):
+        weights_of(sample(folder / files, None, sum_weights=1.0))
+
+
+@READINGS
+def test_no_warning_where_the_signs_are_seen_to_or_do_not_matter(
+    weights_of: Any, folder: Path, tmp_path: Path
+) -> None:
+    weights_of(Sample(folder / "whole*.root", xsec=XSEC, weight=1))
+    weights_of(Sample(folder / "whole*.root", xsec=XSEC), weight="genWeight")
+    weights_of(Sample(folder / "whole*.root"))
+    positive = GENERATOR > 0
+    weights_of(Sample(skim(tmp_path / "a.root", positive, NANO, positive), xsec=XSEC))
+    values = {"MET_pt": MET, "genWeight": ak.Array([[1.0, -1.0]] * 400)}
+    weights_of(Sample(write_tree(tmp_path / "b.root", values, "Events"), xsec=XSEC))
+
+
+def test_signs_are_those_of_the_whole_sample(tmp_path: Path) -> None:
+    positive = GENERATOR > 0
+    files = [
+        skim(tmp_path / f"{i}.root", signs, None, signs)
+        for i, signs in enumerate((positive, ~positive, positive, positive))
+    ]
+    with pytest.warns(UserWarning, match=r"0\.root, 1\.root, 2\.root and 1 more have genWeight of"):
+        weights_read(sample(files, None))
+
+
+def test_both_trees_may_be_ntuples(tmp_path: Path) -> None:
+    path = tmp_path / "a.root"
+    with uproot.recreate(path) as file:
+        events = {"MET_pt": MET[KEPT], "genWeight": GENERATOR[KEPT]}
+        file.mkrntuple("Events", ak.Array(events))
+        total = GENERATOR.sum(dtype=np.float64)
+        file.mkrntuple("Runs", ak.Array({"genEventSumw": [total], "genEventCount": [400]}))
+    skimmed = weights_read(sample(path, "-genWeight / 3"))
+    np.testing.assert_allclose(skimmed, scaled("genWeight")[KEPT], rtol=2e-6)
+    with pytest.raises(WeightError, match=f"{KEPT.sum()} of 400 generated events are left"):
+        weights_read(sample(path, "sign(genWeight)"))
+
+
+@pytest.mark.slow
+def test_skims_that_root_merged_into_one_file(folder: Path, tmp_path: Path) -> None:
+    files = [str(folder / f"skim{i}.root") for i in (0, 1)]
+    script = f"""
+        merger = ROOT.TFileMerger(False)
+        merger.OutputFile("merged.root", "RECREATE")
+        for name in {files!r}:
+            merger.AddFile(name)
+        assert merger.Merge()
+    """
+    real_root.run(script, tmp_path)
+    merged = weights_read(sample(tmp_path / "merged.root", "2*genWeight"))
+    np.testing.assert_allclose(merged, scaled("genWeight")[KEPT], rtol=2e-6)
+    with pytest.raises(WeightError, match=f"{KEPT.sum()} of 400 generated events are left"):
+        weights_read(sample(tmp_path / "merged.root", "abs(genWeight)"))
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason="the file is not here")
+def test_a_public_file_sums_to_its_cross_section() -> None:
+    with uproot.open(REAL) as file:
+        generator = file["Events/genWeight"].array().tolist()
+    signs = [math.copysign(1, one) for one in generator]  # all are ± the same number
+    expected = [one * 831.8 * 2300 / math.fsum(signs) for one in signs]
+    for weight in ("genWeight/abs(genWeight)", "2*genWeight"):
+        data = read(Sample(REAL, xsec=831.8, lumi=2.3, weight=weight), FEATURES)
+        np.testing.assert_allclose(data.weight, expected, rtol=1e-6)

@@ -14,11 +14,11 @@ import pytest
 
 import tfaas_nb as tn
 from tests import dask
-from tests.ntuples import nano, write_tree
+from tests.ntuples import add_tree, nano, write_tree
 from tfaas_nb.data import event_file
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.normalisation import Sample
-from tfaas_nb.errors import ClusterError, DataError
+from tfaas_nb.errors import ClusterError, DataError, WeightError
 
 SIGNAL, BACKGROUND = tn.sample_files()
 
@@ -77,7 +77,19 @@ def test_a_selection_may_be_a_function(two: Any, files: Path) -> None:
 def test_generated_weights_are_those_of_the_files(two: Any, files: Path) -> None:
     for name in "tu":
         write_tree(files / f"{name}.root", nano(), "Events")
-    assert same(*both(two, Sample("t.root", xsec=2.0), Sample("u.root", xsec=3.0)))
+    weighted = [Sample(f"{name}.root", xsec=2.0, weight="genWeight") for name in "tu"]
+    assert same(*both(two, *weighted))
+    with pytest.warns(UserWarning, match="genWeight of both signs") as warned:
+        assert same(*both(two, Sample("t.root", xsec=2.0), Sample("u.root", xsec=3.0)))
+    assert len(warned) == 4, "one for each sample, here and there"
+    add_tree(files / "u.root", {"genEventSumw": [100.0], "genEventCount": [100]}, "Runs")
+    skim, said = Sample("u.root", xsec=2.0, weight="abs(genWeight)"), []
+    for cluster in (None, two):
+        for on_error in ("stop", "skip"):
+            with pytest.raises(WeightError, match=r"u\.root: it was skimmed: 60 of 100") as raised:
+                tn.load("s0.root", skim, progress=False, cluster=cluster, on_error=on_error)
+            said.append(str(raised.value))
+    assert len(set(said)) == 1
 
 
 @pytest.mark.slow

@@ -57,6 +57,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
             metavar="PB",
             help=f"cross-section of each --{role}, in pb",
         )
+    for role in ("signal", "background"):
+        train.add_argument(
+            f"--{role}-sum-weights",
+            nargs="+",
+            type=_sum_of_weights,
+            metavar="SUM",
+            help=f"sum of the weights of all events generated for each --{role}, where its files "
+            "do not tell it, as of skims; 'auto' for a sample whose files do",
+        )
     train.add_argument("--lumi", type=float, metavar="FB", help="luminosity in 1/fb (default 1)")
     train.add_argument("--weight", metavar="WEIGHT", help="branch or expression, as genWeight")
     reading.add_options(train)
@@ -172,8 +181,8 @@ def _data(options: argparse.Namespace) -> Dataset:
     if options.jets is not None:
         features = replace(features, jets=options.jets)
     return load(
-        _samples("signal", options.signal, options.signal_xsec, options.lumi),
-        _samples("background", options.background, options.background_xsec, options.lumi),
+        _samples("signal", options),
+        _samples("background", options),
         features,
         options.tree,
         branches=options.branches,
@@ -183,15 +192,33 @@ def _data(options: argparse.Namespace) -> Dataset:
     )
 
 
-def _samples(
-    role: str, files: Sequence[list[str]], xsec: Sequence[float] | None, lumi: float | None
-) -> list[Sample]:
+def _sum_of_weights(text: str) -> float | None:
+    return None if text == "auto" else float(text)
+
+
+def _samples(role: str, options: argparse.Namespace) -> list[Sample]:
     from tfaas_nb.data.normalisation import Sample
 
-    if xsec is None:
-        return [Sample(one, lumi=lumi) for one in files]
-    if len(xsec) != len(files):
+    files = getattr(options, role)
+    xsec, sums = (
+        _for_each(role, name, getattr(options, f"{role}_{name}"), len(files))
+        for name in ("xsec", "sum_weights")
+    )
+    return [
+        Sample(one, xsec=value, lumi=options.lumi, sum_weights=total)
+        for one, value, total in zip(files, xsec, sums, strict=True)
+    ]
+
+
+def _for_each(
+    role: str, name: str, values: Sequence[float | None] | None, samples: int
+) -> Sequence[float | None]:
+    """The values of an option, one for each sample of a class."""
+    if values is None:
+        return [None] * samples
+    if len(values) != samples:
+        option = f"--{role}-{name.replace('_', '-')}"
         raise DataError(
-            f"there are {len(files)} --{role} and {len(xsec)} --{role}-xsec: give one for each"
+            f"there are {samples} --{role} and {len(values)} {option}: give one for each"
         )
-    return [Sample(one, xsec=value, lumi=lumi) for one, value in zip(files, xsec, strict=True)]
+    return values

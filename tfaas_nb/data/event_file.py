@@ -20,6 +20,7 @@ import numpy.typing as npt
 from tfaas_nb.data.branches import Array, Types, read
 from tfaas_nb.data.entries import Entries
 from tfaas_nb.data.friends import friends
+from tfaas_nb.data.generated import GENERATOR_WEIGHT, Generated, Runs, check_sums, signs
 from tfaas_nb.data.identifiers import Identifiers, find
 from tfaas_nb.data.layouts import Layout
 from tfaas_nb.data.opening import choose_tree, decoding, open_file, tree_named
@@ -29,12 +30,6 @@ from tfaas_nb.errors import DataError
 
 #: Entries read at a time: enough for the fixed cost of a read (about 8 ms) not to count.
 STEP = 200_000
-
-#: NanoAOD's tree of sums over all events that were generated, and what it has of weights.
-_RUNS = "Runs"
-_SUM_OF_WEIGHTS = ("genEventSumw", "genEventSumw_")
-_COUNT = ("genEventCount", "genEventCount_")
-_GENERATOR_WEIGHT = "genWeight"
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,6 +203,8 @@ class EventFile:
 
         Raises
         ------
+        WeightError
+            If events were skimmed, and the sum of their weights is not known.
         DataError
             As `events`.
         """
@@ -223,23 +220,54 @@ class EventFile:
         Returns
         -------
         float or None
-            NanoAOD tells it in its tree ``Runs``: ``genEventSumw`` if ``genWeight`` is part of
-            the weight; if the weight is a number, that number times ``genEventCount``.  None
-            if the file does not tell.
+            Of NanoAOD's tree ``Runs``: ``genEventSumw`` if the weight is ``genWeight``, times the
+            constant that it is multiplied by; if the weight is a number, that number times
+            ``genEventCount``.  None if the file does not tell, or no event was skimmed.
+
+        Raises
+        ------
+        WeightError
+            If events were skimmed, and the sum of their weights is not known.
+        DataError
+            If the tree of runs is there and unreadable.
+        """
+        generated = self._account()
+        check_sums([generated])
+        return generated.total
+
+    def generated(self, is_sum_known: bool = False) -> Generated:
+        """Account of the weights of the events that were generated.
+
+        Parameters
+        ----------
+        is_sum_known : bool
+            Do without the sum of weights, which may then be unknown.
 
         Raises
         ------
         DataError
             If the tree of runs is there and unreadable.
         """
-        weight, expression = self.reading.weight, self._planned.weight
+        found = Generated(self.path) if is_sum_known else self._account()
+        return replace(found, signs=self._signs()) if self.reading.weight is None else found
+
+    def _account(self) -> Generated:
         with decoding(self.path):
-            if not isinstance(weight, str):
-                count = self._runs(_COUNT)
-                return None if count is None else count * (1.0 if weight is None else weight)
-            if _GENERATOR_WEIGHT in (expression.names if expression else (weight,)):
-                return self._runs(_SUM_OF_WEIGHTS)
-            return None
+            return Runs.of(self._file).account(self.path, self._planned, self.entries)
+
+    def _signs(self) -> tuple[bool, bool]:
+        """Answer if there are negative and positive generator weights, as far as they are read."""
+        types = self._planned.branches
+        if GENERATOR_WEIGHT not in types:
+            return False, False
+        nothing = replace(self.reading.features, event=(), jet=(), derived=())
+        reading = Reading(nothing, weight=GENERATOR_WEIGHT)
+        plan = replace(self._planned, reading=reading)
+        try:
+            with decoding(self.path):
+                return signs(self._entries(plan, *ends).weight for ends in steps(self.entries))
+        except DataError:  # nobody asked for them
+            return False, False
 
     def _sum_over_entries(self) -> float:
         nothing = replace(self.reading.features, event=(), jet=(), derived=())
@@ -247,17 +275,6 @@ class EventFile:
         plan = replace(self._planned, reading=reading)
         parts = (self._entries(plan, *ends).weight for ends in steps(self.entries))
         return sum(float(part.sum(dtype=np.float64)) for part in parts)
-
-    def _runs(self, wanted: tuple[str, ...]) -> float | None:
-        """The sum of a branch of NanoAOD's tree of runs; None if it is not there."""
-        if _RUNS not in self._file.keys(cycle=False, recursive=False):
-            return None
-        runs = self._file[_RUNS]
-        there = Types(runs)
-        found = next((name for name in wanted if name in there), None)
-        if found is None:
-            return None
-        return float(np.asarray(runs[found].array(library="np")).sum(dtype=np.float64))
 
     def _entries(self, plan: Plan, start: int, stop: int) -> Entries:
         tree, types = self._opened, self._types

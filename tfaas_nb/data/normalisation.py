@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tfaas_nb.data.files import Files
+from tfaas_nb.data.generated import GENERATOR_WEIGHT, Generated, check_sums
 from tfaas_nb.errors import DataError
+from tfaas_nb.options import is_number
 
 _PB_IN_FB = 1000.0
+_NAMED = 3  # files, in a warning
 
 
 @dataclass(frozen=True)
@@ -34,15 +38,16 @@ class Sample:
         Weight of an event: a branch (``"genWeight"``), an expression
         (``"genWeight * puWeight"``) or a number; by default 1.
     sum_weights : float, optional
-        Σ weights, where the files do not tell it, for instance because events were skimmed.
-        By default it is that of NanoAOD's ``Runs`` tree, or is summed over all entries; see
-        `tfaas_nb.data.event_file.EventFile.sum_of_weights`.
+        Σ weights of all events that were generated, where the files do not tell it, for
+        instance because events were skimmed.  By default it is that of NanoAOD's ``Runs`` tree
+        if the weight is a number or ``genWeight``, times constants; else it is summed over all
+        entries, which is refused where ``Runs`` tells that there were more.
 
     Raises
     ------
     DataError
-        If a number is not finite and positive (``sum_weights`` may be negative), or there is a
-        luminosity without a cross-section.
+        If a number is not finite and positive (``sum_weights`` may be negative, not zero), or
+        there is a luminosity without a cross-section.
     """
 
     files: Files
@@ -54,8 +59,14 @@ class Sample:
     def __post_init__(self) -> None:
         for name in ("xsec", "lumi"):
             value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise DataError(f"{name}={value} of a sample must be a positive number")
+            if value is not None and not (is_number(value) and value > 0):
+                raise DataError(f"{name}={value!r} of a sample must be a positive number")
+        total = self.sum_weights
+        if total is not None and not (is_number(total) and total):
+            raise DataError(
+                f"sum_weights={total!r} of a sample must be a number other than 0, the sum of "
+                "the weights of all events that were generated"
+            )
         if self.xsec is None and (self.lumi, self.sum_weights) != (None, None):
             raise DataError(
                 "a sample with a luminosity or a sum of weights needs its cross-section, "
@@ -66,6 +77,30 @@ class Sample:
     def is_normalised(self) -> bool:
         """Whether events are scaled to a cross-section, for which Σ weights must be known."""
         return self.xsec is not None
+
+    def check(self, files: Sequence[Generated]) -> None:
+        """Refuse files whose weights cannot be added up, if they have to be.
+
+        Raises
+        ------
+        WeightError
+            Naming the file, and the way on.
+        """
+        if self.is_normalised and self.sum_weights is None:
+            check_sums(files)
+
+    def warn(self, files: Sequence[Generated]) -> None:
+        """Warn if events of negative generator weight count as those of positive weight do."""
+        negative, positive = (any(file.signs[i] for file in files) for i in (0, 1))
+        if negative and positive:
+            names = ", ".join(os.path.basename(file.path) for file in files[:_NAMED])
+            more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+            warnings.warn(
+                f"the events of {names}{more} have {GENERATOR_WEIGHT} of both signs, and count 1 "
+                f"each, since the sample has a cross-section and no weight: say "
+                f"weight={GENERATOR_WEIGHT!r}, or weight=1 if that is meant",
+                stacklevel=6,
+            )
 
     def factor(self, sum_weights: float) -> float:
         """What the weight of each event is multiplied by.

@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.event_file import EventFile, steps
+from tfaas_nb.data.generated import Generated
 from tfaas_nb.data.position import Portion
 from tfaas_nb.data.reading import Reading
-from tfaas_nb.errors import CutError, DataError
+from tfaas_nb.errors import CutError, DataError, WeightError
 
 #: Files of a class that are read from at the same time.
 _OPEN = 4
@@ -47,8 +48,8 @@ class StreamedFile:
         What is read of it.
     sample : int
         Number of the sample that it belongs to.
-    generated : float or None
-        Sum of the weights of all events that were generated, if the file tells.
+    generated : Generated or None
+        Account of all events that were generated, if the sample is scaled to a cross-section.
     """
 
     number: int
@@ -60,7 +61,7 @@ class StreamedFile:
     uuid: str
     reading: Reading
     sample: int = 0
-    generated: float | None = None
+    generated: Generated | None = None
 
     @property
     def name(self) -> str:
@@ -88,7 +89,7 @@ class Faults:
         """Note a `DataError` of a file, if that is what is wanted."""
         try:
             yield
-        except CutError:
+        except (CutError, WeightError):
             raise
         except DataError as error:
             if not self.go_on or should_stop():

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from tfaas_nb.cluster.spread import same, spread
 from tfaas_nb.data.event_file import EventFile, Events, steps
 from tfaas_nb.data.files import is_remote
+from tfaas_nb.data.generated import Generated
 from tfaas_nb.data.opening import placed
 from tfaas_nb.data.reading import Reading
 from tfaas_nb.errors import DataError
@@ -39,7 +40,7 @@ class Opened:
     parts : iterator of (int, Events)
         Range by range, how many entries it has, and its events.
     generated : callable
-        See `EventFile.generated_weights`; None where nobody asked for it.
+        See `EventFile.generated`; asked for where the lot is normalised.
     sha256 : callable
         Hash of its content; it may be waited for after the file was closed.
     """
@@ -48,7 +49,7 @@ class Opened:
     tree: str
     uuid: str
     parts: Iterator[tuple[int, Events]]
-    generated: Callable[[], float | None]
+    generated: Callable[[], Generated]
     sha256: Callable[[], str]
 
 
@@ -63,12 +64,15 @@ class Lot:
     reading : Reading
         What is read of them.
     is_normalised : bool
-        Whether the sum of their generated weights is needed.
+        Whether they are scaled to a cross-section.
+    is_sum_known : bool
+        Whether that needs no sum of weights of theirs.
     """
 
     paths: tuple[str, ...]
     reading: Reading
     is_normalised: bool
+    is_sum_known: bool = False
 
 
 class FileSource(Protocol):
@@ -93,13 +97,13 @@ class Here:
     @contextmanager
     def opened(self, path: str, lot: int) -> Generator[Opened, None, None]:
         """See `FileSource`."""
-        with EventFile(path, self._lots[lot].reading) as file:
+        wanted = self._lots[lot]
+        with EventFile(path, wanted.reading) as file:
             digest = self._hashing.submit(sha256, path if self._hashed else "")
             ranges = steps(file.entries)
             parts = ((stop - start, file.events(start, stop)) for start, stop in ranges)
-            yield Opened(
-                file.entries, file.tree, file.uuid, parts, file.generated_weights, digest.result
-            )
+            generated = partial(file.generated, wanted.is_sum_known)
+            yield Opened(file.entries, file.tree, file.uuid, parts, generated, digest.result)
 
     def close(self) -> None:
         """See `FileSource`."""
@@ -163,7 +167,7 @@ class _Seen:
     entries: int
     tree: str
     uuid: str
-    generated: float | DataError | None
+    generated: Generated | DataError | None
     sha256: str
 
 
@@ -183,7 +187,7 @@ class _Work:
                     opened.entries,
                     opened.tree,
                     opened.uuid,
-                    self._generated(opened) if lot.is_normalised else None,
+                    self._generated(opened, lot) if lot.is_normalised else None,
                     sha256(placed(file.path, self.folder) if self.hashed else ""),
                 )
         except DataError as error:
@@ -198,10 +202,10 @@ class _Work:
             return error
 
     @staticmethod
-    def _generated(file: EventFile) -> float | DataError | None:
-        """That it cannot be told is said after the events were read, as `Here` does."""
+    def _generated(file: EventFile, lot: Lot) -> Generated | DataError:
+        """An error is raised when the file is opened to be read, as `Here` does."""
         try:
-            return file.generated_weights()
+            return file.generated(lot.is_sum_known)
         except DataError as error:
             return error
 

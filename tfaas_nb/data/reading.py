@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +14,7 @@ from tfaas_nb.data.expression import Expression
 from tfaas_nb.data.origins import Objects
 from tfaas_nb.errors import DataError
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
+from tfaas_nb.options import is_number
 
 #: A mask of the events to keep, from the events themselves.
 Cut = Callable[[Dataset], npt.NDArray[np.bool_]]
@@ -64,8 +64,11 @@ class Reading:
                 f"a selection is text or a function of a Dataset, not {type(self.cut).__name__}"
             )
         number = not isinstance(self.weight, str) and self.weight is not None
-        if number and not math.isfinite(self.weight):  # type: ignore[arg-type]
-            raise DataError(f"a weight of {self.weight} is not a number to count events with")
+        if number and not is_number(self.weight):
+            raise DataError(
+                f"a weight of {self.weight!r} is not a number to count events with, nor a branch "
+                "or an expression as text"
+            )
         self.selection  # noqa: B018 (what is wrong with it is said before a file is opened)
 
     @cached_property

@@ -14,13 +14,14 @@ import numpy as np
 
 from tfaas_nb.data.dataset import BACKGROUND, SIGNAL, Dataset, Skipped, Source
 from tfaas_nb.data.files import expand, identity, is_remote
+from tfaas_nb.data.generated import Generated
 from tfaas_nb.data.growing import Growing
 from tfaas_nb.data.normalisation import Sample, Samples, samples
 from tfaas_nb.data.origins import Objects
 from tfaas_nb.data.ranges import FileSource, Here, Lot, OnCluster
 from tfaas_nb.data.reading import Cut, Reading
 from tfaas_nb.data.stream import MEMORY, Stream, Wanted, check_memory
-from tfaas_nb.errors import CutError, DataError
+from tfaas_nb.errors import CutError, DataError, WeightError
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
 
 #: What an unreadable file does: end the reading, or be listed in `Dataset.skipped`.
@@ -146,6 +147,8 @@ def load(
     DataError
         If a file, tree or branch is missing, unreadable, empty, or holds values that are
         not finite; the message names it, says what was found, and the nearest name.
+    WeightError
+        If a sample with a cross-section was skimmed, and its sum of weights is not known.
     ClusterError
         If the cluster went away, or lost worker after worker with the same file.
     """
@@ -393,7 +396,7 @@ def _stream(
         go_on=on_error == "skip",
         memory=memory,
         progress=progress,
-        scaling=[part.sample.factor if part.sample.is_normalised else None for part in wanted],
+        scaling=[part.sample if part.sample.is_normalised else None for part in wanted],
     )
 
 
@@ -446,7 +449,12 @@ class _Reader:
 
     def _opened_source(self) -> FileSource:
         lots = [
-            Lot(part.paths, part.reading(self._reading), part.sample.is_normalised)
+            Lot(
+                part.paths,
+                part.reading(self._reading),
+                part.sample.is_normalised,
+                part.sample.sum_weights is not None,
+            )
             for part in self._wanted
         ]
         sizes = (_size(path) for part in self._wanted for path in part.paths)
@@ -482,12 +490,13 @@ class _Reader:
     def _sample(self, number: int) -> None:
         """Append the events of a sample, scaled to its cross-section."""
         part = self._wanted[number]
-        first, total, known = len(self._columns), 0.0, len(self._sources)
+        first, known = len(self._columns), len(self._sources)
+        generated: list[Generated] = []
         for path in part.paths:
             rows, done = len(self._columns), self._done
             try:
-                total += self._file(path, number)
-            except CutError:
+                generated.append(self._file(path, number, generated))
+            except (CutError, WeightError):
                 raise
             except DataError as error:
                 if self._on_error == "stop":
@@ -498,24 +507,30 @@ class _Reader:
         read = [source for source, _ in self._sources[known:]]
         if read and not any(source.entries for source in read):
             raise DataError(f"the tree {read[0].tree!r} of {', '.join(part.paths[:3])} is empty")
-        if len(self._columns) > first and part.sample.is_normalised:
-            self._columns.scale("weight", first, part.sample.factor(total))
+        if part.sample.is_normalised:
+            part.sample.warn(generated)
+            if len(self._columns) > first:
+                total = sum(one.total or 0.0 for one in generated)
+                self._columns.scale("weight", first, part.sample.factor(total))
 
-    def _file(self, path: str, number: int) -> float:
+    def _file(self, path: str, number: int, before: Sequence[Generated]) -> Generated:
         """Append the events of a file; the sum of weights before the selection."""
         rows, read, part = len(self._columns), 0.0, self._wanted[number]
+        generated = Generated(path)
         with self._source.opened(path, number) as file:
+            if part.sample.is_normalised:
+                generated = file.generated()
+                part.sample.check([*before, generated])
             for entries, events in file.parts:
                 read += events.sum_weights
                 y = np.full(len(events), part.y, dtype=np.int8)
                 extra = {f"extra {name}": values for name, values in events.extra.items()}
                 self._columns.append({"X": events.X, "weight": events.weight, "y": y, **extra})
                 self._advance(entries / file.entries)
-            generated = file.generated() if part.sample.is_normalised else None
             kept, name = len(self._columns) - rows, os.path.basename(path)
             source = Source(name, part.role, file.tree, kept, "", file.entries, file.uuid)
         self._sources.append((source, file.sha256))
-        return read if generated is None else generated
+        return replace(generated, total=read) if generated.is_over_entries else generated
 
     def _advance(self, files: float) -> None:
         self._done += files

@@ -29,7 +29,9 @@ from tfaas_nb.data.dataset import (
     check_split,
 )
 from tfaas_nb.data.event_file import EventFile
+from tfaas_nb.data.generated import Generated
 from tfaas_nb.data.negative import check_way
+from tfaas_nb.data.normalisation import Sample
 from tfaas_nb.data.opening import placed
 from tfaas_nb.data.part import Part
 from tfaas_nb.data.passes import Chunk, Faults, Negative, Pass, StreamedFile
@@ -87,13 +89,13 @@ class _Shared:
     faults: Faults
     memory: float
     progress: bool
-    scaling: Sequence[Callable[[float], float] | None]
+    scaling: Sequence[Sample | None]
     factors: dict[int, float] = field(default_factory=dict)
 
     @property
     def is_scaled(self) -> bool:
         """Whether the factors of all samples are known."""
-        needed = {number for number, factor in enumerate(self.scaling) if factor is not None}
+        needed = {number for number, sample in enumerate(self.scaling) if sample is not None}
         return needed <= set(self.factors)
 
 
@@ -130,7 +132,7 @@ class Stream:
         go_on: bool = False,
         memory: float = MEMORY,
         progress: bool = True,
-        scaling: Sequence[Callable[[float], float] | None] = (None,),
+        scaling: Sequence[Sample | None] = (None,),
     ) -> Stream:
         """Open each file once, to see what is in it; no events are read yet.
 
@@ -144,8 +146,8 @@ class Stream:
             Megabytes (10⁶ bytes) of events held at a time, whatever the files' sizes and number.
         progress : bool
             Show a progress bar if it takes long.
-        scaling : sequence of callable or None
-            For each sample, the factor of its weights, from the sum of all of them.
+        scaling : sequence of Sample or None
+            Samples that are scaled to a cross-section, each in its place.
 
         Raises
         ------
@@ -164,6 +166,11 @@ class Stream:
             raise DataError(f"none of {len(wanted)} files could be read: {reasons}")
         if not any(file.entries for file in files):
             raise DataError(f"the tree {files[0].tree!r} of {files[0].path} is empty")
+        for number, sample in enumerate(scaling):
+            if sample is not None:
+                generated = [f.generated for f in files if f.sample == number and f.generated]
+                sample.check(generated)
+                sample.warn(generated)
         stream = cls(files, shared)
         if stream._block < _FEWEST_IN_A_BLOCK:
             needed = math.ceil(_FEWEST_IN_A_BLOCK * stream._event_bytes / _BLOCK / 1e4) / 100
@@ -516,18 +523,14 @@ class Stream:
 
     def _scale(self, seen: Survey) -> None:
         """Find the factor of each sample that is scaled to a cross-section."""
-        for number, factor in enumerate(self._shared.scaling):
-            if factor is None or number in self._shared.factors:
+        for number, sample in enumerate(self._shared.scaling):
+            if sample is None or number in self._shared.factors:
                 continue
             own = [file for file in self.files if file.sample == number]
             read = [file for file in own if file.number in seen.tallies]
             if read:
-                self._shared.factors[number] = factor(
-                    sum(
-                        seen.tallies[f.number].total if f.generated is None else f.generated
-                        for f in read
-                    )
-                )
+                totals = (_sum_of(f.generated, seen.tallies[f.number].total) for f in read)
+                self._shared.factors[number] = sample.factor(sum(totals))
 
 
 @dataclass(frozen=True)
@@ -634,6 +637,12 @@ def check_in_memory(events: Any, name: str) -> None:
         )
 
 
+def _sum_of(generated: Generated | None, entries: float) -> float:
+    """The sum of the weights generated for a file, of whose entries it is known."""
+    known = None if generated is None else generated.total
+    return entries if known is None else known
+
+
 def _seed(seed: int, for_sampling: bool) -> int:
     """Splitting and sampling by the same seed must not take the same numbers."""
     return 2 * seed + for_sampling
@@ -656,12 +665,12 @@ def _opened(wanted: Sequence[Wanted], shared: _Shared) -> tuple[StreamedFile, ..
 
     def look(number: int) -> StreamedFile | None:
         one = wanted[number]
-        scaled = shared.scaling[one.sample] is not None
+        sample = shared.scaling[one.sample]
         with (
             shared.faults.of(one.path, one.role, stop.is_set),
             EventFile(one.path, one.reading, stop.is_set) as file,
         ):
-            generated = file.generated_weights() if scaled else None
+            generated = file.generated(sample.sum_weights is not None) if sample else None
             return StreamedFile(
                 number, one.path, one.role, one.y, file.tree, file.entries, file.uuid, one.reading,
                 one.sample, generated,
