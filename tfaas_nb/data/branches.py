@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.data.addresses import Addresses
+from tfaas_nb.data.arithmetic import exactly
 from tfaas_nb.data.columns import Column, columns, is_ntuple
 from tfaas_nb.data.friends import Friends
 from tfaas_nb.errors import DataError, TfaasError
@@ -271,8 +272,7 @@ def _plain(array: Any, branch: str, where: str) -> Array | Lists:
     layout = array.layout
     fixed = layout.is_regular or (layout.is_numpy and layout.purelist_depth == 2)
     if not isinstance(layout, (ak.contents.NumpyArray, ak.contents.ListOffsetArray)):
-        # A number that is not there becomes NaN, which is refused where it is needed.
-        array = ak.fill_none(ak.from_regular(ak.to_packed(array), axis=None), np.nan, axis=-1)
+        array = _filled(ak.from_regular(ak.to_packed(array), axis=None), branch, where)
         layout = ak.to_layout(array)
     if layout.is_numpy:
         values = np.asarray(layout.data)
@@ -289,6 +289,23 @@ def _plain(array: Any, branch: str, where: str) -> Array | Lists:
             return Lists(_numbers(values, branch, where), np.diff(offsets), fixed)
     held = textwrap.shorten(str(array.type.content), 200)
     raise DataError(f"branch {branch!r} of {where} holds {held}, not numbers")
+
+
+def _filled(array: Any, branch: str, where: str) -> Any:
+    """Numbers with NaN for those that are not there, which is refused where it is needed."""
+    import awkward as ak
+
+    missing = ak.sum(ak.is_none(array, axis=-1), axis=None)
+    there = ak.drop_none(array, axis=-1)
+    if not missing:
+        return there  # whole numbers stay whole
+    whole = ak.to_numpy(ak.flatten(there, axis=None))
+    if whole.dtype.kind in "iu" and exactly(whole, np.dtype(np.float64)) is None:
+        raise DataError(
+            f"branch {branch!r} of {where} lacks {missing} numbers, and holds others too large to "
+            "be kept exactly beside missing ones"
+        )
+    return ak.fill_none(array, np.nan, axis=-1)
 
 
 def _numbers(values: Array, branch: str, where: str) -> Array:
