@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -81,7 +81,7 @@ class Types(Mapping[str, str]):
         found = self._addresses.find(name)
         if len(found) == 1:
             return found[0]
-        raise DataError(self.ambiguity(name) or f"there is no branch {name!r}{self.hint(name)}")
+        raise DataError(self.ambiguity(name) or f"there is no branch {name!r}")
 
     def path(self, name: str) -> str:
         """The whole path of the branch that a name stands for; the name itself if of none."""
@@ -103,16 +103,16 @@ class Types(Mapping[str, str]):
             f"{name!r} may be any of the branches {', '.join(map(repr, paths))}: name one of them"
         )
 
-    def hint(self, name: str) -> str:
-        """The end of an error message: the whole paths nearest to a name, or nothing."""
-        near = [repr(path) for path in self._addresses.nearest(name)]
-        if not near:
-            return ""
-        return (
-            f"; the nearest name is {near[0]}"
-            if len(near) == 1
-            else (f"; the nearest names are {', '.join(near)}")
-        )
+    def nearest(self, name: str, among: Iterable[str]) -> tuple[str, list[str]]:
+        """Find what may be meant by a name, among the branches of some paths.
+
+        Returns
+        -------
+        tuple of str and list of str
+            The name most like it, and the whole paths of the branches that have it; none if no
+            name is like it.
+        """
+        return self._addresses.nearest(name, among)
 
     def problem(self, name: str) -> str:
         """Why a branch cannot be read as numbers; empty if it can, as far as its type tells."""
