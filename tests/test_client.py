@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests import tables
 from tests.graphs import placeholder, serialized, weighted_sum
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.classifier import Classifier
@@ -123,17 +125,98 @@ def test_several_outputs_have_a_column_each(server: Server) -> None:
         b'{"name": "double"}', serialized(lambda tf: tf.multiply(placeholder(tf), 2.0, name="y"))
     )
     client = server.client()
-    client.upload(bundle)
+    client.upload(bundle, features="a, b, c")
     one = client.predict("double", [1.0, 2.0, 3.0], keys="abc")
     np.testing.assert_array_equal(one, np.array([2, 4, 6]))
     many = client.predict("double", [[1.0, 2.0, 3.0]] * 2, keys="abc")
     np.testing.assert_array_equal(many, np.array([[2, 4, 6]] * 2))
 
 
-def test_a_model_without_names_needs_keys(client: Client) -> None:
-    assert client.predict("sum", [1.0, 1.0, 1.0], keys=["a", "b", "c"]) == 6
-    with pytest.raises(FeatureError, match=r"model 'sum' does not tell .* give them as keys="):
-        client.predict("sum", [1.0, 1.0, 1.0])
+def test_a_model_without_names_takes_arrays_in_its_order(client: Client) -> None:
+    assert client.predict("sum", [1.0, 10.0, 100.0]) == 321
+    many = client.predict("sum", np.eye(3))
+    np.testing.assert_array_equal(many, np.float32([1, 2, 3]))
+    assert client.predict("sum", np.zeros((0, 3))).shape == (0,)
+    for wrong in ([1.0, 2.0], np.zeros((2, 4))):
+        with pytest.raises(FeatureError, match=r"takes 3 values, .*[24].* were sent"):
+            client.predict("sum", wrong)
+    with pytest.raises(FeatureError, match=r"value of 'value_1' of event 1 is nan"):
+        client.predict("sum", [[1.0, 1.0, 1.0], [1.0, np.nan, 1.0]])
+
+
+@pytest.mark.parametrize(
+    "named", [{"a": 1.0, "b": 1.0, "c": 1.0}, [{"a": 1.0, "b": 1.0, "c": 1.0}] * 2]
+)
+def test_a_model_without_names_refuses_names(client: Client, named: Any) -> None:
+    message = r"model 'sum' does not know the names .*'a', 'b', 'c'.*\?features=a,b,c"
+    with pytest.raises(FeatureError, match=message):
+        client.predict("sum", named)
+    with pytest.raises(FeatureError, match=message):
+        client.predict("sum", [1.0, 1.0, 1.0], keys=["a", "b", "c"])
+
+
+def test_names_given_at_an_upload_are_heeded(server: Server, small: Bundle) -> None:
+    client = server.client()
+    client.upload(small, features=["a", "b", "c"])
+    assert client.predict("sum", {"c": 100.0, "a": 1.0, "b": 10.0}) == 321
+    assert client.predict("sum", [1.0, 10.0, 100.0]) == 321
+    with pytest.raises(FeatureError, match=r"unknown key 'd'.*missing: c"):
+        client.predict("sum", {"a": 1.0, "b": 1.0, "d": 1.0})
+    client.label("sum", "good")
+    client.upload(small)
+    assert client.predict("sum/labels/good", {"c": 100.0, "a": 1.0, "b": 10.0}) == 321
+    client.label("sum", "nameless")
+    assert client.predict("sum/labels/nameless", [1.0, 10.0, 100.0]) == 321
+
+
+def test_a_model_of_several_outputs_and_whole_inputs_needs_no_names(server: Server) -> None:
+    def build(tf: Any) -> None:
+        source = placeholder(tf, "n", 2, "int32")
+        tf.stack([tf.cast(source, tf.float32)] * 2, axis=2, name="y")
+
+    client = server.client()
+    client.upload(Bundle.from_parts(b'{"name": "cube"}', serialized(build)))
+    found = client.predict("cube", [[1, 2], [3, 4]])
+    np.testing.assert_array_equal(found, np.float32([[1, 1, 2, 2], [3, 3, 4, 4]]))
+    with pytest.raises(FeatureError, match=r"takes int32, 0\.5 is none"):
+        client.predict("cube", [0.5, 1.0])
+
+
+# --- tables -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bring", tables.TABLES, ids=lambda f: f.__name__)
+def test_columns_in_any_order_are_scored_by_their_names(
+    client: Client, classifier: Classifier, events: Dataset, bring: Any
+) -> None:
+    some = events[1990:2010]
+    reversed_columns = tables.columns_of(some.features.names, some.X)
+    expected = classifier.predict(some.X)
+    for found in (
+        client.predict("ttbar", bring(reversed_columns)),
+        classifier.predict(bring(reversed_columns)),
+    ):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    del reversed_columns["jetPt_0"]
+    for predict in (partial(client.predict, "ttbar"), classifier.predict):
+        with pytest.raises(FeatureError, match="missing: jetPt_0"):
+            predict(bring(reversed_columns))
+
+
+@pytest.mark.parametrize("bring", tables.EVENTS.values(), ids=tables.EVENTS)
+def test_an_event_in_any_order_is_scored_by_its_names(
+    client: Client, classifier: Classifier, events: Dataset, bring: Any
+) -> None:
+    event = bring(tables.columns_of(events.features.names, events.X[7:8]))
+    for found in (client.predict("ttbar", event), classifier.predict(event)):
+        assert type(found) is float
+        assert found == pytest.approx(float(classifier.predict(events.X[7])), abs=1e-6)
+
+
+def test_names_are_not_given_twice(client: Client, events: Dataset) -> None:
+    table = tables.arrays(tables.columns_of(events.features.names, events.X[:3]))
+    with pytest.raises(FeatureError, match=r"have names of their own: leave keys=\[...\] away"):
+        client.predict("ttbar", table, keys=events.features.names)
 
 
 # --- errors of a request ----------------------------------------------------------------
@@ -173,9 +256,9 @@ def test_a_value_that_is_not_finite_is_named(
     client: Client, event: dict[str, float], value: Any
 ) -> None:
     wrong = event | {"jetPt_0": value}
-    with pytest.raises(FeatureError, match=r"value of 'jetPt_0' is (nan|inf), not a finite"):
+    with pytest.raises(FeatureError, match=r"value of 'jetPt_0' is (nan|inf|null), not a finite"):
         client.predict("ttbar", wrong)
-    with pytest.raises(FeatureError, match=r"value of 'jetPt_0' of event 1 is (nan|inf)"):
+    with pytest.raises(FeatureError, match=r"value of 'jetPt_0' of event 1 is (nan|inf|null)"):
         client.predict("ttbar", [event, wrong])
 
 
@@ -436,7 +519,11 @@ class GoServer(BaseHTTPRequestHandler):
         elif row["model"] not in self.models:
             self.fail("PredictHandler: unable to make predictions")
         else:
-            self.answer_json([sum(row["values"])])
+            self.answer_json([self.score(row["values"])])
+
+    def score(self, values: list[float]) -> float:
+        """The same for any model: by position, whatever the keys are."""
+        return sum(values)
 
     def upload(self, body: bytes) -> None:
         if self.headers.get_content_type() != "multipart/form-data":
@@ -511,7 +598,7 @@ def test_a_go_server_gets_the_form_it_wants(go: Client, bundle: Bundle) -> None:
 
 
 def test_a_go_server_is_asked_event_by_event(go: Client, small: Bundle) -> None:
-    go.upload(small)
+    go.upload(small, features=("a", "b", "c"))
     keys = ("a", "b", "c")
     assert go.predict("sum", {"a": 1, "b": 2, "c": 3}) == 6
     assert go.predict("sum", [1.0, 2.0, 3.0], keys=keys) == 6
@@ -519,6 +606,52 @@ def test_a_go_server_is_asked_event_by_event(go: Client, small: Bundle) -> None:
         go.predict("sum", [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], keys=keys), np.array([6, 15])
     )
     assert go.predict("sum", np.zeros((0, 3)), keys=keys).shape == (0,)
+
+
+class InOrder(GoServer):
+    """One whose answer tells the order of the values, which is all that the Go server goes by."""
+
+    def score(self, values: list[float]) -> float:
+        return sum(10**i * value for i, value in enumerate(values))
+
+
+@pytest.fixture
+def in_order() -> Iterator[Client]:
+    handler = type("Handler", (InOrder,), {"models": {}})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield Client(f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("bring", tables.TABLES, ids=lambda f: f.__name__)
+def test_a_go_server_gets_values_in_the_order_of_the_model(
+    in_order: Client, small: Bundle, bring: Any
+) -> None:
+    in_order.upload(small, features=["a", "b", "c"])
+    columns = {"c": np.array([3.0, 6.0]), "b": np.array([2.0, 5.0]), "a": np.array([1.0, 4.0])}
+    found = in_order.predict("sum", bring(columns))
+    np.testing.assert_array_equal(found, np.float32([321, 654]))
+    with pytest.raises(FeatureError, match="missing: a"):
+        in_order.predict("sum", bring({name: columns[name] for name in "cb"}))
+    with pytest.raises(FeatureError, match="unknown key 'aa'.*missing: a"):
+        in_order.predict(
+            "sum", bring({"aa" if name == "a" else name: columns[name] for name in "cba"})
+        )
+    with pytest.raises(FeatureError, match="unknown key 'd'"):
+        in_order.predict("sum", bring(columns | {"d": columns["a"]}))
+
+
+def test_a_go_server_that_knows_no_names_takes_arrays_only(in_order: Client, small: Bundle) -> None:
+    in_order.upload(small)
+    assert in_order.predict("sum", [1.0, 2.0, 3.0]) == 321
+    np.testing.assert_array_equal(in_order.predict("sum", [[1.0, 2.0, 3.0]] * 2), [321, 321])
+    with pytest.raises(FeatureError, match=r"a Go TFaaS, does not tell .*bring an array"):
+        in_order.predict("sum", {"a": 1.0, "b": 2.0, "c": 3.0})
+    with pytest.raises(FeatureError, match=r"a Go TFaaS, does not tell .*bring an array"):
+        in_order.predict("sum", [1.0, 2.0, 3.0], keys=["a", "b", "c"])
 
 
 @pytest.mark.parametrize("name", ["sum", "with-dash.v2"])
@@ -536,7 +669,7 @@ def test_a_go_server_hands_out_no_models(go: Client, small: Bundle) -> None:
 
 
 def test_errors_of_a_go_server_are_told(go: Client) -> None:
-    with pytest.raises(ServerError, match="unable to make predictions"):
+    with pytest.raises(ServerError, match="unable to find model none"):
         go.predict("none", {"a": 1.0})
     with pytest.raises(ServerError, match="unable to find model none"):
         go.params("none")

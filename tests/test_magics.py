@@ -14,6 +14,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 import tfaas_nb as tn
+from tests import tables
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.serving.server import Server, running
@@ -71,6 +72,26 @@ def test_many_events_of_json_get_an_array(
     scores = result(shell, "%%predict ttbar\n" + json.dumps(body))
     assert scores.dtype == np.float32
     np.testing.assert_array_equal(scores, serving.client().predict("ttbar", events[:3]))
+
+
+def test_columns_of_json_are_matched_by_name(
+    shell: Any, serving: Server, classifier: tn.Classifier, events: Dataset
+) -> None:
+    names = events.features.names
+    columns = {name: events.X[:3, names.index(name)].tolist() for name in reversed(names)}
+    scores = result(shell, "%%predict ttbar\n" + json.dumps(columns))
+    np.testing.assert_allclose(scores, classifier.predict(events.X[:3]), rtol=0, atol=1e-6)
+
+
+def test_a_table_of_the_cells_variables_is_matched_by_name(
+    shell: Any, serving: Server, classifier: tn.Classifier, events: Dataset
+) -> None:
+    frame = tables.pandas_frame(tables.columns_of(events.features.names, events.X[:5]))
+    shell.user_ns["frame"] = frame
+    scores = result(shell, "%%predict ttbar\nframe")
+    np.testing.assert_allclose(scores, classifier.predict(events.X[:5]), rtol=0, atol=1e-6)
+    shell.user_ns["frame"] = frame.drop(columns="jetPt_0")
+    assert not shell.run_cell("%%predict ttbar\nframe").success
 
 
 def test_a_python_expression_knows_the_cells_variables(

@@ -110,7 +110,15 @@ def test_other_scores_leave_the_former_version(
     with pytest.raises(BundleError, match=message):
         promote("sum", source, target)
     assert [row[0] for row in target.versions("sum").rows] == [1]
-    assert asked("sum", [1.0, 10.0, 100.0], keys="abc") == 321
+    assert asked("sum", [1.0, 10.0, 100.0]) == 321
+
+
+def test_names_are_given_on_the_way(source: Client, target: Client) -> None:
+    promote("sum/versions/1", source, target, features=["a", "b", "c"])
+    assert target.predict("sum", {"c": 100.0, "a": 1.0, "b": 10.0}) == 321
+    with pytest.raises(BundleError, match="2 features are named, model 'sum' takes 3"):
+        promote("sum", source, target, features="a,b")
+    assert [row[0] for row in target.versions("sum").rows] == [1]
 
 
 def test_an_interruption_leaves_the_target_as_it_was(

@@ -33,7 +33,7 @@ from tfaas_nb.onnx_graph import OnnxGraph
 from tfaas_nb.reference_events import FILE as REFERENCE_EVENTS
 from tfaas_nb.reference_events import ReferenceEvents
 from tfaas_nb.table import Table, folded
-from tfaas_nb.wire.params import Params
+from tfaas_nb.wire.params import FeatureNames, Params, feature_names
 
 PARAMS = "params.json"
 MODEL = FrozenGraph.file_name
@@ -98,7 +98,7 @@ class Bundle:
         name: str,
         graph: Graph,
         labels: Sequence[str],
-        features: Sequence[Mapping[str, Any]] = (),
+        features: Sequence[Mapping[str, Any] | str] = (),
         card: Mapping[str, Any] | None = None,
         description: str = "",
         feature_set: FeatureSet | None = None,
@@ -114,9 +114,9 @@ class Bundle:
             The model.
         labels : sequence of str
             Name of each output.
-        features : sequence of mappings, optional
-            ``name``, ``unit``, ``low``, ``median``, ``high``, ``present`` of each input; by
-            default only the names that the graph carries.
+        features : sequence of mappings or str, optional
+            ``name``, ``unit``, ``low``, ``median``, ``high``, ``present`` of each input, or only
+            the names; by default those that the graph carries.
         card : mapping, optional
             Model card.
         description : str, optional
@@ -141,8 +141,7 @@ class Bundle:
             output_name=graph.output_name,
             description=description,
             timestamp=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            features=tuple(features)
-            or tuple({"name": n} for n in graph.features or graph.signature.names or ()),
+            features=_named(features) or _named(graph.features or graph.signature.names or ()),
             feature_set=feature_set,
             working_points=tuple(working_points),
         )
@@ -158,6 +157,7 @@ class Bundle:
         name: str | None = None,
         reference_events: bytes = b"",
         reader: Reader = HERE,
+        features: FeatureNames = (),
     ) -> Bundle:
         """A bundle from the contents of its files, as an upload brings them.
 
@@ -171,6 +171,8 @@ class Bundle:
             Replaces the name in ``params.json``.
         reader : Reader
             What reads the model.
+        features : sequence of str, str or FeatureSet, optional
+            Names of the features in the model's order; see `with_features`.
 
         Raises
         ------
@@ -189,7 +191,7 @@ class Bundle:
                 f"the model is not the one that {PARAMS} describes: its sha256 is "
                 f"{sha256[:12]}…, expected {told.sha256[:12]}…; was it damaged on the way?"
             )
-        return _put_together(found, told, labels, card, reference_events)
+        return _put_together(found, told, labels, card, reference_events, features)
 
     @classmethod
     def from_saved_model(
@@ -198,7 +200,7 @@ class Bundle:
         name: str,
         signature: str | None = None,
         labels: Sequence[str] = (),
-        features: Sequence[str] = (),
+        features: FeatureNames = (),
         reader: Reader = HERE,
     ) -> Bundle:
         """A bundle from a SavedModel's folder; the model is frozen, which takes seconds.
@@ -211,8 +213,10 @@ class Bundle:
             Name under which it will be served.
         signature : str, optional
             What to serve of it; by default ``serving_default``, or the only signature.
-        labels, features : sequence of str, optional
-            Names of the outputs, and of the inputs' elements.
+        labels : sequence of str, optional
+            Names of the outputs.
+        features : sequence of str, str or FeatureSet, optional
+            Names of the features in the model's order; see `with_features`.
         reader : Reader
             What reads the model.
 
@@ -233,9 +237,8 @@ class Bundle:
         except OSError as error:
             raise BundleError(f"{error.filename or path}: {error.strerror}") from error
         found = reader.read_saved_model(files, signature)
-        named = [{"name": feature} for feature in features]
         card = {"converted_from": found.converted_from}
-        return cls.create(name, found.graph, labels, named, card)
+        return cls.create(name, found.graph, labels, (), card).with_features(features)
 
     @classmethod
     def from_archive(
@@ -244,12 +247,14 @@ class Bundle:
         name: str | None = None,
         signature: str | None = None,
         reader: Reader = HERE,
+        features: FeatureNames = (),
     ) -> Bundle:
         """A bundle from the bytes of a ``.tar`` or ``.tar.gz`` of one model directory.
 
         The directory is a bundle's, or a SavedModel's with or without ``params.json``; without,
         the model is called as the folder is.  `signature` is what to serve of a SavedModel; by
-        default ``serving_default``, or the only one.
+        default ``serving_default``, or the only one.  `features` names the features in the
+        model's order; see `with_features`.
 
         Raises
         ------
@@ -274,13 +279,13 @@ class Bundle:
             *_absent(files, wanted),
         ):
             found = reader.read_saved_model(files, signature)
-            return _put_together(found, wanted, labels, card, events)
+            return _put_together(found, wanted, labels, card, events, features)
         if wanted.model not in files:
             raise BundleError(
                 f"{PARAMS} names the model {wanted.model!r}, but the archive has {sorted(files)}"
             )
-        model = files[wanted.model]
-        return cls.from_parts(files[PARAMS], model, labels, card, wanted.name, events, reader)
+        model, name = files[wanted.model], wanted.name
+        return cls.from_parts(files[PARAMS], model, labels, card, name, events, reader, features)
 
     @classmethod
     def from_upload(
@@ -289,10 +294,12 @@ class Bundle:
         name: str | None = None,
         signature: str | None = None,
         reader: Reader = HERE,
+        features: FeatureNames = (),
     ) -> Bundle:
         """A bundle from the bytes of an archive, or of a lone model's file with a name.
 
         `signature` is what to serve of a SavedModel; other models have none to choose from.
+        `features` names the features in the model's order; see `with_features`.
 
         Raises
         ------
@@ -300,8 +307,8 @@ class Bundle:
             As `from_archive` and `from_parts`.
         """
         if model_file.is_model(data):
-            return cls.from_parts(b"", data, name=name, reader=reader)
-        return cls.from_archive(data, name, signature, reader)
+            return cls.from_parts(b"", data, name=name, reader=reader, features=features)
+        return cls.from_archive(data, name, signature, reader, features)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], reader: Reader = HERE) -> Bundle:
@@ -369,6 +376,54 @@ class Bundle:
     def renamed(self, name: str) -> Bundle:
         """The same model under another name."""
         return replace(self, params=replace(self.params, name=check_name(name)))
+
+    def with_features(self, features: FeatureNames) -> Bundle:
+        """The same model with names for its features, which it did not tell.
+
+        Parameters
+        ----------
+        features : sequence of str, str or FeatureSet
+            A name for each value that the model takes of an event, in its order; as text,
+            between commas.  Without any the model is as it was.  A feature set also tells how
+            they are read from ROOT files.
+
+        Raises
+        ------
+        BundleError
+            If they are not as many as the model's values, are repeated or empty, or the model
+            has other names already.
+        """
+        names, own = feature_names(features), self._own_names
+        if not names or names == own:
+            return self
+        if own is not None:
+            differ = next(
+                (i for i, two in enumerate(zip(own, names, strict=False)) if two[0] != two[1]), 0
+            )
+            raise BundleError(
+                f"model {self.name!r} names its {len(own)} features itself, the one at {differ} "
+                f"{own[differ]!r}: leave the {len(names)} names away"
+            )
+        width = self.graph.signature.width
+        if width not in (None, len(names)):
+            raise BundleError(
+                f"{len(names)} features are named, model {self.name!r} takes {width} values of an "
+                "event: give a name for each, in its order"
+            )
+        read_as = features if isinstance(features, FeatureSet) else None
+        params = replace(self.params, features=_named(names), feature_set=read_as)
+        events = self.reference_events
+        if events and len(events.keys) == len(names):
+            events = replace(events, keys=names)
+        return _checked(self.graph, params, self.labels, self.card, events)
+
+    @property
+    def _own_names(self) -> tuple[str, ...] | None:
+        """Names of the features that somebody gave them, not those that inputs have."""
+        told = tuple(str(feature["name"]) for feature in self.params.features)
+        if self.graph.features or told != (self.graph.signature.names or ()):
+            return self.graph.features or told
+        return None
 
     def with_reference_events(
         self, events: npt.ArrayLike | None = None, engine: Engine | None = None
@@ -637,19 +692,30 @@ def _absent(files: Mapping[str, bytes], params: Params) -> tuple[str, ...]:
 
 
 def _put_together(
-    found: model_file.Read, params: Params, labels: bytes, card: bytes, events: bytes = b""
+    found: model_file.Read,
+    params: Params,
+    labels: bytes,
+    card: bytes,
+    events: bytes = b"",
+    features: FeatureNames = (),
 ) -> Bundle:
     """A bundle of a model that was read, and of the other files' contents."""
     told = replace(params, input_node=found.graph.input_node, output_node=found.graph.output_node)
     if not told.features:
-        names = found.graph.features or found.graph.signature.names or ()
-        told = replace(told, features=tuple({"name": name} for name in names))
+        told = replace(
+            told, features=_named(found.graph.features or found.graph.signature.names or ())
+        )
     lines = (line.strip() for line in _decoded(labels, LABELS).splitlines())
     whole = _card(card)
     if found.converted_from:
         whole = whole | {"converted_from": found.converted_from}
     scored = ReferenceEvents.from_json(events) if events else None
-    return _checked(found.graph, told, tuple(filter(None, lines)), whole, scored)
+    made = _checked(found.graph, told, tuple(filter(None, lines)), whole, scored)
+    return made.with_features(features)
+
+
+def _named(features: Sequence[Mapping[str, Any] | str]) -> tuple[Mapping[str, Any], ...]:
+    return tuple({"name": one} if isinstance(one, str) else one for one in features)
 
 
 def _decoded(content: bytes, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
@@ -161,16 +161,20 @@ class Classifier:
         """The features it was trained on."""
         return self._fit_result().data.features
 
-    def predict(self, events: Dataset | Stream | npt.ArrayLike | Mapping[str, float]) -> Any:
+    def predict(self, events: Any) -> Any:
         """Scores: the probability of signal.
 
-        A dataset's columns are put into the order of the training's by their names.
+        Columns with names are put into the order of the training's by their names.
 
         Parameters
         ----------
-        events : Dataset, Stream, array of shape (events, features) or (features,), or mapping
-            Raw physics values in the order of the training features, or one event by name.  A
-            stream is read in the order of its files and entries.
+        events : Dataset, Stream, table, mapping, or array
+            Raw physics values.  By name, in whatever order: a `Dataset`, a DataFrame of pandas
+            or polars, an Arrow table, a structured array, an awkward array of records,
+            ``{feature: array}``, a list of ``{feature: value}``; one event as ``{feature:
+            value}``, a pandas Series or a record.  An array of shape (events, features) or
+            (features,) has the features in the order of the training.  A stream is read in the
+            order of its files and entries.
 
         Returns
         -------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +13,6 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import numpy as np
-import numpy.typing as npt
 import requests
 
 from tfaas_nb.bundle import CARD, LABELS, PARAMS, Bundle
@@ -27,10 +25,14 @@ from tfaas_nb.errors import (
     TfaasError,
     from_answer,
 )
+from tfaas_nb.features import order_keys
+from tfaas_nb.features.columns import array_of, columns_of
 from tfaas_nb.reference import Reference
+from tfaas_nb.signature import Signature
 from tfaas_nb.table import Table
-from tfaas_nb.wire import tfaas
+from tfaas_nb.wire import oip, tfaas
 from tfaas_nb.wire.image import decode_labels
+from tfaas_nb.wire.params import HOW_TO_NAME, FeatureNames
 
 #: What our server says of itself: a proxy leaves the first as it is, but rewrites ``Server``.
 _OURS, _SERVER = "X-Tfaas-Nb", "tfaas_nb/"
@@ -47,7 +49,8 @@ _QUOTED = 300
 #: Seconds that a cell waits for what a client shows of itself.
 _GLANCE = 2.0
 
-Events = Dataset | Mapping[str, float] | Sequence[Mapping[str, float]] | npt.ArrayLike
+#: A dataset, an array, or what `tfaas_nb.features.columns` knows the columns of.
+Events = Any
 
 
 class Client:
@@ -110,7 +113,9 @@ class Client:
             self._session.mount("https://", _Pinned(fingerprint))
         self._is_ours: bool | None = None
 
-    def upload(self, bundle: Bundle, name: str | None = None) -> int | None:
+    def upload(
+        self, bundle: Bundle, name: str | None = None, features: FeatureNames = ()
+    ) -> int | None:
         """Put a model on the server; from now on it serves this version of it.
 
         Parameters
@@ -119,6 +124,9 @@ class Client:
             The model.
         name : str, optional
             Name under which it is served, instead of the bundle's own.
+        features : sequence of str, str or FeatureSet, optional
+            Names of the model's features in its order, if the bundle does not tell them: with
+            these it can be asked by name, and with files.
 
         Returns
         -------
@@ -128,9 +136,9 @@ class Client:
         Raises
         ------
         BundleError, GraphError
-            If the server refuses it.
+            If the server refuses it, or the names do not fit the model.
         """
-        bundle = bundle.renamed(name) if name else bundle
+        bundle = (bundle.renamed(name) if name else bundle).with_features(features)
         if self.is_ours():
             headers = {"Content-Type": "application/octet-stream"}
             large = len(bundle.graph.serialized) > _LARGE
@@ -198,11 +206,7 @@ class Client:
         RouteNotFound
             If the server is one that does not tell.
         """
-        told = _json(self._ask("GET", f"/v2/models/{_quoted(model)}"))
-        shapes: list[list[int]] = [tensor["shape"][1:] for tensor in told["inputs"]]
-        if any(length < 0 for shape in shapes for length in shape):
-            return None
-        return sum(map(math.prod, shapes))
+        return self._signature(model).width
 
     def versions(self, model: str) -> Table:
         """The versions of a model on our server, the latest last.
@@ -270,9 +274,12 @@ class Client:
         model : str
             Name of the model: its latest version; or on our server ``NAME/versions/3``, or
             ``NAME/labels/LABEL``.
-        events : Dataset, mapping, sequence of mappings, or array
-            Raw physics values: a `Dataset`; one event or several as ``{feature: value}``; or
-            an array of shape (events, features) or (features,).
+        events : Dataset, table, mapping, sequence of mappings, or array
+            Raw physics values.  What has names is matched by them, in whatever order they come:
+            a `Dataset`, a DataFrame of pandas or polars, an Arrow table, a structured array, an
+            awkward array of records, ``{feature: array}``; one event or several as
+            ``{feature: value}``; a pandas Series or a record, which is one event.  An array of
+            shape (events, features) or (features,) has the features in the model's order.
         keys : sequence of str, optional
             What the columns of an array are; by default the model's features in order.
 
@@ -285,16 +292,21 @@ class Client:
         Raises
         ------
         FeatureError
-            If names, number or values do not fit the model.
+            If names, number or values do not fit the model, or names come for a model that does
+            not know the names of its features.
         ModelNotFound
             If there is none of that name.
         """
-        names, values, single = self._table(model, events, keys)
-        tfaas.check_finite(names, values)
-        if single:
+        names, values, single = self._named(model, events, keys)
+        tfaas.check_finite(names or _positions(values), values)
+        if single and names is not None:
             scores = self._one(model, names, values)
+        else:
+            scores = self._many(model, names, np.atleast_2d(values))
+            if single:
+                scores = scores[0]
+        if single:
             return float(scores[0]) if len(scores) == 1 else scores
-        scores = self._many(model, names, np.atleast_2d(values))
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
     def predict_image(
@@ -350,56 +362,111 @@ class Client:
         """Let go of the connections; a later call opens new ones."""
         self._session.close()
 
-    def _table(
+    def _named(
         self, model: str, events: Any, keys: Sequence[str] | None
-    ) -> tuple[tuple[str, ...], Any, bool]:
-        """Names, float32 values and whether they are one event."""
+    ) -> tuple[tuple[str, ...] | None, Any, bool]:
+        """Names of the columns, float32 values and whether they are one event.
+
+        Without names the values are in the order of a model's inputs that knows none either.
+        """
+        names: tuple[str, ...] | None
         if isinstance(events, Dataset):
-            return events.features.names, events.X, False
-        if isinstance(events, Mapping):
-            return tuple(events), _floats(list(events.values())), True
-        if isinstance(events, (list, tuple)) and events and isinstance(events[0], Mapping):
-            return _records(events)
-        values = _floats(events)
-        names = tuple(keys) if keys is not None else self._features(model)
-        if values.ndim not in (1, 2) or values.shape[-1] != len(names):
+            names, values = events.features.names, events.X
+        else:
+            table = columns_of(events)
+            names = table.names if table is not None else None
+            values = array_of(events) if table is None else table.matrix()
+        if names is None:
+            names = tuple(keys) if keys is not None else self._features(model)
+        elif keys is not None:
+            raise FeatureError("the events have names of their own: leave keys=[...] away")
+        if values.ndim not in (1, 2) or (names is not None and values.shape[-1] != len(names)):
+            takes = "?" if names is None else len(names)
             raise FeatureError(
-                f"events have shape {values.shape}; model {model!r} takes (events, {len(names)})"
+                f"events have shape {values.shape}; model {model!r} takes (events, {takes})"
             )
+        if names is not None and not self.is_ours():
+            names, values = self._in_order(model, names, values)
         return names, values, values.ndim == 1
 
-    def _features(self, model: str) -> tuple[str, ...]:
+    def _features(self, model: str) -> tuple[str, ...] | None:
+        """The model's features in order; None if it does not know their names."""
         features = self.params(model).get("features") or ()
-        if not features:
+        return tuple(feature["name"] for feature in features) or None
+
+    def _in_order(
+        self, model: str, names: tuple[str, ...], values: Any
+    ) -> tuple[tuple[str, ...], Any]:
+        """Values in the order of the model, for a Go TFaaS, which does not look at names."""
+        expected = self._features(model)
+        if expected is None:
             raise FeatureError(
-                f"model {model!r} does not tell the names of its features: give them as keys=[...]"
+                f"{self.url}, a Go TFaaS, does not tell the names of the features of {model!r}, "
+                "and would take values in whatever order they come: bring an array of shape "
+                "(events, features) in the order of the model's inputs, without names"
             )
-        return tuple(feature["name"] for feature in features)
+        if names == expected:
+            return names, values
+        return expected, values[..., list(order_keys(expected, names))]
 
     def _one(self, model: str, names: Sequence[str], values: Any) -> Any:
         body = tfaas.encode_json(names, values, model)
         answer = self._ask("POST", "/json", data=body, headers={"Content-Type": tfaas.JSON})
         return np.atleast_1d(tfaas.decode_scores_json(answer.content))
 
-    def _many(self, model: str, names: Sequence[str], values: Any) -> Any:
+    def _many(self, model: str, names: Sequence[str] | None, values: Any) -> Any:
         if not self.is_ours():
-            rows = [self._one(model, names, event) for event in values]
+            keys = names or _positions(values)
+            rows = [self._one(model, keys, event) for event in values]
             return np.stack(rows) if rows else np.zeros((0, 1), np.float32)
+        step = min(max(_MOST_BYTES // (4 * max(values.shape[1], 1)), 1), _MOST_EVENTS)
+        parts = [values[start : start + step] for start in range(0, max(len(values), 1), step)]
+        if names is None:
+            signature = self._signature(model)
+            return np.concatenate([self._infer(model, signature, part) for part in parts])
         headers = {"Content-Type": tfaas.NPY}
-        step = min(max(_MOST_BYTES // (4 * max(len(names), 1)), 1), _MOST_EVENTS)
-        parts = [
-            tfaas.decode_scores_npy(
-                self._ask(
-                    "POST",
-                    "/predict/npy",
-                    params={"model": model},
-                    data=tfaas.encode_npy(names, values[start : start + step]),
-                    headers=headers,
-                ).content
+        answers = (
+            self._ask(
+                "POST",
+                "/predict/npy",
+                params={"model": model},
+                data=tfaas.encode_npy(names, part),
+                headers=headers,
             )
-            for start in range(0, max(len(values), 1), step)
-        ]
-        return np.concatenate(parts)
+            for part in parts
+        )
+        return np.concatenate([tfaas.decode_scores_npy(answer.content) for answer in answers])
+
+    def _signature(self, model: str) -> Signature:
+        """Tensors of a model on our server."""
+        return oip.signature_in(_json(self._ask("GET", f"/v2/models/{self._numbered(model)}")))
+
+    def _numbered(self, model: str) -> str:
+        """A reference for the Open Inference Protocol, which knows no labels."""
+        reference = Reference.parse(model)
+        if reference.label is not None:
+            reference = Reference(reference.name, self.params(model)["version"])
+        return _quoted(str(reference))
+
+    def _infer(self, model: str, signature: Signature, values: Any) -> Any:
+        """Scores of events without names, by a protocol that sends none."""
+        if len(signature.inputs) != 1:
+            names = ", ".join(repr(tensor.name) for tensor in signature.inputs)
+            raise FeatureError(
+                f"model {model!r} has the inputs {names}, whose columns have no names: ask it by "
+                f"/v2/models or /v1/models with a tensor for each, or {HOW_TO_NAME}"
+            )
+        ((name, tensor),) = signature.split(values).items()
+        body, length = oip.encode_infer(tensor, name=name, binary=True)
+        answer = self._ask(
+            "POST",
+            f"/v2/models/{self._numbered(model)}/infer",
+            data=body,
+            headers={"Content-Type": oip.BINARY, oip.JSON_LENGTH: str(length)},
+        )
+        told = answer.headers.get(oip.JSON_LENGTH)
+        outputs = oip.decode_answer(answer.content, int(told) if told else None).outputs
+        return signature.joined(outputs)
 
     def _ask(
         self,
@@ -533,21 +600,9 @@ def _picture(image: str | os.PathLike[str] | bytes) -> tuple[str, bytes]:
         raise FeatureError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _floats(values: Any) -> npt.NDArray[np.float32]:
-    try:
-        with np.errstate(over="ignore"):
-            return np.asarray(values, dtype=np.float32)
-    except (ValueError, TypeError) as error:
-        raise FeatureError(f"events must be numbers: {error}") from error
-
-
-def _records(events: Sequence[Mapping[str, float]]) -> tuple[tuple[str, ...], Any, bool]:
-    names = tuple(events[0])
-    for i, event in enumerate(events):
-        if event.keys() != events[0].keys():
-            differ = ", ".join(sorted(event.keys() ^ events[0].keys()))
-            raise FeatureError(f"event {i} has not the keys of event 0: {differ}")
-    return names, _floats([[event[name] for name in names] for event in events]), False
+def _positions(values: Any) -> list[str]:
+    """Names for columns that have none."""
+    return [f"value_{i}" for i in range(values.shape[-1])] if values.ndim else []
 
 
 def _json(answer: requests.Response) -> Any:

@@ -7,6 +7,7 @@ Go TFaaS has no versions and goes on serving a model that it has loaded; there a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from tfaas_nb.client import Client
 from tfaas_nb.errors import BundleError, TfaasError
 from tfaas_nb.reference import Reference
 from tfaas_nb.reference_events import ReferenceEvents
+from tfaas_nb.wire.params import FeatureNames
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,13 @@ class Promotion:
         )
 
 
-def promote(model: str, source: Client, target: Client, name: str | None = None) -> Promotion:
+def promote(
+    model: str,
+    source: Client,
+    target: Client,
+    name: str | None = None,
+    features: FeatureNames = (),
+) -> Promotion:
     """Copy a model from one running server to another.
 
     Parameters
@@ -64,12 +72,14 @@ def promote(model: str, source: Client, target: Client, name: str | None = None)
         A server of ours, or a Go TFaaS on which there is no such model.
     name : str, optional
         Name on the target, instead of that on the source.
+    features : sequence of str, str or FeatureSet, optional
+        Names of the model's features in its order, if it does not tell them on the source.
 
     Raises
     ------
     BundleError
-        If scores differ, the model has no reference events, or a Go TFaaS has it already.  The
-        target then is as it was.
+        If the names do not fit the model, scores differ, the model has no reference events, or
+        a Go TFaaS has it already.  The target then is as it was.
     ModelNotFound
         If there is no such model on the source.
     ServerUnreachable
@@ -86,14 +96,14 @@ def promote(model: str, source: Client, target: Client, name: str | None = None)
             f"{wanted!r} has no reference events to compare scores of: it takes no rows of "
             "numbers, or answers none"
         )
-    found = _difference(source, wanted, events)
-    bundle = bundle.renamed(name) if name else bundle
+    found = _difference(source, wanted, events, bundle.features)
+    bundle = (bundle.renamed(name) if name else bundle).with_features(features)
     if not is_ours:
         _refuse_former(target, bundle.name)
     version = target.upload(bundle)
     placed = str(Reference(bundle.name, version))
     try:
-        there = _difference(target, placed, events)
+        there = _difference(target, placed, events, bundle.features)
     except TfaasError as error:
         raise type(error)(f"{error}; {_withdrawn(target, placed, version)}") from error
     except BaseException:
@@ -102,8 +112,11 @@ def promote(model: str, source: Client, target: Client, name: str | None = None)
     return Promotion(bundle.name, version, source.url, target.url, len(events), max(found, there))
 
 
-def _difference(server: Client, model: str, events: ReferenceEvents) -> float:
-    scores = np.asarray(server.predict(model, events.matrix, keys=events.keys))
+def _difference(
+    server: Client, model: str, events: ReferenceEvents, keys: Sequence[str] | None
+) -> float:
+    """How far scores are from those of the reference events; `keys` name their values, if known."""
+    scores = np.asarray(server.predict(model, events.matrix, keys=keys))
     return events.check(scores.reshape(len(events), -1), f"on {server.url}")
 
 

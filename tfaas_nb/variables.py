@@ -92,6 +92,9 @@ KNOWN: dict[str, Variable] = {
     )
 }
 
+#: Variables of which each jet of an event has one.
+JET_VARIABLES = frozenset(name for name in KNOWN if name.startswith("jet"))
+
 
 def known(name: str) -> Variable:
     """The variable of that name; without unit and title if nothing is known of it."""

@@ -116,7 +116,7 @@ def test_a_model_of_200_mb_is_served_and_one_that_is_cancelled_leaves_nothing(
     window.wait_for("large.pb can be served", seconds=120)
     window.button(SEND).click()
     window.wait_for("now serves 'large', version 1", seconds=180)
-    score = page.client.predict("large", [1.0, 2.0, 3.0], keys=["a", "b", "c"])
+    score = page.client.predict("large", [1.0, 2.0, 3.0])
     assert score == pytest.approx(weights()[:, 5] @ np.array([1.0, 2.0, 3.0], np.float32))
 
 

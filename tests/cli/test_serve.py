@@ -238,7 +238,9 @@ def test_a_log_that_cannot_be_written_is_told(
 @pytest.mark.slow
 def test_a_damaged_model_is_told_and_the_others_served(serve: Start, tmp_path: Path) -> None:
     repository = Repository(tmp_path / "models")
-    good = Bundle.from_parts(b'{"name": "good"}', serialized(weighted_sum))
+    good = Bundle.from_parts(
+        b'{"name": "good", "features": ["a", "b", "c"]}', serialized(weighted_sum)
+    )
     repository.store(good)
     bad = repository.store(good.renamed("bad"))
     (bad.path / "model.pb").write_bytes(b"\xff")
@@ -294,7 +296,9 @@ def test_workers_write_their_access_log_on_the_error_stream(serve: Start) -> Non
 @pytest.mark.slow
 def test_a_damaged_model_is_told_once_by_all_workers(serve: Start, tmp_path: Path) -> None:
     repository = Repository(tmp_path / "models")
-    good = Bundle.from_parts(b'{"name": "good"}', serialized(weighted_sum))
+    good = Bundle.from_parts(
+        b'{"name": "good", "features": ["a", "b", "c"]}', serialized(weighted_sum)
+    )
     repository.store(good)
     bad = repository.store(good.renamed("bad"))
     (bad.path / "model.pb").write_bytes(b"\xff")

@@ -26,14 +26,15 @@ EVENT = {"keys": ["a", "b", "c"], "values": [1, 10, 100], "model": "sound"}
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that has the model `sound`."""
     with Server(tmp_path_factory.mktemp("served") / "models", port=0, token=False) as running:
-        sent = upload(running, serialized(weighted_sum), "sound")
+        sent = upload(running, serialized(weighted_sum), "sound", features="a,b,c")
         assert sent.status_code == 200
         yield running
 
 
-def upload(server: Server, model: bytes, name: str = "evil") -> requests.Response:
+def upload(server: Server, model: bytes, name: str = "evil", **options: str) -> requests.Response:
+    asked = {"name": name, **options}
     return requests.post(
-        f"{server.url}/upload", params={"name": name}, data=model, headers=BINARY, timeout=60
+        f"{server.url}/upload", params=asked, data=model, headers=BINARY, timeout=60
     )
 
 

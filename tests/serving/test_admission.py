@@ -160,7 +160,7 @@ def test_an_operator_may_allow_an_operation(tmp_path: Path, isolated: bool) -> N
         with Server(tmp_path / "b", port=0, **more) as server:  # type: ignore[arg-type]
             if not server.client().describe_models():
                 server.client().upload(bundle)
-            score = server.client().predict("half", [1.0, 2.0, 3.0], keys=["a", "b", "c"])
+            score = server.client().predict("half", [1.0, 2.0, 3.0])
             assert score.tolist() == [0.5, 1.0, 1.5]
 
 

@@ -478,7 +478,9 @@ def test_what_cannot_serve_is_refused_with_the_reason(
 
 def test_an_onnx_classifier_tells_decision_and_probabilities(served: Server, client: Any) -> None:
     classifier, X, model = logistic([0, 1], zipmap=True)
-    answer = requests.post(f"{served.url}/upload?name=sk", data=model, timeout=30, headers=BYTES)
+    answer = requests.post(
+        f"{served.url}/upload?name=sk&features=a,b,c", data=model, timeout=30, headers=BYTES
+    )
     assert answer.status_code == 200, answer.text
     assert client.get_model_metadata("sk")["platform"] == "onnxruntime_onnx"
     tensor = triton.InferInput("X", list(X.shape), "FP32")
@@ -508,7 +510,13 @@ def exports(served: Server, bundle: Bundle, tmp_path_factory: pytest.TempPathFac
     sent = [
         requests.post(f"{served.url}/upload", files=form, timeout=30),
         requests.post(f"{served.url}/upload?name=alone", data=model, headers=BYTES, timeout=30),
-        requests.post(f"{served.url}/bundle", data=stream.getvalue(), headers=BYTES, timeout=300),
+        requests.post(
+            f"{served.url}/bundle",
+            params={"features": ",".join(bundle.features or ())},  # a SavedModel has no names
+            data=stream.getvalue(),
+            headers=BYTES,
+            timeout=300,
+        ),
     ]
     assert [answer.status_code for answer in sent] == [200] * 3, [answer.text for answer in sent]
     return ["in_form", "alone", "as_saved_model"]
@@ -519,8 +527,7 @@ def test_exports_give_the_same_score(
     served: Server, exports: list[str], events: Dataset, X: Any, expected: Any
 ) -> None:
     for name in exports:
-        named = served.client().params(name)["features"] if name != "as_saved_model" else None
-        keys = events.features.names if named is None else tuple(f["name"] for f in named)
+        keys = tuple(f["name"] for f in served.client().params(name)["features"])
         assert keys == events.features.names
         body = tfaas.encode_json(keys, X, name)
         found = tfaas.decode_scores_json(post(served, "/json", body).content)

@@ -16,13 +16,14 @@ from tfaas_nb.bundle import Bundle
 from tfaas_nb.client import Client
 from tfaas_nb.serving.server import Server
 
+PARAMS = b'{"name": "sum", "features": ["a", "b", "c"]}'
 EVENT = {"keys": ["a", "b", "c"], "values": [1, 10, 100]}
 
 
 @pytest.fixture(scope="module")
 def small() -> Bundle:
-    """The weighted sum of three unnamed inputs."""
-    return Bundle.from_parts(b'{"name": "sum"}', serialized(weighted_sum))
+    """The weighted sum of three inputs."""
+    return Bundle.from_parts(PARAMS, serialized(weighted_sum))
 
 
 def twice(tf: Any) -> None:
@@ -33,7 +34,7 @@ def twice(tf: Any) -> None:
 @pytest.fixture(scope="module")
 def double(small: Bundle) -> Bundle:
     """The same, twice as large."""
-    return Bundle.from_parts(b'{"name": "sum"}', serialized(twice))
+    return Bundle.from_parts(PARAMS, serialized(twice))
 
 
 @pytest.fixture

@@ -42,13 +42,13 @@ def service(tmp_path: Path) -> Service:
 
 @pytest.fixture(scope="module")
 def small() -> Bundle:
-    """The weighted sum of three unnamed inputs."""
-    return Bundle.from_parts(b'{"name": "sum"}', serialized(weighted_sum), b"total\n")
-
-
-def named(small: Bundle) -> Bundle:
+    """The weighted sum of three inputs."""
     params = json.dumps({"name": "sum", "features": ["a", "b", "c"]}).encode()
-    return Bundle.from_parts(params, small.graph.serialized)
+    return Bundle.from_parts(params, serialized(weighted_sum), b"total\n")
+
+
+def nameless(small: Bundle) -> Bundle:
+    return Bundle.from_parts(b'{"name": "sum"}', small.graph.serialized)
 
 
 def query(values: object, keys: tuple[str, ...] = ("a", "b", "c")) -> Query:
@@ -72,7 +72,7 @@ def test_scores_are_those_of_the_classifier(
 
 
 def test_values_go_where_their_keys_belong(service: Service, small: Bundle) -> None:
-    service.upload(named(small))
+    service.upload(small)
     assert score(service, [1, 10, 100]) == 321
     assert score(service, [100, 1, 10], ("c", "a", "b")) == 321
     assert score(service, [1, 10, 100]) == 321
@@ -110,17 +110,35 @@ def test_many_orders_of_keys_are_put_right(
 def test_keys_that_do_not_fit_are_named(
     service: Service, small: Bundle, keys: tuple[str, ...], message: str, times: int
 ) -> None:
-    service.upload(named(small))
+    service.upload(small)
     for _ in range(times):  # a wrong order must not be remembered as a right one
         with pytest.raises(FeatureError, match=message):
             score(service, np.ones(len(keys)), keys)
 
 
-def test_a_model_without_names_takes_values_in_their_order(service: Service, small: Bundle) -> None:
-    service.upload(small)
-    assert score(service, [1, 10, 100], ("x", "y", "z")) == 321
+def test_a_model_without_names_refuses_keys(service: Service, small: Bundle) -> None:
+    """Whatever they are: it cannot tell where their values belong."""
+    service.upload(nameless(small))
+    for keys in (("x", "y", "z"), ("a", "b", "c"), ("x",), ()):
+        with pytest.raises(FeatureError, match=r"model 'sum' does not know .*\?features=a,b,c"):
+            score(service, np.ones(len(keys)), keys)
+
+
+def test_a_model_without_names_takes_values_in_its_order_from_who_sends_no_keys(
+    service: Service, small: Bundle
+) -> None:
+    service.upload(nameless(small))
+    assert score(service, [1, 10, 100], ()) == 321
     with pytest.raises(FeatureError, match="model 'sum' takes 3 values, 2 were sent"):
-        score(service, [1, 10], ("x", "y"))
+        score(service, [1, 10], ())
+
+
+def test_a_lone_value_is_called_as_the_lone_input(service: Service) -> None:
+    double = serialized(lambda tf: tf.multiply(placeholder(tf, "mass", 1), 2.0, name="y"))
+    service.upload(Bundle.from_parts(b'{"name": "sum"}', double))
+    assert score(service, [21], ("mass",)) == 42
+    with pytest.raises(FeatureError, match="does not know the names of its features"):
+        score(service, [21], ("pt",))
 
 
 def test_labels_are_used_when_there_are_as_many_as_outputs(service: Service, small: Bundle) -> None:
@@ -261,7 +279,9 @@ def scaled(small: Bundle, factor: float, name: str = "sum") -> Bundle:
         weights = factor * tf.constant([[1.0], [2.0], [3.0]])
         tf.matmul(placeholder(tf), weights, name="y")
 
-    return Bundle.from_parts(json.dumps({"name": name}).encode(), serialized(build))
+    return Bundle.from_parts(
+        json.dumps({"name": name, "features": ["a", "b", "c"]}).encode(), serialized(build)
+    )
 
 
 @pytest.fixture

@@ -64,7 +64,9 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Grid:
 
 @pytest.fixture(scope="module")
 def small() -> Bundle:
-    return Bundle.from_parts(b'{"name": "small"}', serialized(weighted_sum))
+    return Bundle.from_parts(
+        b'{"name": "small", "features": ["a", "b", "c"]}', serialized(weighted_sum)
+    )
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.graphs import serialized, weighted_sum
 from tests.onnx_models import logistic
 from tests.widgets.page import Page, choose, send
 from tfaas_nb.bundle import CARD, LABELS, PARAMS, TEXT, Bundle
@@ -60,6 +61,20 @@ def test_a_lone_graph_is_named_after_its_file(server: Server, bundle: Bundle) ->
     assert widget.name.value == "my_best_1_"
     send(widget)
     assert server.client().status()["models"] == ["my_best_1_"]
+
+
+def test_a_model_without_names_is_given_some(server: Server, bundle: Bundle) -> None:
+    widget = Upload(server)
+    choose(widget, "ttbar.tar.gz", bundle.archive())
+    assert widget.features.layout.display == "none"
+    widget.look("sum.pb", serialized(weighted_sum))
+    assert widget.features.layout.display is None
+    widget.features.value = "a, b"
+    widget.send()
+    assert "2 features are named, model &#x27;sum&#x27; takes 3 values" in widget.message.value
+    widget.features.value = "a, b, c"
+    widget.send()
+    assert server.client().predict("sum", {"c": 100.0, "b": 10.0, "a": 1.0}) == 321
 
 
 def test_a_lone_onnx_model_is_named_after_its_file(server: Server) -> None:

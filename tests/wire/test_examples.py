@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,13 @@ def test_an_event_without_names_is_sent_as_numbers() -> None:
     words = shlex.split(examples.curl_values("http://h", "m", 3, token=False))
     assert words[-1] == "http://h/v1/models/m:predict"
     assert json.loads(words[words.index("-d") + 1]) == {"instances": [[0.0, 0.0, 0.0]]}
+
+
+@pytest.mark.parametrize("text", [examples.curl, examples.python, examples.cpp])
+def test_values_without_names_are_sent_where_none_are_asked_for(text: Any) -> None:
+    line = text("http://h", "m", (2.0, 431.5))
+    assert '{"instances": [[2.0, 431.5]]}' in line
+    assert "http://h/v1/models/m:predict" in line
 
 
 def test_a_picture_is_sent_as_a_form() -> None:

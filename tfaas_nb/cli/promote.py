@@ -35,6 +35,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--as", dest="name", metavar="NAME", help="name on the server to copy to, if another one"
     )
     promote.add_argument(
+        "--features",
+        default="",
+        metavar="A,B,C",
+        help="names of the model's features in its order, if it does not tell them",
+    )
+    promote.add_argument(
         "--token", help=f"what the server to copy from asks for; else ${TOKEN_VARIABLE}"
     )
     promote.add_argument(
@@ -50,5 +56,6 @@ def _promote(options: argparse.Namespace) -> int:
     token = options.token or os.environ.get(TOKEN_VARIABLE) or None
     target_token = options.to_token or os.environ.get(TARGET_TOKEN_VARIABLE) or None
     source = Client(options.source, token)
-    print(promote(options.model, source, Client(options.to, target_token), options.name))
+    target = Client(options.to, target_token)
+    print(promote(options.model, source, target, options.name, options.features))
     return 0

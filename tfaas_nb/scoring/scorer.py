@@ -19,8 +19,8 @@ from tfaas_nb.classifier import Classifier
 from tfaas_nb.client import Client
 from tfaas_nb.engines import open_engine
 from tfaas_nb.errors import BundleError, FeatureError, ServerError
-from tfaas_nb.features import FeatureSet, feature_set_of
-from tfaas_nb.wire.params import Params
+from tfaas_nb.features import FeatureSet, feature_set_of, order_keys
+from tfaas_nb.wire.params import HOW_TO_NAME, Params
 
 Floats = npt.NDArray[np.float32]
 
@@ -99,10 +99,13 @@ class LocalScorer:
     def __init__(self, bundle: Bundle) -> None:
         self.features = _known(bundle.feature_set, bundle.name)
         self._engine = open_engine(bundle.graph)
+        names = bundle.features or self.features.names
+        in_order = names == self.features.names
+        self._order = None if in_order else np.array(order_keys(names, self.features.names))
 
     def scores(self, X: Floats) -> Floats:
         """See `Scorer`."""
-        return self._engine(X)
+        return self._engine(X if self._order is None else np.ascontiguousarray(X[:, self._order]))
 
     def close(self) -> None:
         """See `Scorer`."""
@@ -147,7 +150,7 @@ def _known(features: FeatureSet | None, model: str) -> FeatureSet:
     if features is None or not len(features):
         raise FeatureError(
             f"model {model!r} does not tell the names of its features, so no file can be read for "
-            "it: name them in its params.json"
+            f"it: {HOW_TO_NAME}; or Bundle.with_features([...]) of a bundle"
         )
     return features
 

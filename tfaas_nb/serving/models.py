@@ -65,8 +65,10 @@ class Models:
         # curl --data-binary calls whatever it sends a form.
         if kind in _ARCHIVES or request.body.startswith(_STARTS):
             option = request.head.option
-            name, signature = option("name"), option("signature")
-            bundle = Bundle.from_upload(request.body, name, signature, self._service.admission)
+            name, signature, features = option("name"), option("signature"), option("features")
+            bundle = Bundle.from_upload(
+                request.body, name, signature, self._service.admission, features or ""
+            )
         else:
             bundle = _form_bundle(request, self._service.admission)
         stored = self._service.upload(bundle)
@@ -108,7 +110,11 @@ class Models:
 
 
 def _form_bundle(request: Request, reader: Reader) -> Bundle:
-    """The bundle in an upload form: fields ``name``, ``params``, ``model``, ``labels``."""
+    """The bundle in an upload form.
+
+    Its fields are ``name``, ``params``, ``model``, ``labels``, and ``features`` for the names of
+    the features of a model that does not tell them.
+    """
     parts = request.form()
     name = parts.get("name", b"").decode("utf-8", "replace").strip()
     for needed in ("model",) if name else ("params", "model"):
@@ -123,7 +129,9 @@ def _form_bundle(request: Request, reader: Reader) -> Bundle:
     params, labels, card, events = (
         parts.get(part, b"") for part in ("params", "labels", "card", "reference_events")
     )
-    return Bundle.from_parts(params, model, labels, card, name or None, events, reader)
+    features = parts.get("features", b"").decode("utf-8", "replace")
+    features = features or request.head.option("features") or ""
+    return Bundle.from_parts(params, model, labels, card, name or None, events, reader, features)
 
 
 def _posted_name(request: Request) -> str:

@@ -31,6 +31,7 @@ from tfaas_nb.serving.cores import Cores
 from tfaas_nb.serving.counts import InMemory, Scored
 from tfaas_nb.serving.memory import Memory
 from tfaas_nb.signature import Array
+from tfaas_nb.wire.params import HOW_TO_NAME
 from tfaas_nb.wire.tfaas import Query
 
 Floats = npt.NDArray[np.float32]
@@ -43,6 +44,9 @@ MOST_EVENTS = 1 << 22
 
 #: Bytes of models kept in memory unless told otherwise.
 DEFAULT_MEMORY = 1 << 30
+
+#: Keys in a message.
+_SHOWN = 3
 
 #: Other processes may delete a version between finding and reading it, so often at most.
 _MOST_TRIES = 10
@@ -93,14 +97,14 @@ class Model:
     def score(self, query: Query) -> Floats:
         """Scores of a query's events, float32 of shape (events, outputs).
 
-        Values are put in the model's order by their keys.  A model that does not know its
-        feature names (a foreign graph), or is asked by a protocol without names, takes them in
-        the order sent.
+        Values are put in the model's order by their keys.  Asked by a protocol without names, a
+        model takes them in the order sent.
 
         Raises
         ------
         FeatureError
-            If keys are missing, unknown or sent twice.
+            If keys are missing, unknown or sent twice, or the model does not know the names of
+            its features (a foreign graph), so that no key says where its value belongs.
         GraphError
             If the graph fails.
         TooLarge
@@ -141,7 +145,7 @@ class Model:
         names = self.bundle.features
         order = None
         if names is None:
-            _check_width(self.bundle, len(keys))
+            _check_nameless(self.bundle, keys)
         elif keys != names:
             order = np.array(order_keys(names, keys), dtype=np.intp)
         if len(self._orders) >= _MOST_ORDERS:
@@ -153,6 +157,20 @@ class Model:
 def _check_number(events: int) -> None:
     if events > MOST_EVENTS:
         raise TooLarge(f"a request may have {MOST_EVENTS} events, not {events}: send several")
+
+
+def _check_nameless(bundle: Bundle, keys: tuple[str, ...]) -> None:
+    """Refuse keys for a model of which nobody told the names of its features."""
+    inputs = bundle.graph.signature.inputs
+    if len(inputs) == 1 and inputs[0].size == 1 and keys == (inputs[0].name,):
+        return  # its only value is called as its only input
+    shown = ", ".join(map(repr, keys[:_SHOWN])) + (" …" if len(keys) > _SHOWN else "")
+    raise FeatureError(
+        f"model {bundle.name!r} does not know the names of its features, so the keys {shown} do "
+        f"not say where their values belong: {HOW_TO_NAME}. Without names, send values in the "
+        f"order of its inputs to /v1/models/{bundle.name}:predict or "
+        f"/v2/models/{bundle.name}/infer"
+    )
 
 
 def _check_width(bundle: Bundle, keys: int) -> None:

@@ -293,7 +293,8 @@ class Query(Panel):
         self.form.use_columns(width)
         self.say(
             f"{model!r} does not tell its features: its {width} values are called input_0, "
-            "input_1 … in the order of its inputs."
+            "input_1 … in the order of its inputs. Names can be given when it is sent to the "
+            "server."
         )
 
     def _width(self, model: str) -> int | None:
@@ -374,7 +375,9 @@ class Query(Panel):
                 self.show_fields()  # says what is wrong with it
                 return
             model, event = self.model.value, self.values()
-            self.score = client.predict(model, event)
+            # A model without names takes values in its order, of which the fields are.
+            asked = list(event.values()) if self._is_nameless else event
+            self.score = client.predict(model, asked)
             self._asked = client.url, model, event
             self._tell_score()
             self._write_texts()
@@ -463,9 +466,10 @@ class Query(Panel):
         url, model, event = self._asked
         known = self.source.token
         token: bool | str = False if not known else known if self.show_token.value else True
-        self.curl_text.value = examples.curl(url, model, event, token)
-        self.python_text.value = examples.python(url, model, event, token)
-        self.cpp_text.value = examples.cpp(url, model, event, token)
+        sent = tuple(event.values()) if self._is_nameless else event
+        self.curl_text.value = examples.curl(url, model, sent, token)
+        self.python_text.value = examples.python(url, model, sent, token)
+        self.cpp_text.value = examples.cpp(url, model, sent, token)
         for line in self._copies:
             line.value = "the request below"
 

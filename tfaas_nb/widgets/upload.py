@@ -41,6 +41,9 @@ class Upload(Panel):
         A file or folder on the kernel's machine instead.
     name : ipywidgets.Text
         Name under which the model will be served.
+    features : ipywidgets.Text
+        Names of its features in its order, between commas; shown for a model that does not
+        tell them.
     read_button, send_button : ipywidgets.Button
         Read what is at the path; send.
     contents : ipywidgets.HTML
@@ -76,6 +79,12 @@ class Upload(Panel):
         )
         self.read_button = ipywidgets.Button(description="Read the path", layout=WIDE)
         self.name = ipywidgets.Text(description="Model name", style=LABELS, continuous_update=False)
+        self.features = ipywidgets.Text(
+            description="Names of its features",
+            placeholder="a, b, c: one for each value, in the model's order; may stay empty",
+            style=LABELS,
+            layout={"width": "48em", "display": "none"},
+        )
         self.next_version = ipywidgets.HTML()
         self.send_button = ipywidgets.Button(
             description="Send to the server", disabled=True, layout=WIDE
@@ -90,7 +99,7 @@ class Upload(Panel):
         )
         rows = [[self.path, self.read_button], [self.name, self.next_version, self.send_button]]
         there, here = (ipywidgets.Box(row, layout=WRAPPED) for row in rows)
-        super().__init__([hint, self.files, there, self.contents, here])
+        super().__init__([hint, self.files, there, self.contents, self.features, here])
         self.read_button.on_click(self._read_path)
         self.send_button.on_click(self._send_clicked)
         self.name.observe(self._renamed, "value")
@@ -114,7 +123,8 @@ class Upload(Panel):
         with self.errors_in_words():
             if self._bundle is None:
                 raise BundleError("choose a file first")
-            bundle = self._bundle.renamed(self.name.value.strip())
+            names = self.features.value if self._bundle.features is None else ""
+            bundle = self._bundle.renamed(self.name.value.strip()).with_features(names)
             self.say(f"Sending {bundle.name!r}; the server vets, tries and stores it …")
             self.version = client_of(self.source).upload(bundle)
             number = "" if self.version is None else f", version {self.version}"
@@ -136,7 +146,8 @@ class Upload(Panel):
 
     def _look(self, what: str, count: int | None, read: Callable[[], Bundle]) -> None:
         self._bundle, self.contents.value, self.send_button.disabled = None, "", True
-        self.next_version.value = ""
+        self.next_version.value = self.features.value = ""
+        self.features.layout.display = "none"
         self.say(f"Reading {what}{'' if count is None else f', {size(count)}'} …")
         with self.errors_in_words():
             bundle = self._read(what, read)
@@ -149,6 +160,8 @@ class Upload(Panel):
             finally:
                 self._is_naming = False
             self._bundle, self.send_button.disabled = bundle, False
+            if bundle.features is None:
+                self.features.layout.display = None
             self.say(f"{what} can be served: check the name and send it.")
             self._foresee()
 

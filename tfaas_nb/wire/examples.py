@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+#: Values by the names of features, or in the order of a model that has no names for them.
+Event = Mapping[str, float] | Sequence[float]
 
 #: Stands for the token: texts on a page or in a saved notebook never hold the real one.
 TOKEN = "TOKEN"
 
 
-def curl(url: str, model: str, event: Mapping[str, float], token: bool | str = True) -> str:
+def curl(url: str, model: str, event: Event, token: bool | str = True) -> str:
     """A shell command that asks for an event's score.
 
     Parameters
@@ -19,12 +22,12 @@ def curl(url: str, model: str, event: Mapping[str, float], token: bool | str = T
         Address of the server.
     model : str
         Name of the model.
-    event : mapping
-        ``{feature: value}``.
+    event : mapping, or sequence of float
+        ``{feature: value}``; values alone, in its order, of a model whose features have no names.
     token : bool or str
         Whether the server asks for one, for which `TOKEN` stands; or the token itself.
     """
-    return _curl_json(_body(model, event), f"{url}/json", token)
+    return _curl_json(_body(model, event), _address(url, model, event), token)
 
 
 def curl_values(url: str, model: str, width: int, token: bool | str = True) -> str:
@@ -35,8 +38,7 @@ def curl_values(url: str, model: str, width: int, token: bool | str = True) -> s
     width : int
         Numbers per event.
     """
-    body = json.dumps({"instances": [[0.0] * width]})
-    return _curl_json(body, f"{url}/v1/models/{model}:predict", token)
+    return curl(url, model, [0.0] * width, token)
 
 
 def curl_image(url: str, model: str, token: bool | str = True) -> str:
@@ -48,9 +50,9 @@ def curl_image(url: str, model: str, token: bool | str = True) -> str:
     )
 
 
-def python(url: str, model: str, event: Mapping[str, float], token: bool | str = True) -> str:
+def python(url: str, model: str, event: Event, token: bool | str = True) -> str:
     """Python lines that ask for an event's score with `requests`; see `curl`."""
-    header, address = _authorization(token), json.dumps(f"{url}/json")
+    header, address = _authorization(token), json.dumps(_address(url, model, event))
     headers = f', headers={{"Authorization": {json.dumps(header)}}}' if header else ""
     return (
         "import requests\n\n"
@@ -60,14 +62,16 @@ def python(url: str, model: str, event: Mapping[str, float], token: bool | str =
     )
 
 
-def cpp(url: str, model: str, event: Mapping[str, float], token: bool | str = True) -> str:
+def cpp(url: str, model: str, event: Event, token: bool | str = True) -> str:
     """A C++11 program that asks for an event's score with libcurl; see `curl`."""
     header = _authorization(token)
     lines = ["Content-Type: application/json", *([f"Authorization: {header}"] if header else [])]
     headers = "\n".join(
         f"  headers = curl_slist_append(headers, {json.dumps(line)});" for line in lines
     )
-    return _CPP.format(request=_raw(_body(model, event)), headers=headers, url=f"{url}/json")
+    return _CPP.format(
+        request=_raw(_body(model, event)), headers=headers, url=_address(url, model, event)
+    )
 
 
 _CPP = """\
@@ -135,10 +139,14 @@ def _authorization(token: bool | str) -> str:
     return f"Bearer {shown}" if shown else ""
 
 
-def _body(model: str, event: Mapping[str, float]) -> str:
-    request = {
-        "keys": list(event),
-        "values": [float(f"{value:.7g}") for value in event.values()],
-        "model": model,
-    }
-    return json.dumps(request)
+def _address(url: str, model: str, event: Event) -> str:
+    """Where to ask: values without names by a protocol that has none."""
+    return f"{url}/json" if isinstance(event, Mapping) else f"{url}/v1/models/{model}:predict"
+
+
+def _body(model: str, event: Event) -> str:
+    values = event.values() if isinstance(event, Mapping) else event
+    numbers = [float(f"{value:.7g}") for value in values]
+    if not isinstance(event, Mapping):
+        return json.dumps({"instances": [numbers]})
+    return json.dumps({"keys": list(event), "values": numbers, "model": model})

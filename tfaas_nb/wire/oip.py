@@ -20,7 +20,7 @@ import numpy.typing as npt
 import orjson
 
 from tfaas_nb.errors import FeatureError, RequestError
-from tfaas_nb.signature import Tensor
+from tfaas_nb.signature import Signature, Tensor
 from tfaas_nb.wire.finite import all_finite, json_numbers
 from tfaas_nb.wire.json_body import json_object
 from tfaas_nb.wire.tfaas import Floats, check_finite
@@ -705,7 +705,7 @@ def decode_answer(body: bytes, json_length: int | None = None) -> Answer:
         id=_text(answer, "id"),
         outputs={
             tensor.name: tensor.values()
-            for tensor in _tensors(answer.get("outputs"), raw, "output")
+            for tensor in _tensors(answer.get("outputs"), raw, "output", _MOST_AXES, DATATYPES)
         },
     )
 
@@ -753,6 +753,26 @@ def _tensor_metadata(tensors: Iterable[Tensor]) -> list[dict[str, Any]]:
         }
         for tensor in tensors
     ]
+
+
+def signature_in(metadata: Mapping[str, Any]) -> Signature:
+    """The tensors of a model that `model_metadata` describes.
+
+    Raises
+    ------
+    RequestError
+        If it describes none.
+    """
+    try:
+        inputs, outputs = (tuple(map(_described, metadata[part])) for part in ("inputs", "outputs"))
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise RequestError("the answer does not describe the tensors of a model") from error
+    return Signature(inputs, outputs)
+
+
+def _described(tensor: Mapping[str, Any]) -> Tensor:
+    shape = tuple(None if length < 0 else length for length in tensor["shape"][1:])
+    return Tensor(tensor["name"], np.dtype(DATATYPES[tensor["datatype"]]).name, shape)
 
 
 def index(entries: Iterable[Entry]) -> list[dict[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +10,16 @@ import orjson
 
 from tfaas_nb.errors import BundleError, FeatureError
 from tfaas_nb.features import FeatureSet
+
+#: Names of a model's features in its order: a list, text with commas between, or a feature set.
+FeatureNames = Sequence[str] | FeatureSet
+
+#: How a model that comes from elsewhere gets the names of its features.
+HOW_TO_NAME = (
+    "give the names of its features in their order when it is uploaded: ?features=a,b,c in the "
+    "address, the form's field 'features', client.upload(model, features=[...]), or the list "
+    "'features' of its params.json"
+)
 
 _RANGE = {"low", "median", "high", "present"}
 _POINT = ("eps_s", "eps_b", "threshold")
@@ -109,6 +119,36 @@ class Params:
     def to_json(self) -> bytes:
         """The content of a ``params.json`` file."""
         return orjson.dumps(self.to_values(), option=orjson.OPT_INDENT_2)
+
+
+def feature_names(features: Any) -> tuple[str, ...]:
+    """Names of features as people give them: a list, text with commas between, or a feature set.
+
+    Raises
+    ------
+    BundleError
+        If one of them is no name, or is repeated.
+    """
+    if isinstance(features, FeatureSet):
+        return features.names
+    names = _split(features) if isinstance(features, str) else list(features or ())
+    for name in names:
+        if not isinstance(name, str) or not name:
+            raise BundleError(f"names of features must be text, {name!r} is none: write a,b,c")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BundleError(f"two features are called {twice!r}: give each value a name of its own")
+    return tuple(names)
+
+
+def _split(text: str) -> list[Any]:
+    """Names out of a text: between commas or lines, or a list in JSON."""
+    if text.lstrip().startswith("["):
+        try:
+            return list(orjson.loads(text))
+        except ValueError as error:
+            raise BundleError(f"the names of features are not a list in JSON: {error}") from error
+    return [name.strip() for name in text.replace("\n", ",").split(",")] if text.strip() else []
 
 
 def _text(values: Mapping[str, Any], key: str) -> str:

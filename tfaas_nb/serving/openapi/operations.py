@@ -170,6 +170,10 @@ _UPLOAD = Operation(
                 labels={**BINARY, "description": "`labels.txt`."},
                 card={**BINARY, "description": "`model_card.json`."},
                 reference_events={**BINARY, "description": "`reference_events.json`."},
+                features={
+                    "type": "string",
+                    "description": "Names of the model's features in its order, between commas.",
+                },
             )
         },
         "application/octet-stream": media(BINARY),
@@ -177,7 +181,7 @@ _UPLOAD = Operation(
     },
     _NOTHING,
     (VERSION,),
-    ("name", "signature", "encoding"),
+    ("name", "signature", "features", "encoding"),
     _STORE_ERRORS,
     "A form, or a .tar or .tar.gz of a model's folder, or a model's file alone with its name in "
     "the address. It is stored once it was looked through, and answered events in a process of "

@@ -78,6 +78,12 @@ OPTIONS = {
     "signature": _parameter(
         "query", "signature", "Which of a SavedModel's signatures to serve.", {"type": "string"}
     ),
+    "features": _parameter(
+        "query",
+        "features",
+        "Names of the model's features in its order, between commas, if the upload does not say.",
+        {"type": "string"},
+    ),
     "ready": _parameter(
         "query", "ready", "`true`: only models that can be asked.", {"type": "string"}
     ),

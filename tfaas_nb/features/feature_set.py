@@ -6,6 +6,7 @@ request: the same names in the same order, raw physics values, absent jets padde
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +15,16 @@ from numbers import Integral, Real
 from typing import Any
 
 from tfaas_nb.errors import FeatureError
-from tfaas_nb.nearest import did_you_mean
-from tfaas_nb.variables import Derived, derived_names, known
+from tfaas_nb.variables import JET_VARIABLES, Derived, derived_names, known
 from tfaas_nb.variables import Variable as Variable
 from tfaas_nb.variables import derived as derived_by_name
 
 #: More than any event has: names are made of these numbers, which may come from strangers.
 _MOST_JETS, _MOST_FEATURES = 256, 10_000
+#: Orders the jets of a model that tells only names.
+_ORDER, _MOST_DIGITS = "jetPt", 3
+#: Of a name that was sent, to find near ones.
+_MOST_LETTERS = 100
 
 
 @dataclass(frozen=True, init=False)
@@ -122,7 +126,7 @@ class FeatureSet:
             likely = [one for one in names if one.startswith(f"{name}_")] or names
             raise FeatureError(
                 f"feature set {self.name!r} derives {name!r}, which is not known"
-                f"{did_you_mean(name, likely)}"
+                f"{_near(name, likely)}"
             )
         if any(slot >= self.jets for slot in found.slots):
             raise FeatureError(
@@ -212,34 +216,31 @@ class FeatureSet:
 
         Parameters
         ----------
-        events : array of shape (events, features) or (features,), or mapping
-            In the order of the features, or one event as ``{feature: value}``.
+        events : array of shape (events, features) or (features,), table, or mapping
+            Values in the order of the features; or, matched by the names of its columns in
+            whatever order, a DataFrame of pandas or polars, an Arrow table, a structured array,
+            an awkward array of records, ``{feature: array}``, a list of ``{feature: value}``;
+            or one event as ``{feature: value}``, a pandas Series or a record.
 
         Raises
         ------
         FeatureError
-            If names or number of features differ, or a value is not a number.
+            If names or number of features differ, or a value is missing or no number.
         """
-        import numpy as np
+        from tfaas_nb.features.columns import array_of, columns_of  # NumPy is not loaded before
 
-        by_name = isinstance(events, Mapping)
-        if by_name:
-            positions = order_keys(self.names, tuple(events))
-            values = list(events.values())
-            events = [values[i] for i in positions]
-        try:
-            X = np.ascontiguousarray(events, dtype=np.float32)
-        except (TypeError, ValueError) as error:
-            raise FeatureError(f"the values of events are not numbers: {error}") from error
-        single = X.ndim == 1
-        if by_name and not single:
-            raise FeatureError("events by name come one at a time: one number for each feature")
-        X = np.atleast_2d(X)
-        if X.ndim != 2 or X.shape[1] != len(self):
+        table = columns_of(events)
+        if table is not None:
+            X = table.matrix(order_keys(self.names, table.names))
+        else:
+            X = array_of(events)
+        is_single = X.ndim == 1
+        if X.ndim == 0 or X.ndim > 2 or X.shape[-1] != len(self):
+            shape = (1, *X.shape) if is_single else X.shape or (1, 1)
             raise FeatureError(
-                f"events have shape {X.shape}; {self.name!r} needs (events, {len(self)})"
+                f"events have shape {shape}; {self.name!r} needs (events, {len(self)})"
             )
-        return X, single
+        return X.reshape(-1, len(self)) if is_single else X, is_single
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a JSON file; `from_dict` reads them back."""
@@ -307,7 +308,8 @@ def order_keys(expected: Sequence[str], given: Sequence[str]) -> tuple[int, ...]
     unknown = [key for key in given if key not in names]
     missing = [name for name in expected if name not in position]
     if unknown:
-        faults.append("; ".join(_unknown(key, missing or expected) for key in unknown[:3]))
+        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+        faults.append("; ".join(_unknown(key, missing or expected) for key in unknown[:3]) + more)
     if missing:
         faults.append("missing: " + _listed(missing))
     if faults:
@@ -327,7 +329,12 @@ def _listed(names: Iterable[str], limit: int = 8) -> str:
 
 
 def _unknown(key: object, known: Sequence[str]) -> str:
-    return f"unknown key {key!r}{did_you_mean(str(key), known)}"
+    return f"unknown key {key!r}{_near(key, known)}"
+
+
+def _near(name: object, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(str(name)[:_MOST_LETTERS], known, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _variables(given: Sequence[Variable | str]) -> tuple[Variable, ...]:
@@ -355,9 +362,37 @@ TTBAR_ALL_HADRONIC = FeatureSet(
 def feature_set_of(name: str, features: Sequence[str]) -> FeatureSet:
     """How the features of a model are read that tells only their names.
 
-    `TTBAR_ALL_HADRONIC` if they are its names in its order; else each is a variable of the
-    event, which a file has under that name.
+    Names such as ``jetPt_0``, ``jetPt_1`` … are a variable of the leading jets, which are ordered
+    by ``jetPt``; ``m_jj`` and other quantities of single jets are derived.  Every other name is a
+    variable of the event, which a file has under that name.
+
+    The order may be another one than the model's: columns then have to be put into that.
+    `TTBAR_ALL_HADRONIC` it is if the names are its own in whatever order.
     """
-    if tuple(features) == TTBAR_ALL_HADRONIC.names:
+    if set(features) == set(TTBAR_ALL_HADRONIC.names):
         return TTBAR_ALL_HADRONIC
-    return FeatureSet(name, tuple(map(Variable, features)), jet=())
+    found = _with_jets(name, features)
+    if found is not None and set(found.names) == set(features):
+        return found
+    return FeatureSet(name, tuple(map(known, features)), jet=())
+
+
+def _with_jets(name: str, features: Sequence[str]) -> FeatureSet | None:
+    """The feature set of names among which those of all variables of some jets are."""
+    slots: dict[str, set[int]] = {}
+    event, derived = [], []
+    for feature in features:
+        stem, _, number = feature.rpartition("_")
+        if stem in JET_VARIABLES and number.isdecimal() and len(number) <= _MOST_DIGITS:
+            slots.setdefault(stem, set()).add(int(number))
+        elif (quantity := derived_by_name(feature)) and quantity.slots:  # a sum may be of others
+            derived.append(feature)
+        else:
+            event.append(feature)
+    jets = max((max(numbers) + 1 for numbers in slots.values()), default=0)
+    if _ORDER not in slots or jets > _MOST_JETS:
+        return None
+    try:
+        return FeatureSet(name, event, tuple(slots), jets, _ORDER, derived=derived)
+    except FeatureError:  # a derived quantity is of a jet that is none of the features
+        return None

@@ -172,9 +172,10 @@ def test_values_that_are_no_numbers_are_refused(events: Any) -> None:
 
 
 def test_columns_by_name_are_not_mistaken_for_an_event() -> None:
-    five_events = {name: np.arange(5.0) for name in TINY.names}
-    with pytest.raises(FeatureError, match="one at a time"):
-        TINY.matrix(five_events)
+    five_events = {name: np.arange(5.0) + i for i, name in enumerate(TINY.names)}
+    X, single = TINY.matrix(dict(reversed(five_events.items())))
+    assert not single
+    np.testing.assert_array_equal(X, np.arange(5.0)[:, None] + np.arange(5.0))
 
 
 DERIVED = FeatureSet("more", ("nJets",), ("jetPt", "jetEta"), jets=2, derived=("deltaEta_01", "ht"))
