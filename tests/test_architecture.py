@@ -17,6 +17,7 @@ PACKAGE = Path(tfaas_nb.__file__).parent
 FLOORS = {
     "errors": 0,
     "table": 0,
+    "nearest": 0,
     "operations": 0,
     "reference": 0,
     "writer": 0,

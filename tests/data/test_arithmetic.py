@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
 import numpy as np
 import pytest
 import uproot
@@ -17,9 +18,11 @@ from tfaas_nb.data.counting import count
 from tfaas_nb.data.dataset import concatenate
 from tfaas_nb.data.event_file import EventFile
 from tfaas_nb.data.expression import Expression
+from tfaas_nb.data.origins import Objects
 from tfaas_nb.data.reading import Reading
 from tfaas_nb.data.root import read
 from tfaas_nb.errors import DataError
+from tfaas_nb.features import FeatureSet
 
 COMPARED: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -283,3 +286,43 @@ def test_event_numbers_that_no_type_holds_together_are_refused(tmp_path: Path) -
 def test_weights_of_whole_numbers_are_doubles(path: Path) -> None:
     with EventFile(str(path), Reading(weight="(event - 9007199254740992) / 2")) as file:
         assert file.events().weight.tolist() == [i / 2 for i in range(80)]
+
+
+def test_whole_numbers_of_jets_are_those_of_the_file(tmp_path: Path) -> None:
+    values = nano(60)
+    counts = ak.num(values["FatJet_pt"])
+    index = np.arange(2**53, 2**53 + ak.sum(counts))
+    values["FatJet_index"] = ak.unflatten(index, counts)
+    path = write_tree(tmp_path / "a.root", values, "Events")
+    objects = Objects(jet_pt_min=0.0, jet_eta_max=10.0)
+    leading = [
+        max(zip(pt, number, strict=True), default=(0.0, -1))[1]
+        for pt, number in zip(
+            ak.to_list(values["FatJet_pt"]), ak.to_list(values["FatJet_index"]), strict=True
+        )
+    ]
+    wanted = next(number for number in leading if number % 2)
+    for cut, expected in {
+        f"FatJet_index_0 == {wanted}": [number == wanted for number in leading],
+        "FatJet_index[0] % 2 == 1": [number >= 0 and number % 2 == 1 for number in leading],
+        f"FatJet_index_0 - {2**53} > 100": [number > 2**53 + 100 for number in leading],
+        "FatJet_index_0 < 0 || FatJet_index_0 >= 0": [number >= 0 for number in leading],
+    }.items():
+        data = read(path, cut=cut, objects=objects, keep=["event"])
+        assert data.extra["event"].tolist() == values["event"][expected].tolist(), cut
+
+
+def test_event_numbers_of_optional_fields_stay_whole(tmp_path: Path) -> None:
+    events = [2**53 + i for i in range(4)]
+    paths = []
+    for name, last in {"all": events[3], "one": None}.items():
+        paths.append(tmp_path / f"{name}.root")
+        with uproot.recreate(paths[-1]) as file:
+            optional = ak.mask(ak.Array([*events[:3], last or 0]), [True, True, True, bool(last)])
+            file.mkrntuple("Events", ak.Array({"event": optional, "x": [1.0, 2, 3, 4]}))
+    features = FeatureSet("x", "x")
+    kept = read(paths[0], features, cut=f"event != {events[1]}", keep=["event"]).extra["event"]
+    assert kept.dtype == np.int64
+    assert kept.tolist() == [events[0], events[2], events[3]]
+    with pytest.raises(DataError, match="'event' .* lacks 1 numbers, and holds others too large"):
+        read(paths[1], features, keep=["event"])

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 from tfaas_nb.data.columns import Column
-from tfaas_nb.data.nearest import nearest
+from tfaas_nb.nearest import nearest
 
 _LENGTH = re.compile(r"\[[^\]]*\]$")
 
@@ -44,14 +44,17 @@ class Addresses:
         dotted = name.replace("/", ".").strip(".")
         return self._spelled.get(dotted) or self._endings.get(dotted) or []
 
-    def nearest(self, name: str) -> list[str]:
-        """The whole paths of the columns that have the name most like this one."""
+    def nearest(self, name: str, among: Iterable[str]) -> tuple[str, list[str]]:
+        """The name most like this one of the columns of some paths, and the paths that have it."""
         known: dict[str, list[str]] = {}
+        paths = frozenset(among)
         for column in self._columns:
+            if column.path not in paths:
+                continue
             for spelling in dict.fromkeys((column.path, *_spellings(column), *_ends(column))):
                 known.setdefault(spelling, []).append(column.path)
         near = nearest(name, known)
-        return [] if near is None else list(dict.fromkeys(known[near]))
+        return ("", []) if near is None else (near, list(dict.fromkeys(known[near])))
 
     @cached_property
     def _spelled(self) -> dict[str, list[Column]]:

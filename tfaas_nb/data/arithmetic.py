@@ -286,7 +286,7 @@ def not_equal(first: Any, second: Any) -> Any:
 # One of two numbers.
 
 
-def choose(condition: Any, first: Any, second: Any) -> Any:
+def choose(condition: Any, first: Any, second: Any) -> Numbers:
     """The first number where the condition is true, else the second."""
     a, b = number(first), number(second)
     return np.where(truth(condition), *_stored_together(a, b))

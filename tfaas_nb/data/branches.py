@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.data.addresses import Addresses
+from tfaas_nb.data.arithmetic import exactly
 from tfaas_nb.data.columns import Column, columns, is_ntuple
 from tfaas_nb.data.friends import Friends
 from tfaas_nb.errors import DataError, TfaasError
@@ -80,7 +81,7 @@ class Types(Mapping[str, str]):
         found = self._addresses.find(name)
         if len(found) == 1:
             return found[0]
-        raise DataError(self.ambiguity(name) or f"there is no branch {name!r}{self.hint(name)}")
+        raise DataError(self.ambiguity(name) or f"there is no branch {name!r}")
 
     def path(self, name: str) -> str:
         """The whole path of the branch that a name stands for; the name itself if of none."""
@@ -102,16 +103,16 @@ class Types(Mapping[str, str]):
             f"{name!r} may be any of the branches {', '.join(map(repr, paths))}: name one of them"
         )
 
-    def hint(self, name: str) -> str:
-        """The end of an error message: the whole paths nearest to a name, or nothing."""
-        near = [repr(path) for path in self._addresses.nearest(name)]
-        if not near:
-            return ""
-        return (
-            f"; the nearest name is {near[0]}"
-            if len(near) == 1
-            else (f"; the nearest names are {', '.join(near)}")
-        )
+    def nearest(self, name: str, among: Iterable[str]) -> tuple[str, list[str]]:
+        """Find what may be meant by a name, among the branches of some paths.
+
+        Returns
+        -------
+        tuple of str and list of str
+            The name most like it, and the whole paths of the branches that have it; none if no
+            name is like it.
+        """
+        return self._addresses.nearest(name, among)
 
     def problem(self, name: str) -> str:
         """Why a branch cannot be read as numbers; empty if it can, as far as its type tells."""
@@ -271,8 +272,7 @@ def _plain(array: Any, branch: str, where: str) -> Array | Lists:
     layout = array.layout
     fixed = layout.is_regular or (layout.is_numpy and layout.purelist_depth == 2)
     if not isinstance(layout, (ak.contents.NumpyArray, ak.contents.ListOffsetArray)):
-        # A number that is not there becomes NaN, which is refused where it is needed.
-        array = ak.fill_none(ak.from_regular(ak.to_packed(array), axis=None), np.nan, axis=-1)
+        array = _filled(ak.from_regular(ak.to_packed(array), axis=None), branch, where)
         layout = ak.to_layout(array)
     if layout.is_numpy:
         values = np.asarray(layout.data)
@@ -289,6 +289,23 @@ def _plain(array: Any, branch: str, where: str) -> Array | Lists:
             return Lists(_numbers(values, branch, where), np.diff(offsets), fixed)
     held = textwrap.shorten(str(array.type.content), 200)
     raise DataError(f"branch {branch!r} of {where} holds {held}, not numbers")
+
+
+def _filled(array: Any, branch: str, where: str) -> Any:
+    """Numbers with NaN for those that are not there, which is refused where it is needed."""
+    import awkward as ak
+
+    missing = ak.sum(ak.is_none(array, axis=-1), axis=None)
+    there = ak.drop_none(array, axis=-1)
+    if not missing:
+        return there  # whole numbers stay whole
+    whole = ak.to_numpy(ak.flatten(there, axis=None))
+    if whole.dtype.kind in "iu" and exactly(whole, np.dtype(np.float64)) is None:
+        raise DataError(
+            f"branch {branch!r} of {where} lacks {missing} numbers, and holds others too large to "
+            "be kept exactly beside missing ones"
+        )
+    return ak.fill_none(array, np.nan, axis=-1)
 
 
 def _numbers(values: Array, branch: str, where: str) -> Array:

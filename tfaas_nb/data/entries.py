@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb.data.arithmetic import choose
 from tfaas_nb.data.branches import Array, Lists, Read, finite
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.jets import Jets
@@ -40,6 +41,7 @@ class Entries:
         self._start = start
         self._n = stop - start
         self._matrices: dict[str, Floats] = {}
+        self._whole: dict[str, Array] = {}
 
     @cached_property
     def X(self) -> Floats:  # noqa: N802
@@ -119,8 +121,8 @@ class Entries:
         if isinstance(term, OfEvent):
             return self._of_event(term.origin)
         if isinstance(term, OfJet):
-            values = self._matrix(term.variable)[:, term.slot].astype(np.float64)
-            return np.where(self._there[:, term.slot], values, np.nan)
+            values = self._exact(term.variable)[:, term.slot]
+            return choose(self._there[:, term.slot], values, np.nan)
         return term.values(self._matrix, self._there, np.nan)
 
     def _of_event(self, origin: EventOrigin) -> Array:
@@ -137,6 +139,18 @@ class Entries:
             self._jets.fill(matrix, 0, self._of_jets(variable))
             self._matrices[variable] = matrix
         return self._matrices[variable]
+
+    def _exact(self, variable: str) -> Array:
+        """As `_matrix`; whole numbers that float32 may not hold are what they are in the file."""
+        values = self._lists[variable].values
+        if values.dtype.kind not in "iu" or values.dtype.itemsize <= 2:
+            return self._matrix(variable)
+        if variable not in self._whole:
+            matrix = np.zeros((self._n, self._plan.reading.features.jets), dtype=values.dtype)
+            assert self._jets is not None
+            self._jets.fill(matrix, 0, values)
+            self._whole[variable] = matrix
+        return self._whole[variable]
 
     def _padded(self, columns: int) -> Floats:
         matrix = np.zeros((self._n, columns), dtype=np.float32)

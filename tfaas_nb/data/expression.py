@@ -175,6 +175,22 @@ class Expression:
         node = next(node for found, node in self._named() if found == name)
         return self._error(node, why)
 
+    def is_condition(self, name: str) -> bool:
+        """Whether a name in it stands for something that is so or not, wherever it stands."""
+        return all(self._uses(self._tree, name, self.what == "selection"))
+
+    def _uses(self, node: ast.expr, name: str, condition: bool) -> Iterator[bool]:
+        """For each place of a name, whether a condition stands there."""
+        if written := _written(node):
+            if written == name:
+                yield condition
+            return
+        joins = isinstance(node, ast.BoolOp)
+        negates = isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.Not, ast.Invert))
+        chooses = isinstance(node, ast.Call) and _written(node.func) == "where"
+        for place, part in enumerate(self._parts(node)):
+            yield from self._uses(part, name, joins or negates or (chooses and not place))
+
     @property
     def constant(self) -> float | None:
         """The value of an expression without any name; None if there is one."""

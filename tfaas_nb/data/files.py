@@ -8,14 +8,17 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from tfaas_nb.data.nearest import hint
 from tfaas_nb.errors import DataError
+from tfaas_nb.nearest import hint, nearest
 
 #: A path, a glob, an address such as ``root://host//file.root``, or several of them.
 Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 _XROOTD = ("root", "roots", "xroot", "xroots")
 _SHOWN = 5
+
+#: Name of the tree in a file of scores.
+SCORES = "scores"
 
 
 def expand(files: Files, timeout: float | None = None) -> list[str]:
@@ -91,4 +94,23 @@ def _expand(path: str, timeout: float | None) -> list[str]:
     folder = Path(path).parent
     if not folder.is_dir():
         raise DataError(f"{path} does not exist, nor does its folder {folder}")
-    raise DataError(f"{path} does not exist{hint(Path(path).name, sorted(os.listdir(folder)))}")
+    raise DataError(f"{path} does not exist{hint(Path(path).name, _files_of_events(folder, path))}")
+
+
+def _files_of_events(folder: Path, path: str) -> list[str]:
+    """The ROOT files in a folder that are called much like a missing one, those of scores apart."""
+    asked = Path(path).name
+    names = sorted(one.name for one in folder.iterdir() if one.suffix == ".root" and one.is_file())
+    near = [name for name in names if nearest(asked, [name])]
+    return [name for name in near if _holds_events(folder / name)]
+
+
+def _holds_events(path: Path) -> bool:
+    """Whether it is a ROOT file, and not what `tfaas_nb.score` writes."""
+    import uproot
+
+    try:
+        with uproot.open(path, object_cache=None, array_cache=None) as file:
+            return set(file.keys(recursive=False, cycle=False)) != {SCORES}
+    except Exception:  # a damaged file can fail anywhere
+        return False

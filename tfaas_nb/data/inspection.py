@@ -139,9 +139,9 @@ class Inspection:
         lines = [
             f"{found.variable} is missing: no branch {', '.join(map(repr, found.missing))}"
             + (f"; the nearest is {found.nearest!r}" if found.nearest else "")
-            + (f"; {found.advice}" if found.advice else "")
             for found in self.missing
         ]
+        lines += dict.fromkeys(found.advice for found in self.missing if found.advice)
         mapping = {one.variable: one.nearest for one in self.missing if one.nearest}
         if mapping:
             lines.append(f"If the nearest are meant: tn.load(..., branches={mapping})")
@@ -253,7 +253,10 @@ def _found(variable: str, origin: EventOrigin | JetOrigin, plan: Plan) -> Found:
     if missing and isinstance(origin, LeptonCount):
         return Found(variable, told, "", missing, advice=origin.advice(plan.branches))
     if missing:
-        return Found(variable, told, "", missing, plan.resolver.nearest(variable, missing[0]))
+        near = plan.nearest(variable, missing[0])
+        of_jets = near is None and (variable in plan.jets or variable == "nJets")
+        advice = plan.absent_jets if of_jets else ""
+        return Found(variable, told, "", missing, near, advice=advice)
     if isinstance(origin, Number):
         return Found(variable, told, "number")
     first = plan.branches[origin.branches[0]] if origin.branches else "counted"

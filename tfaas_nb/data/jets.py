@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -67,9 +68,7 @@ class Jets:
             event, slot = event[kept], slot[kept]
         return cls(counts, taken, event, slot)
 
-    def fill(
-        self, matrix: npt.NDArray[np.float32], first: int, values: npt.NDArray[np.float32]
-    ) -> None:
+    def fill(self, matrix: npt.NDArray[Any], first: int, values: npt.NDArray[Any]) -> None:
         """Write a variable of all jets read into a matrix (events, columns), from a column on."""
         width = matrix.shape[1]
         if width not in self._places:

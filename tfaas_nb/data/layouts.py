@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tfaas_nb.data.nearest import nearest
 from tfaas_nb.data.origins import (
     Branch,
     EventOrigin,
@@ -65,7 +64,8 @@ class Layout:
 
 
 _NEVER_NEGATIVE = ("jetMass", "jetMassSoftDrop", "jetTau1", "jetTau2", "jetTau3", "jetTau4")
-_NANO_JET = {
+#: Variable of large-radius jets → NanoAOD's name of it.
+NANO_JET = {
     "jetPt": "pt",
     "jetEta": "eta",
     "jetPhi": "phi",
@@ -88,7 +88,7 @@ def _nano(name: str, collection: str, leptons: LeptonCount) -> Layout:
         name,
         marks=(f"{collection}_pt", f"{collection}_eta"),
         event={"nJets": JetCount(), "nLeptons": leptons},
-        jet={variable: Branch(f"{collection}_{own}") for variable, own in _NANO_JET.items()},
+        jet={variable: Branch(f"{collection}_{own}") for variable, own in NANO_JET.items()},
         jet_branch=f"{collection}_{{}}",
         objects=Objects(),
         floor_at_zero=_NEVER_NEGATIVE,
@@ -148,8 +148,6 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
 )
 
-_FLATTENED = tuple(layout for layout in LAYOUTS if layout.slots)
-_SLOT = re.compile(r"_\d+$")
 
 #: What a file is taken for that fits none: variables are branches of the same name.
 PLAIN = Layout("not recognised", marks=())
@@ -225,21 +223,6 @@ class Resolver:
         while (name := pattern.replace("{}", str(first + len(found)))) in self.branches:
             found.append(name)
         return Slots(tuple(found) or (pattern.replace("{}", "0"),))
-
-    def nearest(self, variable: str, missing: str) -> str | None:
-        """What may be meant where a branch of a variable is missing, as a mapping takes it."""
-        if self.layout in (PLAIN, *_FLATTENED) and variable in _NANO_JET:
-            patterns, end = self._patterns(), f"_{_NANO_JET[variable]}_{{}}"
-            alike = [name for name in patterns if name.endswith(end)]
-            near = nearest(f"FatJet{end}", alike) or nearest(f"{variable}_{{}}", patterns)
-            if near is not None:
-                return near
-        return nearest(missing, self.branches)
-
-    def _patterns(self) -> list[str]:
-        """Branches with one number for each jet, ``{}`` in place of the jet's number."""
-        found = (_SLOT.sub("_{}", name) for name in self.branches if _SLOT.search(name))
-        return list(dict.fromkeys(found))
 
     def missing(self, origins: Sequence[EventOrigin | JetOrigin]) -> list[str]:
         """Branches that are needed and not there."""

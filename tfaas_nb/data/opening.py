@@ -10,8 +10,8 @@ from typing import Any
 
 from tfaas_nb.data.files import is_remote, is_xrootd
 from tfaas_nb.data.friends import friends
-from tfaas_nb.data.nearest import hint
 from tfaas_nb.errors import DataError, TfaasError
+from tfaas_nb.nearest import hint
 
 _DEFAULT_TREES = ("events", "Events")
 _TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")

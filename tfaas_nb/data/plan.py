@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +11,6 @@ from tfaas_nb.data.addresses import written
 from tfaas_nb.data.branches import Types
 from tfaas_nb.data.expression import Expression
 from tfaas_nb.data.layouts import Layout, Resolver, is_fixed, is_list, recognise
-from tfaas_nb.data.nearest import hint
 from tfaas_nb.data.origins import (
     Branch,
     EventOrigin,
@@ -22,7 +21,9 @@ from tfaas_nb.data.origins import (
     Slots,
 )
 from tfaas_nb.data.reading import Reading
+from tfaas_nb.data.suggestions import Suggestions
 from tfaas_nb.errors import DataError
+from tfaas_nb.nearest import hint, note
 from tfaas_nb.variables import Derived, derived, derived_names
 
 _FEW = 30
@@ -73,6 +74,16 @@ class Plan:
     def resolver(self) -> Resolver:
         """Finds variables in this tree."""
         return Resolver(self.branches, self.layout, self.reading.branches, self.reading.objects)
+
+    @cached_property
+    def suggestions(self) -> Suggestions:
+        """Finds branches that may be meant where one is missing."""
+        return Suggestions(self.branches, self.layout, self.reading.branches)
+
+    def nearest(self, variable: str, missing: str) -> str | None:
+        """The branch that a mapping may name for a variable, of its kind; None if there is none."""
+        of = self.suggestions.of_event if variable in self.event else self.suggestions.of_jet
+        return of(variable, missing)
 
     @property
     def objects(self) -> Objects:
@@ -184,7 +195,7 @@ class Plan:
         layout = f" ({self.layout.name})" if self.layout.marks else ""
         raise DataError(
             f"{self.where}{layout} has no branch {', '.join(map(repr, dict.fromkeys(missing)))}; "
-            f"{told}{self.branches.hint(missing[0])}{self._advice(missing[0], for_variable)}"
+            f"{told}{self._advice(missing, for_variable)}"
             f"{''.join(f'; {problem}' for problem in self.branches.problems)}"
         )
 
@@ -196,17 +207,36 @@ class Plan:
                 how = choice if variable and len(set(paths)) > 1 else ""
                 raise DataError(f"in {self.where} {message}{how}")
 
-    def _advice(self, missing: str, for_variable: Mapping[str, str]) -> str:
-        origin = self.event.get(for_variable.get(missing, ""))
+    def _advice(self, missing: Sequence[str], for_variable: Mapping[str, str]) -> str:
+        """What to do about the first of the missing branches."""
+        variable = for_variable.get(missing[0])
+        if variable is None:
+            return self.suggestions.hint(missing[0])
+        origin = self.event.get(variable)
         if isinstance(origin, LeptonCount):
             return f"; {origin.advice(self.branches)}"
-        if missing not in for_variable:
-            return ""
-        near = self.resolver.nearest(for_variable[missing], missing)
+        absent = f"; {self.absent_jets}" if self.absent_jets else ""
+        near = self.nearest(variable, missing[0])
         if near is None:
+            return absent
+        mapping = f"branches={{{variable!r}: {near!r}}}"
+        said = note(missing[0], near)
+        return f"; the nearest name is {near!r}{said}; if that is meant, say {mapping}{absent}"
+
+    @cached_property
+    def absent_jets(self) -> str:
+        """The names by which jets were looked for in vain, in words; empty if none are missing."""
+        missing = {
+            variable: names[0]
+            for variable, origin in self.jets.items()
+            if variable not in self.reading.branches and (names := self.resolver.missing([origin]))
+        }
+        if not missing:
             return ""
-        mapping = f"branches={{{for_variable[missing]!r}: {near!r}}}"
-        return f"; if that is meant, say {mapping}"
+        found = self.suggestions.incomplete_jets
+        if found or any(self.nearest(*one) for one in missing.items()):
+            return found
+        return self.suggestions.absent_jets
 
     @property
     def _event_origins(self) -> list[EventOrigin]:
@@ -270,13 +300,10 @@ class Plan:
         if name in self.branches:
             why = f"{name} is a list per event: name one of its jets, for instance {name}_0"
             return expression.unknown(name, why)
-        features = self.reading.features
-        known = [
-            *features.names,
-            *(written(b) for b, kind in self.branches.items() if not is_list(kind)),
-            *self.layout.event,
-            *derived_names(features.jets),
-        ]
+        features, condition = self.reading.features, expression.is_condition(name)
+        known = [written(path) for path in self.suggestions.of_term(name, condition)]
+        if not condition:
+            known += [*features.names, *self.layout.event, *derived_names(features.jets)]
         return expression.unknown(
             name, f"{name} is neither a feature nor a branch of {self.where}{hint(name, known)}"
         )

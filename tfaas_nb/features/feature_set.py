@@ -6,7 +6,6 @@ request: the same names in the same order, raw physics values, absent jets padde
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from tfaas_nb.errors import FeatureError
+from tfaas_nb.nearest import did_you_mean
 from tfaas_nb.variables import JET_VARIABLES, Derived, derived_names, known
 from tfaas_nb.variables import Variable as Variable
 from tfaas_nb.variables import derived as derived_by_name
@@ -23,8 +23,6 @@ from tfaas_nb.variables import derived as derived_by_name
 _MOST_JETS, _MOST_FEATURES = 256, 10_000
 #: Orders the jets of a model that tells only names.
 _ORDER, _MOST_DIGITS = "jetPt", 3
-#: Of a name that was sent, to find near ones.
-_MOST_LETTERS = 100
 
 
 @dataclass(frozen=True, init=False)
@@ -126,7 +124,7 @@ class FeatureSet:
             likely = [one for one in names if one.startswith(f"{name}_")] or names
             raise FeatureError(
                 f"feature set {self.name!r} derives {name!r}, which is not known"
-                f"{_near(name, likely)}"
+                f"{did_you_mean(name, likely)}"
             )
         if any(slot >= self.jets for slot in found.slots):
             raise FeatureError(
@@ -329,12 +327,7 @@ def _listed(names: Iterable[str], limit: int = 8) -> str:
 
 
 def _unknown(key: object, known: Sequence[str]) -> str:
-    return f"unknown key {key!r}{_near(key, known)}"
-
-
-def _near(name: object, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(str(name)[:_MOST_LETTERS], known, n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    return f"unknown key {key!r}{did_you_mean(str(key), known)}"
 
 
 def _variables(given: Sequence[Variable | str]) -> tuple[Variable, ...]:

@@ -19,10 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.data.arithmetic import exactly
+from tfaas_nb.data.files import SCORES
 from tfaas_nb.errors import DataError, MissingExtra
 
 #: Name of the tree in a ROOT file of scores.
-TREE = "scores"
+TREE = SCORES
 
 _PART = re.compile(r"\d{5,}-.*\.(root|parquet)")
 

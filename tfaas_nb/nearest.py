@@ -1,0 +1,77 @@
+"""The name that somebody probably meant; never one of another observable."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+_CUTOFF = 0.6
+#: Of a name that was asked for, which may come from strangers.
+_MOST_LETTERS = 100
+_NUMBER = re.compile(r"\d+")
+_INDEX = re.compile(r"_\d+$")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like this one that can mean the same, or None.
+
+    Names of which numbers differ mean different things: τ₂/τ₁ is no misspelt τ₃/τ₂, and one
+    trigger no other one.  But the number of a jet at the end (``jetPt_7``) may be missing or
+    another one, and a digit may have been typed twice; `only_number_differs` tells of both.
+    """
+    name = name[:_MOST_LETTERS]
+    names = list(dict.fromkeys(known))
+    for may_mean in (_has_numbers_of, _has_stem_of):
+        alike = [one for one in names if may_mean(one, name)]
+        if found := difflib.get_close_matches(name, alike, n=1, cutoff=_CUTOFF):
+            return found[0]
+    return None
+
+
+def only_number_differs(name: str, near: str) -> bool:
+    """Whether a name differs from the nearest one in a number that it has."""
+    return _numbers(name) != _numbers(near) and bool(_INDEX.search(name) or _repeats(name, near))
+
+
+def note(name: str, near: str) -> str:
+    """The words that a suggestion needs besides: empty, or that another number is meant."""
+    return ", of another number" if only_number_differs(name, near) else ""
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """The end of an error message: the nearest name, or nothing."""
+    near = nearest(name, known)
+    return "" if near is None else f"; the nearest name is {near!r}{note(name, near)}"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The same as a question in brackets."""
+    near = nearest(name, known)
+    return "" if near is None else f" (did you mean {near!r}?){note(name, near)}"
+
+
+def _numbers(name: str) -> list[str]:
+    return _NUMBER.findall(name)
+
+
+def _stem(name: str) -> str:
+    """Without the number at the end."""
+    return _INDEX.sub("", name)
+
+
+def _has_numbers_of(known: str, name: str) -> bool:
+    return _numbers(known) == _numbers(name)
+
+
+def _has_stem_of(known: str, name: str) -> bool:
+    same = _numbers(_stem(known)) == _numbers(_stem(name))
+    return (same and bool(_INDEX.search(known))) or _repeats(name, known)
+
+
+def _repeats(name: str, known: str) -> bool:
+    """Whether the name has a digit twice that the known one has once."""
+    typed, meant = _numbers(name), _numbers(known)
+    return len(typed) == len(meant) and all(
+        a == b or (len(b) == 1 and a == b + b) for a, b in zip(typed, meant, strict=True)
+    )
