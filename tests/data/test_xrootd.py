@@ -25,7 +25,7 @@ import tfaas_nb as tn
 from tests.xrootd import XRootDServer, needs_xrootd
 from tfaas_nb import backend
 from tfaas_nb.data.event_file import EventFile, Reading
-from tfaas_nb.data.files import expand
+from tfaas_nb.data.files import Files, expand
 from tfaas_nb.data.xrootd import _send
 from tfaas_nb.errors import DataError, MissingExtra
 
@@ -53,6 +53,10 @@ def url(xrootd: XRootDServer) -> str:
     return f"{xrootd.url}/sample/ttbar.root"
 
 
+def paths(files: Files) -> list[str]:
+    return [str(file) for file in expand(files)]
+
+
 def read(url: str, timeout: float = 60.0) -> int:
     with EventFile(url, Reading(timeout=timeout)) as file:
         return len(file.events())
@@ -71,14 +75,14 @@ def test_globs_are_looked_up_on_the_server(xrootd: XRootDServer) -> None:
         shutil.copytree(xrootd.folder / "sample", xrootd.folder / name)
     (xrootd.folder / "sample" / "nested.root").mkdir()
     root = f"{xrootd.url}/"
-    assert expand(f"{root}sample/*.root") == [f"{root}sample/qcd.root", f"{root}sample/ttbar.root"]
-    assert expand(f"{root}[ms]*/tt*.root") == [
+    assert paths(f"{root}sample/*.root") == [f"{root}sample/qcd.root", f"{root}sample/ttbar.root"]
+    assert paths(f"{root}[ms]*/tt*.root") == [
         f"{root}more/ttbar.root",
         f"{root}sample/ttbar.root",
     ]
-    assert expand(f"{root}sample/q*?xrd.k=1") == [f"{root}sample/qcd.root?xrd.k=1"]
-    assert expand(f"{root}*er/qcd.root") == [f"{root}other/qcd.root"]
-    assert read(expand(f"{root}sample/t*.root")[0]) == N
+    assert paths(f"{root}sample/q*?xrd.k=1") == [f"{root}sample/qcd.root?xrd.k=1"]
+    assert paths(f"{root}*er/qcd.root") == [f"{root}other/qcd.root"]
+    assert read(paths(f"{root}sample/t*.root")[0]) == N
 
 
 @pytest.mark.parametrize(

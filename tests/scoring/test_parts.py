@@ -10,6 +10,7 @@ import pytest
 
 import tfaas_nb as tn
 from tfaas_nb.data import event_file
+from tfaas_nb.data.files import InputFile
 from tfaas_nb.data.reading import Reading
 from tfaas_nb.errors import ServerUnreachable
 from tfaas_nb.features import TTBAR_ALL_HADRONIC
@@ -47,11 +48,11 @@ def test_the_reason_of_a_failure_is_what_is_raised(monkeypatch: pytest.MonkeyPat
     """Not that there are no more results, which comes of it."""
     monkeypatch.setattr(parts, "spread", in_this_process)
     monkeypatch.setattr(event_file.steps, "__defaults__", (6_001,))
-    source = parts.OnCluster(Reading(), Gone, None, [SIGNAL])
+    source = parts.OnCluster(Reading(), Gone, None, [InputFile(SIGNAL)])
     with closing(source), pytest.raises(ServerUnreachable, match="the server has gone"):
         _read(source)
 
 
 def _read(source: parts.OnCluster) -> None:
-    with source.scored(SIGNAL) as (_, found):
+    with source.scored(InputFile(SIGNAL)) as (_, found):
         list(found)

@@ -42,7 +42,8 @@ class Addresses:
         if name in self._whole:
             return self._whole[name]
         dotted = name.replace("/", ".").strip(".")
-        return self._spelled.get(dotted) or self._endings.get(dotted) or []
+        indices = (self._whole, self._spelled, self._endings)
+        return next((index[dotted] for index in indices if dotted in index), [])
 
     def nearest(self, name: str, among: Iterable[str]) -> tuple[str, list[str]]:
         """The name most like this one of the columns of some paths, and the paths that have it."""

@@ -220,9 +220,7 @@ def _problem_of_field(field: Any) -> str:
     kind, role = field.typename, field.record.struct_role
     if role == _STREAMED:
         return f"uproot cannot read {kind}, which ROOT wrote whole"
-    if field.in_variant or role == _VARIANT:
-        return f"it holds {kind}, not numbers"
-    if field.fields:
+    if field.fields and role != _VARIANT:
         return f"it consists of fields: name one of them, {_some(field.fields)}"
     depth = len(_LISTS.findall(kind)) + _is_in_a_list(field)
     if depth > 1 or _TEXT.search(kind):

@@ -9,6 +9,7 @@ import numpy as np
 
 from tfaas_nb.data.dataset import BACKGROUND, SIGNAL
 from tfaas_nb.data.event_file import EventFile, steps
+from tfaas_nb.data.files import InputFile
 from tfaas_nb.data.normalisation import Samples
 from tfaas_nb.data.reading import Reading
 from tfaas_nb.data.root import OnError, parts
@@ -85,15 +86,16 @@ def count(
     >>> for found in count({"signal": "ttbar.root"}, Reading(cut="nJets > 2")):  # doctest: +SKIP
     ...     print(found["signal"].passed)
     """
-    wanted = parts([(role, _CLASSES[role], given) for role, given in files.items()])
+    classes = [(role, _CLASSES[role], given) for role, given in files.items()]
+    wanted = parts(classes, tree=reading.tree)
     found = {
-        role: Count(sum(len(part.paths) for part in wanted if part.role == role)) for role in files
+        role: Count(sum(len(part.files) for part in wanted if part.role == role)) for role in files
     }
     for part in wanted:
-        for path in part.paths:
+        for file in part.files:
             before = found[part.role]
             try:
-                for now in _of_file(path, part.reading(reading), before):
+                for now in _of_file(file, part.reading(reading), before):
                     found = {**found, part.role: now}
                     yield found
                 done = found[part.role]
@@ -107,9 +109,9 @@ def count(
             yield found
 
 
-def _of_file(path: str, reading: Reading, before: Count) -> Iterator[Count]:
+def _of_file(place: InputFile, reading: Reading, before: Count) -> Iterator[Count]:
     now = before
-    with EventFile(path, reading) as file:
+    with EventFile(place, reading) as file:
         if reading.cut is None and not isinstance(reading.weight, str):
             n, weight = file.entries, 1.0 if reading.weight is None else reading.weight
             yield replace(

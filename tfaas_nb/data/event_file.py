@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from tfaas_nb.data.branches import Array, Types, read
 from tfaas_nb.data.entries import Entries
+from tfaas_nb.data.files import InputFile
 from tfaas_nb.data.friends import friends
 from tfaas_nb.data.generated import GENERATOR_WEIGHT, Generated, Runs, check_sums, signs
 from tfaas_nb.data.identifiers import Identifiers, find
@@ -72,8 +73,8 @@ class EventFile:
 
     Parameters
     ----------
-    path : str
-        Local path or address.
+    file : InputFile or str
+        The file, perhaps with its tree, which goes before the reading's; or its path or address.
     reading : Reading
         What to read.
     should_stop : callable, optional
@@ -90,12 +91,13 @@ class EventFile:
 
     def __init__(
         self,
-        path: str,
+        file: InputFile | str,
         reading: Reading,
         should_stop: Callable[[], bool] | None = None,
         folder: str = "",
     ) -> None:
-        self.path, self.folder = path, folder
+        own = file if isinstance(file, InputFile) else InputFile(file)
+        self.path, self._wanted, self.folder = own.path, own.tree or reading.tree, folder
         self.should_stop = should_stop
         self.reading = reading
         self._file: Any = None
@@ -108,7 +110,7 @@ class EventFile:
         self._file = open_file(self.path, self.reading.timeout, self.should_stop, self.folder)
         try:
             with decoding(self.path):
-                self._name = choose_tree(self._file, self.path, self.reading.tree)
+                self._name = choose_tree(self._file, self.path, self._wanted)
                 self._tree = tree_named(self._file, self._name)
                 self._types = Types(self._tree, friends(self._file, self._name, self._tree))
                 self._plan = Plan(self.reading, self._types, self._where)

@@ -1,19 +1,26 @@
-"""Which files are meant: paths, globs, lists of them, addresses."""
+"""Which files are meant: paths, globs, lists of them, addresses, each perhaps with its tree."""
 
 from __future__ import annotations
 
 import glob
 import os
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tfaas_nb.errors import DataError
 from tfaas_nb.nearest import hint, nearest
 
-#: A path, a glob, an address such as ``root://host//file.root``, or several of them.
-Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+#: A path, a glob, an address such as ``root://host//file.root``, or several of them; the tree
+#: may follow a colon (``"file.root:folder/tree"``) or be a mapping's value.
+Named = str | os.PathLike[str] | Mapping[Any, str | None]
+Files = Named | Sequence[Named]
 
+#: A colon that a tree follows, as uproot takes it.
+_WITH_TREE = re.compile(r"(.+\.root(?:\.\d+)?):(.*)", re.IGNORECASE | re.DOTALL)
 _XROOTD = ("root", "roots", "xroot", "xroots")
 _SHOWN = 5
 
@@ -21,7 +28,41 @@ _SHOWN = 5
 SCORES = "scores"
 
 
-def expand(files: Files, timeout: float | None = None) -> list[str]:
+@dataclass(frozen=True)
+class InputFile:
+    """A file to read.
+
+    Attributes
+    ----------
+    path : str
+        Local path or address.
+    tree : str or None
+        The tree that was named with it; it goes before a tree that is asked for of all files.
+    """
+
+    path: str
+    tree: str | None = None
+
+    def __str__(self) -> str:
+        return self.path if self.tree is None else f"{self.path}:{self.tree}"
+
+    @property
+    def name(self) -> str:
+        """Its name, without folder and options."""
+        path = self.path.partition("?")[0] if is_remote(self.path) else self.path
+        return os.path.basename(path)
+
+    def placed(self, folder: str) -> InputFile:
+        """The file as it was named by a process in a folder, for any process."""
+        return InputFile(placed(self.path, folder), self.tree)
+
+    def identity(self, tree: str | None = None) -> tuple[str, str | None]:
+        """What two names of the same events have in common, of a tree by default."""
+        own = self.tree or tree
+        return identity(self.path), own and own.partition(";")[0].strip("/")
+
+
+def expand(files: Files, timeout: float | None = None, tree: str | None = None) -> list[InputFile]:
     """The files that paths and globs stand for, globs in alphabetical order.
 
     A file that is matched more than once is listed once, where it came first, and a
@@ -30,27 +71,32 @@ def expand(files: Files, timeout: float | None = None) -> list[str]:
 
     Parameters
     ----------
-    files : path, glob, address, or list of them
-        What was asked for.
+    files : path, glob, address, mapping, or list of them
+        What was asked for.  A tree of a file is named as uproot does it:
+        ``"file.root:folder/tree"`` or ``{"file.root": "folder/tree"}``; a `Path`, and a key of a
+        mapping, is never split at a colon.
     timeout : float, optional
         Seconds without an answer after which an XRootD server is given up.
+    tree : str, optional
+        The tree that is read of files that are named without one.
 
     Raises
     ------
     DataError
-        If the list is empty, a file does not exist or a glob matches nothing.
+        If the list is empty, a file does not exist or a glob matches nothing, or a file is named
+        both with its tree and without.
     """
-    given = [files] if isinstance(files, (str, os.PathLike)) else list(files)
-    if not given:
+    asked = [pair for item in _items(files) for pair in _named(item)]
+    if not asked:
         raise DataError("the list of ROOT files is empty")
-    paths = [os.path.expanduser(os.fspath(item)) for item in given]
-    found = [path for asked in paths for path in _expand(asked, timeout)]
-    once: dict[str, str] = {}
-    twice = []
-    for path in found:
-        if identity(path) in once:
-            twice.append(path)
-        once.setdefault(identity(path), path)
+    found = [
+        InputFile(path, own)
+        for place, own in asked
+        for path in _expand(os.path.expanduser(place), timeout)
+    ]
+    check_trees(found, tree)
+    once: dict[tuple[str, str | None], InputFile] = {}
+    twice = [str(file) for file in found if once.setdefault(file.identity(tree), file) is not file]
     if twice:
         more = f" and {len(twice) - _SHOWN} more" if len(twice) > _SHOWN else ""
         warnings.warn(
@@ -61,9 +107,87 @@ def expand(files: Files, timeout: float | None = None) -> list[str]:
     return list(once.values())
 
 
+def check_trees(files: Iterable[InputFile], tree: str | None = None) -> None:
+    """Refuse a file that is named once with a tree and once without: it may be the same tree.
+
+    Raises
+    ------
+    DataError
+        If there is one.
+    """
+    trees: dict[str, set[str | None]] = {}
+    for file in files:
+        path, own = file.identity(tree)
+        own_trees = trees.setdefault(path, set())
+        own_trees.add(own)
+        if len(own_trees) > 1 and None in own_trees:
+            raise DataError(
+                f"{file.path} is named with the tree {next(filter(None, own_trees))!r} and without "
+                "a tree, which may be the same one: name the tree each time"
+            )
+
+
+def _items(files: Files) -> list[Any]:
+    if isinstance(files, (str, os.PathLike, Mapping)) or not isinstance(files, Iterable):
+        return [files]
+    return list(files)
+
+
+def _named(item: Any) -> Iterator[tuple[str, str | None]]:
+    """Paths and the trees that were named with them."""
+    if isinstance(item, Mapping):
+        for path, tree in item.items():
+            yield _path(path), _tree(tree, path)
+    elif isinstance(item, str):
+        yield _split(item)
+    else:
+        yield _path(item), None
+
+
+def _path(path: Any) -> str:
+    try:
+        return str(os.fspath(path))
+    except TypeError:
+        raise DataError(
+            f"a file is named by its path, not by {type(path).__name__}: {path!r}"
+        ) from None
+
+
+def _tree(tree: Any, path: Any) -> str | None:
+    if isinstance(tree, Mapping) and set(tree) == {"object_path"}:  # as uproot.dask takes it
+        tree = tree["object_path"]
+    if tree is None or isinstance(tree, str):
+        return re.sub("/+", "/", tree or "").strip().strip("/") or None
+    raise DataError(f"in {{{str(path)!r}: ...}} stands the name of the file's tree, not {tree!r}")
+
+
+def _split(text: str) -> tuple[str, str | None]:
+    """A path, and the tree behind its colon; a colon may also be the path's own."""
+    if is_remote(text):
+        address, mark, options = text.partition("?")
+        scheme, _, rest = address.partition("://")
+        host, slash, path = rest.partition("/")
+        match = _WITH_TREE.fullmatch(path)
+        if match is None:
+            return text, None
+        return f"{scheme}://{host}{slash}{match[1]}{mark}{options}", _tree(match[2], text)
+    if Path(text).expanduser().exists():
+        return text, None
+    if match := _WITH_TREE.fullmatch(text):
+        return match[1], _tree(match[2], text)
+    path, colon, tree = text.rpartition(":")
+    is_there = os.path.isfile(path) or (glob.has_magic(path) and bool(glob.glob(path)))
+    return (path, _tree(tree, text)) if colon and is_there else (text, None)
+
+
 def identity(path: str) -> str:
     """What two names of the same file have in common."""
     return path if is_remote(path) else os.path.realpath(path)
+
+
+def placed(path: str, folder: str) -> str:
+    """A path as it was named by a process in a folder, for any process; addresses stay."""
+    return path if is_remote(path) or not folder else str(Path(folder, path))
 
 
 def is_remote(path: str) -> bool:

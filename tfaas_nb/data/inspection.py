@@ -59,6 +59,8 @@ class Found:
         Further branches that a selection looks at.
     advice : str
         What to do if it is missing and no branch can take its place.
+    problem : str
+        Why its branch cannot be read, or which branches its name could mean.
     """
 
     variable: str
@@ -68,10 +70,13 @@ class Found:
     nearest: str | None = None
     asked: tuple[str, ...] = ()
     advice: str = ""
+    problem: str = ""
 
     @property
     def note(self) -> str:
         """What else there is to say."""
+        if self.problem:
+            return self.problem
         if self.nearest:
             return f"nearest: {self.nearest}"
         return f"looks at {', '.join(self.asked)}" if self.asked else ""
@@ -127,24 +132,23 @@ class Inspection:
     @property
     def is_readable(self) -> bool:
         """Whether `tn.load` would read the features as things are."""
-        return self.tree is not None and not self.missing
+        problems = any(one.problem for one in self.variables)
+        return self.tree is not None and not self.missing and not problems
 
     @property
     def summary(self) -> str:
         """What is missing, in words."""
         if self.problem:
             return self.problem
-        if not self.missing:
-            return f"Nothing is missing for the {len(self.features)} features."
-        lines = [
-            f"{found.variable} is missing: no branch {', '.join(map(repr, found.missing))}"
-            + (f"; the nearest is {found.nearest!r}" if found.nearest else "")
-            for found in self.missing
-        ]
-        lines += dict.fromkeys(found.advice for found in self.missing if found.advice)
+        if self.is_readable:
+            nothing = f"Nothing is missing for the {len(self.features)} features."
+            return "\n".join((nothing, *self.notes))
+        lines = [_in_words(one) for one in self.variables if one.missing or one.problem]
+        lines += dict.fromkeys(one.advice for one in self.missing if one.advice)
         mapping = {one.variable: one.nearest for one in self.missing if one.nearest}
         if mapping:
             lines.append(f"If the nearest are meant: tn.load(..., branches={mapping})")
+        lines += self.notes
         return "\n".join(lines)
 
     def _tables(self) -> list[Table]:
@@ -175,7 +179,19 @@ class Inspection:
             more = len(self.candidates) - len(shown)
             caption = "Other branches of its jets" + (f", {more} more not shown" if more else "")
             found.append(Table(("branch", "type"), shown, caption))
+        if self.unreadable:
+            found.append(self._unreadable_table())
         return found
+
+    def _unreadable_table(self) -> Table:
+        types = dict(self.branches)
+        # That an object consists of branches is no news where those are listed.
+        rows = sorted(self.unreadable, key=lambda row: "consists of" in row[1])
+        shown = tuple((name, types[name], why) for name, why in rows[:_SHOWN])
+        more = len(rows) - len(shown)
+        caption = "Branches that are no numbers themselves"
+        caption += f", {more} more not shown" if more else ""
+        return Table(("branch", "type", "why"), shown, caption)
 
     def __repr__(self) -> str:
         return "\n\n".join([*map(repr, self._tables()), self.summary])
@@ -198,7 +214,7 @@ def inspect(
     Parameters
     ----------
     file : path
-        The file; of several, the first is opened.
+        The file, perhaps with its tree; of several, the first is opened.
     features, tree, branches, objects
         As for `tfaas_nb.load`.
 
@@ -213,7 +229,8 @@ def inspect(
     DataError
         If the file does not exist or is no ROOT file; never for what it holds.
     """
-    path = expand(file)[0]
+    first = expand(file, tree=tree)[0]
+    path, tree = first.path, first.tree or tree
     reading = Reading(features, tree, dict(branches or {}), objects=objects)
     with open_file(path) as opened, decoding(path):
         there = tuple(_summary(name, tree_named(opened, name)) for name in trees(opened))
@@ -238,6 +255,14 @@ def inspect(
         )
 
 
+def _in_words(one: Found) -> str:
+    if one.problem:
+        return f"{one.variable} cannot be read: {one.problem}"
+    return f"{one.variable} is missing: no branch {', '.join(map(repr, one.missing))}" + (
+        f"; the nearest is {one.nearest!r}" if one.nearest else ""
+    )
+
+
 def _summary(name: str, tree: Any) -> Tree:
     kind = "RNTuple" if is_ntuple(tree) else str(tree.classname)
     return Tree(name, kind, int(tree.num_entries), len(Types(tree)))
@@ -249,7 +274,10 @@ def _origins(plan: Plan) -> dict[str, EventOrigin | JetOrigin]:
 
 def _found(variable: str, origin: EventOrigin | JetOrigin, plan: Plan) -> Found:
     missing = tuple(plan.resolver.missing([origin]))
-    told = _told(origin, plan)
+    told, types = _told(origin, plan), plan.branches
+    for name in missing:
+        if message := types.ambiguity(name):
+            return Found(variable, told, "", (name,), problem=message)
     if missing and isinstance(origin, LeptonCount):
         return Found(variable, told, "", missing, advice=origin.advice(plan.branches))
     if missing:
@@ -259,8 +287,11 @@ def _found(variable: str, origin: EventOrigin | JetOrigin, plan: Plan) -> Found:
         return Found(variable, told, "", missing, near, advice=advice)
     if isinstance(origin, Number):
         return Found(variable, told, "number")
-    first = plan.branches[origin.branches[0]] if origin.branches else "counted"
-    asked = tuple(name for name in origin.optional if name in plan.branches)
+    first = types[origin.branches[0]] if origin.branches else "counted"
+    asked = tuple(name for name in origin.optional if name in types)
+    for name in (*origin.branches, *asked):
+        if message := types.problem(name):
+            return Found(variable, told, first, problem=f"branch {name!r}: {message}")
     return Found(
         variable, told, "counted" if isinstance(origin, LeptonCount) else first, asked=asked
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tfaas_nb.data.files import Files
+from tfaas_nb.data.files import Files, Named
 from tfaas_nb.data.generated import GENERATOR_WEIGHT, Generated, check_sums
 from tfaas_nb.errors import DataError
 from tfaas_nb.options import is_number
@@ -28,7 +28,7 @@ class Sample:
 
     Attributes
     ----------
-    files : path, glob, or list of them
+    files : path, glob, mapping, or list of them
         All files of the process: the sum of weights is over all of them.
     xsec : float, optional
         Cross-section in pb, filter efficiencies and branching fractions included.
@@ -125,16 +125,16 @@ class Sample:
         return self.xsec * _PB_IN_FB * (1.0 if self.lumi is None else self.lumi) / total
 
 
-#: Files of a class: paths, globs, samples, or a list of these.
-Samples = Files | Sample | Sequence[str | os.PathLike[str] | Sample]
+#: Files of a class: paths, globs, mappings of them to trees, samples, or a list of these.
+Samples = Files | Sample | Sequence[Named | Sample]
 
 
 def samples(given: Samples) -> list[Sample]:
     """Samples in the order in which they were given; files without one are one sample."""
-    if isinstance(given, (str, os.PathLike, Sample)):
+    if isinstance(given, (str, os.PathLike, Mapping, Sample)):
         given = [given]
     found: list[Sample] = []
-    plain: list[str | os.PathLike[str]] = []
+    plain: list[Named] = []
     for one in given:
         if isinstance(one, Sample):
             found.append(one)

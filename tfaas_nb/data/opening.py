@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tfaas_nb.data.files import is_remote, is_xrootd
+from tfaas_nb.data.files import is_remote, is_xrootd, placed
 from tfaas_nb.data.friends import friends
 from tfaas_nb.errors import DataError, TfaasError
 from tfaas_nb.nearest import hint
@@ -70,11 +70,6 @@ def open_file(
             file.close()
             raise
         return file
-
-
-def placed(path: str, folder: str) -> str:
-    """A path as it was named by a process in a folder, for any process; addresses stay."""
-    return path if is_remote(path) or not folder else str(Path(folder, path))
 
 
 def _check_not_empty(path: str, place: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.event_file import EventFile, steps
+from tfaas_nb.data.files import InputFile
 from tfaas_nb.data.generated import Generated
 from tfaas_nb.data.position import Portion
 from tfaas_nb.data.reading import Reading
@@ -38,8 +38,10 @@ class StreamedFile:
     ----------
     number : int
         Its place among the files.
-    path, role, tree, uuid : str
-        As in `Source`, with the whole path.
+    file : InputFile
+        The file, as it was named.
+    role, tree, uuid : str
+        As in `Source`.
     y : int
         Class of its events.
     entries : int
@@ -53,7 +55,7 @@ class StreamedFile:
     """
 
     number: int
-    path: str
+    file: InputFile
     role: str
     y: int
     tree: str
@@ -64,9 +66,14 @@ class StreamedFile:
     generated: Generated | None = None
 
     @property
+    def path(self) -> str:
+        """Local path or address."""
+        return self.file.path
+
+    @property
     def name(self) -> str:
         """Its name, without folder and options."""
-        return os.path.basename(self.path.partition("?")[0] if "://" in self.path else self.path)
+        return self.file.name
 
 
 @dataclass
@@ -78,14 +85,14 @@ class Faults:
     go_on : bool
         Whether to go on without them.
     skipped : dict
-        Path → its role, and why it was skipped.
+        File → its role, and why it was skipped.
     """
 
     go_on: bool = False
     skipped: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @contextmanager
-    def of(self, path: str, role: str, should_stop: Stop = lambda: False) -> Iterator[None]:
+    def of(self, file: str, role: str, should_stop: Stop = lambda: False) -> Iterator[None]:
         """Note a `DataError` of a file, if that is what is wanted."""
         try:
             yield
@@ -94,7 +101,7 @@ class Faults:
         except DataError as error:
             if not self.go_on or should_stop():
                 raise
-            self.skipped[path] = role, str(error)
+            self.skipped[file] = role, str(error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +160,7 @@ class Pass:
             if should_stop():
                 return
             with (
-                self.faults.of(file.path, file.role, should_stop),
+                self.faults.of(str(file.file), file.role, should_stop),
                 closing(self._open(file, should_stop)) as opened,
             ):
                 for ends in steps(file.entries, step):
@@ -191,7 +198,7 @@ class Pass:
     @property
     def readable(self) -> list[StreamedFile]:
         """Files that have not been skipped."""
-        return [file for file in self.files if file.path not in self.faults.skipped]
+        return [file for file in self.files if str(file.file) not in self.faults.skipped]
 
     def _block(self, supplies: Sequence[_Supply], quotas: Sequence[int]) -> Dataset:
         features = self.files[0].reading.features
@@ -217,8 +224,8 @@ class Pass:
         try:
             for part in _ranges(files, step, random):
                 chunk, file = None, part.file
-                with self.faults.of(file.path, file.role, should_stop):
-                    if file.path in self.faults.skipped:
+                with self.faults.of(str(file.file), file.role, should_stop):
+                    if str(file.file) in self.faults.skipped:
                         continue
                     if file.number not in opened:
                         opened[file.number] = self._open(file, should_stop)
@@ -232,7 +239,7 @@ class Pass:
                 left.close()
 
     def _open(self, file: StreamedFile, should_stop: Stop) -> EventFile:
-        opened = EventFile(file.path, file.reading, should_stop).__enter__()
+        opened = EventFile(file.file, file.reading, should_stop).__enter__()
         if opened.entries != file.entries:
             found = opened.entries
             opened.close()

@@ -18,9 +18,8 @@ from typing import Any, Protocol
 
 from tfaas_nb.cluster.spread import same, spread
 from tfaas_nb.data.event_file import EventFile, Events, steps
-from tfaas_nb.data.files import is_remote
+from tfaas_nb.data.files import InputFile, is_remote, placed
 from tfaas_nb.data.generated import Generated
-from tfaas_nb.data.opening import placed
 from tfaas_nb.data.reading import Reading
 from tfaas_nb.errors import DataError
 
@@ -59,7 +58,7 @@ class Lot:
 
     Attributes
     ----------
-    paths : tuple of str
+    files : tuple of InputFile
         The files.
     reading : Reading
         What is read of them.
@@ -69,7 +68,7 @@ class Lot:
         Whether that needs no sum of weights of theirs.
     """
 
-    paths: tuple[str, ...]
+    files: tuple[InputFile, ...]
     reading: Reading
     is_normalised: bool
     is_sum_known: bool = False
@@ -78,7 +77,7 @@ class Lot:
 class FileSource(Protocol):
     """What reads files."""
 
-    def opened(self, path: str, lot: int) -> AbstractContextManager[Opened]:
+    def opened(self, file: InputFile, lot: int) -> AbstractContextManager[Opened]:
         """A file of the lot of that number; files are asked for in order, each once."""
         ...
 
@@ -95,15 +94,15 @@ class Here:
         self._hashing = ThreadPoolExecutor(1)
 
     @contextmanager
-    def opened(self, path: str, lot: int) -> Generator[Opened, None, None]:
+    def opened(self, file: InputFile, lot: int) -> Generator[Opened, None, None]:
         """See `FileSource`."""
         wanted = self._lots[lot]
-        with EventFile(path, wanted.reading) as file:
-            digest = self._hashing.submit(sha256, path if self._hashed else "")
-            ranges = steps(file.entries)
-            parts = ((stop - start, file.events(start, stop)) for start, stop in ranges)
-            generated = partial(file.generated, wanted.is_sum_known)
-            yield Opened(file.entries, file.tree, file.uuid, parts, generated, digest.result)
+        with EventFile(file, wanted.reading) as opened:
+            digest = self._hashing.submit(sha256, file.path if self._hashed else "")
+            ranges = steps(opened.entries)
+            parts = ((stop - start, opened.events(start, stop)) for start, stop in ranges)
+            generated = partial(opened.generated, wanted.is_sum_known)
+            yield Opened(opened.entries, opened.tree, opened.uuid, parts, generated, digest.result)
 
     def close(self) -> None:
         """See `FileSource`."""
@@ -119,21 +118,21 @@ class OnCluster:
 
     def __init__(self, lots: Sequence[Lot], hashed: bool, cluster: Any) -> None:
         work = _Work(tuple(lots), hashed, str(Path.cwd()))
-        files = [_Range(path, number) for number, lot in enumerate(lots) for path in lot.paths]
+        files = [_Range(file, number) for number, lot in enumerate(lots) for file in lot.files]
         ship = partial(same, work)
-        found = spread(cluster, _Work.look, files, ship, named=lambda r: r.path)
-        self._looks = {(file.path, file.lot): look for file, look in zip(files, found, strict=True)}
-        ranges = [_Range(file.path, file.lot, *ends) for file in files for ends in self._ends(file)]
-        self._results = spread(cluster, _Work.read, ranges, ship, named=lambda r: r.path)
+        found = spread(cluster, _Work.look, files, ship, named=lambda r: str(r.file))
+        self._looks = {(r.file, r.lot): look for r, look in zip(files, found, strict=True)}
+        ranges = [_Range(r.file, r.lot, *ends) for r in files for ends in self._ends(r)]
+        self._results = spread(cluster, _Work.read, ranges, ship, named=lambda r: str(r.file))
 
     def _ends(self, file: _Range) -> Iterator[tuple[int, int]]:
-        look = self._looks[file.path, file.lot]
+        look = self._looks[file.file, file.lot]
         return iter(()) if isinstance(look, DataError) else steps(look.entries)
 
     @contextmanager
-    def opened(self, path: str, lot: int) -> Generator[Opened, None, None]:
+    def opened(self, file: InputFile, lot: int) -> Generator[Opened, None, None]:
         """See `FileSource`."""
-        look = self._looks[path, lot]
+        look = self._looks[file, lot]
         if isinstance(look, DataError):
             raise look
         left = iter(list(steps(look.entries)))
@@ -156,7 +155,7 @@ class OnCluster:
 
 @dataclass(frozen=True)
 class _Range:
-    path: str
+    file: InputFile
     lot: int
     start: int = 0
     stop: int = 0
@@ -182,13 +181,13 @@ class _Work:
     def look(self, file: _Range) -> _Seen | DataError:
         lot = self.lots[file.lot]
         try:
-            with EventFile(file.path, lot.reading, folder=self.folder) as opened:
+            with EventFile(file.file, lot.reading, folder=self.folder) as opened:
                 return _Seen(
                     opened.entries,
                     opened.tree,
                     opened.uuid,
                     self._generated(opened, lot) if lot.is_normalised else None,
-                    sha256(placed(file.path, self.folder) if self.hashed else ""),
+                    sha256(placed(file.file.path, self.folder) if self.hashed else ""),
                 )
         except DataError as error:
             return error
@@ -196,7 +195,7 @@ class _Work:
     def read(self, part: _Range) -> Events | DataError:
         reading = self.lots[part.lot].reading
         try:
-            with EventFile(part.path, reading, folder=self.folder) as file:
+            with EventFile(part.file, reading, folder=self.folder) as file:
                 return file.events(part.start, part.stop)
         except DataError as error:
             return error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -13,7 +12,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from tfaas_nb.data.dataset import BACKGROUND, SIGNAL, Dataset, Skipped, Source
-from tfaas_nb.data.files import expand, identity, is_remote
+from tfaas_nb.data.files import InputFile, check_trees, expand, is_remote
 from tfaas_nb.data.generated import Generated
 from tfaas_nb.data.growing import Growing
 from tfaas_nb.data.normalisation import Sample, Samples, samples
@@ -97,15 +96,19 @@ def load(
 
     Parameters
     ----------
-    signal, background : path, glob, `Sample`, or list of them
-        ROOT files of the two classes, local or ``root://``.  A file named twice is read once,
-        with a warning; it must not be in two samples of a class.
+    signal, background : path, glob, mapping, `Sample`, or list of them
+        ROOT files of the two classes, local or ``root://``.  A tree may be named with its file,
+        as uproot takes it: ``"file.root:folder/tree"`` or ``{"file.root": "folder/tree"}``; it
+        goes before `tree`.  A file named twice is read once, with a warning; it must not be in
+        two samples of a class.
     features : FeatureSet
         What becomes columns; jets are ordered by ``features.order_by``, the leading
         ``features.jets`` are kept and absent ones padded.
     tree : str, optional
-        Tree (TTree or RNTuple) to read; by default ``events``, ``Events``, or the only tree of
-        a file.
+        Tree (TTree, TNtuple or RNTuple) to read, with its folder where several end so
+        (``"folder/tree"``), and with a cycle if not the newest (``"events;1"``); by default
+        ``events``, ``Events``, or the only tree of a file.  Friends of a TTree that are in its
+        file are read, too: their branches are called ``friend.branch``.
     branches : mapping, optional
         Variable → branch, for instance ``{"jetMassSoftDrop": "FatJet_msoftdrop"}``, where the
         file's layout (see `tfaas_nb.inspect`) does not tell or should not be followed; with
@@ -243,7 +246,9 @@ def load_telling(
     DataError
         As `load`.
     """
-    wanted = parts([("signal", SIGNAL, signal), ("background", BACKGROUND, background)])
+    wanted = parts(
+        [("signal", SIGNAL, signal), ("background", BACKGROUND, background)], tree=reading.tree
+    )
     with _Reader(wanted, reading, on_error, progress=False, told=told) as reader:
         return reader.dataset()
 
@@ -272,7 +277,9 @@ def stream_telling(
     DataError
         As `load`.
     """
-    wanted = parts([("signal", SIGNAL, signal), ("background", BACKGROUND, background)])
+    wanted = parts(
+        [("signal", SIGNAL, signal), ("background", BACKGROUND, background)], tree=reading.tree
+    )
     stream = _stream(wanted, reading, on_error, False, memory)
     stream.look(told)
     return stream
@@ -304,14 +311,14 @@ class Part:
         Its class.
     sample : Sample
         As it was given.
-    paths : tuple of str
+    files : tuple of InputFile
         Its files.
     """
 
     role: str
     y: int
     sample: Sample
-    paths: tuple[str, ...]
+    files: tuple[InputFile, ...]
 
     def reading(self, reading: Reading) -> Reading:
         """The reading with the sample's own weight, if it has one."""
@@ -323,10 +330,12 @@ def parts(
     classes: Sequence[tuple[str, int, Samples]],
     timeout: float | None = None,
     may_share: bool = False,
+    tree: str | None = None,
 ) -> list[Part]:
     """The samples of classes (role, y, samples), with their files found.
 
-    With `may_share`, a file that is signal and background is only warned of.
+    With `may_share`, a file that is signal and background is only warned of.  Two trees of one
+    file have other events; `tree` is the one that is read where none was named with a file.
 
     Raises
     ------
@@ -335,19 +344,20 @@ def parts(
         or be signal and background at once.
     """
     found = [
-        Part(role, y, sample, tuple(expand(sample.files, timeout)))
+        Part(role, y, sample, tuple(expand(sample.files, timeout, tree)))
         for role, y, given in classes
         for sample in samples(given)
     ]
-    owner: dict[str, Part] = {}
+    check_trees((file for part in found for file in part.files), tree)
+    owner: dict[tuple[str, str | None], Part] = {}
     for part in found:
-        for path in part.paths:
-            other = owner.setdefault(identity(path), part)
+        for file in part.files:
+            other = owner.setdefault(file.identity(tree), part)
             if other is part:
                 continue
             if other.role == part.role:
-                raise DataError(f"{path} is in two samples of {part.role}: leave it in one of them")
-            both = f"{path} is in {other.role} and {part.role}"
+                raise DataError(f"{file} is in two samples of {part.role}: leave it in one of them")
+            both = f"{file} is in {other.role} and {part.role}"
             if not may_share:
                 raise DataError(f"{both}: leave it in one of them")
             warnings.warn(f"{both}: nothing tells its events apart then", stacklevel=4)
@@ -369,7 +379,7 @@ def _read(
             "a stream is read where it is used: leave out cluster=, or stream=True to have the "
             "cluster read all events into memory here"
         )
-    wanted = parts(classes, reading.timeout, may_share=True)
+    wanted = parts(classes, reading.timeout, may_share=True, tree=reading.tree)
     if memory is not None:
         return _stream(wanted, reading, on_error, progress, memory)
     with _Reader(wanted, reading, on_error, progress, cluster=cluster) as reader:
@@ -389,9 +399,9 @@ def _stream(
 ) -> Stream:
     return Stream.open(
         [
-            Wanted(path, part.role, part.y, part.reading(reading), number)
+            Wanted(file, part.role, part.y, part.reading(reading), number)
             for number, part in enumerate(wanted)
-            for path in part.paths
+            for file in part.files
         ],
         go_on=on_error == "skip",
         memory=memory,
@@ -415,7 +425,7 @@ class _Reader:
         self._wanted = wanted
         self._reading = reading
         self._on_error = on_error
-        self._files = sum(len(part.paths) for part in wanted)
+        self._files = sum(len(part.files) for part in wanted)
         self._progress = progress
         self._told = told
         self._cluster = cluster
@@ -450,14 +460,14 @@ class _Reader:
     def _opened_source(self) -> FileSource:
         lots = [
             Lot(
-                part.paths,
+                part.files,
                 part.reading(self._reading),
                 part.sample.is_normalised,
                 part.sample.sum_weights is not None,
             )
             for part in self._wanted
         ]
-        sizes = (_size(path) for part in self._wanted for path in part.paths)
+        sizes = (_size(file.path) for part in self._wanted for file in part.files)
         hashed = sum(sizes) <= _HASHED_UP_TO
         if self._cluster is None:
             return Here(lots, hashed)
@@ -492,32 +502,33 @@ class _Reader:
         part = self._wanted[number]
         first, known = len(self._columns), len(self._sources)
         generated: list[Generated] = []
-        for path in part.paths:
+        for file in part.files:
             rows, done = len(self._columns), self._done
             try:
-                generated.append(self._file(path, number, generated))
+                generated.append(self._file(file, number, generated))
             except (CutError, WeightError):
                 raise
             except DataError as error:
                 if self._on_error == "stop":
                     raise
                 self._columns.shorten(rows)
-                self._skipped.append(Skipped(path, part.role, str(error)))
+                self._skipped.append(Skipped(str(file), part.role, str(error)))
             self._advance(done + 1 - self._done)
         read = [source for source, _ in self._sources[known:]]
         if read and not any(source.entries for source in read):
-            raise DataError(f"the tree {read[0].tree!r} of {', '.join(part.paths[:3])} is empty")
+            names = ", ".join(file.path for file in part.files[:3])
+            raise DataError(f"the tree {read[0].tree!r} of {names} is empty")
         if part.sample.is_normalised:
             part.sample.warn(generated)
             if len(self._columns) > first:
                 total = sum(one.total or 0.0 for one in generated)
                 self._columns.scale("weight", first, part.sample.factor(total))
 
-    def _file(self, path: str, number: int, before: Sequence[Generated]) -> Generated:
+    def _file(self, place: InputFile, number: int, before: Sequence[Generated]) -> Generated:
         """Append the events of a file; the sum of weights before the selection."""
         rows, read, part = len(self._columns), 0.0, self._wanted[number]
-        generated = Generated(path)
-        with self._source.opened(path, number) as file:
+        generated = Generated(place.path)
+        with self._source.opened(place, number) as file:
             if part.sample.is_normalised:
                 generated = file.generated()
                 part.sample.check([*before, generated])
@@ -527,7 +538,7 @@ class _Reader:
                 extra = {f"extra {name}": values for name, values in events.extra.items()}
                 self._columns.append({"X": events.X, "weight": events.weight, "y": y, **extra})
                 self._advance(entries / file.entries)
-            kept, name = len(self._columns) - rows, os.path.basename(path)
+            kept, name = len(self._columns) - rows, place.name
             source = Source(name, part.role, file.tree, kept, "", file.entries, file.uuid)
         self._sources.append((source, file.sha256))
         return replace(generated, total=read) if generated.is_over_entries else generated

@@ -29,10 +29,10 @@ from tfaas_nb.data.dataset import (
     check_split,
 )
 from tfaas_nb.data.event_file import EventFile
+from tfaas_nb.data.files import InputFile
 from tfaas_nb.data.generated import Generated
 from tfaas_nb.data.negative import check_way
 from tfaas_nb.data.normalisation import Sample
-from tfaas_nb.data.opening import placed
 from tfaas_nb.data.part import Part
 from tfaas_nb.data.passes import Chunk, Faults, Negative, Pass, StreamedFile
 from tfaas_nb.data.position import Portion
@@ -63,8 +63,8 @@ class Wanted:
 
     Attributes
     ----------
-    path : str
-        Local path or address.
+    file : InputFile
+        Local path or address, perhaps with its tree.
     role : str
         ``"signal"``, ``"background"`` or ``"events"``.
     y : int
@@ -75,7 +75,7 @@ class Wanted:
         Number of the sample that it belongs to.
     """
 
-    path: str
+    file: InputFile
     role: str
     y: int
     reading: Reading
@@ -305,7 +305,7 @@ class Stream:
     def from_anywhere(self) -> Stream:
         """The same events, with paths that do not depend on the folder of the process."""
         folder = str(Path.cwd())
-        files = tuple(replace(file, path=placed(file.path, folder)) for file in self.files)
+        files = tuple(replace(one, file=one.file.placed(folder)) for one in self.files)
         return Stream(files, self._shared, self._portions, self._known, self._negative)
 
     def chunks(self, progress: bool | None = None) -> Generator[Dataset, None, None]:
@@ -667,12 +667,12 @@ def _opened(wanted: Sequence[Wanted], shared: _Shared) -> tuple[StreamedFile, ..
         one = wanted[number]
         sample = shared.scaling[one.sample]
         with (
-            shared.faults.of(one.path, one.role, stop.is_set),
-            EventFile(one.path, one.reading, stop.is_set) as file,
+            shared.faults.of(str(one.file), one.role, stop.is_set),
+            EventFile(one.file, one.reading, stop.is_set) as file,
         ):
             generated = file.generated(sample.sum_weights is not None) if sample else None
             return StreamedFile(
-                number, one.path, one.role, one.y, file.tree, file.entries, file.uuid, one.reading,
+                number, one.file, one.role, one.y, file.tree, file.entries, file.uuid, one.reading,
                 one.sample, generated,
             )  # fmt: skip
         return None

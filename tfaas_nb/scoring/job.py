@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfaas_nb.data.files import Files, expand, identity
+from tfaas_nb.data.files import Files, InputFile, expand, identity
 from tfaas_nb.data.origins import Objects
 from tfaas_nb.data.reading import Cut, Reading
 from tfaas_nb.errors import CutError, DataError
@@ -81,8 +81,8 @@ def score(
 
     Parameters
     ----------
-    files : path, glob, address, or list of them
-        ROOT files of any layout that `load` reads.
+    files : path, glob, address, mapping, or list of them
+        ROOT files of any layout that `load` reads, perhaps with their trees, as `load` takes them.
     model : Bundle, Classifier, path, or str
         A bundle, its folder or archive, or ``http://HOST:PORT/models/NAME`` on a server.
     output : path
@@ -126,17 +126,17 @@ def score(
     """
     if on_error not in _POLICIES:
         raise DataError(f"on_error is {_POLICIES[0]!r} or {_POLICIES[1]!r}, not {on_error!r}")
-    paths, target = expand(files), Path(output)
-    if identity(str(target)) in map(identity, paths):
+    inputs, target = expand(files, tree=tree), Path(output)
+    if identity(str(target)) in (identity(file.path) for file in inputs):
         raise DataError(f"{target} is one of the files to score: give another name")
     with closing(open_scorer(model, token)) as scorer:
         reading = Reading(scorer.features, tree, branches or {}, cut, None, tuple(keep), objects)
         with _sink(target, parts) as sink:
             source: Source = Here(reading, scorer)
             if cluster is not None:
-                source = OnCluster(reading, given(model, token), cluster, paths)
+                source = OnCluster(reading, given(model, token), cluster, inputs)
             with closing(source):
-                return _Job(paths, source, on_error == "skip", progress).run(sink)
+                return _Job(inputs, source, on_error == "skip", progress).run(sink)
 
 
 def _sink(target: Path, parts: str | None) -> ScoreFile | ScoreFolder:
@@ -144,8 +144,10 @@ def _sink(target: Path, parts: str | None) -> ScoreFile | ScoreFolder:
 
 
 class _Job:
-    def __init__(self, paths: list[str], source: Source, skips: bool, progress: bool) -> None:
-        self.paths, self.source = paths, source
+    def __init__(
+        self, inputs: list[InputFile], source: Source, skips: bool, progress: bool
+    ) -> None:
+        self.inputs, self.source = inputs, source
         self.skips, self.progress = skips, progress
         self.columns: tuple[str, ...] = ()
         self.done: list[tuple[str, int, int]] = []
@@ -155,27 +157,27 @@ class _Job:
         from tqdm.auto import tqdm
 
         with tqdm(desc="scoring", unit="event", unit_scale=True, disable=not self.progress) as bar:
-            for path in self.paths:
+            for file in self.inputs:
                 try:
-                    self._file(path, sink, bar)
+                    self._file(file, sink, bar)
                 except CutError:
                     raise
                 except DataError as error:
                     if not self.skips:
                         raise
-                    self.skipped.append((path, str(error)))
+                    self.skipped.append((str(file), str(error)))
         if not self.done:
             raise DataError(f"no file could be read; the first: {self.skipped[0][1]}")
         return Scored(sink.path, self.columns, tuple(self.done), tuple(self.skipped))
 
-    def _file(self, path: str, sink: ScoreFile | ScoreFolder, bar: Any) -> None:
-        with self.source.scored(path) as (entries, parts):
+    def _file(self, file: InputFile, sink: ScoreFile | ScoreFolder, bar: Any) -> None:
+        with self.source.scored(file) as (entries, parts):
             bar.total = (bar.total or 0) + entries
             # A file that may be skipped is read to its end before any of it is written.
             whole = list(parts) if self.skips else parts
-            sink.begin(len(self.done), path)
+            sink.begin(len(self.done), file.path)
             written = sum(self._write(part, sink, bar) for part in whole)
-        self.done.append((path, entries, written))
+        self.done.append((str(file), entries, written))
 
     def _write(self, part: Part, sink: ScoreFile | ScoreFolder, bar: Any) -> int:
         columns = part.columns(len(self.done))

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tfaas_nb.cluster.spread import same, spread
 from tfaas_nb.data.event_file import EventFile
 from tfaas_nb.data.event_file import steps as ranges_of
+from tfaas_nb.data.files import InputFile
 from tfaas_nb.data.identifiers import Identifiers
 from tfaas_nb.data.reading import Reading
 from tfaas_nb.errors import DataError
@@ -107,7 +108,7 @@ _NO_KEYS = _Keys((), ())
 class Source(Protocol):
     """Where scored events come from."""
 
-    def scored(self, path: str) -> AbstractContextManager[tuple[int, Iterator[Part]]]:
+    def scored(self, file: InputFile) -> AbstractContextManager[tuple[int, Iterator[Part]]]:
         """Entries of a file, and its events in order; files are asked for in order, too."""
         ...
 
@@ -124,14 +125,14 @@ class Here:
         self._first: Identifiers | None = None
 
     @contextmanager
-    def scored(self, path: str) -> Generator[tuple[int, Iterator[Part]], None, None]:
+    def scored(self, file: InputFile) -> Generator[tuple[int, Iterator[Part]], None, None]:
         """See `Source`."""
-        with EventFile(path, self._reading) as file:
-            keys, ranges = self._keys(file), steps(file.entries)
+        with EventFile(file, self._reading) as opened:
+            keys, ranges = self._keys(opened), steps(opened.entries)
             keep = self._reading.keep
-            file.keep(keys.branches)
-            parts = (_part(self._scorer, file, keys, keep, *ends) for ends in ranges)
-            yield file.entries, parts
+            opened.keep(keys.branches)
+            parts = (_part(self._scorer, opened, keys, keep, *ends) for ends in ranges)
+            yield opened.entries, parts
 
     def _keys(self, file: EventFile) -> _Keys:
         if not file.entries:  # it may have been written without its branches
@@ -152,28 +153,28 @@ class OnCluster:
     """
 
     def __init__(
-        self, reading: Reading, opened: Callable[[], Scorer], cluster: Any, paths: list[str]
+        self, reading: Reading, opened: Callable[[], Scorer], cluster: Any, files: list[InputFile]
     ) -> None:
         self._cluster = cluster
-        looks = dict(zip(paths, self._looked(reading, paths), strict=True))
+        looks = dict(zip(files, self._looked(reading, files), strict=True))
         self._looks = dict(_keyed(looks))
         items = [
-            _Range(path, look.keys, *ends)
-            for path, look in self._looks.items()
+            _Range(file, look.keys, *ends)
+            for file, look in self._looks.items()
             if not isinstance(look, DataError)
             for ends in steps(look.entries)
         ]
         job = partial(_Work, reading, opened, str(Path.cwd()))
-        self._results = spread(cluster, _Work.part, items, job, named=lambda r: r.path)
+        self._results = spread(cluster, _Work.part, items, job, named=lambda r: str(r.file))
 
-    def _looked(self, reading: Reading, paths: list[str]) -> Iterator[_Seen | DataError]:
-        looks = [_Look(path, str(Path.cwd())) for path in paths]
+    def _looked(self, reading: Reading, files: list[InputFile]) -> Iterator[_Seen | DataError]:
+        looks = [_Look(file, str(Path.cwd())) for file in files]
         return spread(self._cluster, _Look.seen, looks, partial(same, reading))
 
     @contextmanager
-    def scored(self, path: str) -> Generator[tuple[int, Iterator[Part]], None, None]:
+    def scored(self, file: InputFile) -> Generator[tuple[int, Iterator[Part]], None, None]:
         """See `Source`."""
-        look = self._looks[path]
+        look = self._looks[file]
         if isinstance(look, DataError):
             raise look
         left = iter(steps(look.entries))
@@ -206,25 +207,25 @@ class _Seen:
 class _Look:
     """A file that is looked into before it is read."""
 
-    path: str
+    file: InputFile
     folder: str = ""
 
     @staticmethod
     def seen(reading: Reading, look: _Look) -> _Seen | DataError:
         """On a worker: what a file has, or why it cannot be read."""
         try:
-            with EventFile(look.path, reading, folder=look.folder) as file:
-                return _Seen(file.entries, file.identifiers)
+            with EventFile(look.file, reading, folder=look.folder) as opened:
+                return _Seen(opened.entries, opened.identifiers)
         except DataError as error:
             return error
 
     def __str__(self) -> str:
-        return self.path
+        return str(self.file)
 
 
 @dataclass(frozen=True)
 class _Range:
-    path: str
+    file: InputFile
     keys: _Keys
     start: int
     stop: int
@@ -238,7 +239,7 @@ class _Work:
 
     def part(self, item: _Range) -> Part | DataError:
         try:
-            with EventFile(item.path, self.reading, folder=self.folder) as file:
+            with EventFile(item.file, self.reading, folder=self.folder) as file:
                 file.keep(item.keys.branches)
                 keep = self.reading.keep
                 return _part(self.scorer, file, item.keys, keep, item.start, item.stop)
@@ -263,20 +264,20 @@ def steps(entries: int) -> list[tuple[int, int]]:
 
 
 def _keyed(
-    looks: Mapping[str, _Seen | DataError],
-) -> Iterator[tuple[str, _Seen | DataError]]:
+    looks: Mapping[InputFile, _Seen | DataError],
+) -> Iterator[tuple[InputFile, _Seen | DataError]]:
     """Files with their keys, under the names of the first that has events."""
     first: Identifiers | None = None
-    for path, look in looks.items():
+    for file, look in looks.items():
         if isinstance(look, DataError):
-            yield path, look
+            yield file, look
             continue
         if not look.entries:
             own = look.identifiers
-            yield path, replace(look, keys=_Keys.of(path, own, own))
+            yield file, replace(look, keys=_Keys.of(file.path, own, own))
             continue
         first = look.identifiers if first is None else first
         try:
-            yield path, replace(look, keys=_Keys.of(path, look.identifiers, first))
+            yield file, replace(look, keys=_Keys.of(file.path, look.identifiers, first))
         except DataError as error:
-            yield path, error
+            yield file, error

@@ -31,10 +31,10 @@ class FileEvents:
         self.files = tuple(files)
         self.features = features
         self._reading = Reading(features)
-        self._paths = expand(list(files))
+        self._inputs = expand(list(files))
         counts = []
-        for path in self._paths:
-            with EventFile(path, self._reading) as file:
+        for one in self._inputs:
+            with EventFile(one, self._reading) as file:
                 if file.entries:
                     file.events(0, 1)  # what it lacks is told at once
                 counts.append(file.entries)
@@ -57,6 +57,6 @@ class FileEvents:
             raise DataError(f"there is no event {position}: there are 0 to {len(self) - 1}")
         number = next(i for i, end in enumerate(self._ends) if position < end)
         entry = position - (self._ends[number - 1] if number else 0)
-        with EventFile(self._paths[number], self._reading) as file:
+        with EventFile(self._inputs[number], self._reading) as file:
             values = file.events(entry, entry + 1).X[0]
         return dict(zip(self.features.names, map(float, values), strict=True))
