@@ -305,3 +305,22 @@ def test_no_file_is_skipped_because_the_selection_fails(
     options: dict[str, Any] = {"on_error": "skip", "progress": False}
     with pytest.raises(CutError, match="KeyError: 'evnt'"):
         tn.score(nano, bundle, tmp_path / "a.root", cut=wrong, **options)
+
+
+@pytest.mark.parametrize("parts", [None, "root"])
+def test_names_that_nobody_uses_are_refused_before_anything_is_written(
+    bundle: Bundle, nano: Path, tmp_path: Path, parts: str | None
+) -> None:
+    with pytest.raises(DataError, match=r"'jetMassSoftdrop', .* mean 'jetMassSoftDrop'"):
+        tn.score(
+            nano,
+            bundle,
+            tmp_path / "a.root",
+            branches={"jetMassSoftdrop": "FatJet_mass"},
+            on_error="skip",
+            parts=parts,
+            progress=False,
+        )
+    with pytest.raises(DataError, match="keep names run more than once"):
+        tn.score(nano, bundle, tmp_path / "a.root", keep=("run", "run"), progress=False)
+    assert not (tmp_path / "a.root").exists()

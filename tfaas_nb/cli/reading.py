@@ -43,4 +43,6 @@ class _Mapping(argparse.Action):
         variable, _, branch = str(values).partition("=")
         if not variable or not branch:
             parser.error(f"{option_string} {values}: write VARIABLE=BRANCH")
+        if variable in getattr(namespace, self.dest):
+            parser.error(f"{option_string} {values}: {variable} is mapped already")
         setattr(namespace, self.dest, {**getattr(namespace, self.dest), variable: branch})

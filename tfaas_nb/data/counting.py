@@ -12,7 +12,7 @@ from tfaas_nb.data.event_file import EventFile, steps
 from tfaas_nb.data.files import InputFile
 from tfaas_nb.data.normalisation import Samples
 from tfaas_nb.data.reading import Reading
-from tfaas_nb.data.root import OnError, parts
+from tfaas_nb.data.root import OnError, to_read
 from tfaas_nb.errors import CutError, DataError
 
 #: Entries looked at before numbers are told: some 50 ms.
@@ -86,8 +86,9 @@ def count(
     >>> for found in count({"signal": "ttbar.root"}, Reading(cut="nJets > 2")):  # doctest: +SKIP
     ...     print(found["signal"].passed)
     """
-    classes = [(role, _CLASSES[role], given) for role, given in files.items()]
-    wanted = parts(classes, tree=reading.tree)
+    if unknown := sorted(set(files) - set(_CLASSES)):
+        raise DataError(f"there is no class {', '.join(unknown)}: name {' or '.join(_CLASSES)}")
+    wanted = to_read([(role, _CLASSES[role], given) for role, given in files.items()], reading)
     found = {
         role: Count(sum(len(part.files) for part in wanted if part.role == role)) for role in files
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from tfaas_nb.data.layouts import is_list
 from tfaas_nb.data.opening import choose_tree, decoding, open_file, tree_named, trees
 from tfaas_nb.data.origins import EventOrigin, JetCount, JetOrigin, LeptonCount, Number, Objects
 from tfaas_nb.data.plan import Plan
-from tfaas_nb.data.reading import Reading
+from tfaas_nb.data.reading import Reading, check_mapping
 from tfaas_nb.errors import DataError
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
 from tfaas_nb.table import Table
@@ -206,7 +207,7 @@ def inspect(
     features: FeatureSet = TTBAR_ALL_HADRONIC,
     tree: str | None = None,
     *,
-    branches: dict[str, str] | None = None,
+    branches: Mapping[str, str] | None = None,
     objects: Objects | None = None,
 ) -> Inspection:
     """Tell what a ROOT file has of the features, and what it lacks.
@@ -227,11 +228,13 @@ def inspect(
     Raises
     ------
     DataError
-        If the file does not exist or is no ROOT file; never for what it holds.
+        If the file does not exist or is no ROOT file, or a variable is mapped that the features do
+        not need; never for what the file holds.
     """
     first = expand(file, tree=tree)[0]
     path, tree = first.path, first.tree or tree
-    reading = Reading(features, tree, dict(branches or {}), objects=objects)
+    reading = Reading(features, tree, {} if branches is None else branches, objects=objects)
+    check_mapping([reading])
     with open_file(path) as opened, decoding(path):
         there = tuple(_summary(name, tree_named(opened, name)) for name in trees(opened))
         try:

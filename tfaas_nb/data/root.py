@@ -18,7 +18,7 @@ from tfaas_nb.data.growing import Growing
 from tfaas_nb.data.normalisation import Sample, Samples, samples
 from tfaas_nb.data.origins import Objects
 from tfaas_nb.data.ranges import FileSource, Here, Lot, OnCluster
-from tfaas_nb.data.reading import Cut, Reading
+from tfaas_nb.data.reading import Cut, Reading, check_mapping, names
 from tfaas_nb.data.stream import MEMORY, Stream, Wanted, check_memory
 from tfaas_nb.errors import CutError, DataError, WeightError
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
@@ -246,9 +246,7 @@ def load_telling(
     DataError
         As `load`.
     """
-    wanted = parts(
-        [("signal", SIGNAL, signal), ("background", BACKGROUND, background)], tree=reading.tree
-    )
+    wanted = to_read([("signal", SIGNAL, signal), ("background", BACKGROUND, background)], reading)
     with _Reader(wanted, reading, on_error, progress=False, told=told) as reader:
         return reader.dataset()
 
@@ -277,9 +275,7 @@ def stream_telling(
     DataError
         As `load`.
     """
-    wanted = parts(
-        [("signal", SIGNAL, signal), ("background", BACKGROUND, background)], tree=reading.tree
-    )
+    wanted = to_read([("signal", SIGNAL, signal), ("background", BACKGROUND, background)], reading)
     stream = _stream(wanted, reading, on_error, False, memory)
     stream.look(told)
     return stream
@@ -295,8 +291,9 @@ def _reading(
     objects: Objects | None,
     timeout: float | None,
 ) -> Reading:
-    kept = (keep,) if isinstance(keep, str) else tuple(keep)
-    return Reading(features, tree, dict(branches or {}), cut, weight, kept, objects, timeout)
+    kept = names(keep)
+    mapping = {} if branches is None else branches
+    return Reading(features, tree, mapping, cut, weight, kept, objects, timeout)
 
 
 @dataclass(frozen=True)
@@ -324,6 +321,21 @@ class Part:
         """The reading with the sample's own weight, if it has one."""
         own = self.sample.weight
         return reading if own is None else replace(reading, weight=own)
+
+
+def to_read(
+    classes: Sequence[tuple[str, int, Samples]], reading: Reading, may_share: bool = False
+) -> list[Part]:
+    """The samples of classes, with their files found, and nothing to read of them for nobody.
+
+    Raises
+    ------
+    DataError
+        As `parts`, and if a variable is mapped to a branch that nothing uses.
+    """
+    wanted = parts(classes, reading.timeout, may_share, reading.tree)
+    check_mapping([part.reading(reading) for part in wanted])
+    return wanted
 
 
 def parts(
@@ -379,7 +391,7 @@ def _read(
             "a stream is read where it is used: leave out cluster=, or stream=True to have the "
             "cluster read all events into memory here"
         )
-    wanted = parts(classes, reading.timeout, may_share=True, tree=reading.tree)
+    wanted = to_read(classes, reading, may_share=True)
     if memory is not None:
         return _stream(wanted, reading, on_error, progress, memory)
     with _Reader(wanted, reading, on_error, progress, cluster=cluster) as reader:

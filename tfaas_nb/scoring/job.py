@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 from tfaas_nb.data.files import Files, InputFile, expand, identity
 from tfaas_nb.data.origins import Objects
-from tfaas_nb.data.reading import Cut, Reading
+from tfaas_nb.data.reading import Cut, Reading, check_mapping, names
 from tfaas_nb.errors import CutError, DataError
 from tfaas_nb.scoring.parts import Here, OnCluster, Part, Source
 from tfaas_nb.scoring.score_file import ScoreFile, ScoreFolder
@@ -70,7 +70,7 @@ def score(
     branches: Mapping[str, str] | None = None,
     objects: Objects | None = None,
     cut: str | Cut | None = None,
-    keep: tuple[str, ...] = (),
+    keep: Sequence[str] = (),
     on_error: str = "stop",
     token: str | None = None,
     progress: bool = True,
@@ -93,7 +93,7 @@ def score(
         outputs.
     tree, branches, objects, cut
         As for `load`.
-    keep : tuple of str
+    keep : sequence of str
         Further branches with one number per event to write.
     on_error : str
         ``"stop"`` at a file that cannot be read, or ``"skip"`` it and list it in the result.
@@ -130,7 +130,9 @@ def score(
     if identity(str(target)) in (identity(file.path) for file in inputs):
         raise DataError(f"{target} is one of the files to score: give another name")
     with closing(open_scorer(model, token)) as scorer:
-        reading = Reading(scorer.features, tree, branches or {}, cut, None, tuple(keep), objects)
+        mapping, kept = {} if branches is None else branches, names(keep)
+        reading = Reading(scorer.features, tree, mapping, cut, None, kept, objects)
+        check_mapping([reading])
         with _sink(target, parts) as sink:
             source: Source = Here(reading, scorer)
             if cluster is not None:

@@ -103,9 +103,10 @@ class Asked:
         Raises
         ------
         DataError
-            If something between two commas is not ``variable = branch``.
+            If something between two commas is not ``variable = branch``, or a variable is there
+            twice.
         """
-        found = {}
+        found: dict[str, str] = {}
         for item in filter(None, map(str.strip, self.branches.split(","))):
             variable, _, branch = map(str.strip, item.partition("="))
             if not variable or not branch:
@@ -113,8 +114,15 @@ class Asked:
                     f"{item!r} says no branch: write variable = branch, "
                     "for instance jetMassSoftDrop = FatJet_msoftdrop"
                 )
+            if variable in found:
+                raise DataError(f"{variable} is mapped to {found[variable]} and to {branch}")
             found[variable] = branch
         return found
+
+    def inspected(self) -> dict[str, str]:
+        """The part of the mapping that the features need; the cut and the weight need others."""
+        used = Reading(self.features).uses()
+        return {name: branch for name, branch in self.mapping().items() if name in used}
 
 
 class DataPanel(Panel):
@@ -396,7 +404,7 @@ class DataPanel(Panel):
         trees: list[str] = []
         near: dict[str, str] = {}
         for role, files in asked.files.items():
-            found = inspect(files, asked.features, asked.tree, branches=asked.mapping())
+            found = inspect(files, asked.features, asked.tree, branches=asked.inspected())
             shown.append(_inspection(role, found))
             trees += [tree.name for tree in found.trees if tree.name not in trees]
             near |= {one.variable: one.nearest for one in found.missing if one.nearest}
