@@ -323,7 +323,7 @@ class Classifier:
         fitted = self._fit_result()
         card = {
             "features": fitted.data.features.to_dict(),
-            "training": [vars(source).copy() for source in fitted.data.sources],
+            "training": [source.to_dict() for source in fitted.data.sources],
             "events": dict(zip(("background", "signal"), _counts(fitted.data), strict=True)),
             "settings": vars(self.settings).copy(),
             "architecture": vars(self.architecture).copy(),

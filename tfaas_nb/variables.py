@@ -151,7 +151,8 @@ class Derived:
 
         if not self.slots:
             matrices = [np.where(there, jets(name), 0.0).astype(np.float64) for name in self.needs]
-            return np.asarray(self.formula(*matrices), dtype=np.float64)
+            with np.errstate(all="ignore"):  # of values that are not finite, and noted elsewhere
+                return np.asarray(self.formula(*matrices), dtype=np.float64)
         columns = [jets(n)[:, i].astype(np.float64) for i in self.slots for n in self.needs]
         with np.errstate(all="ignore"):  # of absent jets, whose value is replaced
             values = self.formula(*columns)
@@ -162,7 +163,8 @@ def _ratio(above: Floats, below: Floats) -> Floats:
     import numpy as np
 
     safe = np.where(below > 0, below, 1.0)
-    return np.where(below > 0, above / safe, 0.0)
+    # Zero, unless one of them is not finite: then NaN.
+    return np.where(below > 0, above / safe, (above + below) * 0.0 + 0.0)
 
 
 def _log(value: Floats) -> Floats:

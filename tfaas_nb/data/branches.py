@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -311,34 +311,4 @@ def _filled(array: Any, branch: str, where: str) -> Any:
 def _numbers(values: Array, branch: str, where: str) -> Array:
     if values.dtype.kind not in "biuf":
         raise DataError(f"branch {branch!r} of {where} holds {values.dtype}, not numbers")
-    return values
-
-
-def finite(
-    values: Array, branch: str, where: str, entry: Callable[[int], int]
-) -> npt.NDArray[np.float32]:
-    """Values as float32.
-
-    Parameters
-    ----------
-    values : numpy.ndarray
-        Of one dimension.
-    branch, where : str
-        What an error names.
-    entry : callable
-        Position in `values` → entry of the tree.
-
-    Raises
-    ------
-    DataError
-        If a value is not finite, or too large for a float32.
-    """
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
-        values = values.astype(np.float32, copy=False)
-    bad = ~np.isfinite(values)
-    if bad.any():
-        raise DataError(
-            f"branch {branch!r} of {where} holds {int(bad.sum())} values that are not finite, "
-            f"the first in entry {entry(int(bad.argmax()))}"
-        )
     return values

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb.data.finite import NonFinite, counted
 from tfaas_nb.data.growing import joint_type
 from tfaas_nb.data.negative import check_way, treated
 from tfaas_nb.data.part import Part
@@ -46,6 +47,8 @@ class Source:
         Entries of the tree, before the selection.
     uuid : str
         The identifier that ROOT gave the file when it was written.
+    not_finite : NonFinite or None
+        What became of selected events with values that are not finite; None if there was none.
     """
 
     file: str
@@ -55,6 +58,11 @@ class Source:
     sha256: str = ""
     entries: int = 0
     uuid: str = ""
+    not_finite: NonFinite | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -281,7 +289,8 @@ class Dataset:
 
     def __repr__(self) -> str:
         skipped = f", files skipped: {len(self.skipped)}" if self.skipped else ""
-        return f"Dataset({self._counts()}, {len(self.features)} features{skipped})"
+        treated = treatment(self.sources)
+        return f"Dataset({self._counts()}, {len(self.features)} features{treated}{skipped})"
 
     def _counts(self) -> str:
         if not self._has_classes:
@@ -322,7 +331,11 @@ class Dataset:
 
     @property
     def files(self) -> Table:
-        """The files and the events kept of them; also their entries, where some were cut."""
+        """Files and the events kept of them.
+
+        Entries stand there, too, where some were cut, and what became of events with values that
+        are not finite.
+        """
         columns: tuple[str, ...] = ("file", "role", "tree", "entries", "events kept")
         rows: list[tuple[Any, ...]] = [
             (s.file, s.role, s.tree, s.entries, s.events) for s in self.sources
@@ -330,6 +343,10 @@ class Dataset:
         if all(s.entries in (0, s.events) for s in self.sources):
             columns = (*columns[:3], "events read")
             rows = [(*row[:3], row[4]) for row in rows]
+        if any(s.not_finite for s in self.sources):
+            columns = (*columns, "not finite")
+            texts = [str(s.not_finite or "") for s in self.sources]
+            rows = [(*row, text) for row, text in zip(rows, texts, strict=True)]
         return Table(columns, tuple(rows), repr(self))
 
 
@@ -382,6 +399,41 @@ def _positions(chosen: npt.NDArray[Any], count: int) -> npt.NDArray[np.intp]:
         first = chosen[outside.argmax()]
         raise DataError(f"there is no event {first}: the dataset has {count} events")
     return chosen.astype(np.intp)
+
+
+def treatment(sources: Sequence[Source]) -> str:
+    """What became of events with values that are not finite, for a repr; empty if none has."""
+    found = NonFinite.joined(source.not_finite for source in sources)
+    if found is None:
+        return ""
+    done = "left out" if found.on_nan == "skip" else "padded"
+    return f", {counted(found.events, 'event')} {done} for values that are not finite"
+
+
+def check_left(role: str, sources: Sequence[Source], skipped: Sequence[Skipped]) -> None:
+    """Refuse a class without events that has lost files or events on the way.
+
+    Parameters
+    ----------
+    role : str
+        ``"signal"``, ``"background"`` or ``"events"``.
+    sources : sequence of Source
+        Its files that were read.
+    skipped : sequence of Skipped
+        Those that were not.
+
+    Raises
+    ------
+    DataError
+        Naming what was lost.
+    """
+    lost = [source for source in sources if source.not_finite]
+    if any(source.events for source in sources) or not (skipped or lost):
+        return
+    reasons = [one.reason for one in skipped[:3]]
+    reasons += [f"{source.file}: {source.not_finite}" for source in lost[:3]]
+    what = f"of {len(sources) + len(skipped)} files, {len(skipped)} skipped"
+    raise DataError(f"no event of {role} is left ({what}): {'; '.join(reasons)}")
 
 
 def _sums(y: npt.NDArray[np.int8], weight: npt.NDArray[Any]) -> tuple[float, float]:

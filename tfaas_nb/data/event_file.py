@@ -9,6 +9,7 @@ Whole branches are read at a time, with no loop over events; memory is that of o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -20,6 +21,7 @@ import numpy.typing as npt
 from tfaas_nb.data.branches import Array, Types, read
 from tfaas_nb.data.entries import Entries
 from tfaas_nb.data.files import InputFile
+from tfaas_nb.data.finite import BadValues, NonFinite, joined, refusal
 from tfaas_nb.data.friends import friends
 from tfaas_nb.data.generated import GENERATOR_WEIGHT, Generated, Runs, check_sums, signs
 from tfaas_nb.data.identifiers import Identifiers, find
@@ -46,9 +48,12 @@ class Events:
     extra : mapping
         Kept branch → values, shape (events,), of the branch's own type.
     sum_weights : float
-        Sum of the weights of all events of the range, before the selection.
+        Sum of the weights of all events of the range, before the selection.  Weights that are
+        not finite are left out of it if the reading skips such events; else it is not finite.
     entry : numpy.ndarray
         Entry of each event in the tree, int64 of shape (events,).
+    not_finite : NonFinite or None
+        What became of selected events with values that are not finite; None if there was none.
     """
 
     X: npt.NDArray[np.float32]
@@ -56,6 +61,7 @@ class Events:
     extra: Mapping[str, Array]
     sum_weights: float
     entry: npt.NDArray[np.int64]
+    not_finite: NonFinite | None = None
 
     def __len__(self) -> int:
         return len(self.X)
@@ -180,19 +186,63 @@ class EventFile:
         Raises
         ------
         DataError
-            If the file turns out unreadable, branches contradict each other, or a value is
-            not finite; the message says where.
+            If the file turns out unreadable, branches contradict each other, or a value of a
+            selected event is not finite and is neither to be skipped nor padded; the message
+            says where.
         """
         stop = self.entries if stop is None else min(stop, self.entries)
         with decoding(self.path):
             entries = self._entries(self._planned, start, stop)
             X, weight, extra = entries.X, entries.weight, entries.extra
-            total = float(weight.sum(dtype=np.float64))
-            passed, entry = entries.passed, np.arange(start, stop)
+            total, passed, treatment = self._sum(weight), entries.passed, None
+            if entries.has_bad:
+                self._refuse(entries, start)
+                passed, treatment = entries.treated(passed)
+            entry = np.arange(start, stop)
             if passed is None:
-                return Events(X, weight, extra, total, entry)
-            kept = {name: values[passed] for name, values in extra.items()}
-            return Events(X[passed], weight[passed], kept, total, entry[passed])
+                return Events(X, weight, extra, total, entry, treatment)
+            extra = {name: values[passed] for name, values in extra.items()}
+            return Events(X[passed], weight[passed], extra, total, entry[passed], treatment)
+
+    def _refuse(self, entries: Entries, start: int) -> None:
+        """Raise for values that are not finite, if the reading does not say what to do with them.
+
+        They are counted in the whole file, however much of it is read at a time.
+        """
+        here = [bad.shifted(start) for bad in self._refused(entries)]
+        if not here:
+            return
+        everywhere: list[BadValues] = []
+        try:
+            for first, stop in steps(self.entries):
+                entries = self._entries(self._planned, first, stop)
+                everywhere += [bad.shifted(first) for bad in self._refused(entries)]
+        except Exception:  # further on it cannot be read, which is said when it is its turn
+            everywhere = here
+        raise refusal(joined(everywhere), self._where, self._sums_entries)
+
+    def _refused(self, entries: Entries) -> list[BadValues]:
+        """Those that nothing is to be done with."""
+        entries.X, entries.weight  # noqa: B018 (what is not finite is noted by these)
+        how, found = self.reading.on_nan, entries.bad_among(entries.passed)
+        if how == "skip":
+            return []
+        if self._sums_entries:
+            found = [bad for bad in found if not bad.is_weight] + entries.bad_weights
+        return [bad for bad in found if bad.is_weight or how == "error"]
+
+    @property
+    def _sums_entries(self) -> bool:
+        """Whether the weights of all entries are summed, selected or not."""
+        return self.reading.sums_weights and self._account().is_over_entries
+
+    def _sum(self, weight: npt.NDArray[np.float32]) -> float:
+        """The sum of weights; without those that are not finite, if their events are skipped."""
+        with np.errstate(invalid="ignore"):
+            total = float(weight.sum(dtype=np.float64))
+        if self.reading.on_nan == "skip" and not math.isfinite(total):
+            total = float(weight[np.isfinite(weight)].sum(dtype=np.float64))
+        return total
 
     def sum_of_weights(self) -> float:
         """The sum of the weights of all events, before any selection.
@@ -275,8 +325,14 @@ class EventFile:
         nothing = replace(self.reading.features, event=(), jet=(), derived=())
         reading = replace(self.reading, features=nothing, cut=None, keep=())
         plan = replace(self._planned, reading=reading)
-        parts = (self._entries(plan, *ends).weight for ends in steps(self.entries))
-        return sum(float(part.sum(dtype=np.float64)) for part in parts)
+        total, found = 0.0, []
+        for start, stop in steps(self.entries):
+            entries = self._entries(plan, start, stop)
+            total += self._sum(entries.weight)
+            found += [bad.shifted(start) for bad in entries.bad_weights]
+        if found and self.reading.on_nan != "skip":
+            raise refusal(joined(found), self._where, summed=True)
+        return total
 
     def _entries(self, plan: Plan, start: int, stop: int) -> Entries:
         tree, types = self._opened, self._types

@@ -107,6 +107,8 @@ _FUNCTIONS: dict[str, _Function] = {
     "arctan2": _Function(_of_doubles(np.arctan2), 2, 2),
     "atan2": _Function(_of_doubles(np.arctan2), 2, 2),
     "hypot": _Function(_of_doubles(np.hypot), 2, 2),
+    "isfinite": _Function(_of_doubles(np.isfinite)),
+    "isnan": _Function(_of_doubles(np.isnan)),
 }
 _CONSTANTS = {"pi": math.pi}
 

@@ -78,6 +78,11 @@ class Sample:
         """Whether events are scaled to a cross-section, for which Σ weights must be known."""
         return self.xsec is not None
 
+    @property
+    def sums_weights(self) -> bool:
+        """Whether the sum of weights is taken from the files."""
+        return self.is_normalised and self.sum_weights is None
+
     def check(self, files: Sequence[Generated]) -> None:
         """Refuse files whose weights cannot be added up, if they have to be.
 
@@ -86,7 +91,7 @@ class Sample:
         WeightError
             Naming the file, and the way on.
         """
-        if self.is_normalised and self.sum_weights is None:
+        if self.sums_weights:
             check_sums(files)
 
     def warn(self, files: Sequence[Generated]) -> None:

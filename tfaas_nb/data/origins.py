@@ -8,7 +8,7 @@ those of per-jet variables ``of_jets(...)``, a list per event.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -172,6 +172,35 @@ class Leptons:
         event = np.repeat(np.arange(len(pt.counts)), pt.counts)
         return np.bincount(event[selected], minlength=len(pt.counts))
 
+    def unjudged(
+        self, read: Read, objects: Objects, where: str
+    ) -> Iterator[tuple[str, npt.NDArray[np.int64], Array]]:
+        """Values that are not finite of leptons that the others of their values do not rule out.
+
+        Yields
+        ------
+        tuple of (str, numpy.ndarray, numpy.ndarray)
+            Branch, and each value's event and the value, shape (values,).
+        """
+        pt = _lists(read, self.pt, where)
+        limits: dict[str, Callable[[Array], Array]] = {
+            self.pt: lambda v: v > objects.lepton_pt_min,
+            self.eta: lambda v: np.abs(v) < objects.lepton_eta_max,
+            self.isolation: lambda v: v < objects.lepton_isolation_max,
+            self.identification: lambda v: v >= self.threshold(objects),
+        }
+        values = {name: self._same(read, name, pt, where) for name in limits if name in read}
+        bad = {name: ~np.isfinite(own) for name, own in values.items() if own.dtype.kind == "f"}
+        if not any(mask.any() for mask in bad.values()):
+            return
+        passes = np.ones(len(pt.values), dtype=bool)
+        for name, own in values.items():
+            passes &= limits[name](own) | bad.get(name, False)
+        event = np.repeat(np.arange(len(pt.counts)), pt.counts)
+        for name, mask in bad.items():
+            if (unjudged := mask & passes).any():
+                yield name, event[unjudged], values[name][unjudged]
+
     def _same(self, read: Read, name: str, pt: Lists, where: str) -> Array:
         lists = _lists(read, name, where)
         check_counts(name, lists.counts, self.pt, pt.counts, where, "leptons")
@@ -228,6 +257,13 @@ class LeptonCount:
         """One number per event, shape (events,)."""
         counts = [c.count(read, objects, where) for c in self.collections]
         return np.asarray(np.sum(np.stack(counts), axis=0))
+
+    def unjudged(
+        self, read: Read, objects: Objects, where: str
+    ) -> Iterator[tuple[str, npt.NDArray[np.int64], Array]]:
+        """See `Leptons.unjudged`, of all collections."""
+        for leptons in self.collections:
+            yield from leptons.unjudged(read, objects, where)
 
 
 @dataclass(frozen=True)

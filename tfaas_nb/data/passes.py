@@ -14,6 +14,7 @@ import numpy.typing as npt
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.event_file import EventFile, steps
 from tfaas_nb.data.files import InputFile
+from tfaas_nb.data.finite import NonFinite
 from tfaas_nb.data.generated import Generated
 from tfaas_nb.data.position import Portion
 from tfaas_nb.data.reading import Reading
@@ -120,6 +121,8 @@ class Chunk:
         Length of the range.
     total : float
         Sum of the weights in the range before any selection, as they stand in the file.
+    not_finite : NonFinite or None
+        What became of selected events of the range with values that are not finite.
     """
 
     file: StreamedFile
@@ -127,6 +130,7 @@ class Chunk:
     events: Dataset
     read: int
     total: float
+    not_finite: NonFinite | None = None
 
 
 @dataclass(frozen=True)
@@ -267,7 +271,8 @@ class Pass:
         elif self.negative == "ignore":
             inside = data.weight >= 0
             data, entry = data[inside], entry[inside]
-        return Chunk(file, entry, data, ends[1] - ends[0], events.sum_weights)
+        read = ends[1] - ends[0]
+        return Chunk(file, entry, data, read, events.sum_weights, events.not_finite)
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,31 @@ class Plan:
         """Whether jets are selected, rather than taken as the file has them."""
         return (self.reading.objects or self.layout.objects) is not None
 
+    @property
+    def pads(self) -> bool:
+        """Whether jets and values that are not finite are taken as absent."""
+        return self.reading.on_nan == "pad"
+
+    @cached_property
+    def checked_jets(self) -> tuple[str, ...]:
+        """Variables of jets that must be finite: those of the features, and what they hang on."""
+        features = self.reading.features
+        names = [v.name for v in features.jet]
+        names += [name for one in features.derived for name in features.derivation(one).needs]
+        weighs = [self.terms[name] for name in self.weight.names] if self.weight else []
+        ordered = bool(names) or any(isinstance(term, OfJet | Derived) for term in weighs)
+        counts = [*self.event.values(), *(t.origin for t in weighs if isinstance(t, OfEvent))]
+        if ordered:
+            names.append(features.order_by)
+        if self.selects_jets and (ordered or any(isinstance(one, JetCount) for one in counts)):
+            names += ["jetPt", "jetEta"]
+        return tuple(dict.fromkeys(names))
+
+    def is_number_of_jets(self, origin: EventOrigin) -> bool:
+        """Whether it is the file's own number of the jets that are read."""
+        own = "nJets" not in self.reading.branches and bool(self.jets)
+        return own and isinstance(origin, Branch) and origin == self.resolver.event("nJets")
+
     @cached_property
     def weight(self) -> Expression | None:
         """The weight, if it is a branch or an expression.

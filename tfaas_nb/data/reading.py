@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.expression import Expression
+from tfaas_nb.data.finite import OnNan, check_on_nan
 from tfaas_nb.data.origins import Objects
 from tfaas_nb.errors import DataError
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
@@ -50,6 +51,12 @@ class Reading:
         Which jets and leptons count; None leaves it to the layout.
     timeout : float or None
         Seconds without an answer after which an XRootD server is given up; None is 60.
+    on_nan : {"error", "skip", "pad"}
+        What becomes of selected events with values that are not finite, see
+        `tfaas_nb.data.finite`.
+    sums_weights : bool
+        Whether the sum of the weights of all entries is needed, so that none of them may be
+        anything but finite.
 
     Raises
     ------
@@ -65,6 +72,8 @@ class Reading:
     keep: tuple[str, ...] = ()
     objects: Objects | None = None
     timeout: float | None = None
+    on_nan: OnNan = "error"
+    sums_weights: bool = False
 
     def __post_init__(self) -> None:
         if not (self.cut is None or isinstance(self.cut, str) or callable(self.cut)):
@@ -77,6 +86,7 @@ class Reading:
                 f"a weight of {self.weight!r} is not a number to count events with, nor a branch "
                 "or an expression as text"
             )
+        check_on_nan(self.on_nan)
         self.selection  # noqa: B018 (what is wrong with it is said before a file is opened)
         self._check_names()
         right = self.objects is None or isinstance(self.objects, Objects)

@@ -11,8 +11,16 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from tfaas_nb.data.dataset import BACKGROUND, SIGNAL, Dataset, Skipped, Source
+from tfaas_nb.data.dataset import (
+    BACKGROUND,
+    SIGNAL,
+    Dataset,
+    Skipped,
+    Source,
+    check_left,
+)
 from tfaas_nb.data.files import InputFile, check_trees, expand, is_remote
+from tfaas_nb.data.finite import NonFinite, OnNan
 from tfaas_nb.data.generated import Generated
 from tfaas_nb.data.growing import Growing
 from tfaas_nb.data.normalisation import Sample, Samples, samples
@@ -50,6 +58,7 @@ def load(
     keep: Sequence[str] = ...,
     objects: Objects | None = ...,
     on_error: OnError = ...,
+    on_nan: OnNan = ...,
     progress: bool = ...,
     stream: Literal[False] = ...,
     memory: float = ...,
@@ -69,6 +78,7 @@ def load(
     keep: Sequence[str] = ...,
     objects: Objects | None = ...,
     on_error: OnError = ...,
+    on_nan: OnNan = ...,
     progress: bool = ...,
     stream: Literal[True],
     memory: float = ...,
@@ -86,6 +96,7 @@ def load(
     keep: Sequence[str] = (),
     objects: Objects | None = None,
     on_error: OnError = "stop",
+    on_nan: OnNan = "error",
     progress: bool = True,
     stream: bool = False,
     memory: float = MEMORY,
@@ -125,7 +136,14 @@ def load(
     objects : Objects, optional
         Which jets and leptons count, if not those of the file's layout.
     on_error : {"stop", "skip"}
-        Whether an unreadable file is an error, or is listed in ``Dataset.skipped``.
+        Whether an unreadable file is an error, or is listed in ``Dataset.skipped``; a class
+        must not lose all of its events by that.
+    on_nan : {"error", "skip", "pad"}
+        What becomes of selected events with values that are not finite (NaN, infinity, too
+        large for a float32): they are an error, are left out, or the jet, or the value, is
+        taken as absent; `tfaas_nb.data.finite` says it exactly.  ``Dataset.files`` tells what was
+        done.  Events left out count in the sum of weights to which a `Sample` is scaled, as
+        those do that are not selected, unless their weight itself is not finite.
     progress : bool
         Show a progress bar if it takes long.
     stream : bool
@@ -149,13 +167,14 @@ def load(
     ------
     DataError
         If a file, tree or branch is missing, unreadable, empty, or holds values that are
-        not finite; the message names it, says what was found, and the nearest name.
+        not finite in selected events; the message names it, says what was found, and the
+        nearest name.
     WeightError
         If a sample with a cross-section was skimmed, and its sum of weights is not known.
     ClusterError
         If the cluster went away, or lost worker after worker with the same file.
     """
-    reading = _reading(features, tree, branches, cut, weight, keep, objects, timeout)
+    reading = _reading(features, tree, branches, cut, weight, keep, objects, timeout, on_nan)
     classes = [("signal", SIGNAL, signal), ("background", BACKGROUND, background)]
     return _read(classes, reading, on_error, progress, _held(stream, memory), cluster)
 
@@ -172,6 +191,7 @@ def read(
     keep: Sequence[str] = ...,
     objects: Objects | None = ...,
     on_error: OnError = ...,
+    on_nan: OnNan = ...,
     progress: bool = ...,
     stream: Literal[False] = ...,
     memory: float = ...,
@@ -190,6 +210,7 @@ def read(
     keep: Sequence[str] = ...,
     objects: Objects | None = ...,
     on_error: OnError = ...,
+    on_nan: OnNan = ...,
     progress: bool = ...,
     stream: Literal[True],
     memory: float = ...,
@@ -206,6 +227,7 @@ def read(
     keep: Sequence[str] = (),
     objects: Objects | None = None,
     on_error: OnError = "stop",
+    on_nan: OnNan = "error",
     progress: bool = True,
     stream: bool = False,
     memory: float = MEMORY,
@@ -216,7 +238,7 @@ def read(
 
     Parameters and errors are those of `load`; every ``y`` is 0.
     """
-    reading = _reading(features, tree, branches, cut, weight, keep, objects, timeout)
+    reading = _reading(features, tree, branches, cut, weight, keep, objects, timeout, on_nan)
     classes = [("events", BACKGROUND, files)]
     return _read(classes, reading, on_error, progress, _held(stream, memory), cluster)
 
@@ -290,10 +312,11 @@ def _reading(
     keep: Sequence[str],
     objects: Objects | None,
     timeout: float | None,
+    on_nan: OnNan,
 ) -> Reading:
     kept = names(keep)
     mapping = {} if branches is None else branches
-    return Reading(features, tree, mapping, cut, weight, kept, objects, timeout)
+    return Reading(features, tree, mapping, cut, weight, kept, objects, timeout, on_nan)
 
 
 @dataclass(frozen=True)
@@ -319,8 +342,8 @@ class Part:
 
     def reading(self, reading: Reading) -> Reading:
         """The reading with the sample's own weight, if it has one."""
-        own = self.sample.weight
-        return reading if own is None else replace(reading, weight=own)
+        own, sums = self.sample.weight, self.sample.sums_weights
+        return replace(reading, weight=reading.weight if own is None else own, sums_weights=sums)
 
 
 def to_read(
@@ -495,9 +518,7 @@ class _Reader:
         """
         for number in range(len(self._wanted)):
             self._sample(number)
-        if not self._sources:
-            reasons = "; ".join(one.reason for one in self._skipped[:3])
-            raise DataError(f"none of {self._files} files could be read: {reasons}")
+        self._check_classes()
         column = self._columns.column
         return Dataset(
             X=column("X"),
@@ -508,6 +529,15 @@ class _Reader:
             extra={name: column(f"extra {name}") for name in self._reading.keep},
             skipped=tuple(self._skipped),
         )
+
+    def _check_classes(self) -> None:
+        """Refuse a class of which nothing is left because files or events were skipped."""
+        if not self._sources:
+            reasons = "; ".join(one.reason for one in self._skipped[:3])
+            raise DataError(f"none of {self._files} files could be read: {reasons}")
+        for role in dict.fromkeys(part.role for part in self._wanted):
+            read = [source for source, _ in self._sources if source.role == role]
+            check_left(role, read, [one for one in self._skipped if one.role == role])
 
     def _sample(self, number: int) -> None:
         """Append the events of a sample, scaled to its cross-section."""
@@ -541,17 +571,22 @@ class _Reader:
         rows, read, part = len(self._columns), 0.0, self._wanted[number]
         generated = Generated(place.path)
         with self._source.opened(place, number) as file:
+            treated: list[NonFinite | None] = []
             if part.sample.is_normalised:
                 generated = file.generated()
                 part.sample.check([*before, generated])
             for entries, events in file.parts:
                 read += events.sum_weights
+                treated.append(events.not_finite)
                 y = np.full(len(events), part.y, dtype=np.int8)
                 extra = {f"extra {name}": values for name, values in events.extra.items()}
                 self._columns.append({"X": events.X, "weight": events.weight, "y": y, **extra})
                 self._advance(entries / file.entries)
             kept, name = len(self._columns) - rows, place.name
-            source = Source(name, part.role, file.tree, kept, "", file.entries, file.uuid)
+            not_finite = NonFinite.joined(treated)
+            source = Source(
+                name, part.role, file.tree, kept, "", file.entries, file.uuid, not_finite
+            )
         self._sources.append((source, file.sha256))
         return replace(generated, total=read) if generated.is_over_entries else generated
 

@@ -26,7 +26,9 @@ from tfaas_nb.data.dataset import (
     FeatureSummary,
     Skipped,
     Source,
+    check_left,
     check_split,
+    treatment,
 )
 from tfaas_nb.data.event_file import EventFile
 from tfaas_nb.data.files import InputFile
@@ -37,7 +39,7 @@ from tfaas_nb.data.part import Part
 from tfaas_nb.data.passes import Chunk, Faults, Negative, Pass, StreamedFile
 from tfaas_nb.data.position import Portion
 from tfaas_nb.data.reading import Reading
-from tfaas_nb.data.survey import Drawn, Survey, survey
+from tfaas_nb.data.survey import Drawn, Survey, Tally, survey
 from tfaas_nb.errors import DataError, TrainingError
 from tfaas_nb.features import FeatureSet
 from tfaas_nb.options import check_count, check_fraction, check_option, check_seed, is_number
@@ -164,6 +166,9 @@ class Stream:
         if not files:
             reasons = "; ".join(reason for _, reason in list(shared.faults.skipped.values())[:3])
             raise DataError(f"none of {len(wanted)} files could be read: {reasons}")
+        for role in dict.fromkeys(one.role for one in wanted):
+            if not any(file.role == role for file in files):
+                check_left(role, (), _skipped(shared.faults, role))
         if not any(file.entries for file in files):
             raise DataError(f"the tree {files[0].tree!r} of {files[0].path} is empty")
         for number, sample in enumerate(scaling):
@@ -210,18 +215,13 @@ class Stream:
         """
         tallies = self._surveyed().tallies
         return tuple(
-            Source(f.name, f.role, f.tree, tallies[f.number].events, "", f.entries, f.uuid)
-            for f in self._pass.readable
-            if f.number in tallies
+            _source(f, tallies[f.number]) for f in self._pass.readable if f.number in tallies
         )
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
         """Files that could not be read so far, if the user asked to go on without them."""
-        return tuple(
-            Skipped(file, role, reason)
-            for file, (role, reason) in self._shared.faults.skipped.items()
-        )
+        return _skipped(self._shared.faults)
 
     @property
     def part(self) -> Part | None:
@@ -399,10 +399,15 @@ class Stream:
             parts.append(f"{fraction:.0%} of them")
         if self._known is not None:
             parts.append("{1} signal + {0} background events".format(*self.counts))
-        parts.append(f"{len(self.features)} features")
+        parts.append(f"{len(self.features)} features{self._treatment}")
         if self.skipped:
             parts.append(f"files skipped: {len(self.skipped)}")
         return f"Stream({', '.join(parts)})"
+
+    @property
+    def _treatment(self) -> str:
+        """What became of values that are not finite, as far as the files were read for it."""
+        return treatment(self.sources) if self._known is not None else ""
 
     def _repr_html_(self) -> str:
         files = self._pass.readable
@@ -426,7 +431,9 @@ class Stream:
 
     @property
     def _is_whole(self) -> bool:
-        return self._negative != "ignore" and all(f.reading.cut is None for f in self.files)
+        """Whether the number of entries is that of the events."""
+        whole = all(f.reading.cut is None and f.reading.on_nan != "skip" for f in self.files)
+        return self._negative != "ignore" and whole
 
     @property
     def _event_bytes(self) -> int:
@@ -507,6 +514,9 @@ class Stream:
             factors = self._shared.factors
             by_file = {f.number: factors[f.sample] for f in self.files if f.sample in factors}
             self._known = (seed, seen.scaled(by_file))
+            for role in dict.fromkeys(file.role for file in self.files):
+                own = [source for source in self.sources if source.role == role]
+                check_left(role, own, _skipped(self._shared.faults, role))
         return self._known[1]
 
     def _told(
@@ -641,6 +651,25 @@ def _sum_of(generated: Generated | None, entries: float) -> float:
     """The sum of the weights generated for a file, of whose entries it is known."""
     known = None if generated is None else generated.total
     return entries if known is None else known
+
+
+def _skipped(faults: Faults, role: str | None = None) -> tuple[Skipped, ...]:
+    """Files that could not be read; of a role, if one is named."""
+    found = (Skipped(file, own, why) for file, (own, why) in faults.skipped.items())
+    return tuple(one for one in found if role in (None, one.role))
+
+
+def _source(file: StreamedFile, tally: Tally) -> Source:
+    return Source(
+        file.name,
+        file.role,
+        file.tree,
+        tally.events,
+        "",
+        file.entries,
+        file.uuid,
+        tally.not_finite,
+    )
 
 
 def _seed(seed: int, for_sampling: bool) -> int:

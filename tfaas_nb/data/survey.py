@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.data.dataset import Dataset, concatenate
+from tfaas_nb.data.finite import NonFinite
 from tfaas_nb.data.passes import Chunk
 from tfaas_nb.data.position import numbers
 
@@ -27,12 +28,15 @@ class Tally:
         Sum of the weights of all its events, before the selection, as they stand in the file.
     negative : int
         Events of negative weight among those that belong to the stream.
+    not_finite : NonFinite or None
+        What became of selected events with values that are not finite.
     """
 
     events: int = 0
     weights: float = 0.0
     total: float = 0.0
     negative: int = 0
+    not_finite: NonFinite | None = None
 
     def and_those_of(self, chunk: Chunk) -> Tally:
         """With the events of a chunk."""
@@ -42,6 +46,7 @@ class Tally:
             self.weights + float(weight.sum(dtype=np.float64)),
             self.total + chunk.total,
             self.negative + int(np.count_nonzero(weight < 0)),
+            NonFinite.joined((self.not_finite, chunk.not_finite)),
         )
 
 
