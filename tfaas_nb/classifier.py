@@ -17,10 +17,11 @@ import numpy.typing as npt
 from tfaas_nb import network, training
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.finite import check_events
 from tfaas_nb.data.negative import Treated, treated
 from tfaas_nb.data.overlap import Fingerprints
 from tfaas_nb.data.stream import Stream
-from tfaas_nb.errors import FeatureError, TrainingError
+from tfaas_nb.errors import DataError, FeatureError, TfaasError, TrainingError
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.features import FeatureSet, order_keys
 from tfaas_nb.graph import FrozenGraph
@@ -128,8 +129,13 @@ class Classifier:
         TrainingError
             If there are too few events of a class or their weights are unusable, or training
             was interrupted before the first epoch ended.
+        FeatureError
+            If a value of an event is not finite; it names feature and event.
         """
         settings = self.settings
+        if isinstance(data, Dataset):
+            data.check_finite()
+            _check_finite_weights(data, TrainingError)
         data = _usable(data, settings.negative_weights)
         ready = _ready(data, settings, progress)
         model = network.build(data.features, ready.known.X, self.architecture, settings.seed)
@@ -186,12 +192,14 @@ class Classifier:
         TrainingError
             If it was not fitted.
         FeatureError
-            If names or number of features differ from the training's, or a dataset's jets
-            are ordered or padded in another way.
+            If names or number of features differ from the training's, a dataset's jets are
+            ordered or padded in another way, or a value is not finite.
         """
         if isinstance(events, Stream):
             return self._scored(events).scores
-        X, single = self.features.matrix(_values(events, self.features))
+        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and refused
+            X, single = self.features.matrix(_values(events, self.features))
+        check_events(X, self.features.names, single)
         scores = network.predict(self.model, X)[:, 0]
         return float(scores[0]) if single else scores
 
@@ -215,8 +223,13 @@ class Classifier:
         DataError
             If events were in the training (`data.overlap` tells how that is known), a class
             is missing, or weights are negative and the settings refuse that.
+        FeatureError
+            If a value of an event is not finite; it names feature and event.
         """
         fitted = self._fit_result()
+        if isinstance(data, Dataset):
+            data.check_finite()
+            _check_finite_weights(data, DataError)
         judged = copy.copy(self)  # which stays what it is when this one is fitted anew
         judged._evaluation = None
         how = self.settings.negative_weights
@@ -475,6 +488,16 @@ def _refuse(negative: int, events: int) -> None:
             "event weights must be finite and not negative, "
             f"{negative} of {events} are: with negative_weights='absolute' their absolute "
             "weight counts, with 'ignore' these events are left out"
+        )
+
+
+def _check_finite_weights(data: Dataset, kind: type[TfaasError]) -> None:
+    bad = ~np.isfinite(data.weight)
+    if bad.any():
+        first = int(bad.argmax())
+        raise kind(
+            f"event weights must be finite: that of event {first} is {data.weight[first]}, and "
+            f"{int(bad.sum())} of {len(data)} are not; leave such events out"
         )
 
 

@@ -168,6 +168,7 @@ def compare(
     chosen = yardsticks(seed) if classifiers is None else _named(classifiers)
     for events in (train, test):
         check_in_memory(events, "compare")
+        events.check_finite()
     seen = overlap(train, test)
     if not allow_overlap:
         seen.refuse("compare(train, test, allow_overlap=True)")

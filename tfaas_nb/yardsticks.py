@@ -158,6 +158,7 @@ class _Scikit:
     columns: Callable[[Dataset], Floats]
 
     def predict(self, events: Dataset) -> Any:
+        events.check_finite()
         return self.model.predict_proba(self.columns(events))[:, 1]
 
 
@@ -167,6 +168,7 @@ def _check_balance(balance: Any) -> None:
 
 def _scaled_weights(data: Dataset, balance: bool) -> npt.NDArray[np.float64]:
     """Weights of mean one, so that a penalty means the same whatever their unit."""
+    data.check_finite()
     weight = data.weight.astype(np.float64)
     if not (np.isfinite(weight).all() and (weight >= 0).all()):
         raise TrainingError(

@@ -20,6 +20,13 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--cut", metavar="SELECTION", help="events to take, such as 'nJets >= 2 & jetPt_0 > 400'"
     )
     command.add_argument(
+        "--on-nan",
+        choices=("error", "skip", "pad"),
+        default="error",
+        help="selected events with values that are not finite: end with an error (default), leave "
+        "the events out, or take the jet, or the value, as absent",
+    )
+    command.add_argument(
         "--skip-unreadable",
         action="store_const",
         const="skip",

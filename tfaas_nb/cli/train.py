@@ -189,6 +189,7 @@ def _data(options: argparse.Namespace) -> Dataset:
         cut=options.cut,
         weight=options.weight,
         on_error=options.on_error,
+        on_nan=options.on_nan,
     )
 
 

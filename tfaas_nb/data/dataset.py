@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tfaas_nb.data.finite import NonFinite, counted
+from tfaas_nb.data.finite import NonFinite, check_events, summary
 from tfaas_nb.data.growing import joint_type
 from tfaas_nb.data.negative import check_way, treated
 from tfaas_nb.data.part import Part
@@ -178,6 +178,16 @@ class Dataset:
             extra={name: values[events] for name, values in self.extra.items()},
         )
 
+    def check_finite(self) -> None:
+        """Refuse events whose features are not finite, as a dataset made by hand may hold them.
+
+        Raises
+        ------
+        FeatureError
+            Naming the first one's feature and position, and how many there are.
+        """
+        check_events(self.X, self.features.names)
+
     @property
     def signal(self) -> Dataset:
         """The signal events."""
@@ -289,7 +299,7 @@ class Dataset:
 
     def __repr__(self) -> str:
         skipped = f", files skipped: {len(self.skipped)}" if self.skipped else ""
-        treated = treatment(self.sources)
+        treated = summary(source.not_finite for source in self.sources)
         return f"Dataset({self._counts()}, {len(self.features)} features{treated}{skipped})"
 
     def _counts(self) -> str:
@@ -399,15 +409,6 @@ def _positions(chosen: npt.NDArray[Any], count: int) -> npt.NDArray[np.intp]:
         first = chosen[outside.argmax()]
         raise DataError(f"there is no event {first}: the dataset has {count} events")
     return chosen.astype(np.intp)
-
-
-def treatment(sources: Sequence[Source]) -> str:
-    """What became of events with values that are not finite, for a repr; empty if none has."""
-    found = NonFinite.joined(source.not_finite for source in sources)
-    if found is None:
-        return ""
-    done = "left out" if found.on_nan == "skip" else "padded"
-    return f", {counted(found.events, 'event')} {done} for values that are not finite"
 
 
 def check_left(role: str, sources: Sequence[Source], skipped: Sequence[Skipped]) -> None:

@@ -30,7 +30,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from tfaas_nb.errors import DataError
+from tfaas_nb.errors import DataError, FeatureError
 
 OnNan = Literal["error", "skip", "pad"]
 ON_NAN = ("error", "skip", "pad")
@@ -160,6 +160,15 @@ class NonFinite:
         return f"{counted(self.events, 'event')} {done}{jets} ({listed})"
 
 
+def summary(parts: Iterable[NonFinite | None]) -> str:
+    """What became of events of several files, for a repr; empty if there are none."""
+    found = NonFinite.joined(parts)
+    if found is None:
+        return ""
+    done = "left out" if found.on_nan == "skip" else "padded"
+    return f", {counted(found.events, 'event')} {done} for values that are not finite"
+
+
 def counted(number: int, noun: str) -> str:
     """A number with its noun, ``1 event`` or ``2 events``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
@@ -212,3 +221,33 @@ def joined(parts: Iterable[BadValues]) -> list[BadValues]:
         for name, own in by_name.items()
     ]
     return sorted(found, key=lambda bad: int(bad.event.min()))
+
+
+def check_events(X: npt.NDArray[Any], names: Sequence[str], single: bool = False) -> None:
+    """Refuse events with values that are not finite.
+
+    Parameters
+    ----------
+    X : numpy.ndarray
+        Shape (events, features).
+    names : sequence of str
+        Of the features.
+    single : bool
+        Whether there is only one event, which then has no number.
+
+    Raises
+    ------
+    FeatureError
+        Naming the first one's feature and row, and how many there are.
+    """
+    finite = np.isfinite(X)
+    if finite.all():
+        return
+    rows, columns = np.nonzero(~finite)
+    row, column = int(rows[0]), int(columns[0])
+    event = "" if single else f" of event {row}"
+    more = f"; {len(rows)} values of {len(np.unique(rows))} events are not" if len(rows) > 1 else ""
+    raise FeatureError(
+        f"value of {names[column]!r}{event} is {X[row, column]}, not a finite number{more}: leave "
+        "such events out, or give absent jets the padding of the feature set"
+    )

@@ -28,10 +28,10 @@ from tfaas_nb.data.dataset import (
     Source,
     check_left,
     check_split,
-    treatment,
 )
 from tfaas_nb.data.event_file import EventFile
 from tfaas_nb.data.files import InputFile
+from tfaas_nb.data.finite import summary
 from tfaas_nb.data.generated import Generated
 from tfaas_nb.data.negative import check_way
 from tfaas_nb.data.normalisation import Sample
@@ -407,7 +407,7 @@ class Stream:
     @property
     def _treatment(self) -> str:
         """What became of values that are not finite, as far as the files were read for it."""
-        return treatment(self.sources) if self._known is not None else ""
+        return "" if self._known is None else summary(s.not_finite for s in self.sources)
 
     def _repr_html_(self) -> str:
         files = self._pass.readable

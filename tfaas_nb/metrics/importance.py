@@ -97,6 +97,8 @@ class Importance:
         ------
         DataError
             If `by` is neither, a number is impossible, or a class is missing.
+        FeatureError
+            If a value of an event is not finite.
         """
         from tqdm.auto import tqdm
 
@@ -104,6 +106,7 @@ class Importance:
             raise DataError(f"shuffle once or more often, not {repeats!r} times")
         check_count("most_events", most_events, 2, DataError)
         check_seed(seed, DataError)
+        data.check_finite()
         groups = _groups(data.features, by)
         random = np.random.default_rng(seed)
         data = _some(data, most_events, random)

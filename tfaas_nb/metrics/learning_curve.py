@@ -74,11 +74,15 @@ class LearningCurve:
         ------
         DataError
             If a fraction or the seed is impossible, or there is no fraction.
+        FeatureError
+            If a value of an event is not finite.
         """
         from tqdm.auto import tqdm
 
         parts = _fractions(fractions)
         check_seed(seed, DataError)
+        for events in (data, test):
+            events.check_finite()
         order = _class_by_class(data, seed)
         train_curves, test_curves, sizes = [], [], []
         bar = tqdm(parts, desc="learning curve", unit="training", disable=not progress)

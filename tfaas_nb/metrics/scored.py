@@ -60,11 +60,15 @@ def checked(
         )
     if set(np.unique(truth)) != {0, 1}:
         raise DataError("a ROC curve needs signal (1) and background (0) events, and no others")
-    if not (np.isfinite(score).all() and np.isfinite(w).all() and (w >= 0).all()):
-        raise DataError(
-            "scores and weights must be finite, weights not negative: leave events of negative "
-            "weight out, or count them with their absolute weight"
-        )
+    for name, values in (("score", score), ("weight", w)):
+        bad = ~np.isfinite(values) if name == "score" else ~(np.isfinite(values) & (values >= 0))
+        if bad.any():
+            first = int(bad.argmax())
+            raise DataError(
+                "scores and weights must be finite, weights not negative: leave events of negative "
+                f"weight out, or count them with their absolute weight; the {name} of event "
+                f"{first} is {values[first]:g}"
+            )
     if not all(w[truth == kind].sum() > 0 for kind in (0, 1)):
         raise DataError("the signal or the background events have no weight")
     return truth.astype(np.int64), score, w

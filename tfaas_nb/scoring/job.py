@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tfaas_nb.data.files import Files, InputFile, expand, identity
+from tfaas_nb.data.finite import NonFinite, OnNan, summary
 from tfaas_nb.data.origins import Objects
 from tfaas_nb.data.reading import Cut, Reading, check_mapping, names
 from tfaas_nb.errors import CutError, DataError
@@ -35,12 +36,15 @@ class Scored:
         Each file with its entries and the events scored; its position is the column ``file``.
     skipped : tuple of (str, str)
         Files that could not be read to their end, and why; none of their events was written.
+    not_finite : tuple of (str, NonFinite)
+        Files with events whose values were not finite, and what became of these.
     """
 
     output: Path
     columns: tuple[str, ...]
     files: tuple[tuple[str, int, int], ...]
     skipped: tuple[tuple[str, str], ...] = ()
+    not_finite: tuple[tuple[str, NonFinite], ...] = ()
 
     @property
     def events(self) -> int:
@@ -49,13 +53,15 @@ class Scored:
 
     def __repr__(self) -> str:
         skipped = f", files skipped: {len(self.skipped)}" if self.skipped else ""
+        treated = summary(one for _, one in self.not_finite)
         return (
             f"Scored({self.output.name}: {self.events} events of {len(self.files)} files, "
-            f"columns {', '.join(self.columns)}{skipped})"
+            f"columns {', '.join(self.columns)}{treated}{skipped})"
         )
 
     def _repr_html_(self) -> str:
-        read = tuple((*file, "") for file in self.files)
+        notes = {path: str(one) for path, one in self.not_finite}
+        read = tuple((*file, notes.get(file[0], "")) for file in self.files)
         not_read = tuple((path, None, None, why) for path, why in self.skipped)
         columns = ("file", "entries", "scored", "")
         return Table(columns, (*read, *not_read), repr(self))._repr_html_()
@@ -72,6 +78,7 @@ def score(
     cut: str | Cut | None = None,
     keep: Sequence[str] = (),
     on_error: str = "stop",
+    on_nan: OnNan = "error",
     token: str | None = None,
     progress: bool = True,
     parts: str | None = None,
@@ -97,6 +104,9 @@ def score(
         Further branches with one number per event to write.
     on_error : str
         ``"stop"`` at a file that cannot be read, or ``"skip"`` it and list it in the result.
+    on_nan : {"error", "skip", "pad"}
+        What becomes of events with values that are not finite, as for `load`: an error, no
+        score, or that of the event without the jet or value.
     token : str, optional
         What the server asks for.
     progress : bool
@@ -131,7 +141,7 @@ def score(
         raise DataError(f"{target} is one of the files to score: give another name")
     with closing(open_scorer(model, token)) as scorer:
         mapping, kept = {} if branches is None else branches, names(keep)
-        reading = Reading(scorer.features, tree, mapping, cut, None, kept, objects)
+        reading = Reading(scorer.features, tree, mapping, cut, None, kept, objects, on_nan=on_nan)
         check_mapping([reading])
         with _sink(target, parts) as sink:
             source: Source = Here(reading, scorer)
@@ -154,6 +164,7 @@ class _Job:
         self.columns: tuple[str, ...] = ()
         self.done: list[tuple[str, int, int]] = []
         self.skipped: list[tuple[str, str]] = []
+        self.not_finite: list[tuple[str, NonFinite]] = []
 
     def run(self, sink: ScoreFile | ScoreFolder) -> Scored:
         from tqdm.auto import tqdm
@@ -170,7 +181,8 @@ class _Job:
                     self.skipped.append((str(file), str(error)))
         if not self.done:
             raise DataError(f"no file could be read; the first: {self.skipped[0][1]}")
-        return Scored(sink.path, self.columns, tuple(self.done), tuple(self.skipped))
+        skipped, treated = tuple(self.skipped), tuple(self.not_finite)
+        return Scored(sink.path, self.columns, tuple(self.done), skipped, treated)
 
     def _file(self, file: InputFile, sink: ScoreFile | ScoreFolder, bar: Any) -> None:
         with self.source.scored(file) as (entries, parts):
@@ -178,8 +190,14 @@ class _Job:
             # A file that may be skipped is read to its end before any of it is written.
             whole = list(parts) if self.skips else parts
             sink.begin(len(self.done), file.path)
-            written = sum(self._write(part, sink, bar) for part in whole)
+            treated: list[NonFinite | None] = []
+            written = 0
+            for part in whole:
+                written += self._write(part, sink, bar)
+                treated.append(part.not_finite)
         self.done.append((str(file), entries, written))
+        if found := NonFinite.joined(treated):
+            self.not_finite.append((str(file), found))
 
     def _write(self, part: Part, sink: ScoreFile | ScoreFolder, bar: Any) -> int:
         columns = part.columns(len(self.done))

@@ -16,6 +16,7 @@ from tfaas_nb.cluster.spread import same, spread
 from tfaas_nb.data.event_file import EventFile
 from tfaas_nb.data.event_file import steps as ranges_of
 from tfaas_nb.data.files import InputFile
+from tfaas_nb.data.finite import NonFinite
 from tfaas_nb.data.identifiers import Identifiers
 from tfaas_nb.data.reading import Reading
 from tfaas_nb.errors import DataError
@@ -41,12 +42,15 @@ class Part:
         float32 of shape (events, outputs).
     extra : mapping
         Kept branch → values, shape (events,).
+    not_finite : NonFinite or None
+        What became of events with values that are not finite.
     """
 
     entries: int
     entry: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float32]
     extra: Mapping[str, npt.NDArray[Any]]
+    not_finite: NonFinite | None = None
 
     def columns(self, file: int) -> Columns:
         """What is written of them, the file being the one at that position.
@@ -255,7 +259,8 @@ def _part(
 ) -> Part:
     events = file.events(start, stop)
     extra = keys.named(events.extra, keep)
-    return Part(stop - start, events.entry, scorer.scores(events.X), extra)
+    scores = scorer.scores(events.X)
+    return Part(stop - start, events.entry, scores, extra, events.not_finite)
 
 
 def steps(entries: int) -> list[tuple[int, int]]:

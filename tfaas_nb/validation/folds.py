@@ -69,12 +69,15 @@ class Folds:
         ------
         TrainingError
             If there are fewer than 2, or too few events for them, or the data is a stream.
+        FeatureError
+            If a value of an event is not finite.
         """
         from sklearn.model_selection import StratifiedKFold
 
         check_in_memory(data, "cross-validation")
         check_count("folds", folds, 2)
         check_seed(seed)
+        data.check_finite()
         first = Fingerprints.of(data).first()
         different = np.unique(first)
         y = data.y[different]
