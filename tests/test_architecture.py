@@ -51,6 +51,7 @@ FLOORS = {
     "training": 5,
     "evaluation": 5,
     "client": 6,
+    "independence": 6,
     "repository": 6,
     "classifier": 6,
     "scoring": 7,

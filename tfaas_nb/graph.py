@@ -23,7 +23,7 @@ from tfaas_nb.errors import GraphError
 from tfaas_nb.operations import ALLOWED
 from tfaas_nb.signature import NUMERIC, Signature, Tensor
 from tfaas_nb.table import Table
-from tfaas_nb.vetting import has_loops, vet
+from tfaas_nb.vetting import has_half_precision, has_loops, operations, vet
 
 INPUT_NODE = "input"
 OUTPUT_NODE = "output"
@@ -206,6 +206,16 @@ class FrozenGraph:
     def has_loops(self) -> bool:
         """Whether how long it takes may depend on an event's values, without bound."""
         return has_loops(self.graph_def())
+
+    @property
+    def has_half_precision(self) -> bool:
+        """Whether it computes with numbers of 16 bits, which have three digits."""
+        return has_half_precision(self.graph_def())
+
+    @property
+    def operations(self) -> set[str]:
+        """Names of its operations."""
+        return operations(self.graph_def())
 
     @property
     def input_node(self) -> str:

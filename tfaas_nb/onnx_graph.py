@@ -29,6 +29,8 @@ _OLDEST_OPSET = 7
 _CLASS_LABELS = ("classlabels_strings", "classlabels_int64s", "classlabels_ints")
 _ZIP_MAP = "ZipMap"
 _LOOP = "Loop"
+#: Types FLOAT16 and BFLOAT16.
+_HALF = frozenset({10, 16})
 
 
 @dataclass(frozen=True, repr=False)
@@ -103,6 +105,19 @@ class OnnxGraph:
         if _LOOP.encode() not in self.serialized:
             return False
         return any(node.op_type == _LOOP for node in _all_nodes(_parse(self.serialized)))
+
+    @property
+    def has_half_precision(self) -> bool:
+        """Whether it computes with numbers of 16 bits, which have three digits."""
+        model = _parse(self.serialized)
+        kinds = {tensor.data_type for tensor in _all_tensors(model)}
+        kinds |= {attribute.i for attribute in _all_attributes(model) if attribute.name == "to"}
+        return not _HALF.isdisjoint(kinds)
+
+    @property
+    def operations(self) -> set[str]:
+        """Names of its operations."""
+        return {node.op_type for node in _all_nodes(_parse(self.serialized))}
 
     @property
     def input_node(self) -> str:

@@ -34,6 +34,10 @@ _LEAST_BYTES = 6
 #: Types of constants whose bytes may be a message: uint8, int8, qint8 and quint8.
 _BYTES = frozenset({4, 6, 11, 12})
 _STRING, _VARIANT = 7, 21
+#: Types bfloat16 and half.
+_HALF = frozenset({14, 19})
+#: Operations that draw random numbers.
+_RANDOM = re.compile("Random|Multinomial|TruncatedNormal")
 _VARINT = re.compile(rb"[\x80-\xff]{0,4}[\x00-\x7f]")
 #: Axes that TensorFlow's shapes have at most.
 _MOST_AXES = 254
@@ -83,6 +87,20 @@ def has_loops(graph_def: Any) -> bool:
     )
 
 
+def operations(graph_def: Any) -> set[str]:
+    """Names of the operations of a graph and its functions."""
+    return {node.op for _, node in _all_nodes(graph_def, "")}
+
+
+def has_half_precision(graph_def: Any) -> bool:
+    """Whether a graph computes with numbers of 16 bits, which have three digits."""
+    return any(
+        not _HALF.isdisjoint((value.type, *value.list.type))
+        for _, node in _all_nodes(graph_def, "")
+        for value in node.attr.values()
+    )
+
+
 def _called(node: Any) -> Iterator[str]:
     """What a node does, and functions that it may call."""
     yield node.op
@@ -120,6 +138,11 @@ class _Vetting:
             reason = "this operation may not be served"
             if node.op in _VARIABLES:
                 reason = "the graph has variables: freeze it first (FrozenGraph.freeze)"
+            elif _RANDOM.search(node.op):
+                reason = (
+                    "its scores would be random; export the model in inference mode "
+                    "(training=False), which leaves dropout and noise out"
+                )
             raise GraphError(f"node {node.name!r}{where} is a {node.op!r}: {reason}")
 
     def _check_calls(self, attributes: Mapping[str, Any], where: str, own: set[str]) -> None:

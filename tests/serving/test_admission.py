@@ -164,6 +164,18 @@ def test_an_operator_may_allow_an_operation(tmp_path: Path, isolated: bool) -> N
             assert score.tolist() == [0.5, 1.0, 1.5]
 
 
+def test_a_server_refuses_a_model_whose_scores_depend_on_who_else_asks(tmp_path: Path) -> None:
+    def build(tf: Any) -> None:
+        x = placeholder(tf)
+        tf.subtract(x, tf.math.divide(tf.cumsum(x), 2), name="y")
+
+    bundle = Bundle.from_parts(b'{"name": "mixed"}', serialized(build))
+    with Server(tmp_path, port=0) as server:
+        with pytest.raises(GraphError, match="the model mixes events: .* beside other events"):
+            server.client().upload(bundle)
+        assert server.client().describe_models() == []
+
+
 def test_what_is_allowed_reaches_other_processes() -> None:
     settings = Settings("/models", None, ("localhost",), allow_ops=("MatrixInverse",))
     assert Settings.from_values(json.loads(json.dumps(settings.to_values()))) == settings

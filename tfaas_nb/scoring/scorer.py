@@ -18,8 +18,9 @@ from tfaas_nb.bundle import PARAMS, Bundle
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.client import Client
 from tfaas_nb.engines import open_engine
-from tfaas_nb.errors import BundleError, FeatureError, ServerError
+from tfaas_nb.errors import BundleError, FeatureError, ServerError, TfaasError
 from tfaas_nb.features import FeatureSet, feature_set_of, order_keys
+from tfaas_nb.independence import check_independence
 from tfaas_nb.wire.params import HOW_TO_NAME, Params
 
 Floats = npt.NDArray[np.float32]
@@ -65,6 +66,8 @@ def open_scorer(model: Model, token: str | None = None) -> Scorer:
         If there is no model at the path, or it cannot be read.
     FeatureError
         If the model does not tell what it reads of an event.
+    GraphError
+        If a bundle's score of an event depends on other events.
     ModelNotFound, ServerUnreachable
         If the server has no such model, or does not answer.
     """
@@ -99,6 +102,11 @@ class LocalScorer:
     def __init__(self, bundle: Bundle) -> None:
         self.features = _known(bundle.feature_set, bundle.name)
         self._engine = open_engine(bundle.graph)
+        try:
+            check_independence(bundle, self._engine)
+        except TfaasError:
+            self._engine.close()
+            raise
         names = bundle.features or self.features.names
         in_order = names == self.features.names
         self._order = None if in_order else np.array(order_keys(names, self.features.names))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from tfaas_nb.bundle import Bundle
 from tfaas_nb.engines import Engine, open_engine
 from tfaas_nb.errors import GraphError, TfaasError
 from tfaas_nb.graph import FrozenGraph
+from tfaas_nb.independence import check_independence
 from tfaas_nb.model_file import Graph, Here, Read
 from tfaas_nb.onnx_graph import OnnxGraph
 from tfaas_nb.operations import ALLOWED
@@ -113,14 +115,16 @@ class Admission:
         return self._admitted(b"", files, signature=signature)
 
     def tried(self, bundle: Bundle) -> Bundle:
-        """A bundle whose model answered its reference events; without any, it gets some.
+        """A bundle whose model answered its reference events, each for itself.
+
+        One without reference events gets some.
 
         Raises
         ------
         BundleError
             If the scores of its reference events differ from those that it brings.
         GraphError
-            If it cannot answer, or takes too much to.
+            If it cannot answer, takes too much to, or the score of an event depends on others.
         ServerError
             If there can be no process to try it in.
         """
@@ -186,11 +190,13 @@ def _read(folder: Path, told: str) -> bytes:
 
 def _try(folder: Path, *more: str) -> bytes:
     """In a process of its own: the reference events of a bundle that gives them their scores."""
+    start = time.monotonic()
     bundle = Bundle.load(folder, Here(ALLOWED | frozenset(more)))
     engine = checked_engine(bundle)
-    events = bundle.with_reference_events(engine=engine).reference_events
+    bundle = bundle.with_reference_events(engine=engine)
+    check_independence(bundle, engine, time.monotonic() - start)
     engine.close()
-    return events.to_json() if events else b""
+    return bundle.reference_events.to_json() if bundle.reference_events else b""
 
 
 def checked_engine(bundle: Bundle) -> Engine:
