@@ -94,6 +94,21 @@ def test_a_table_of_the_cells_variables_is_matched_by_name(
     assert not shell.run_cell("%%predict ttbar\nframe").success
 
 
+@pytest.mark.parametrize("name", ["events.parquet", "events.csv"])
+def test_a_table_in_a_file_is_matched_by_name(
+    shell: Any,
+    serving: Server,
+    classifier: tn.Classifier,
+    events: Dataset,
+    tmp_path: Path,
+    name: str,
+) -> None:
+    frame = tables.polars_frame(tables.columns_of(events.features.names, events.X[:5]))
+    getattr(frame, f"write_{name.partition('.')[2]}")(tmp_path / name)
+    scores = result(shell, f"%%predict ttbar\n{name}")
+    np.testing.assert_allclose(scores, classifier.predict(events.X[:5]), rtol=0, atol=1e-6)
+
+
 def test_a_python_expression_knows_the_cells_variables(
     shell: Any, serving: Server, events: Dataset
 ) -> None:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from tfaas_nb import network, training
 from tfaas_nb.bundle import Bundle
-from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.dataset import Dataset, check_dataset
 from tfaas_nb.data.finite import check_events
 from tfaas_nb.data.negative import Treated, treated
 from tfaas_nb.data.overlap import Fingerprints
@@ -244,6 +244,7 @@ class Classifier:
             )
             before: Dataset | _Scored = scored
         else:
+            check_dataset(data, "evaluate")
             found = treated(data.weight, how)
             usable = replace(data[found.kept], weight=found.weight) if found.told else data
             scores = self.predict(usable)

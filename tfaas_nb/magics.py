@@ -19,6 +19,8 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 from tfaas_nb.client import Client
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.root import read
+from tfaas_nb.data.tables import ENDINGS as TABLES
+from tfaas_nb.data.tables import read_files
 from tfaas_nb.errors import TfaasError
 from tfaas_nb.features import FeatureSet, feature_set_of
 from tfaas_nb.serving.server import Server, running
@@ -74,10 +76,12 @@ class TfaasMagics(Magics):
 
         ``%%predict MODEL``, and below one of
 
-        - JSON: an event ``{"nJets": 2, ...}``, a list of events, a list of rows of numbers, or
-          the body ``{"keys": [...], "values": [...]}`` that curl sends;
-        - the path of a ROOT file, or of a file with such JSON;
-        - a Python expression, for instance ``test`` or ``data.event(3)``.
+        - JSON: an event ``{"nJets": 2, ...}``, a list of events, ``{"nJets": [2, ...], ...}``, a
+          list of rows of numbers, or the body ``{"keys": [...], "values": [...]}`` that curl sends;
+        - the path of a ROOT, Parquet or CSV file, or of a file with such JSON;
+        - a Python expression, for instance ``test``, ``data.event(3)`` or a DataFrame.
+
+        What has names is matched by them, in whatever order.
         """
         words = shlex.split(line)
         if len(words) != 1:
@@ -199,11 +203,14 @@ def _ask(client: Client, model: str, events: Any) -> Any:
 
 
 def _from_file(client: Client, model: str, path: str) -> Any:
+    """The events in a file, by its ending."""
     if path.lower().endswith(".json"):
         try:
             return _Body(json.loads(Path(path).expanduser().read_bytes()))
         except (OSError, ValueError) as error:
             raise UsageError(f"{path} cannot be read as JSON: {error}") from None
+    if path.lower().endswith(TABLES):
+        return read_files(path)[0]
     return _read(client, model, path)
 
 
@@ -218,7 +225,7 @@ def _read(client: Client, model: str, path: str) -> Dataset:
 
 def _is_path(text: str) -> bool:
     """Whether a line is meant as a path rather than as Python."""
-    looks = text.lower().endswith((".root", ".json")) or text.startswith("root://")
+    looks = text.lower().endswith((".root", ".json", *TABLES)) or text.startswith("root://")
     try:
         return looks or Path(text).expanduser().is_file()
     except OSError:  # too long for a name

@@ -12,8 +12,8 @@ import uproot
 
 from tests.ntuples import write_tree as write
 from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.files import sha256
 from tfaas_nb.data.normalisation import Sample
-from tfaas_nb.data.ranges import sha256
 from tfaas_nb.data.reading import Reading
 from tfaas_nb.data.root import load, load_telling, read
 from tfaas_nb.errors import DataError

@@ -92,9 +92,12 @@ def frame(**changes: Any) -> Any:
         (frame(met=pd.Categorical([1, 2, 1])), "values of 'met' are categories, not numbers"),
         (frame(met=pd.to_datetime(["2026-01-01"] * 3)), "values of 'met' are dates"),
         (frame(met=pd.to_timedelta([1, 2, 3], "s")), "values of 'met' are times"),
-        (frame(met=[decimal.Decimal(1)] * 3), "values of 'met' are such as Decimal"),
+        (frame(met=[decimal.Decimal(1)] * 3), "values of 'met' are objects such as Decimal"),
         (frame(met=[1 + 2j] * 3), "values of 'met' are complex"),
-        (frame(met=[[1.0], [1.0, 2.0], []]), r"values of 'met' are such as \[1\.0\] \(event 0\)"),
+        (
+            frame(met=[[1.0], [1.0, 2.0], []]),
+            r"values of 'met' are objects such as \[1\.0\] \(event 0\)",
+        ),
         (pl.DataFrame(COLUMNS | {"met": [1.0, None, 2.0]}), "'met' of event 1 is null"),
         (
             pl.DataFrame(COLUMNS | {"met": pl.Series(["a", "b", "a"], dtype=pl.Categorical)}),

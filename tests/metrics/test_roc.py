@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,8 @@ from sklearn.metrics import auc as area
 
 from tests.metrics.toys import Array, Events, few_events, scored
 from tfaas_nb.errors import DataError
-from tfaas_nb.metrics import Roc, WorkingPoint
+from tfaas_nb.evaluation import Evaluation
+from tfaas_nb.metrics import Calibration, Comparison, Roc, WorkingPoint
 
 
 @pytest.mark.parametrize("digits", [9, 1], ids=["smooth", "ties"])
@@ -20,6 +22,24 @@ def test_auc_is_that_of_scikit_learn(digits: int) -> None:
     assert Roc.of(y, scores).auc == pytest.approx(roc_auc_score(y, scores), abs=1e-12)
     weighted = roc_auc_score(y, scores, sample_weight=weight)
     assert Roc.of(y, scores, weight).auc == pytest.approx(weighted, abs=1e-12)
+
+
+def test_series_go_together_by_position_and_must_have_one_index() -> None:
+    y, scores, weight = scored()
+    index = np.random.default_rng(1).permutation(len(y))
+    series = [pd.Series(values, index=index) for values in (y, scores, weight)]
+    assert Roc.of(*series).auc == Roc.of(y, scores, weight).auc
+    assert Roc.of(y, series[1], weight).auc == Roc.of(y, scores, weight).auc
+    other = pd.Series(scores, index=np.arange(len(y)))
+    for call in (
+        lambda: Roc.of(series[0], other),
+        lambda: Roc.of(y, other, series[2]),
+        lambda: Calibration.of(series[0], other),
+        lambda: Comparison.of(y, series[1], other),
+        lambda: Evaluation.of(pd.DataFrame({"y": series[0], "weight": series[2]}), other),
+    ):
+        with pytest.raises(DataError, match="have different indexes, and are taken by position"):
+            call()
 
 
 @given(few_events())

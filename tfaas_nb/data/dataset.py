@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb.data.files import sha256
 from tfaas_nb.data.finite import NonFinite, check_events, summary
 from tfaas_nb.data.growing import joint_type
 from tfaas_nb.data.negative import check_way, treated
 from tfaas_nb.data.part import Part
+from tfaas_nb.data.tables import events_of, is_path, read_files
 from tfaas_nb.errors import DataError
 from tfaas_nb.features import FeatureSet
 from tfaas_nb.options import check_seed, is_number, is_whole
@@ -35,9 +38,10 @@ class Source:
     file : str
         File name, without its folder.
     role : str
-        ``"signal"``, ``"background"`` or ``"events"``.
+        ``"signal"``, ``"background"`` or ``"events"``; ``"signal and background"`` of a table
+        with both.
     tree : str
-        Tree within the file.
+        Tree within the file; empty for a table.
     events : int
         Events kept.
     sha256 : str
@@ -145,6 +149,14 @@ class Dataset:
     part: Part | None = None
 
     def __post_init__(self) -> None:
+        for name in ("X", "y", "weight"):
+            found = getattr(self, name)
+            if not isinstance(found, np.ndarray):
+                raise DataError(
+                    f"{name} of a dataset must be a NumPy array, not a {type(found).__name__}: "
+                    "tn.Dataset.from_columns(table, y=...) takes a table, by the names of its "
+                    "columns"
+                )
         expected = (len(self.y), len(self.features))
         if self.X.shape != expected or self.weight.shape != self.y.shape:
             raise DataError(
@@ -157,6 +169,69 @@ class Dataset:
                     f"{name!r} has shape {values.shape} in a dataset of {len(self.y)} events: "
                     "one number per event is kept"
                 )
+
+    @classmethod
+    def from_columns(
+        cls,
+        table: Any,
+        y: Any = None,
+        features: FeatureSet | Sequence[str] | None = None,
+        weight: Any = None,
+        keep: Sequence[str] = (),
+    ) -> Dataset:
+        """Events of a table, with a row for each, whose columns are matched by their names.
+
+        Parameters
+        ----------
+        table : DataFrame, Arrow table, array, mapping, or path
+            A DataFrame of pandas or polars, an Arrow table or record batch, a structured array,
+            an awkward array of records, ``{name: array}``, a list of ``{name: value}``; or
+            paths, globs or a list of Parquet and CSV files, which need pyarrow.  Values are raw
+            physics values (GeV, rad).
+        y : str or array of shape (events,), optional
+            Name of the column, or values: 1 signal, 0 background.  A number is the class of all
+            events; without it they are of unknown class.
+        features : FeatureSet or sequence of str, optional
+            The features, or the columns that are; other columns are then left out.  By default
+            `TTBAR_ALL_HADRONIC`, if the columns are its features and no others.  Columns that hold
+            a list of jets for each event, such as ``jetPt``, are ordered and padded as those of
+            files are; nothing else is computed of them.
+        weight : str or array of shape (events,), optional
+            Name of the column of event weights, or the weights; 1 by default.
+        keep : sequence of str
+            Columns that go into `extra`, for instance run, section and event number, by which
+            `overlap` knows events again.
+
+        Raises
+        ------
+        FeatureError
+            If a column is missing, there twice, superfluous where no features are named, or
+            holds a value that is missing, not finite or no number.
+        DataError
+            If there is no row, lengths differ, a class is neither 0 nor 1, a pandas Series has
+            another index than the table, or a file cannot be read.
+        MissingExtra
+            If pyarrow is needed and not installed.
+
+        Examples
+        --------
+        >>> Dataset.from_columns({"met": [30.0, 95.0]}, y=[0, 1], features=["met"])
+        Dataset(1 signal + 1 background events, 1 features)
+        """
+        files: dict[str, int] = {}
+        if is_path(table):
+            table, files = read_files(table)
+        found = events_of(table, y, features, weight, keep)
+        role = _role(found.y)
+        sources = tuple(
+            Source(Path(path).name, role, "", rows, sha256(path), rows)
+            for path, rows in files.items()
+        )
+        if found.y is None and not files:
+            rows = len(found.X)
+            sources = (Source(f"{type(table).__name__} in memory", role, "", rows, "", rows),)
+        classes = np.zeros(len(found.X), np.int8) if found.y is None else found.y
+        return cls(found.X, classes, found.weight, found.features, sources, found.extra)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -435,6 +510,30 @@ def check_left(role: str, sources: Sequence[Source], skipped: Sequence[Skipped])
     reasons += [f"{source.file}: {source.not_finite}" for source in lost[:3]]
     what = f"of {len(sources) + len(skipped)} files, {len(skipped)} skipped"
     raise DataError(f"no event of {role} is left ({what}): {'; '.join(reasons)}")
+
+
+def check_dataset(data: Any, taker: str) -> None:
+    """Refuse what is no dataset: a table's columns are to be found by their names.
+
+    Raises
+    ------
+    DataError
+        If it is none.
+    """
+    if not isinstance(data, Dataset):
+        raise DataError(
+            f"{taker} takes a Dataset, not a {type(data).__name__}: "
+            "tn.Dataset.from_columns(table, y=...) makes one of a table"
+        )
+
+
+def _role(y: npt.NDArray[np.int8] | None) -> str:
+    """The role of a table's file, by the classes of its events."""
+    if y is None:
+        return "events"
+    if (y == y[0]).all():
+        return "signal" if y[0] == SIGNAL else "background"
+    return "signal and background"
 
 
 def _sums(y: npt.NDArray[np.int8], weight: npt.NDArray[Any]) -> tuple[float, float]:

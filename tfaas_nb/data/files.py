@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import re
 import warnings
@@ -23,6 +24,7 @@ Files = Named | Sequence[Named]
 _WITH_TREE = re.compile(r"(.+\.root(?:\.\d+)?):(.*)", re.IGNORECASE | re.DOTALL)
 _XROOTD = ("root", "roots", "xroot", "xroots")
 _SHOWN = 5
+_HASH_CHUNK = 1 << 20
 
 #: Name of the tree in a file of scores.
 SCORES = "scores"
@@ -238,3 +240,17 @@ def _holds_events(path: Path) -> bool:
             return set(file.keys(recursive=False, cycle=False)) != {SCORES}
     except Exception:  # a damaged file can fail anywhere
         return False
+
+
+def sha256(path: str) -> str:
+    """Hash of a file's content; empty for no file, or a remote or unreadable one."""
+    if not path or is_remote(path):
+        return ""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as stream:
+            while chunk := stream.read(_HASH_CHUNK):
+                digest.update(chunk)
+    except OSError:  # it was there a moment ago, and was read
+        return ""
+    return digest.hexdigest()

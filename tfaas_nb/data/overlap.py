@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.dataset import Dataset, check_dataset
 from tfaas_nb.data.identifiers import IDENTIFIERS
 from tfaas_nb.errors import DataError
 from tfaas_nb.features import FeatureSet, order_keys
@@ -208,7 +208,11 @@ def overlap(first: Dataset, second: Dataset) -> Overlap:
     ------
     FeatureError
         If their features differ.
+    DataError
+        If one of them is no dataset.
     """
+    for data in (first, second):
+        check_dataset(data, "overlap")
     return Fingerprints.of(first).found_in(Fingerprints.of(second, first.features))
 
 

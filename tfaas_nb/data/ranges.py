@@ -7,7 +7,6 @@ what arrives is the same, in the same order.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -18,12 +17,10 @@ from typing import Any, Protocol
 
 from tfaas_nb.cluster.spread import same, spread
 from tfaas_nb.data.event_file import EventFile, Events, steps
-from tfaas_nb.data.files import InputFile, is_remote, placed
+from tfaas_nb.data.files import InputFile, placed, sha256
 from tfaas_nb.data.generated import Generated
 from tfaas_nb.data.reading import Reading
 from tfaas_nb.errors import DataError
-
-_HASH_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -213,17 +210,3 @@ def _given(found: Any) -> Any:
     if isinstance(found, DataError):
         raise found
     return found
-
-
-def sha256(path: str) -> str:
-    """Hash of a file's content; empty for no file, or a remote or unreadable one."""
-    if not path or is_remote(path):
-        return ""
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as stream:
-            while chunk := stream.read(_HASH_CHUNK):
-                digest.update(chunk)
-    except OSError:  # it was there a moment ago, and was read
-        return ""
-    return digest.hexdigest()

@@ -22,6 +22,7 @@ from tfaas_nb.errors import DataError
 from tfaas_nb.evaluation import sections
 from tfaas_nb.evaluation.report import Report, leak_warning
 from tfaas_nb.evaluation.trained import Labelled, Trained
+from tfaas_nb.features.columns import check_aligned
 from tfaas_nb.metrics import (
     EFFICIENCIES,
     FEW_EVENTS,
@@ -93,7 +94,7 @@ class Evaluation:
         trained: Trained | None = None,
         overlap: Overlap | None = None,
     ) -> Evaluation:
-        """Judge scores of a dataset's events.
+        """Judge scores of a dataset's events, which are in the same order.
 
         Parameters
         ----------
@@ -109,13 +110,16 @@ class Evaluation:
         Raises
         ------
         DataError
-            If there is not one finite score per event, or a class is missing.
+            If there is not one finite score per event, a class is missing, or the indexes of two
+            pandas Series differ.
         """
+        check_aligned({"y": data.y, "scores": scores, "weight": data.weight}, DataError)
         values = np.asarray(scores, dtype=np.float32)
         roc = Roc.of(data.y, values, data.weight)
         events = data if isinstance(data, Dataset) else None
         part = getattr(data, "part", None)
-        return cls(values, data.y, data.weight, roc, events, trained, overlap, part)
+        y, weight = np.asarray(data.y), np.asarray(data.weight)
+        return cls(values, y, weight, roc, events, trained, overlap, part)
 
     def with_signs(self, before: Labelled, told: str) -> Evaluation:
         """The same, that knows of negative weights and expects events by their sums.

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tfaas_nb.errors import FeatureError
+from tfaas_nb.errors import FeatureError, TfaasError
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
@@ -283,18 +283,20 @@ _TABLES: tuple[Callable[[Any], Columns | None], ...] = (
 )
 
 
-def check_aligned(values: Mapping[str, Any]) -> None:
+def check_aligned(values: Mapping[str, Any], error: type[TfaasError] = FeatureError) -> None:
     """Refuse pandas Series with unlike indexes: they are taken by position, not by index.
 
     Parameters
     ----------
     values : mapping
         What each is called, and the values; those that are no Series are passed over.
+    error : type
+        What to raise.
 
     Raises
     ------
     FeatureError
-        If two indexes differ.
+        Or `error`, if two indexes differ.
     """
     first, index = "", None
     for name, value in values.items():
@@ -304,7 +306,7 @@ def check_aligned(values: Mapping[str, Any]) -> None:
         if index is None:
             first, index = name, own
         elif not index.equals(own):
-            raise FeatureError(
+            raise error(
                 f"{first} and {name} have different indexes, and are taken by position: put both "
                 "in one order, then .reset_index(drop=True) or .to_numpy()"
             )
@@ -445,7 +447,8 @@ def _from_objects(values: Array, name: str) -> Array:
         if value is None or type(value).__name__ in ("NAType", "NaTType"):
             _refuse_null(name, at, 1, bool(values.ndim))
         where = f" (event {at})" if values.ndim else ""
-        raise FeatureError(_no_numbers(name, f"such as {_short(value)}{where}"))
+        kind = "text" if isinstance(value, str) else "objects"
+        raise FeatureError(_no_numbers(name, f"{kind} such as {_short(value)}{where}"))
     try:
         return np.asarray(values.astype(np.float64))
     except OverflowError as error:

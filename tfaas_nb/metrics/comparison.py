@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy.typing as npt
 
+from tfaas_nb.errors import DataError
+from tfaas_nb.features.columns import check_aligned
 from tfaas_nb.metrics.ranking import Placements
 from tfaas_nb.metrics.roc import Roc
 from tfaas_nb.table import Table
@@ -67,6 +69,7 @@ class Comparison:
         DataError
             If the shapes differ, a class is missing or has no weight, or a value is not finite.
         """
+        check_aligned({"y": y, names[0]: first, names[1]: second, "weight": weight}, DataError)
         return cls.of_curves((Roc.of(y, first, weight), Roc.of(y, second, weight)), names)
 
     @classmethod

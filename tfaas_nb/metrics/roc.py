@@ -52,7 +52,7 @@ class Roc:
         scores: npt.ArrayLike,
         weight: npt.ArrayLike | None = None,
     ) -> Roc:
-        """The ROC curve of scores.
+        """The ROC curve of scores; classes, scores and weights go together by position.
 
         Parameters
         ----------

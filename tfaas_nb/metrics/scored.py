@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.errors import DataError
+from tfaas_nb.features.columns import check_aligned
 
 Array = npt.NDArray[np.float64]
 
@@ -44,12 +45,15 @@ def checked(
 ) -> tuple[npt.NDArray[np.int64], Array, Array]:
     """Classes, scores and weights (1 by default) as arrays of shape (events,).
 
+    They go together by position; a pandas Series' index is not looked up.
+
     Raises
     ------
     DataError
-        If the shapes differ, a class is missing or has no weight, a value is not finite, or
-        a weight is negative.
+        If the shapes differ, the indexes of two Series differ, a class is missing or has no
+        weight, a value is not finite, or a weight is negative.
     """
+    check_aligned({"y": y, "scores": scores, "weight": weight}, DataError)
     truth = np.asarray(y)
     score = np.asarray(scores, dtype=np.float64)
     w = np.ones(len(truth)) if weight is None else np.asarray(weight, dtype=np.float64)
