@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb.data import units
 from tfaas_nb.data.files import sha256
 from tfaas_nb.data.finite import NonFinite, check_events, summary
 from tfaas_nb.data.growing import joint_type
@@ -390,6 +391,8 @@ class Dataset:
 
     def _repr_html_(self) -> str:
         shown = self.files._repr_html_() if self.sources else f"<p>{escape(repr(self))}</p>"
+        if doubt := units.doubt(self.X, self.features):
+            shown += f"<p><b>{escape(doubt[0].upper() + doubt[1:])}</b></p>"
         if self.skipped:
             rows = tuple((one.file, one.role, one.reason) for one in self.skipped)
             shown += Table(("skipped", "role", "reason"), rows, "Not read:")._repr_html_()

@@ -11,6 +11,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
+from tfaas_nb.data import units
 from tfaas_nb.data.dataset import (
     BACKGROUND,
     SIGNAL,
@@ -468,6 +469,7 @@ class _Reader:
         self._columns = Growing()
         self._sources: list[tuple[Source, Callable[[], str]]] = []
         self._skipped: list[Skipped] = []
+        self._doubts: dict[str, str] = {}
         self._stack = ExitStack()
 
     def __enter__(self) -> _Reader:
@@ -519,6 +521,7 @@ class _Reader:
         for number in range(len(self._wanted)):
             self._sample(number)
         self._check_classes()
+        units.warn(self._doubts, stacklevel=4)
         column = self._columns.column
         return Dataset(
             X=column("X"),
@@ -554,6 +557,7 @@ class _Reader:
                 if self._on_error == "stop":
                     raise
                 self._columns.shorten(rows)
+                self._doubts.pop(str(file), None)
                 self._skipped.append(Skipped(str(file), part.role, str(error)))
             self._advance(done + 1 - self._done)
         read = [source for source, _ in self._sources[known:]]
@@ -578,6 +582,8 @@ class _Reader:
             for entries, events in file.parts:
                 read += events.sum_weights
                 treated.append(events.not_finite)
+                if str(place) not in self._doubts and len(events) >= units.FEW:
+                    self._doubts[str(place)] = units.doubt(events.X, self._reading.features)
                 y = np.full(len(events), part.y, dtype=np.int8)
                 extra = {f"extra {name}": values for name, values in events.extra.items()}
                 self._columns.append({"X": events.X, "weight": events.weight, "y": y, **extra})

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tfaas_nb.data import units
 from tfaas_nb.data.ahead import ahead
 from tfaas_nb.data.allocation import give_back
 from tfaas_nb.data.dataset import (
@@ -93,6 +94,7 @@ class _Shared:
     progress: bool
     scaling: Sequence[Sample | None]
     factors: dict[int, float] = field(default_factory=dict)
+    knows_units: bool = False
 
     @property
     def is_scaled(self) -> bool:
@@ -517,7 +519,15 @@ class Stream:
             for role in dict.fromkeys(file.role for file in self.files):
                 own = [source for source in self.sources if source.role == role]
                 check_left(role, own, _skipped(self._shared.faults, role))
+            self._warn_of_units(seen.drawn)
         return self._known[1]
+
+    def _warn_of_units(self, drawn: Drawn) -> None:
+        """Warn once of files whose momenta can hardly be in GeV."""
+        if not self._shared.knows_units:
+            self._shared.knows_units = True
+            own = {file.path: drawn.events.X[drawn.file == file.number] for file in self.files}
+            units.warn({path: units.doubt(X, self.features) for path, X in own.items()}, 4)
 
     def _told(
         self, chunks: Iterator[Chunk], told: Callable[[int, int], None] | None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfaas_nb.data import units
 from tfaas_nb.data.files import Files, InputFile, expand, identity
 from tfaas_nb.data.finite import NonFinite, OnNan, summary
 from tfaas_nb.data.origins import Objects
@@ -165,6 +166,7 @@ class _Job:
         self.done: list[tuple[str, int, int]] = []
         self.skipped: list[tuple[str, str]] = []
         self.not_finite: list[tuple[str, NonFinite]] = []
+        self.doubts: dict[str, str] = {}
 
     def run(self, sink: ScoreFile | ScoreFolder) -> Scored:
         from tqdm.auto import tqdm
@@ -179,6 +181,7 @@ class _Job:
                     if not self.skips:
                         raise
                     self.skipped.append((str(file), str(error)))
+        units.warn(self.doubts, stacklevel=3)
         if not self.done:
             raise DataError(f"no file could be read; the first: {self.skipped[0][1]}")
         skipped, treated = tuple(self.skipped), tuple(self.not_finite)
@@ -195,6 +198,7 @@ class _Job:
             for part in whole:
                 written += self._write(part, sink, bar)
                 treated.append(part.not_finite)
+                self.doubts[str(file)] = self.doubts.get(str(file)) or part.doubt
         self.done.append((str(file), entries, written))
         if found := NonFinite.joined(treated):
             self.not_finite.append((str(file), found))

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.cluster.spread import same, spread
+from tfaas_nb.data import units
 from tfaas_nb.data.event_file import EventFile
 from tfaas_nb.data.event_file import steps as ranges_of
 from tfaas_nb.data.files import InputFile
@@ -44,6 +45,8 @@ class Part:
         Kept branch → values, shape (events,).
     not_finite : NonFinite or None
         What became of events with values that are not finite.
+    doubt : str
+        Reason to doubt that momenta and masses are in GeV; empty if there is none.
     """
 
     entries: int
@@ -51,6 +54,7 @@ class Part:
     scores: npt.NDArray[np.float32]
     extra: Mapping[str, npt.NDArray[Any]]
     not_finite: NonFinite | None = None
+    doubt: str = ""
 
     def columns(self, file: int) -> Columns:
         """What is written of them, the file being the one at that position.
@@ -260,7 +264,8 @@ def _part(
     events = file.events(start, stop)
     extra = keys.named(events.extra, keep)
     scores = scorer.scores(events.X)
-    return Part(stop - start, events.entry, scores, extra, events.not_finite)
+    doubt = units.doubt(events.X, scorer.features)
+    return Part(stop - start, events.entry, scores, extra, events.not_finite, doubt)
 
 
 def steps(entries: int) -> list[tuple[int, int]]:
