@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tfaas_nb.data.poster import poster_event
     from tfaas_nb.data.root import load, read
     from tfaas_nb.data.sample import sample, sample_files
-    from tfaas_nb.data.simulation import simulate
+    from tfaas_nb.data.simulation import Simulation, simulate
     from tfaas_nb.data.stream import Stream
     from tfaas_nb.evaluation import Evaluation
     from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet, Variable
@@ -68,6 +68,7 @@ _HOME = {
     "sample": "data.sample",
     "sample_files": "data.sample",
     "simulate": "data.simulation",
+    "Simulation": "data.simulation",
     "TrainingJob": "training_job",
     "train_on": "remote_training",
 }
@@ -78,6 +79,7 @@ __all__ = [  # noqa: RUF022 (in the order of the sentence)
     "FeatureSet",
     "Variable",
     "simulate",
+    "Simulation",
     "sample",
     "sample_files",
     "poster_event",

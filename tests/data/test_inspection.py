@@ -21,7 +21,8 @@ def test_a_file_that_has_all_is_told_so() -> None:
     assert found.is_readable
     assert (found.layout, found.tree) == ("flat ntuple", "events")
     assert [(t.name, t.kind, t.entries, t.branches) for t in found.trees] == [
-        ("events", "TTree", 20_000, 13)
+        ("Runs", "TTree", 1, 3),
+        ("events", "TTree", 20_000, 13),
     ]
     origins = {one.variable: (one.origin, one.type) for one in found.variables}
     assert origins["nJets"] == ("nJets", "int32_t")

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import uproot
 
+from tfaas_nb.data.normalisation import Sample
 from tfaas_nb.data.root import read
 from tfaas_nb.data.sample import sample_files
-from tfaas_nb.data.simulation import PROCESSES, Selection, simulate
+from tfaas_nb.data.simulation import PROCESSES, Selection, Simulation, simulate
 from tfaas_nb.errors import DataError
 from tfaas_nb.features import TTBAR_ALL_HADRONIC
 
@@ -106,6 +107,22 @@ def test_a_file_says_how_it_was_made(simulated: dict[str, Path]) -> None:
         assert file["events"].title == "qcd at 13 TeV"
     assert (made["process"], made["events"], made["seed"]) == ("qcd", EVENTS, SEEDS["qcd"])
     assert made["settings"] == list(PROCESSES["qcd"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("process", PROCESSES)
+def test_its_cross_section_is_that_of_the_packaged_sample(
+    simulated: dict[str, Path], process: str
+) -> None:
+    packaged = Simulation.of(dict(zip(SEEDS, sample_files(), strict=True))[process])
+    own = Simulation.of(simulated[process])
+    assert (own.process, own.events) == (process, EVENTS)
+    assert own.generated == arrays(simulated[process])["evtNo"][-1]
+    assert own.efficiency == pytest.approx(packaged.efficiency, abs=0.15)
+    assert abs(own.xsec - packaged.xsec) < 5 * own.xsec_error
+    assert own.xsec_error < 0.1 * own.xsec
+    weight = read(Sample(simulated[process], xsec=own.xsec)).weight
+    np.testing.assert_allclose(weight, own.xsec * 1000 / own.generated, rtol=1e-6)
 
 
 @pytest.mark.slow

@@ -8,6 +8,11 @@ at particle level: no detector, no pile-up.  Jets are anti-kT with R = 0.8 ("AK8
 all visible stable particles.  Soft-drop mass: Larkoski et al., JHEP 05 (2014) 146, with
 z_cut = 0.1 and β = 0.  N-subjettiness: Thaler and Van Tilburg, JHEP 03 (2011) 015, with
 β = 1 and one-pass kT axes, both as CMS uses them.
+
+Cross-sections are Pythia's, at leading order, above its threshold in p̂T and with the branching
+fraction of the decays that are on.  A file says them, see `Simulation`, and in a tree ``Runs``,
+as NanoAOD does, how many events were generated for those that passed: so
+``Sample(file, xsec=Simulation.of(file).xsec, lumi=36)`` has the weights of a luminosity.
 """
 
 from __future__ import annotations
@@ -16,11 +21,12 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfaas_nb.data.opening import decoding, open_file
 from tfaas_nb.errors import DataError, MissingExtra
 from tfaas_nb.options import is_whole
 
@@ -43,6 +49,7 @@ SEEDS = range(1, 900_000_001)
 
 _BATCH = 500
 _EVENTS_PER_LUMI = 1000
+_PB_IN_MB = 1e9
 _BEAM_PT = 1e-9  # GeV: keeps the pseudorapidity of a particle along the beam finite
 _NEUTRINOS = (12, 14, 16)
 _LEPTONS = (11, 13)
@@ -62,6 +69,53 @@ class Selection:
     lepton_eta_max: float = 2.4
     lepton_isolation_radius: float = 0.3
     lepton_isolation_max: float = 0.15
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """How many events of a process a file holds, of how many, and their cross-section.
+
+    Attributes
+    ----------
+    process : str
+        A key of `PROCESSES`.
+    events, generated : int
+        Events in the file, and those generated until as many had passed the selection.
+    xsec, xsec_error : float
+        Pythia's cross-section before the selection and its statistical error, in pb: at leading
+        order, above the threshold in p̂T, with the branching fraction of the decays.
+    """
+
+    process: str
+    events: int
+    generated: int
+    xsec: float
+    xsec_error: float
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str]) -> Simulation:
+        """Read what a simulated file says of itself.
+
+        Raises
+        ------
+        DataError
+            If the file cannot be read, or does not say it.
+        """
+        name = str(path)
+        with decoding(name), open_file(name) as file:
+            made = json.loads(str(file["provenance"])) if "provenance" in file else {}
+        values: dict[str, Any] = {field.name: made.get(field.name) for field in fields(cls)}
+        if None in values.values():
+            raise DataError(
+                f"{name} does not say how many events were generated and their cross-section; "
+                "files that `tfaas-nb simulate` writes do"
+            )
+        return cls(**values)
+
+    @property
+    def efficiency(self) -> float:
+        """Fraction of the generated events that passed the selection."""
+        return self.events / self.generated
 
 
 def simulate(
@@ -86,7 +140,8 @@ def simulate(
         The ROOT file: a tree ``events`` with ``runNo``, ``lumi``, ``evtNo``, ``nJets``,
         ``nLeptons`` and jagged float32 ``jetPt``, ``jetEta``, ``jetPhi``, ``jetMass``,
         ``jetMassSoftDrop``, ``jetTau1``, ``jetTau2``, ``jetTau3`` (GeV, radians),
-        leading jets first, and a string ``provenance`` that says how it was made.
+        leading jets first, a tree ``Runs`` with the number of events generated, and a string
+        ``provenance`` that says how it was made, see `Simulation`.
     selection : Selection, optional
         Cuts; by default those of the shipped sample.
     progress : bool or callable
@@ -107,9 +162,14 @@ def simulate(
     selection = selection or Selection()
     output = Path(output)
     _check(process, events, seed, output)
+    pythia = _pythia(process, seed, selection)
     with _told(progress, process, events) as tell:
-        columns = _collect(_selected(process, seed, selection), events, tell)
-    provenance = _provenance(process, events, seed, selection)
+        columns = _collect(_selected(pythia, selection), events, tell)
+    provenance = _provenance(process, events, seed, selection) | {
+        "generated": int(columns["evtNo"][-1]),
+        "xsec": pythia.infoPython().sigmaGen() * _PB_IN_MB,
+        "xsec_error": pythia.infoPython().sigmaErr() * _PB_IN_MB,
+    }
     partial = output.with_name(f".{output.name}.partial")
     try:
         _write(columns, provenance, partial)
@@ -163,12 +223,11 @@ def _collect(
     return {name: ak.concatenate([batch[name] for batch in kept]) for name in kept[0]}
 
 
-def _selected(process: str, seed: int, cuts: Selection) -> Iterator[dict[str, ak.Array]]:
+def _selected(pythia: Any, cuts: Selection) -> Iterator[dict[str, ak.Array]]:
     """Batches of selected events, for ever."""
     import awkward as ak
     import numpy as np
 
-    pythia = _pythia(process, seed, cuts)
     generated = 0
     while True:
         particles = pythia.nextBatch(_BATCH).prt
@@ -358,6 +417,7 @@ def _provenance(process: str, events: int, seed: int, cuts: Selection) -> dict[s
 
 def _write(columns: dict[str, ak.Array], provenance: dict[str, Any], path: Path) -> None:
     import awkward as ak
+    import numpy as np
     import uproot
 
     scalars = {n: c for n, c in columns.items() if not n.startswith("jet")}
@@ -371,4 +431,11 @@ def _write(columns: dict[str, ak.Array], provenance: dict[str, Any], path: Path)
             field_name=lambda outer, inner: f"{outer}{inner}" if outer else inner,
         )
         file["events"].extend(scalars | {"jet": jets})
+        runs: dict[str, Any] = {
+            "run": np.array([1], np.uint32),
+            "genEventCount": np.array([provenance["generated"]], np.int64),
+            "genEventSumw": np.array([provenance["generated"]], np.float64),
+        }
+        file.mktree("Runs", {name: values.dtype for name, values in runs.items()})
+        file["Runs"].extend(runs)
         file["provenance"] = json.dumps(provenance)
