@@ -33,7 +33,13 @@ from tfaas_nb.onnx_graph import OnnxGraph
 from tfaas_nb.reference_events import FILE as REFERENCE_EVENTS
 from tfaas_nb.reference_events import ReferenceEvents
 from tfaas_nb.table import Table, folded
-from tfaas_nb.wire.params import FeatureNames, Params, feature_names
+from tfaas_nb.wire.params import (
+    FeatureNames,
+    Params,
+    described,
+    feature_names,
+    working_points_in,
+)
 
 PARAMS = "params.json"
 MODEL = FrozenGraph.file_name
@@ -141,9 +147,10 @@ class Bundle:
             output_name=graph.output_name,
             description=description,
             timestamp=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            features=_named(features) or _named(graph.features or graph.signature.names or ()),
+            features=described(list(features))
+            or _named(graph.features or graph.signature.names or ()),
             feature_set=feature_set,
-            working_points=tuple(working_points),
+            working_points=working_points_in(list(working_points)),
         )
         return _checked(graph, params, tuple(labels), card or {})
 

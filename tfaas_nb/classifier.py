@@ -26,6 +26,7 @@ from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.features import FeatureSet, order_keys
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.metrics import Roc
+from tfaas_nb.nearest import did_you_mean
 from tfaas_nb.network import Architecture
 from tfaas_nb.options import check_option
 from tfaas_nb.table import Table
@@ -84,7 +85,8 @@ class Classifier:
         self.architecture = _changed(self.architecture, options)
         if options:
             known = sorted(f.name for c in (Settings, Architecture) for f in fields(c))
-            raise TrainingError(f"unknown options {sorted(options)}; there are {known}")
+            meant = did_you_mean(min(options), known)
+            raise TrainingError(f"unknown options {sorted(options)}; there are {known}{meant}")
         self._fitted: _Fitted | None = None
         self._evaluation: Evaluation | None = None
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _CUTOFF = 0.6
+#: The same where other keys than the known ones are none of our business.
+_MUCH_ALIKE = 0.75
+_MOST_KEYS = 20
 #: Of a name that was asked for, which may come from strangers.
 _MOST_LETTERS = 100
 _NUMBER = re.compile(r"\d+")
@@ -20,11 +23,16 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     trigger no other one.  But the number of a jet at the end (``jetPt_7``) may be missing or
     another one, and a digit may have been typed twice; `only_number_differs` tells of both.
     """
-    name = name[:_MOST_LETTERS]
-    names = list(dict.fromkeys(known))
+    return _nearest(name[:_MOST_LETTERS], list(dict.fromkeys(known)), _CUTOFF)
+
+
+def _nearest(name: str, names: Sequence[str], cutoff: float) -> str | None:
+    for one in names:
+        if _folded(one) == _folded(name):
+            return one
     for may_mean in (_has_numbers_of, _has_stem_of):
         alike = [one for one in names if may_mean(one, name)]
-        if found := difflib.get_close_matches(name, alike, n=1, cutoff=_CUTOFF):
+        if found := difflib.get_close_matches(name, alike, n=1, cutoff=cutoff):
             return found[0]
     return None
 
@@ -49,6 +57,34 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The same as a question in brackets."""
     near = nearest(name, known)
     return "" if near is None else f" (did you mean {near!r}?){note(name, near)}"
+
+
+def unknown_keys(keys: Iterable[object], known: Sequence[str]) -> str:
+    """The words for keys of a mapping that nothing reads; empty if there are none."""
+    unknown = [key for key in keys if key not in known]
+    listed = ", ".join(
+        f"{key!r}{did_you_mean(str(key), [k for k in known if k not in keys])}"
+        for key in unknown[:_MOST_KEYS]
+    )
+    return f"unknown {listed}; known are {', '.join(known)}" if unknown else ""
+
+
+def misspelt(keys: Iterable[object], known: Sequence[str]) -> str:
+    """The words for a key that is much like a known one which is not there; empty if none is.
+
+    For requests and files of others, which may have keys for other programs.
+    """
+    there = list(keys)
+    absent = [key for key in known if key not in there]
+    for key in [key for key in there if key not in known][:_MOST_KEYS]:
+        if near := _nearest(str(key)[:_MOST_LETTERS], absent, _MUCH_ALIKE):
+            return f"unknown key {key!r} (did you mean {near!r}?)"
+    return ""
+
+
+def _folded(name: str) -> str:
+    """Letters and digits as those see them who do not care how names are written."""
+    return re.sub(r"[\W_]", "", name).casefold()
 
 
 def _numbers(name: str) -> list[str]:

@@ -186,3 +186,30 @@ def test_what_one_server_is_told_the_other_serves(
         for process in processes:
             process.terminate()
             process.communicate(timeout=20)
+
+
+@pytest.mark.parametrize("option", ["modle=other", "Model=other", "models=other"])
+@pytest.mark.parametrize("path", ["/json", "/predict/json"])
+def test_a_misspelt_model_in_the_address_is_not_another_model(
+    url: str, path: str, option: str
+) -> None:
+    answer = ask("POST", f"{url}{path}?{option}", json=EVENT)
+    assert answer.status_code == 400
+    assert "did you mean 'model'?" in answer.json()["error"]
+    for others in ("", "?tracking=3", "?model=sum&models=x"):
+        assert ask("POST", f"{url}{path}{others}", json=EVENT).json() == [642.0]
+
+
+def test_a_misspelt_field_of_an_upload_is_refused(url: str, small: Bundle) -> None:
+    model = {"model": ("model.pb", small.graph.serialized)}
+    form = {"name": "new", "feature": "a,b,c"}
+    answer = ask("POST", f"{url}/upload", data=form, files=model)
+    assert answer.status_code == 400
+    assert "the form has an unknown key 'feature' (did you mean 'features'?)" in answer.text
+    archive = {"data": small.archive(), "headers": {"Content-Type": "application/octet-stream"}}
+    answer = ask("POST", f"{url}/upload?nmae=new", **archive)
+    assert answer.status_code == 400
+    assert "the address has an unknown key 'nmae' (did you mean 'name'?)" in answer.text
+    assert [model["name"] for model in ask("GET", f"{url}/models").json()] == ["sum"]
+    form = {"name": "new", "features": "a,b,c", "op": "upload", "comment": "mine"}
+    assert ask("POST", f"{url}/upload", data=form, files=model).status_code == 200

@@ -164,10 +164,12 @@ class Dataset:
                 f"a dataset of {len(self.y)} events needs X of shape {expected} and weight of "
                 f"shape {self.y.shape}, got {self.X.shape} and {self.weight.shape}"
             )
+        if not isinstance(self.extra, Mapping):
+            raise DataError("extra= of a dataset is a mapping of name to one number per event")
         for name, values in self.extra.items():
-            if values.shape != self.y.shape:
+            if np.shape(values) != self.y.shape:
                 raise DataError(
-                    f"{name!r} has shape {values.shape} in a dataset of {len(self.y)} events: "
+                    f"{name!r} has shape {np.shape(values)} in a dataset of {len(self.y)} events: "
                     "one number per event is kept"
                 )
 

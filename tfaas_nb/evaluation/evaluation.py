@@ -36,6 +36,7 @@ from tfaas_nb.metrics import (
     SignificanceScan,
     WorkingPoint,
 )
+from tfaas_nb.nearest import unknown_keys
 from tfaas_nb.table import Table
 
 if TYPE_CHECKING:
@@ -204,11 +205,8 @@ class Evaluation:
             return self.roc.working_point(eps_s, eps_b=eps_b)
         if eps_s is not None or eps_b is not None:
             raise DataError("give one of eps_s, eps_b and significance")
-        if unknown := sorted(set(scan) - set(_SCAN)):
-            raise DataError(
-                f"a scan of the significance has no parameter {', '.join(unknown)}; "
-                f"there are {', '.join(_SCAN)}"
-            )
+        if wrong := unknown_keys(scan, _SCAN):
+            raise DataError(f"a scan of the significance has parameters: {wrong}")
         return self.significance(significance, **scan).best
 
     def working_points(self) -> tuple[dict[str, float], ...]:

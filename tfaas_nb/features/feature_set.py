@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from numbers import Integral, Real
 from typing import Any
 
 from tfaas_nb.errors import FeatureError
-from tfaas_nb.nearest import did_you_mean
+from tfaas_nb.nearest import did_you_mean, unknown_keys
 from tfaas_nb.variables import JET_VARIABLES, Derived, derived_names, known
 from tfaas_nb.variables import Variable as Variable
 from tfaas_nb.variables import derived as derived_by_name
@@ -261,12 +261,13 @@ class FeatureSet:
         FeatureError
             If a part is missing or of the wrong kind.
         """
+        _check_description(values, ("event", "jet"))
         try:
             return cls(
                 name=str(values["name"]),
                 event=tuple(Variable(**v) for v in values["event"]),
                 jet=tuple(Variable(**v) for v in values["jet"]),
-                jets=int(values["jets"]),
+                jets=_whole(values["jets"]),
                 order_by=str(values["order_by"]),
                 padding=float(values["padding"]),
                 derived=tuple(map(str, values.get("derived", ()))),
@@ -328,6 +329,26 @@ def _listed(names: Iterable[str], limit: int = 8) -> str:
 
 def _unknown(key: object, known: Sequence[str]) -> str:
     return f"unknown key {key!r}{did_you_mean(str(key), known)}"
+
+
+def _check_description(values: Any, variables: Sequence[str]) -> None:
+    """Refuse a description of a feature set with keys that nothing reads."""
+    parts = [("", values, [field.name for field in fields(FeatureSet)])]
+    for kind in variables if isinstance(values, Mapping) else ():
+        own = values.get(kind)
+        several = own if isinstance(own, (list, tuple)) else ()
+        parts += [(f" of {kind}", one, [f.name for f in fields(Variable)]) for one in several]
+    for where, part, keys in parts:
+        if not isinstance(part, Mapping):
+            raise FeatureError(f"not a description of a feature set: {part!r:.100} is no mapping")
+        if wrong := unknown_keys(part, keys):
+            raise FeatureError(f"not a description of a feature set: {wrong}{where}")
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or int(value) != value:
+        raise ValueError(f"{value!r} is no whole number")
+    return int(value)
 
 
 def _variables(given: Sequence[Variable | str]) -> tuple[Variable, ...]:

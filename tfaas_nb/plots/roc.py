@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfaas_nb.errors import DataError
+from tfaas_nb.nearest import unknown_keys
 from tfaas_nb.plots.drawable import Array, Band, Curve, Point
 from tfaas_nb.plots.style import LINES, MARKERS, axes, finished, style
 
@@ -40,6 +42,11 @@ def roc(
         Marked on the plot.
     band : metrics.Band or mapping of name to it, optional
         Drawn around the curve of that name.
+
+    Raises
+    ------
+    DataError
+        If there is a band of a name that no curve has.
     """
     named, bands = _named(curves, band)
     with style():
@@ -111,7 +118,10 @@ def _named(
     named = curves if isinstance(curves, Mapping) else {"": curves}
     if band is None:
         return named, {}
-    return named, band if isinstance(band, Mapping) else {next(iter(named)): band}
+    bands = band if isinstance(band, Mapping) else {next(iter(named)): band}
+    if wrong := unknown_keys(bands, list(named)):
+        raise DataError(f"a band is drawn around the curve of its name: {wrong}")
+    return named, bands
 
 
 def _looks(ax: Axes, named: Mapping[str, Curve]) -> dict[str, dict[str, Any]]:

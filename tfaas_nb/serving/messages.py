@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
+from tfaas_nb.errors import RequestError
+from tfaas_nb.nearest import misspelt
 from tfaas_nb.serving import forms
 from tfaas_nb.wire.tfaas import JSON
 
@@ -34,6 +36,20 @@ class Head(NamedTuple):
         """An option from the address, as in ``?model=NAME``."""
         values = parse_qs(self.query.decode("utf-8", "replace")).get(name)
         return values[0] if values else None
+
+    def check_options(self, *known: str) -> None:
+        """Refuse a misspelt option; the others may be for somebody on the way.
+
+        Raises
+        ------
+        RequestError
+            Naming the option that was probably meant.
+        """
+        if not self.query:
+            return
+        options = parse_qs(self.query.decode("utf-8", "replace"), keep_blank_values=True)
+        if wrong := misspelt(options, (*known, "token")):
+            raise RequestError(f"the address has an {wrong}")
 
 
 class Request(NamedTuple):

@@ -10,6 +10,7 @@ import orjson
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.errors import BundleError, RequestError
 from tfaas_nb.model_file import Reader
+from tfaas_nb.nearest import misspelt
 from tfaas_nb.serving import forms
 from tfaas_nb.serving.messages import Request, Response
 from tfaas_nb.serving.routes import Route
@@ -29,6 +30,8 @@ _ARCHIVES = ("application/octet-stream", "application/gzip", "application/x-gzip
 _STARTS = (b"\x1f\x8b", b"PK\x03\x04")
 _NOTHING = Response(b"", "text/plain")
 _LABEL = "/models/(?P<name>[^/]+)/labels/(?P<label>[^/]+)"
+#: Of an upload form; TFaaS's own client sends ``op`` besides.
+_FIELDS = ("name", "params", "model", "labels", "card", "reference_events", "features", "op")
 _MOST_LABEL = 64 << 10
 
 
@@ -61,6 +64,7 @@ class Models:
         )
 
     def _upload(self, request: Request) -> Response:
+        request.head.check_options("name", "signature", "features")
         kind = request.head.header(b"content-type").partition(";")[0].strip().lower()
         # curl --data-binary calls whatever it sends a form.
         if kind in _ARCHIVES or request.body.startswith(_STARTS):
@@ -116,6 +120,8 @@ def _form_bundle(request: Request, reader: Reader) -> Bundle:
     the features of a model that does not tell them.
     """
     parts = request.form()
+    if wrong := misspelt(parts, _FIELDS):
+        raise RequestError(f"the form has an {wrong}")
     name = parts.get("name", b"").decode("utf-8", "replace").strip()
     for needed in ("model",) if name else ("params", "model"):
         if needed not in parts:

@@ -121,7 +121,10 @@ class Predictions:
 
 def _asked(request: Request) -> str | None:
     """The model that the address names."""
-    return request.head.option("model") if request.head.query else None
+    if not request.head.query:
+        return None
+    request.head.check_options("model")
+    return request.head.option("model")
 
 
 def _dialects() -> dict[str, Dialect]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import TrainingError
+from tfaas_nb.nearest import did_you_mean
 from tfaas_nb.table import Table
 from tfaas_nb.validation.cross_validation import Bar, CrossValidation, cross_validations
 from tfaas_nb.validation.folds import Folds
@@ -174,11 +175,19 @@ def _combinations(grid: Grid) -> list[Options]:
         given = list(grid)
         if not all(isinstance(options, Mapping) for options in given):
             raise TrainingError("a list of settings has a mapping of option to value for each")
+        _check_names({name for options in given for name in options})
         return given
+    _check_names(grid)
     for name, values in grid.items():
         if isinstance(values, (str, bytes)) or not isinstance(values, Sequence) or not values:
             raise TrainingError(f"{name} needs a list of values to try, not {values!r}")
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+
+
+def _check_names(options: Iterable[Any]) -> None:
+    odd = [name for name in options if not isinstance(name, str)]
+    if odd:
+        raise TrainingError(f"an option has a name, as text, not {odd[0]!r}")
 
 
 def _contenders(default: Trainable, grid: list[Options]) -> list[tuple[Options, Trainable]]:
@@ -199,7 +208,8 @@ def _changed(trainable: Trainable, options: Options) -> Trainable:
         raise TrainingError(f"{type(trainable).__name__} has no options that could be scanned")
     known = sorted(f.name for f in fields(trainable))
     if unknown := sorted(set(options) - set(known)):
-        raise TrainingError(f"unknown options {unknown}; there are {known}")
+        meant = did_you_mean(unknown[0], known)
+        raise TrainingError(f"unknown options {unknown}; there are {known}{meant}")
     changed: Trainable = replace(trainable, **options)
     return changed
 

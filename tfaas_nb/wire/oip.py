@@ -20,6 +20,7 @@ import numpy.typing as npt
 import orjson
 
 from tfaas_nb.errors import FeatureError, RequestError
+from tfaas_nb.nearest import misspelt
 from tfaas_nb.signature import Signature, Tensor
 from tfaas_nb.wire.finite import all_finite, json_numbers
 from tfaas_nb.wire.json_body import json_object
@@ -54,6 +55,9 @@ _NUMBERS = {int, float}
 _LARGEST = float(np.finfo(np.float32).max)
 #: Of one dimension: with it, even an empty tensor has a shape that NumPy can hold.
 _LONGEST = 2**31 - 1
+#: Members of a request or an answer, and parameters that are heeded.
+_MEMBERS = frozenset(("id", "inputs", "outputs", "parameters", "model_name", "model_version"))
+_PARAMETERS = frozenset(("keys", "binary_data", "binary_data_output", "binary_data_size"))
 #: They would change what an output is: to leave them unheeded would be a wrong answer.
 _UNKNOWN_TO_OUTPUTS = ("classification", "shared_memory_region")
 
@@ -280,7 +284,15 @@ def _split(body: bytes, json_length: int | None) -> tuple[dict[str, Any], memory
     length = len(body) if json_length is None else json_length
     if not 0 <= length <= len(body):
         raise RequestError(f"{JSON_LENGTH} is {length}, but the body has {len(body)} bytes")
-    return json_object(body[:length]), memoryview(body)[length:]
+    request = json_object(body[:length])
+    _check_keys(request, _MEMBERS, "the request")
+    return request, memoryview(body)[length:]
+
+
+def _check_keys(holder: Mapping[str, Any], known: frozenset[str], where: str) -> None:
+    """Refuse a misspelt key, such as of the one that says what the columns are; others may be."""
+    if not holder.keys() <= known and (wrong := misspelt(holder, sorted(known))):
+        raise RequestError(f"{where} has an {wrong}")
 
 
 def _parameters(holder: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -291,6 +303,7 @@ def _parameters(holder: Mapping[str, Any], where: str) -> dict[str, Any]:
         raise RequestError(
             f'"parameters" of {where} must be an object, not {reprlib.repr(parameters)}'
         )
+    _check_keys(parameters, _PARAMETERS, f'"parameters" of {where}')
     return parameters
 
 

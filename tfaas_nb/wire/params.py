@@ -10,6 +10,7 @@ import orjson
 
 from tfaas_nb.errors import BundleError, FeatureError
 from tfaas_nb.features import FeatureSet
+from tfaas_nb.nearest import misspelt, unknown_keys
 
 #: Names of a model's features in its order: a list, text with commas between, or a feature set.
 FeatureNames = Sequence[str] | FeatureSet
@@ -22,6 +23,8 @@ HOW_TO_NAME = (
 )
 
 _RANGE = {"low", "median", "high", "present"}
+_OLDER = ("inputNode", "outputNode")
+_FEATURE = ("name", "unit", "title", *sorted(_RANGE))
 _POINT = ("eps_s", "eps_b", "threshold")
 
 
@@ -81,6 +84,7 @@ class Params:
     def from_values(cls, values: Mapping[str, Any]) -> Params:
         """The parameters in a decoded JSON object; see `from_json`."""
         values = dict(values)
+        _check_keys(values, (*vars(cls(name="")), *_OLDER), "")
         for old, new in (("inputNode", "input_node"), ("outputNode", "output_node")):
             values.setdefault(new, values.get(old))
         defaults = cls(name="")
@@ -178,8 +182,30 @@ def _feature_list(values: Any) -> tuple[Mapping[str, Any], ...]:
     for feature in features:
         if not isinstance(feature, Mapping) or not isinstance(feature.get("name"), str):
             raise BundleError(f"params.json: feature {feature!r} has no name")
+        _check_keys(feature, _FEATURE, f" of feature {feature['name']!r}")
         _check_range(feature)
     return tuple(features)
+
+
+def described(features: Any) -> tuple[Mapping[str, Any], ...]:
+    """What is told of each input, by name; each key must be one that pages and widgets show.
+
+    Raises
+    ------
+    BundleError
+        If a feature has no name, an unknown key, or a typical range that is none.
+    """
+    found = _feature_list(features)
+    for feature in found:
+        if wrong := unknown_keys(feature, _FEATURE):
+            raise BundleError(f"the feature {feature['name']!r} has {wrong}")
+    return found
+
+
+def _check_keys(values: Mapping[str, Any], known: Sequence[str], where: str) -> None:
+    """Refuse a key that is much like one that is read; the others are for other programs."""
+    if wrong := misspelt(values, known):
+        raise BundleError(f"params.json has an {wrong}{where}")
 
 
 def _feature_set(values: Any) -> FeatureSet | None:
@@ -208,6 +234,8 @@ def working_points_in(values: Any) -> tuple[Mapping[str, float], ...]:
             raise BundleError(
                 f"params.json: the working point {point!r} must have numbers as {', '.join(_POINT)}"
             )
+        if wrong := unknown_keys(point, _POINT):
+            raise BundleError(f"params.json: the working point {point!r} has {wrong}")
     return tuple({key: float(point[key]) for key in _POINT} for point in values)
 
 

@@ -29,6 +29,7 @@ from google.protobuf.message import DecodeError
 from numpy.lib import format as npy
 
 from tfaas_nb.errors import FeatureError, RequestError
+from tfaas_nb.nearest import misspelt
 from tfaas_nb.wire import protobuf
 from tfaas_nb.wire.finite import all_finite, json_numbers
 from tfaas_nb.wire.json_body import json_object
@@ -40,6 +41,8 @@ PROTOBUF = "application/x-protobuf"
 NPY = "application/x-npy"
 
 _NUMBERS = {int, float}
+#: Members of a JSON request; the model is called name or key by older clients.
+_MEMBERS = frozenset(("keys", "values", "records", "model", "name", "key"))
 _EXAMPLE = '{"keys": [...], "values": [...]}'
 _LARGEST = float(np.finfo(np.float32).max)
 #: Of the part of a JSON request that is remembered: keys and model.
@@ -195,6 +198,8 @@ def _head(text: bytes) -> _Head | None:
 
 
 def _model_name(request: Mapping[str, Any]) -> str | None:
+    if not request.keys() <= _MEMBERS:
+        _check_members(request)
     for field_name in ("model", "name", "key"):
         value = request.get(field_name)
         if value is not None and not isinstance(value, str):
@@ -203,6 +208,20 @@ def _model_name(request: Mapping[str, Any]) -> str | None:
         if value:
             return value
     return None
+
+
+def _check_members(request: Mapping[str, Any]) -> None:
+    """Refuse a misspelt member: of one that names the model, another model would answer.
+
+    Other members are passed over, as the Go server does.
+    """
+    wrong = misspelt(request, sorted(_MEMBERS))
+    named = any(request.get(member) for member in ("model", "name", "key"))
+    models = [member for member in request.keys() - _MEMBERS if "model" in member.lower()]
+    if not wrong and models and not named:
+        wrong = f"unknown key {models[0]!r} (did you mean 'model'?)"
+    if wrong:
+        raise RequestError(f"the request has an {wrong}")
 
 
 def _keys(keys: Any) -> tuple[str, ...]:

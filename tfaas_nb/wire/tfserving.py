@@ -20,6 +20,7 @@ import numpy.typing as npt
 import orjson
 
 from tfaas_nb.errors import FeatureError, RequestError
+from tfaas_nb.nearest import misspelt
 from tfaas_nb.signature import NUMERIC, Tensor
 from tfaas_nb.wire.finite import json_numbers
 from tfaas_nb.wire.json_body import json_object
@@ -29,6 +30,7 @@ from tfaas_nb.wire.tfaas import Floats
 SIGNATURE = "serving_default"
 PREDICT = "tensorflow/serving/predict"
 
+_MEMBERS = frozenset(("signature_name", "instances", "inputs", "examples", "context"))
 #: NumPy's names of types → TensorFlow's.
 _TYPES = {name: f"DT_{name.upper()}" for name in NUMERIC} | {
     "float16": "DT_HALF",
@@ -201,6 +203,8 @@ def _array(name: str, values: list[Any]) -> npt.NDArray[Any]:
 
 
 def _signature(request: Mapping[str, Any]) -> str | None:
+    if not request.keys() <= _MEMBERS and (wrong := misspelt(request, sorted(_MEMBERS))):
+        raise RequestError(f"the request has an {wrong}")
     name = request.get("signature_name")
     if name is not None and not isinstance(name, str):
         raise RequestError(f"'signature_name' must be a string, not {reprlib.repr(name)}")
