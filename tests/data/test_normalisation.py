@@ -13,6 +13,7 @@ import uproot
 
 from tests import real_root
 from tests.ntuples import add_tree, nano, write_tree
+from tfaas_nb.data.dataset import concatenate
 from tfaas_nb.data.normalisation import Sample, samples
 from tfaas_nb.data.root import load, read
 from tfaas_nb.errors import DataError, WeightError
@@ -340,6 +341,27 @@ def test_signs_are_those_of_the_whole_sample(tmp_path: Path) -> None:
     ]
     with pytest.warns(UserWarning, match=r"0\.root, 1\.root, 2\.root and 1 more have genWeight of"):
         weights_read(sample(files, None))
+
+
+def test_it_is_known_which_classes_are_scaled(folder: Path, tmp_path: Path) -> None:
+    signal, background = sample(folder / "whole0.root", "1"), sample(folder / "whole1.root", "1")
+    raw = folder / "plain0.root"
+    for classes, expected in {
+        (signal, background): (True, True),
+        (raw, background): (True, False),
+        (signal, raw.with_name("plain1.root")): (False, True),
+        (raw, raw.with_name("plain1.root")): (False, False),
+    }.items():
+        data = load(*classes, FEATURES)
+        stream = load(*classes, FEATURES, stream=True)
+        assert data.scaled == stream.scaled == stream.sample.scaled == expected
+        assert data.split()[0].scaled == stream.split()[1].sample.scaled == expected
+        assert data[data.weight > 0].with_negative_weights("ignore").scaled == expected
+        assert concatenate([data, data.signal]).scaled == expected
+    mixed = load(signal, [background, raw], FEATURES)
+    assert mixed.scaled == (False, True)
+    both = concatenate([load(signal, background, FEATURES), load(raw, background, FEATURES)])
+    assert both.scaled == (True, False)
 
 
 def test_both_trees_may_be_ntuples(tmp_path: Path) -> None:

@@ -119,6 +119,20 @@ def test_what_is_not_in_gev_or_says_too_little_is_not_judged() -> None:
     assert doubt(no_jets[:500], FEATURES) == ""
 
 
+def test_a_table_in_another_unit_is_warned_of(files: dict[str, Path]) -> None:
+    columns = {}
+    for name in ("jetPt", "jetMass", "jetEta"):
+        with uproot.open(files["GeV"]) as file:
+            columns[name] = file["events"][name].array()
+    y = np.arange(300) % 2
+    in_tev = columns | {"jetPt": ak.where(y == 1, columns["jetPt"] / 1000, columns["jetPt"])}
+    with pytest.warns(UserWarning, match=r"in the table \(signal\) the median of jetPt is 0\."):
+        tn.Dataset.from_columns(in_tev, y, FEATURES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tn.Dataset.from_columns(columns, y, FEATURES)
+
+
 @pytest.mark.slow
 def test_a_file_that_is_scored_is_warned_of(
     bundle: Bundle, files: dict[str, Path], tmp_path: Path

@@ -13,10 +13,13 @@ import numpy.typing as npt
 
 from tfaas_nb.data import units
 from tfaas_nb.data.files import sha256
-from tfaas_nb.data.finite import NonFinite, check_events, summary
+from tfaas_nb.data.finite import check_events, summary
 from tfaas_nb.data.growing import joint_type
 from tfaas_nb.data.negative import check_way, treated
 from tfaas_nb.data.part import Part
+from tfaas_nb.data.sources import Skipped as Skipped
+from tfaas_nb.data.sources import Source as Source
+from tfaas_nb.data.sources import check_left as check_left
 from tfaas_nb.data.tables import events_of, is_path, read_files
 from tfaas_nb.errors import DataError
 from tfaas_nb.features import FeatureSet
@@ -25,68 +28,10 @@ from tfaas_nb.table import Table, folded
 
 SIGNAL = 1
 BACKGROUND = 0
+_CLASSES = {"signal": SIGNAL, "background": BACKGROUND}
 
 #: Events that a cell's summary of the features looks at.
 _DESCRIBED = 100_000
-
-
-@dataclass(frozen=True)
-class Source:
-    """A file that events were read from.
-
-    Attributes
-    ----------
-    file : str
-        File name, without its folder.
-    role : str
-        ``"signal"``, ``"background"`` or ``"events"``; ``"signal and background"`` of a table
-        with both.
-    tree : str
-        Tree within the file; empty for a table.
-    events : int
-        Events kept.
-    sha256 : str
-        Hash of the file's content; empty for files over a network, and where all files
-        together are larger than 1 GiB.
-    entries : int
-        Entries of the tree, before the selection.
-    uuid : str
-        The identifier that ROOT gave the file when it was written.
-    not_finite : NonFinite or None
-        What became of selected events with values that are not finite; None if there was none.
-    """
-
-    file: str
-    role: str
-    tree: str
-    events: int
-    sha256: str = ""
-    entries: int = 0
-    uuid: str = ""
-    not_finite: NonFinite | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A file that was asked for and not read.
-
-    Attributes
-    ----------
-    file : str
-        As it was named.
-    role : str
-        ``"signal"``, ``"background"`` or ``"events"``.
-    reason : str
-        What was wrong with it.
-    """
-
-    file: str
-    role: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -138,6 +83,9 @@ class Dataset:
         Files that could not be read, if the user asked to go on without them.
     part : Part or None
         Which part of a whole sample it is, if it came of `split`: a selection of it stays one.
+    scaled : tuple of two bool
+        Of background and of signal, whether weights are scaled to a cross-section, so that their
+        sums are the events expected.
     """
 
     X: npt.NDArray[np.float32]
@@ -148,6 +96,7 @@ class Dataset:
     extra: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     skipped: tuple[Skipped, ...] = ()
     part: Part | None = None
+    scaled: tuple[bool, bool] = (False, False)
 
     def __post_init__(self) -> None:
         for name in ("X", "y", "weight"):
@@ -234,6 +183,7 @@ class Dataset:
             rows = len(found.X)
             sources = (Source(f"{type(table).__name__} in memory", role, "", rows, "", rows),)
         classes = np.zeros(len(found.X), np.int8) if found.y is None else found.y
+        units.warn(_doubts(found.X, classes, found.features, sources))
         return cls(found.X, classes, found.weight, found.features, sources, found.extra)
 
     def __len__(self) -> int:
@@ -491,32 +441,6 @@ def _positions(chosen: npt.NDArray[Any], count: int) -> npt.NDArray[np.intp]:
     return chosen.astype(np.intp)
 
 
-def check_left(role: str, sources: Sequence[Source], skipped: Sequence[Skipped]) -> None:
-    """Refuse a class without events that has lost files or events on the way.
-
-    Parameters
-    ----------
-    role : str
-        ``"signal"``, ``"background"`` or ``"events"``.
-    sources : sequence of Source
-        Its files that were read.
-    skipped : sequence of Skipped
-        Those that were not.
-
-    Raises
-    ------
-    DataError
-        Naming what was lost.
-    """
-    lost = [source for source in sources if source.not_finite]
-    if any(source.events for source in sources) or not (skipped or lost):
-        return
-    reasons = [one.reason for one in skipped[:3]]
-    reasons += [f"{source.file}: {source.not_finite}" for source in lost[:3]]
-    what = f"of {len(sources) + len(skipped)} files, {len(skipped)} skipped"
-    raise DataError(f"no event of {role} is left ({what}): {'; '.join(reasons)}")
-
-
 def check_dataset(data: Any, taker: str) -> None:
     """Refuse what is no dataset: a table's columns are to be found by their names.
 
@@ -594,4 +518,23 @@ def concatenate(parts: Sequence[Dataset]) -> Dataset:
         part=Part.joined(
             [part.part for part in parts], [_sums(part.y, part.weight) for part in parts]
         ),
+        scaled=(_are_scaled(parts, BACKGROUND), _are_scaled(parts, SIGNAL)),
     )
+
+
+def _are_scaled(parts: Sequence[Dataset], kind: int) -> bool:
+    """Answer if all events of a class are scaled to cross-sections."""
+    own = [part.scaled[kind] for part in parts if (part.y == kind).any()]
+    return bool(own) and all(own)
+
+
+def _doubts(
+    X: npt.NDArray[np.float32],
+    y: npt.NDArray[np.int8],
+    features: FeatureSet,
+    sources: Sequence[Source],
+) -> dict[str, str]:
+    """Where a table came from → reasons to doubt its units, of one class and of the other."""
+    name = ", ".join(source.file for source in sources) or "the table"
+    parts = {f"{name} ({role})": X[y == kind] for role, kind in _CLASSES.items()}
+    return {role: units.doubt(part, features) for role, part in parts.items()}

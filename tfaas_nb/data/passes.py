@@ -261,6 +261,7 @@ class Pass:
             weight=events.weight * np.float32(self.factors.get(file.sample, 1.0)),
             features=file.reading.features,
             extra=events.extra,
+            scaled=(file.generated is not None,) * 2,
         )
         entry = events.entry
         for portion in self.portions:

@@ -531,7 +531,13 @@ class _Reader:
             sources=tuple(replace(source, sha256=sha()) for source, sha in self._sources),
             extra={name: column(f"extra {name}") for name in self._reading.keep},
             skipped=tuple(self._skipped),
+            scaled=(self._is_scaled(BACKGROUND), self._is_scaled(SIGNAL)),
         )
+
+    def _is_scaled(self, kind: int) -> bool:
+        """Answer if all samples of a class have a cross-section."""
+        own = [part.sample.is_normalised for part in self._wanted if part.y == kind]
+        return bool(own) and all(own)
 
     def _check_classes(self) -> None:
         """Refuse a class of which nothing is left because files or events were skipped."""

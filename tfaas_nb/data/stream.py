@@ -233,6 +233,16 @@ class Stream:
         return Part((fraction, fraction), about=True) if split else None
 
     @property
+    def scaled(self) -> tuple[bool, bool]:
+        """Of background and of signal, whether weights are scaled to a cross-section."""
+        own = [
+            [file.generated is not None for file in self.files if file.y == kind]
+            for kind in (BACKGROUND, SIGNAL)
+        ]
+        background, signal = (bool(files) and all(files) for files in own)
+        return background, signal
+
+    @property
     def sample(self) -> Dataset:
         """Some events drawn at random, all if there are few; the files are read for it, once."""
         return self._surveyed().drawn.events
