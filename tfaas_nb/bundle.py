@@ -109,6 +109,7 @@ class Bundle:
         description: str = "",
         feature_set: FeatureSet | None = None,
         working_points: Sequence[Mapping[str, float]] = (),
+        provenance: Sequence[Mapping[str, Any]] = (),
     ) -> Bundle:
         """Put a bundle together.
 
@@ -131,6 +132,8 @@ class Bundle:
             How its inputs are read from ROOT files.
         working_points : sequence of mappings, optional
             ``eps_s``, ``eps_b`` and ``threshold`` of cuts on the score.
+        provenance : sequence of mappings, optional
+            Training files whose values were left out, padded or absent, and how.
 
         Raises
         ------
@@ -151,6 +154,7 @@ class Bundle:
             or _named(graph.features or graph.signature.names or ()),
             feature_set=feature_set,
             working_points=working_points_in(list(working_points)),
+            provenance=tuple(provenance),
         )
         return _checked(graph, params, tuple(labels), card or {})
 

@@ -323,6 +323,7 @@ class Classifier:
             description=description,
             feature_set=data.features,
             working_points=judged.working_points() if judged else (),
+            provenance=[source.to_dict() for source in data.sources if source.note],
         )
         known = self.training
         few = (part.X[:_REFERENCE_EVENTS] for part in (known.signal, known.background))

@@ -20,6 +20,14 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--cut", metavar="SELECTION", help="events to take, such as 'nJets >= 2 & jetPt_0 > 400'"
     )
     command.add_argument(
+        "--optional",
+        action="append",
+        default=[],
+        metavar="BRANCH",
+        help="a branch that some of the files may lack, such as a trigger's: it is 0 there; may be "
+        "repeated",
+    )
+    command.add_argument(
         "--on-nan",
         choices=("error", "skip", "pad"),
         default="error",

@@ -68,6 +68,7 @@ def _score(options: argparse.Namespace) -> int:
             keep=tuple(options.keep),
             on_error=options.on_error,
             on_nan=options.on_nan,
+            optional=options.optional,
             token=options.token or os.environ.get(TOKEN_VARIABLE) or None,
             parts=options.parts,
             cluster=cluster,

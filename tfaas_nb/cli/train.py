@@ -190,6 +190,7 @@ def _data(options: argparse.Namespace) -> Dataset:
         weight=options.weight,
         on_error=options.on_error,
         on_nan=options.on_nan,
+        optional=options.optional,
     )
 
 

@@ -387,6 +387,9 @@ class Dataset:
             columns = (*columns, "not finite")
             texts = [str(s.not_finite or "") for s in self.sources]
             rows = [(*row, text) for row, text in zip(rows, texts, strict=True)]
+        if any(s.absent for s in self.sources):
+            columns = (*columns, "read as 0")
+            rows = [(*row, ", ".join(s.absent)) for row, s in zip(rows, self.sources, strict=True)]
         return Table(columns, tuple(rows), repr(self))
 
 

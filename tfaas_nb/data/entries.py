@@ -363,6 +363,8 @@ class Entries:
         matrices: dict[str, Array] = {}
         lists: dict[str, Lists] = {}
         for variable, origin in plan.jets.items():
+            if variable in plan.absent_variables:
+                continue
             if isinstance(origin, Slots):
                 matrices[variable] = origin.matrix(self._read, plan.where)
                 continue
@@ -385,7 +387,9 @@ class Entries:
                 "jets",
                 self._start,
             )
-        return lists
+        counts = lists[first].counts
+        zeros = np.zeros(len(lists[first].values), dtype=np.float32)
+        return lists | {name: Lists(zeros, counts) for name in plan.absent_variables}
 
     def _unflattened(self, matrices: Mapping[str, Array]) -> dict[str, Lists]:
         there = self._slots_filled = self._filled(matrices)

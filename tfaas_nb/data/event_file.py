@@ -67,6 +67,26 @@ class Events:
         return len(self.X)
 
 
+@dataclass(frozen=True)
+class OptionalBranches:
+    """Optional branches of a file.
+
+    Attributes
+    ----------
+    entries : int
+        Entries of the file; without any, it may have been written without its branches.
+    lacking : tuple of str
+        Branches, or variables of jets, that it lacks and that are read as zero.
+    missing, found : tuple of str
+        Names of `Reading.optional` that something reads: those that the file lacks, and has.
+    """
+
+    entries: int = 0
+    lacking: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    found: tuple[str, ...] = ()
+
+
 def steps(entries: int, step: int = STEP) -> Iterator[tuple[int, int]]:
     """Ranges (start, stop) that cover all entries, of nearly equal length."""
     count = -(-entries // step)
@@ -162,6 +182,23 @@ class EventFile:
         """The branch of the run, of the luminosity block and of the event number."""
         plan = self._planned
         return find(plan.branches, plan.layout.event_id)
+
+    def types_of(self, branches: Iterable[str]) -> dict[str, str]:
+        """Types of the numbers of branches, as NumPy writes them; without those that lack."""
+        types = self._planned.branches
+        there = [name for name in branches if name in types]
+        with decoding(self.path):
+            values = read(self._opened, types, there, 0, min(1, self.entries), self._where)
+        return {name: v.dtype.str for name, v in values.items() if isinstance(v, np.ndarray)}
+
+    @property
+    def optional(self) -> OptionalBranches:
+        """Optional branches of the file."""
+        plan = self._planned
+        if not (self.entries and self.reading.optional):
+            return OptionalBranches(self.entries)
+        missing, found = plan.optional_names
+        return OptionalBranches(self.entries, plan.lacking, missing, found)
 
     @property
     def uuid(self) -> str:
@@ -338,7 +375,8 @@ class EventFile:
         tree, types = self._opened, self._types
         assert types is not None
         values = read(tree, types, plan.wanted, start, stop, plan.where)
-        return Entries(plan, values, start, stop)
+        absent = {name: np.zeros(stop - start, dtype=bool) for name in plan.absent}
+        return Entries(plan, {**values, **absent}, start, stop)
 
     @property
     def _where(self) -> str:

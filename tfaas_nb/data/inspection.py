@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from tfaas_nb.data.layouts import is_list
 from tfaas_nb.data.opening import choose_tree, decoding, open_file, tree_named, trees
 from tfaas_nb.data.origins import EventOrigin, JetCount, JetOrigin, LeptonCount, Number, Objects
 from tfaas_nb.data.plan import Plan
-from tfaas_nb.data.reading import Reading, check_mapping
+from tfaas_nb.data.reading import Reading, check_mapping, names
 from tfaas_nb.errors import DataError
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
 from tfaas_nb.table import Table
@@ -209,6 +209,7 @@ def inspect(
     *,
     branches: Mapping[str, str] | None = None,
     objects: Objects | None = None,
+    optional: Sequence[str] = (),
 ) -> Inspection:
     """Tell what a ROOT file has of the features, and what it lacks.
 
@@ -216,7 +217,7 @@ def inspect(
     ----------
     file : path
         The file, perhaps with its tree; of several, the first is opened.
-    features, tree, branches, objects
+    features, tree, branches, objects, optional
         As for `tfaas_nb.load`.
 
     Returns
@@ -233,7 +234,8 @@ def inspect(
     """
     first = expand(file, tree=tree)[0]
     path, tree = first.path, first.tree or tree
-    reading = Reading(features, tree, {} if branches is None else branches, objects=objects)
+    mapping, absent = {} if branches is None else branches, names(optional, "optional")
+    reading = Reading(features, tree, mapping, objects=objects, optional=absent)
     check_mapping([reading])
     with open_file(path) as opened, decoding(path):
         there = tuple(_summary(name, tree_named(opened, name)) for name in trees(opened))
@@ -256,6 +258,10 @@ def inspect(
             unreadable=tuple((path, why) for path in types if (why := types.problem(path))),
             notes=types.problems,
         )
+
+
+#: Origin of an optional variable that the file lacks.
+_ABSENT = "0, as the file lacks it and it is optional"
 
 
 def _in_words(one: Found) -> str:
@@ -281,6 +287,10 @@ def _found(variable: str, origin: EventOrigin | JetOrigin, plan: Plan) -> Found:
     for name in missing:
         if message := types.ambiguity(name):
             return Found(variable, told, "", (name,), problem=message)
+    if missing and all(
+        name in plan.lacking for name in (missing if variable in plan.event else (variable,))
+    ):
+        return Found(variable, _ABSENT, "")
     if missing and isinstance(origin, LeptonCount):
         return Found(variable, told, "", missing, advice=origin.advice(plan.branches))
     if missing:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.data.event_file import EventFile, steps
+from tfaas_nb.data.event_file import EventFile, OptionalBranches, steps
 from tfaas_nb.data.files import InputFile
 from tfaas_nb.data.finite import NonFinite
 from tfaas_nb.data.generated import Generated
@@ -53,6 +53,8 @@ class StreamedFile:
         Number of the sample that it belongs to.
     generated : Generated or None
         Account of all events that were generated, if the sample is scaled to a cross-section.
+    optional : OptionalBranches
+        What it has of the optional branches.
     """
 
     number: int
@@ -65,6 +67,7 @@ class StreamedFile:
     reading: Reading
     sample: int = 0
     generated: Generated | None = None
+    optional: OptionalBranches = field(default_factory=OptionalBranches)
 
     @property
     def path(self) -> str:

@@ -101,6 +101,59 @@ class Plan:
         return self.reading.on_nan == "pad"
 
     @cached_property
+    def absent(self) -> tuple[str, ...]:
+        """Optional branches with one number per event that the tree lacks: they are zero."""
+        named = [(name, origin) for name, origin in self.event.items()]
+        named += [(n, t.origin) for n, t in self.terms.items() if isinstance(t, OfEvent)]
+        found = [
+            origin.name
+            for name, origin in named
+            if isinstance(origin, Branch) and self._lacks(origin.name, name)
+        ]
+        found += [name for name in self._by_name if self._lacks(name)]
+        return tuple(dict.fromkeys(found))
+
+    @cached_property
+    def absent_variables(self) -> tuple[str, ...]:
+        """Optional variables of jets that the tree lacks: they are zero of each jet."""
+        return tuple(name for name, origin in self.jets.items() if self._is_absent(name, origin))
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """Everything optional that the tree lacks, by the name of the branch, or variable."""
+        return (*self.absent, *self.absent_variables)
+
+    @property
+    def optional_names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Names of `Reading.optional` that something reads: those lacking, and those there."""
+        named = {
+            name: origin.branches for name, origin in (*self.event.items(), *self.jets.items())
+        }
+        named |= {n: t.origin.branches for n, t in self.terms.items() if isinstance(t, OfEvent)}
+        named |= {name: (name,) for name in self._by_name}
+        missing: list[str] = []
+        found: list[str] = []
+        for variable, branches in named.items():
+            absent = variable in self.absent_variables or any(b in self.absent for b in branches)
+            (missing if absent else found).extend(
+                name for name in self.reading.optional if name == variable or name in branches
+            )
+        return tuple(missing), tuple(found)
+
+    def _lacks(self, branch: str, variable: str = "") -> bool:
+        """Whether the tree lacks a branch, which is allowed by its name or its variable's."""
+        optional = self.reading.optional
+        return (branch in optional or variable in optional) and not self.branches.meant(branch)
+
+    def _is_absent(self, variable: str, origin: JetOrigin) -> bool:
+        """Whether the tree lacks a variable of jets, which is allowed."""
+        features, missing = self.reading.features, self.resolver.missing([origin])
+        decides = (features.order_by, *(("jetPt", "jetEta") if self.selects_jets else ()))
+        if not missing or variable in decides:
+            return False
+        return all(self._lacks(branch, variable) for branch in missing)
+
+    @cached_property
     def checked_jets(self) -> tuple[str, ...]:
         """Variables of jets that must be finite: those of the features, and what they hang on."""
         features = self.reading.features
@@ -130,7 +183,7 @@ class Plan:
             If it is not an expression.
         """
         weight = self.reading.weight
-        if not isinstance(weight, str) or weight in self.branches:
+        if not isinstance(weight, str) or self.weight_branch:
             return None
         return Expression.parse(weight, "weight")
 
@@ -138,7 +191,9 @@ class Plan:
     def weight_branch(self) -> str | None:
         """The weight, if it is a branch; its name may be any."""
         weight = self.reading.weight
-        return weight if isinstance(weight, str) and weight in self.branches else None
+        if isinstance(weight, str) and (weight in self.branches or self._lacks(weight)):
+            return weight
+        return None
 
     @cached_property
     def event(self) -> dict[str, EventOrigin]:
@@ -195,7 +250,8 @@ class Plan:
     def wanted(self) -> list[str]:
         """Branches to read, each once."""
         found = self.resolver.present([*self._event_origins, *self.jets.values()])
-        return list(dict.fromkeys((*found, *self._by_name)))
+        by_name = (name for name in self._by_name if not self._lacks(name))
+        return list(dict.fromkeys((*found, *by_name)))
 
     def check(self) -> None:
         """Refuse a tree that lacks something.
@@ -210,8 +266,10 @@ class Plan:
             for variable, origin in (*self.event.items(), *self.jets.items())
             for name in self.resolver.missing([origin])
         }
-        missing = self.resolver.missing([*self._event_origins, *self.jets.values()])
+        jets = [one for name, one in self.jets.items() if name not in self.absent_variables]
+        missing = self.resolver.missing([*self._event_origins, *jets])
         missing += [name for name in self._by_name if name not in self.branches]
+        missing = [name for name in missing if name not in self.absent]
         if not missing:
             return
         self._check_unique(missing, for_variable)
@@ -220,9 +278,19 @@ class Plan:
         layout = f" ({self.layout.name})" if self.layout.marks else ""
         raise DataError(
             f"{self.where}{layout} has no branch {', '.join(map(repr, dict.fromkeys(missing)))}; "
-            f"{told}{self._advice(missing, for_variable)}"
+            f"{told}{self._advice(missing, for_variable)}{self._option(missing, for_variable)}"
             f"{''.join(f'; {problem}' for problem in self.branches.problems)}"
         )
+
+    def _option(self, missing: Sequence[str], for_variable: Mapping[str, str]) -> str:
+        """The option that reads the missing branches as zero, if one does; else nothing."""
+        of_jets = {n for origin in self.jets.values() for n in self.resolver.missing([origin])}
+        if of_jets or any(
+            not isinstance(self.event.get(for_variable.get(name, ""), Branch(name)), Branch)
+            for name in missing
+        ):
+            return ""
+        return f"; if only some files lack it, say optional={list(dict.fromkeys(missing))}"
 
     def _check_unique(self, missing: list[str], for_variable: Mapping[str, str]) -> None:
         for name in missing:
@@ -284,6 +352,8 @@ class Plan:
             return self._kept(of_jet, name, expression)
         if name in self.branches and not is_list(self.branches[name]):
             return OfEvent(Branch(name))
+        if self._lacks(name) and name not in resolver.mapping and not of_jet:
+            return OfEvent(Branch(name))
         if name in resolver.mapping or name in self.layout.event:
             return OfEvent(resolver.event(name))
         quantity = derived(name)
@@ -302,7 +372,8 @@ class Plan:
             return None
         origin = self.resolver.jet(match[1])
         if self.resolver.missing([origin]):
-            return None
+            absent = self._is_absent(match[1], origin)
+            return OfJet(match[1], int(match[2])) if absent else None
         if isinstance(origin, Branch) and not is_list(self.branches[origin.name]):
             return None
         return OfJet(match[1], int(match[2]))
@@ -330,5 +401,7 @@ class Plan:
         if not condition:
             known += [*features.names, *self.layout.event, *derived_names(features.jets)]
         return expression.unknown(
-            name, f"{name} is neither a feature nor a branch of {self.where}{hint(name, known)}"
+            name,
+            f"{name} is neither a feature nor a branch of {self.where}{hint(name, known)}; if only "
+            f"some files lack it, say optional=[{name!r}]",
         )

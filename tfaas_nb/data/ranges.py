@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tfaas_nb.cluster.spread import same, spread
-from tfaas_nb.data.event_file import EventFile, Events, steps
+from tfaas_nb.data.event_file import EventFile, Events, OptionalBranches, steps
 from tfaas_nb.data.files import InputFile, placed, sha256
 from tfaas_nb.data.generated import Generated
 from tfaas_nb.data.reading import Reading
@@ -39,6 +39,8 @@ class Opened:
         See `EventFile.generated`; asked for where the lot is normalised.
     sha256 : callable
         Hash of its content; it may be waited for after the file was closed.
+    optional : OptionalBranches
+        What it has of the optional branches.
     """
 
     entries: int
@@ -47,6 +49,7 @@ class Opened:
     parts: Iterator[tuple[int, Events]]
     generated: Callable[[], Generated]
     sha256: Callable[[], str]
+    optional: OptionalBranches
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,15 @@ class Here:
             ranges = steps(opened.entries)
             parts = ((stop - start, opened.events(start, stop)) for start, stop in ranges)
             generated = partial(opened.generated, wanted.is_sum_known)
-            yield Opened(opened.entries, opened.tree, opened.uuid, parts, generated, digest.result)
+            yield Opened(
+                opened.entries,
+                opened.tree,
+                opened.uuid,
+                parts,
+                generated,
+                digest.result,
+                opened.optional,
+            )
 
     def close(self) -> None:
         """See `FileSource`."""
@@ -135,8 +146,9 @@ class OnCluster:
         left = iter(list(steps(look.entries)))
         generated = partial(_given, look.generated)
         sha = partial(same, look.sha256)
+        parts = self._parts(left)
         try:
-            yield Opened(look.entries, look.tree, look.uuid, self._parts(left), generated, sha)
+            yield Opened(look.entries, look.tree, look.uuid, parts, generated, sha, look.optional)
         finally:
             for _ in left:  # what comes next is of the next file
                 next(self._results, None)
@@ -165,6 +177,7 @@ class _Seen:
     uuid: str
     generated: Generated | DataError | None
     sha256: str
+    optional: OptionalBranches
 
 
 @dataclass(frozen=True)
@@ -185,6 +198,7 @@ class _Work:
                     opened.uuid,
                     self._generated(opened, lot) if lot.is_normalised else None,
                     sha256(placed(file.file.path, self.folder) if self.hashed else ""),
+                    opened.optional,
                 )
         except DataError as error:
             return error

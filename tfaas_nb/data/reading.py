@@ -54,6 +54,8 @@ class Reading:
     on_nan : {"error", "skip", "pad"}
         What becomes of selected events with values that are not finite, see
         `tfaas_nb.data.finite`.
+    optional : tuple of str
+        Branches, or variables, that a file may lack: they are zero there.
     sums_weights : bool
         Whether the sum of the weights of all entries is needed, so that none of them may be
         anything but finite.
@@ -73,6 +75,7 @@ class Reading:
     objects: Objects | None = None
     timeout: float | None = None
     on_nan: OnNan = "error"
+    optional: tuple[str, ...] = ()
     sums_weights: bool = False
 
     def __post_init__(self) -> None:
@@ -104,9 +107,10 @@ class Reading:
                 raise DataError(
                     f"branches maps {variable!r} to {branch!r}: both must be names, as text"
                 )
-        for name in self.keep:
-            right = isinstance(name, str) and bool(name)
-            check_option("keep", name, right, "names of branches", DataError)
+        for option in ("keep", "optional"):
+            for name in getattr(self, option):
+                right = isinstance(name, str) and bool(name)
+                check_option(option, name, right, "names of branches", DataError)
         if twice := sorted({name for name in self.keep if self.keep.count(name) > 1}):
             raise DataError(f"keep names {', '.join(twice)} more than once: each is kept once")
 
@@ -137,8 +141,8 @@ class Reading:
         return Expression.parse(self.cut) if isinstance(self.cut, str) else None
 
 
-def names(keep: Any) -> tuple[str, ...]:
-    """Branches to keep, of which a single one may be given by itself.
+def names(keep: Any, option: str = "keep") -> tuple[str, ...]:
+    """Branches to keep, or of another option, of which a single one may be given by itself.
 
     Raises
     ------
@@ -148,7 +152,7 @@ def names(keep: Any) -> tuple[str, ...]:
     if isinstance(keep, str):
         return (keep,)
     right = isinstance(keep, Iterable) and not isinstance(keep, Mapping)
-    check_option("keep", keep, right, "names of branches", DataError)
+    check_option(option, keep, right, "names of branches", DataError)
     return tuple(keep)
 
 

@@ -20,11 +20,13 @@ from tfaas_nb.data.dataset import (
     Source,
     check_left,
 )
+from tfaas_nb.data.event_file import OptionalBranches
 from tfaas_nb.data.files import InputFile, check_trees, expand, is_remote
 from tfaas_nb.data.finite import NonFinite, OnNan
 from tfaas_nb.data.generated import Generated
 from tfaas_nb.data.growing import Growing
 from tfaas_nb.data.normalisation import Sample, Samples, samples
+from tfaas_nb.data.optional import check_optional
 from tfaas_nb.data.origins import Objects
 from tfaas_nb.data.ranges import FileSource, Here, Lot, OnCluster
 from tfaas_nb.data.reading import Cut, Reading, check_mapping, names
@@ -57,6 +59,7 @@ def load(
     cut: str | Cut | None = ...,
     weight: str | float | None = ...,
     keep: Sequence[str] = ...,
+    optional: Sequence[str] = ...,
     objects: Objects | None = ...,
     on_error: OnError = ...,
     on_nan: OnNan = ...,
@@ -77,6 +80,7 @@ def load(
     cut: str | Cut | None = ...,
     weight: str | float | None = ...,
     keep: Sequence[str] = ...,
+    optional: Sequence[str] = ...,
     objects: Objects | None = ...,
     on_error: OnError = ...,
     on_nan: OnNan = ...,
@@ -95,6 +99,7 @@ def load(
     cut: str | Cut | None = None,
     weight: str | float | None = None,
     keep: Sequence[str] = (),
+    optional: Sequence[str] = (),
     objects: Objects | None = None,
     on_error: OnError = "stop",
     on_nan: OnNan = "error",
@@ -133,7 +138,13 @@ def load(
         Weight of an event: a branch, an expression, or a number; a `Sample`'s own goes before.
         It may be negative.
     keep : sequence of str
-        Branches with one number per event to keep in ``Dataset.extra``.
+        Branches with one number per event to keep in ``Dataset.extra``; what is not finite in
+        them stays as it is.
+    optional : sequence of str
+        Branches, or variables, that some of the files may lack, such as those of triggers: they
+        are 0 (false) there, in features, cut, weight and `keep`; variables of jets are 0 of each
+        jet.  A warning and ``Dataset.files`` name the files.  One that no file has is an error,
+        as is one that nothing reads.
     objects : Objects, optional
         Which jets and leptons count, if not those of the file's layout.
     on_error : {"stop", "skip"}
@@ -175,7 +186,9 @@ def load(
     ClusterError
         If the cluster went away, or lost worker after worker with the same file.
     """
-    reading = _reading(features, tree, branches, cut, weight, keep, objects, timeout, on_nan)
+    reading = _reading(
+        features, tree, branches, cut, weight, keep, objects, timeout, on_nan, optional
+    )
     classes = [("signal", SIGNAL, signal), ("background", BACKGROUND, background)]
     return _read(classes, reading, on_error, progress, _held(stream, memory), cluster)
 
@@ -190,6 +203,7 @@ def read(
     cut: str | Cut | None = ...,
     weight: str | float | None = ...,
     keep: Sequence[str] = ...,
+    optional: Sequence[str] = ...,
     objects: Objects | None = ...,
     on_error: OnError = ...,
     on_nan: OnNan = ...,
@@ -209,6 +223,7 @@ def read(
     cut: str | Cut | None = ...,
     weight: str | float | None = ...,
     keep: Sequence[str] = ...,
+    optional: Sequence[str] = ...,
     objects: Objects | None = ...,
     on_error: OnError = ...,
     on_nan: OnNan = ...,
@@ -226,6 +241,7 @@ def read(
     cut: str | Cut | None = None,
     weight: str | float | None = None,
     keep: Sequence[str] = (),
+    optional: Sequence[str] = (),
     objects: Objects | None = None,
     on_error: OnError = "stop",
     on_nan: OnNan = "error",
@@ -239,7 +255,9 @@ def read(
 
     Parameters and errors are those of `load`; every ``y`` is 0.
     """
-    reading = _reading(features, tree, branches, cut, weight, keep, objects, timeout, on_nan)
+    reading = _reading(
+        features, tree, branches, cut, weight, keep, objects, timeout, on_nan, optional
+    )
     classes = [("events", BACKGROUND, files)]
     return _read(classes, reading, on_error, progress, _held(stream, memory), cluster)
 
@@ -314,10 +332,12 @@ def _reading(
     objects: Objects | None,
     timeout: float | None,
     on_nan: OnNan,
+    optional: Sequence[str],
 ) -> Reading:
     kept = names(keep)
     mapping = {} if branches is None else branches
-    return Reading(features, tree, mapping, cut, weight, kept, objects, timeout, on_nan)
+    absent = names(optional, "optional")
+    return Reading(features, tree, mapping, cut, weight, kept, objects, timeout, on_nan, absent)
 
 
 @dataclass(frozen=True)
@@ -470,6 +490,7 @@ class _Reader:
         self._sources: list[tuple[Source, Callable[[], str]]] = []
         self._skipped: list[Skipped] = []
         self._doubts: dict[str, str] = {}
+        self._optional: list[tuple[InputFile, OptionalBranches]] = []
         self._stack = ExitStack()
 
     def __enter__(self) -> _Reader:
@@ -522,6 +543,7 @@ class _Reader:
             self._sample(number)
         self._check_classes()
         units.warn(self._doubts, stacklevel=4)
+        check_optional(self._reading, self._optional, stacklevel=4)
         column = self._columns.column
         return Dataset(
             X=column("X"),
@@ -597,9 +619,18 @@ class _Reader:
             kept, name = len(self._columns) - rows, place.name
             not_finite = NonFinite.joined(treated)
             source = Source(
-                name, part.role, file.tree, kept, "", file.entries, file.uuid, not_finite
+                name,
+                part.role,
+                file.tree,
+                kept,
+                "",
+                file.entries,
+                file.uuid,
+                not_finite,
+                file.optional.lacking,
             )
         self._sources.append((source, file.sha256))
+        self._optional.append((place, file.optional))
         return replace(generated, total=read) if generated.is_over_entries else generated
 
     def _advance(self, files: float) -> None:

@@ -34,6 +34,8 @@ class Source:
         The identifier that ROOT gave the file when it was written.
     not_finite : NonFinite or None
         What became of selected events with values that are not finite; None if there was none.
+    absent : tuple of str
+        Optional branches that the file lacks: they were read as zero.
     """
 
     file: str
@@ -44,10 +46,22 @@ class Source:
     entries: int = 0
     uuid: str = ""
     not_finite: NonFinite | None = None
+    absent: tuple[str, ...] = ()
+
+    @property
+    def note(self) -> str:
+        """Sentence on what was done to its values; empty if nothing was."""
+        zero = f"{', '.join(self.absent)} read as 0" if self.absent else ""
+        return "; ".join(filter(None, (str(self.not_finite or ""), zero)))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+        """Plain values for JSON; what was done to its values is there if something was."""
+        values = asdict(self)
+        if self.not_finite:
+            values["not_finite"]["values"] = dict(self.not_finite.values)
+        else:
+            del values["not_finite"]
+        return values if self.absent else {k: v for k, v in values.items() if k != "absent"}
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ from tfaas_nb.data.finite import summary
 from tfaas_nb.data.generated import Generated
 from tfaas_nb.data.negative import check_way
 from tfaas_nb.data.normalisation import Sample
+from tfaas_nb.data.optional import check_optional
 from tfaas_nb.data.part import Part
 from tfaas_nb.data.passes import Chunk, Faults, Negative, Pass, StreamedFile
 from tfaas_nb.data.position import Portion
@@ -178,6 +179,9 @@ class Stream:
                 generated = [f.generated for f in files if f.sample == number and f.generated]
                 sample.check(generated)
                 sample.warn(generated)
+        check_optional(
+            files[0].reading, [(file.file, file.optional) for file in files], stacklevel=5
+        )
         stream = cls(files, shared)
         if stream._block < _FEWEST_IN_A_BLOCK:
             needed = math.ceil(_FEWEST_IN_A_BLOCK * stream._event_bytes / _BLOCK / 1e4) / 100
@@ -689,6 +693,7 @@ def _source(file: StreamedFile, tally: Tally) -> Source:
         file.entries,
         file.uuid,
         tally.not_finite,
+        file.optional.lacking,
     )
 
 
@@ -722,7 +727,7 @@ def _opened(wanted: Sequence[Wanted], shared: _Shared) -> tuple[StreamedFile, ..
             generated = file.generated(sample.sum_weights is not None) if sample else None
             return StreamedFile(
                 number, one.file, one.role, one.y, file.tree, file.entries, file.uuid, one.reading,
-                one.sample, generated,
+                one.sample, generated, file.optional,
             )  # fmt: skip
         return None
 

@@ -192,7 +192,10 @@ def model(card: Mapping[str, Any], sources: Mapping[str, Sequence[Source]]) -> S
 
 def _files(files: Sequence[Source], caption: str) -> str:
     rows = tuple((s.file, s.role, s.tree, s.events, s.sha256 or None) for s in files)
-    columns = ("file", "role", "tree", "events read", "SHA-256")
+    columns: tuple[str, ...] = ("file", "role", "tree", "events read", "SHA-256")
+    if any(s.note for s in files):
+        columns = (*columns, "values")
+        rows = tuple((*row, s.note) for row, s in zip(rows, files, strict=True))  # type: ignore[misc]
     return document.table(Table(columns, rows, caption))
 
 

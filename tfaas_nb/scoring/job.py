@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from tfaas_nb.data import units
+from tfaas_nb.data.event_file import OptionalBranches
 from tfaas_nb.data.files import Files, InputFile, expand, identity
 from tfaas_nb.data.finite import NonFinite, OnNan, summary
+from tfaas_nb.data.optional import check_optional
 from tfaas_nb.data.origins import Objects
 from tfaas_nb.data.reading import Cut, Reading, check_mapping, names
-from tfaas_nb.errors import CutError, DataError
+from tfaas_nb.errors import CutError, DataError, MixedFilesError
 from tfaas_nb.scoring.parts import Here, OnCluster, Part, Source
 from tfaas_nb.scoring.score_file import ScoreFile, ScoreFolder
 from tfaas_nb.scoring.scorer import Model, given, open_scorer
@@ -39,6 +41,8 @@ class Scored:
         Files that could not be read to their end, and why; none of their events was written.
     not_finite : tuple of (str, NonFinite)
         Files with events whose values were not finite, and what became of these.
+    absent : tuple of (str, tuple of str)
+        Files that lack optional branches, and those, which were read as zero.
     """
 
     output: Path
@@ -46,6 +50,7 @@ class Scored:
     files: tuple[tuple[str, int, int], ...]
     skipped: tuple[tuple[str, str], ...] = ()
     not_finite: tuple[tuple[str, NonFinite], ...] = ()
+    absent: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def events(self) -> int:
@@ -62,6 +67,9 @@ class Scored:
 
     def _repr_html_(self) -> str:
         notes = {path: str(one) for path, one in self.not_finite}
+        for path, branches in self.absent:
+            zero = f"{', '.join(branches)} read as 0"
+            notes[path] = f"{notes[path]}; {zero}" if path in notes else zero
         read = tuple((*file, notes.get(file[0], "")) for file in self.files)
         not_read = tuple((path, None, None, why) for path, why in self.skipped)
         columns = ("file", "entries", "scored", "")
@@ -78,6 +86,7 @@ def score(
     objects: Objects | None = None,
     cut: str | Cut | None = None,
     keep: Sequence[str] = (),
+    optional: Sequence[str] = (),
     on_error: str = "stop",
     on_nan: OnNan = "error",
     token: str | None = None,
@@ -103,6 +112,9 @@ def score(
         As for `load`.
     keep : sequence of str
         Further branches with one number per event to write.
+    optional : sequence of str
+        Branches that some of the files may lack, as for `load`; also those of run, section and
+        event.
     on_error : str
         ``"stop"`` at a file that cannot be read, or ``"skip"`` it and list it in the result.
     on_nan : {"error", "skip", "pad"}
@@ -142,14 +154,24 @@ def score(
         raise DataError(f"{target} is one of the files to score: give another name")
     with closing(open_scorer(model, token)) as scorer:
         mapping, kept = {} if branches is None else branches, names(keep)
-        reading = Reading(scorer.features, tree, mapping, cut, None, kept, objects, on_nan=on_nan)
+        reading = Reading(
+            scorer.features,
+            tree,
+            mapping,
+            cut,
+            None,
+            kept,
+            objects,
+            on_nan=on_nan,
+            optional=names(optional, "optional"),
+        )
         check_mapping([reading])
         with _sink(target, parts) as sink:
-            source: Source = Here(reading, scorer)
+            source: Source = Here(reading, scorer, inputs)
             if cluster is not None:
                 source = OnCluster(reading, given(model, token), cluster, inputs)
             with closing(source):
-                return _Job(inputs, source, on_error == "skip", progress).run(sink)
+                return _Job(inputs, reading, source, on_error == "skip", progress).run(sink)
 
 
 def _sink(target: Path, parts: str | None) -> ScoreFile | ScoreFolder:
@@ -158,15 +180,21 @@ def _sink(target: Path, parts: str | None) -> ScoreFile | ScoreFolder:
 
 class _Job:
     def __init__(
-        self, inputs: list[InputFile], source: Source, skips: bool, progress: bool
+        self,
+        inputs: list[InputFile],
+        reading: Reading,
+        source: Source,
+        skips: bool,
+        progress: bool,
     ) -> None:
-        self.inputs, self.source = inputs, source
+        self.inputs, self.reading, self.source = inputs, reading, source
         self.skips, self.progress = skips, progress
         self.columns: tuple[str, ...] = ()
         self.done: list[tuple[str, int, int]] = []
         self.skipped: list[tuple[str, str]] = []
         self.not_finite: list[tuple[str, NonFinite]] = []
         self.doubts: dict[str, str] = {}
+        self.optional: list[tuple[InputFile, OptionalBranches]] = []
 
     def run(self, sink: ScoreFile | ScoreFolder) -> Scored:
         from tqdm.auto import tqdm
@@ -175,7 +203,7 @@ class _Job:
             for file in self.inputs:
                 try:
                     self._file(file, sink, bar)
-                except CutError:
+                except (CutError, MixedFilesError):
                     raise
                 except DataError as error:
                     if not self.skips:
@@ -184,11 +212,14 @@ class _Job:
         units.warn(self.doubts, stacklevel=3)
         if not self.done:
             raise DataError(f"no file could be read; the first: {self.skipped[0][1]}")
+        check_optional(self.reading, self.optional, stacklevel=3)
+        absent = tuple((str(file), own.lacking) for file, own in self.optional if own.lacking)
         skipped, treated = tuple(self.skipped), tuple(self.not_finite)
-        return Scored(sink.path, self.columns, tuple(self.done), skipped, treated)
+        return Scored(sink.path, self.columns, tuple(self.done), skipped, treated, absent)
 
     def _file(self, file: InputFile, sink: ScoreFile | ScoreFolder, bar: Any) -> None:
-        with self.source.scored(file) as (entries, parts):
+        with self.source.scored(file) as scored:
+            entries, parts = scored.entries, scored.parts
             bar.total = (bar.total or 0) + entries
             # A file that may be skipped is read to its end before any of it is written.
             whole = list(parts) if self.skips else parts
@@ -200,6 +231,7 @@ class _Job:
                 treated.append(part.not_finite)
                 self.doubts[str(file)] = self.doubts.get(str(file)) or part.doubt
         self.done.append((str(file), entries, written))
+        self.optional.append((file, scored.optional))
         if found := NonFinite.joined(treated):
             self.not_finite.append((str(file), found))
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,13 +14,13 @@ import numpy.typing as npt
 
 from tfaas_nb.cluster.spread import same, spread
 from tfaas_nb.data import units
-from tfaas_nb.data.event_file import EventFile
+from tfaas_nb.data.event_file import EventFile, OptionalBranches
 from tfaas_nb.data.event_file import steps as ranges_of
 from tfaas_nb.data.files import InputFile
 from tfaas_nb.data.finite import NonFinite
-from tfaas_nb.data.identifiers import Identifiers
+from tfaas_nb.data.identifiers import IDENTIFIERS, Identifiers
 from tfaas_nb.data.reading import Reading
-from tfaas_nb.errors import DataError
+from tfaas_nb.errors import DataError, MixedFilesError
 from tfaas_nb.scoring.scorer import Scorer
 
 _SCORE = "score"
@@ -77,37 +77,86 @@ class Part:
 
 
 @dataclass(frozen=True)
+class ScoredFile:
+    """A file whose events are scored.
+
+    Attributes
+    ----------
+    entries : int
+        Entries of its tree, before the selection.
+    parts : iterator of Part
+        Its events in order.
+    optional : OptionalBranches
+        What it has of the optional branches.
+    """
+
+    entries: int
+    parts: Iterator[Part]
+    optional: OptionalBranches
+
+
+@dataclass(frozen=True)
+class _First:
+    """The first file with events, and how it tells them apart."""
+
+    path: str
+    identifiers: Identifiers
+
+
+@dataclass(frozen=True)
 class _Keys:
-    """The branches of a file that tell its events apart, and the names they are written under."""
+    """The branches of a file that tell its events apart, and the names they are written under.
+
+    Branches that the file lacks have the types that they are written in as zeros.
+    """
 
     branches: tuple[str, ...]
     names: tuple[str, ...]
+    types: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, path: str, own: Identifiers, first: Identifiers) -> _Keys:
+    def of(cls, path: str, own: Identifiers, first: _First, optional: Sequence[str]) -> _Keys:
         """Those of a file, under the names that the first file has.
 
         Raises
         ------
-        DataError
-            If the file lacks one that the first has.
+        MixedFilesError
+            If one of both files lacks what the other has, whichever comes first.
         """
-        pairs = [(mine, name) for mine, name in zip(own, first, strict=True) if name is not None]
-        lacking = [name for mine, name in pairs if mine is None]
-        if lacking:
-            raise DataError(
-                f"{path} has no branch {', '.join(map(repr, lacking))}, nor one of another name "
-                "known for it, by which the events of the files before are told apart: score it "
-                "by itself"
-            )
-        return cls(tuple(mine for mine, _ in pairs if mine), tuple(name for _, name in pairs))
+        pairs: list[tuple[str, str]] = []
+        types = {}
+        for position, (mine, name) in enumerate(zip(own, first.identifiers, strict=True)):
+            known = IDENTIFIERS[position]
+            absent = next((one for one in optional if one.lower() in known), None)
+            if absent is None and (mine is None) != (name is None):
+                raise _mixed(path, mine, first.path, name)
+            if mine is None and absent is not None:
+                types[absent] = _ABSENT
+            if found := mine or absent:
+                pairs.append((found, name or absent or found))
+        branches, names = zip(*pairs, strict=True) if pairs else ((), ())
+        return cls(branches, names, types)
 
     def named(
         self, extra: Mapping[str, npt.NDArray[Any]], keep: tuple[str, ...]
     ) -> dict[str, npt.NDArray[Any]]:
         """What was kept, with the keys under their common names."""
-        keys = zip(self.names, self.branches, strict=True)
-        return {name: extra[own] for name, own in keys} | {name: extra[name] for name in keep}
+        typed = {name: extra[name].astype(kind) for name, kind in self.types.items()}
+        values, keys = {**extra, **typed}, zip(self.names, self.branches, strict=True)
+        return {name: values[own] for name, own in keys} | {name: values[name] for name in keep}
+
+
+#: Type of an identifier that a file lacks: that of the other files fits.
+_ABSENT = "<i8"
+
+
+def _mixed(path: str, own: str | None, other: str, others: str | None) -> MixedFilesError:
+    lacking, having, name = (path, other, others) if own is None else (other, path, own)
+    return MixedFilesError(
+        f"{lacking} has no branch {name!r}, nor one of another name known for it, by which the "
+        f"events of {having} are told apart: score it by itself, or say optional=[{name!r}] to "
+        "write 0 for it"
+    )
 
 
 _NO_KEYS = _Keys((), ())
@@ -116,8 +165,8 @@ _NO_KEYS = _Keys((), ())
 class Source(Protocol):
     """Where scored events come from."""
 
-    def scored(self, file: InputFile) -> AbstractContextManager[tuple[int, Iterator[Part]]]:
-        """Entries of a file, and its events in order; files are asked for in order, too."""
+    def scored(self, file: InputFile) -> AbstractContextManager[ScoredFile]:
+        """A file whose events are scored; files are asked for in order."""
         ...
 
     def close(self) -> None:
@@ -128,26 +177,42 @@ class Source(Protocol):
 class Here:
     """Reads and scores in this process."""
 
-    def __init__(self, reading: Reading, scorer: Scorer) -> None:
-        self._reading, self._scorer = reading, scorer
-        self._first: Identifiers | None = None
+    def __init__(self, reading: Reading, scorer: Scorer, files: Sequence[InputFile]) -> None:
+        self._reading, self._scorer, self._files = reading, scorer, files
+        self._first: _First | None = None
 
     @contextmanager
-    def scored(self, file: InputFile) -> Generator[tuple[int, Iterator[Part]], None, None]:
+    def scored(self, file: InputFile) -> Generator[ScoredFile, None, None]:
         """See `Source`."""
         with EventFile(file, self._reading) as opened:
             keys, ranges = self._keys(opened), steps(opened.entries)
             keep = self._reading.keep
             opened.keep(keys.branches)
+            optional = opened.optional
+            if absent := [name for name in optional.lacking if name in keep]:
+                types = {name: self._types[name] for name in absent if name in self._types}
+                keys = replace(keys, types={**keys.types, **types})
             parts = (_part(self._scorer, opened, keys, keep, *ends) for ends in ranges)
-            yield opened.entries, parts
+            yield ScoredFile(opened.entries, parts, optional)
 
     def _keys(self, file: EventFile) -> _Keys:
+        own, optional = _First(file.path, file.identifiers), self._reading.optional
         if not file.entries:  # it may have been written without its branches
-            return _Keys.of(file.path, file.identifiers, file.identifiers)
-        if self._first is None:
-            self._first = file.identifiers
-        return _Keys.of(file.path, file.identifiers, self._first)
+            return _Keys.of(own.path, own.identifiers, own, ())
+        self._first = self._first or own
+        return _Keys.of(own.path, own.identifiers, self._first, optional)
+
+    @cached_property
+    def _types(self) -> dict[str, str]:
+        """Types of the kept branches that a file lacks, of the files that have them."""
+        types: dict[str, str] = {}
+        kept = set(self._reading.keep) & set(self._reading.optional)
+        for file in self._files:
+            if kept <= types.keys():
+                break
+            look = _Look.seen(self._reading, _Look(file))
+            types |= {} if isinstance(look, DataError) else look.types
+        return types
 
     def close(self) -> None:
         """See `Source`."""
@@ -165,7 +230,7 @@ class OnCluster:
     ) -> None:
         self._cluster = cluster
         looks = dict(zip(files, self._looked(reading, files), strict=True))
-        self._looks = dict(_keyed(looks))
+        self._looks = dict(_keyed(looks, reading.optional))
         items = [
             _Range(file, look.keys, *ends)
             for file, look in self._looks.items()
@@ -180,14 +245,14 @@ class OnCluster:
         return spread(self._cluster, _Look.seen, looks, partial(same, reading))
 
     @contextmanager
-    def scored(self, file: InputFile) -> Generator[tuple[int, Iterator[Part]], None, None]:
+    def scored(self, file: InputFile) -> Generator[ScoredFile, None, None]:
         """See `Source`."""
         look = self._looks[file]
         if isinstance(look, DataError):
             raise look
         left = iter(steps(look.entries))
         try:
-            yield look.entries, self._parts(left)
+            yield ScoredFile(look.entries, self._parts(left), look.optional)
         finally:
             for _ in left:  # what comes next is of the next file
                 next(self._results, None)
@@ -208,6 +273,8 @@ class OnCluster:
 class _Seen:
     entries: int
     identifiers: Identifiers
+    optional: OptionalBranches
+    types: Mapping[str, str]
     keys: _Keys = _NO_KEYS
 
 
@@ -223,7 +290,12 @@ class _Look:
         """On a worker: what a file has, or why it cannot be read."""
         try:
             with EventFile(look.file, reading, folder=look.folder) as opened:
-                return _Seen(opened.entries, opened.identifiers)
+                kept = [name for name in reading.keep if name in reading.optional]
+                types = opened.types_of(kept) if opened.entries else {}
+                own = _First(opened.path, opened.identifiers)
+                keys = _Keys.of(own.path, own.identifiers, own, reading.optional)
+                opened.keep(keys.branches)
+                return _Seen(opened.entries, own.identifiers, opened.optional, types)
         except DataError as error:
             return error
 
@@ -274,20 +346,25 @@ def steps(entries: int) -> list[tuple[int, int]]:
 
 
 def _keyed(
-    looks: Mapping[InputFile, _Seen | DataError],
+    looks: Mapping[InputFile, _Seen | DataError], optional: Sequence[str]
 ) -> Iterator[tuple[InputFile, _Seen | DataError]]:
     """Files with their keys, under the names of the first that has events."""
-    first: Identifiers | None = None
+    first: _First | None = None
+    seen = [look for look in looks.values() if not isinstance(look, DataError)]
+    types = {name: kind for look in reversed(seen) for name, kind in look.types.items()}
     for file, look in looks.items():
         if isinstance(look, DataError):
             yield file, look
             continue
+        own = _First(file.path, look.identifiers)
         if not look.entries:
-            own = look.identifiers
-            yield file, replace(look, keys=_Keys.of(file.path, own, own))
+            yield file, replace(look, keys=_Keys.of(own.path, own.identifiers, own, ()))
             continue
-        first = look.identifiers if first is None else first
+        first = first or own
         try:
-            yield file, replace(look, keys=_Keys.of(file.path, look.identifiers, first))
+            keys = _Keys.of(own.path, own.identifiers, first, optional)
         except DataError as error:
             yield file, error
+            continue
+        lacking = {name: types[name] for name in look.optional.lacking if name in types}
+        yield file, replace(look, keys=replace(keys, types={**keys.types, **lacking}))

@@ -35,7 +35,8 @@ class Params:
     The first twelve attributes are TFaaS's.  `features` (one mapping per input: ``name``,
     ``unit``, ``low``, ``median``, ``high``, ``present``), `feature_set` (how events are read
     from ROOT files), `working_points` (``eps_s``, ``eps_b`` and ``threshold`` of cuts on the
-    score, on events that the training had not seen) and `sha256` (of the model file) are ours;
+    score, on events that the training had not seen) `sha256` (of the model file) and
+    `provenance` (training files whose values were left out, padded or absent, and how) are ours;
     the Go server ignores them.
     """
 
@@ -55,6 +56,7 @@ class Params:
     feature_set: FeatureSet | None = None
     working_points: tuple[Mapping[str, float], ...] = field(default=())
     sha256: str = ""
+    provenance: tuple[Mapping[str, Any], ...] = field(default=())
 
     @classmethod
     def from_json(cls, data: bytes, name: str | None = None) -> Params:
@@ -103,6 +105,7 @@ class Params:
             features=_feature_list(values.get("features") or ()),
             feature_set=_feature_set(values.get("feature_set")),
             working_points=working_points_in(values.get("working_points") or ()),
+            provenance=_provenance(values.get("provenance") or ()),
         )
 
     def to_values(self) -> dict[str, Any]:
@@ -118,6 +121,10 @@ class Params:
             values["working_points"] = [dict(point) for point in self.working_points]
         else:
             del values["working_points"]
+        if self.provenance:
+            values["provenance"] = [dict(file) for file in self.provenance]
+        else:
+            del values["provenance"]
         return values | {"inputNode": self.input_node, "outputNode": self.output_node}
 
     def to_json(self) -> bytes:
@@ -217,6 +224,12 @@ def _feature_set(values: Any) -> FeatureSet | None:
         return FeatureSet.from_dict(values)
     except FeatureError as error:
         raise BundleError(f"params.json: 'feature_set' is {error}") from error
+
+
+def _provenance(values: Any) -> tuple[Mapping[str, Any], ...]:
+    if not isinstance(values, (list, tuple)) or not all(isinstance(v, Mapping) for v in values):
+        raise BundleError("params.json: 'provenance' must be a list of objects")
+    return tuple(values)
 
 
 def working_points_in(values: Any) -> tuple[Mapping[str, float], ...]:
