@@ -64,9 +64,7 @@ def test_a_tree_is_found_by_its_folder_or_the_end_of_its_name(
 
 
 def test_of_trees_that_end_alike_one_must_be_named(folders: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"several trees 'Events': .*'down/Events', 'n"
-    ):
+    with pytest.raises(DataError, match=r"several trees 'Events': .*'down/Events', 'n"):
         read(folders, X, "Events")
     with pytest.raises(DataError, match="more than one tree; .*say which with tree="):
         read(folders, X)
@@ -116,6 +114,15 @@ def test_the_newest_cycle_is_read_unless_another_is_named(tmp_path: Path) -> Non
         assert data.sources[0].tree == "events;1"
     assert read(path, X, "a/slash").X.tolist() == [[7.0]]
     assert read(path, X, "folder/b/slash;1").X.tolist() == [[8.0]]
+
+
+@pytest.mark.slow
+def test_trees_that_are_named_with_files_are_read_on_a_cluster(two: Any, folders: Path) -> None:
+    given: dict[str, Any] = {"signal": f"{folders}:up/Events", "background": {folders: "Runs"}}
+    here = load(**given, features=X)
+    there = load(**given, features=X, cluster=two)
+    assert there.X.tolist() == here.X.tolist()
+    assert there.sources == here.sources
 
 
 _CYCLES = """

@@ -263,7 +263,12 @@ def _numbers_of(array: Any, column: Column, name: str, where: str) -> Array | Li
         array = array[column.leaf]
     if getattr(array, "fields", True) and (why := column.problem):  # named parts, not numbers
         raise DataError(f"branch {name!r} of {where} cannot be read as numbers: {why}")
-    return _plain(array, name, where)
+    try:
+        return _plain(array, name, where)
+    except TfaasError:
+        raise
+    except Exception as error:  # an array of a kind that nobody thought of
+        raise _unreadable(column, where, error) from error
 
 
 def _plain(array: Any, branch: str, where: str) -> Array | Lists:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 #: What an RNTuple's header says of the role of a field.
-_COLLECTION, _RECORD, _VARIANT, _STREAMED = 1, 2, 3, 4
+_COLLECTION, _RECORD, _STREAMED = 1, 2, 4
 _LISTS = re.compile(r"\b(vector|RVec|list|deque|(multi|unordered_)*(set|map)|array|bitset)\s*<")
 _TEXT = re.compile(r"\b(basic_)?string\b|\bchar\b")
 _FEW = 5
@@ -217,11 +217,9 @@ def _is_in_a_list(field: Any) -> bool:
 
 
 def _problem_of_field(field: Any) -> str:
-    kind, role = field.typename, field.record.struct_role
-    if role == _STREAMED:
+    kind = field.typename
+    if field.record.struct_role == _STREAMED:
         return f"uproot cannot read {kind}, which ROOT wrote whole"
-    if field.fields and role != _VARIANT:
-        return f"it consists of fields: name one of them, {_some(field.fields)}"
     depth = len(_LISTS.findall(kind)) + _is_in_a_list(field)
     if depth > 1 or _TEXT.search(kind):
         return f"it holds {Column('', field, field.ntuple).typename}, not numbers"
