@@ -5,9 +5,16 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
+from tfaas_nb.data.contents import (
+    chains,
+    check_closed,
+    check_format,
+    described_by_uproot,
+    described_chain,
+    described_contents,
+)
 from tfaas_nb.data.files import is_remote, is_xrootd, placed
 from tfaas_nb.data.friends import friends
 from tfaas_nb.errors import DataError, TfaasError
@@ -25,7 +32,9 @@ def decoding(path: str) -> Iterator[None]:
     except TfaasError:
         raise
     except Exception as error:  # a damaged file can fail anywhere in the decoding
-        why = textwrap.shorten(str(error), 200) or type(error).__name__
+        kind = described_by_uproot(error)
+        why = f"it is {kind}" if kind else textwrap.shorten(str(error), 200)
+        why = why or type(error).__name__
         raise DataError(f"{path} cannot be read as a ROOT file: {why}") from error
 
 
@@ -62,20 +71,16 @@ def open_file(
             file = xrootd.open_file(path, timeout, should_stop)
         else:
             place = placed(path, folder)
-            _check_not_empty(path, place)
+            if not is_remote(place):
+                check_format(path, place)
             file = uproot.open({place: None}, object_cache=None, array_cache=None)
         try:
             _check_complete(path, file.file)
+            check_closed(path, file)
         except BaseException:
             file.close()
             raise
         return file
-
-
-def _check_not_empty(path: str, place: str) -> None:
-    """A copy that failed often leaves the name of a file and nothing in it."""
-    if not is_remote(path) and Path(place).is_file() and not Path(place).stat().st_size:
-        raise DataError(f"{path} is empty: it has 0 bytes; copy it again")
 
 
 def _check_complete(path: str, file: Any) -> None:
@@ -118,9 +123,7 @@ def choose_tree(file: Any, path: str, wanted: str | None) -> str:
     """
     there = trees(file)
     if not there:
-        raise DataError(
-            f"{path} has no tree; it holds {sorted(file.keys(cycle=False)) or 'nothing'}"
-        )
+        raise DataError(f"{path} has no tree; {described_contents(file)}")
     if wanted:
         return _wanted(file, path, wanted, there)
     usual = (ended for name in _DEFAULT_TREES for ended in [_ending(name, there)] if ended)
@@ -138,6 +141,8 @@ def _wanted(file: Any, path: str, wanted: str, there: Sequence[str]) -> str:
     name, mark, cycle = wanted.partition(";")
     found = _ending(name.strip("/"), there)
     if not found:
+        if name in chains(file):
+            raise DataError(f"{path} has no tree {wanted!r}, but {described_chain(file, name)}")
         near = hint(wanted, there)
         raise DataError(f"{path} has no tree {wanted!r}; its trees are {list(there)}{near}")
     if len(found) > 1:
