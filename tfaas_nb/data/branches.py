@@ -21,6 +21,8 @@ Array = npt.NDArray[Any]
 
 #: What uproot calls lists of numbers of C++'s other containers; text it calls a string.
 _NUMBERS = (None, "set", "bitset")
+#: Of errors that the decoding of bytes ends in, which speak of arrays and indices.
+_UNDECODED = "its bytes are damaged, or of a kind that uproot cannot decode"
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,7 @@ def read(tree: Any, types: Types, wanted: Sequence[str], start: int, stop: int, 
     arrays: dict[int, Any] = {}
     for group in by_tree.values():
         arrays |= _arrays(group, start, stop, where)
+    _check_lengths(found.values(), arrays, start, stop, where)
     return {name: _numbers_of(arrays[id(c.branch)], c, name, where) for name, c in found.items()}
 
 
@@ -172,6 +175,8 @@ def _arrays(group: Sequence[Column], start: int, stop: int, where: str) -> dict[
     tree = group[0].tree
     together = _of_fields if is_ntuple(tree) else _of_branches
     branches = list({id(column.branch): column.branch for column in group}.values())
+    if not is_ntuple(tree):
+        _check_entries(group, where)
     try:
         return together(tree, branches, start, stop)
     except TfaasError:
@@ -187,13 +192,46 @@ def _arrays(group: Sequence[Column], start: int, stop: int, where: str) -> dict[
         raise
 
 
+def _check_lengths(
+    columns: Iterable[Column], arrays: Mapping[int, Any], start: int, stop: int, where: str
+) -> None:
+    """Refuse arrays without a value for each entry, and lists that differ from their counter."""
+    for column in columns:
+        if (length := len(arrays[id(column.branch)])) != stop - start:
+            raise DataError(
+                f"branch {column.path!r} of {where} has {length} values in entries {start} to "
+                f"{stop - 1}, which are {stop - start}"
+            )
+    counted = [column.branch for column in columns if not is_ntuple(column.tree)]
+    if counted:
+        from tfaas_nb.data.baskets import check_counters
+
+        check_counters(counted, arrays, start, stop, where)
+
+
+def _check_entries(group: Sequence[Column], where: str) -> None:
+    from tfaas_nb.data.baskets import differing_entries
+
+    for column in group:
+        if why := differing_entries(column.branch):
+            raise DataError(
+                f"branch {column.path!r} {why}; it cannot be read of {where}: which entry a value "
+                "is of is not known"
+            )
+
+
 def _unreadable(column: Column, where: str, error: Exception) -> DataError:
-    why = column.problem or textwrap.shorten(str(error), 200) or type(error).__name__
+    from tfaas_nb.data.baskets import DamagedBasket
+
+    told = isinstance(error, (DamagedBasket, OSError, ImportError))  # in words for users
+    why = column.problem or (textwrap.shorten(str(error), 200) if told else _UNDECODED)
     return DataError(f"branch {column.path!r} of {where} cannot be read: {why}")
 
 
 def _of_branches(tree: Any, branches: Sequence[Any], start: int, stop: int) -> dict[int, Any]:
     """All that uproot finds by their paths are read together, which is quickest."""
+    from tfaas_nb.data.baskets import checked
+
     options = {"library": "ak", "array_cache": None}
     paths, alone = {}, []
     for branch in branches:
@@ -203,13 +241,19 @@ def _of_branches(tree: Any, branches: Sequence[Any], start: int, stop: int) -> d
         else:
             alone.append(branch)
     found = (
-        tree.arrays(list(paths), entry_start=start, entry_stop=stop, how=dict, **options)
+        tree.arrays(
+            {path: checked(branch) for path, branch in paths.items()},
+            entry_start=start,
+            entry_stop=stop,
+            how=dict,
+            **options,
+        )
         if paths
         else {}
     )
     arrays = {id(branch): found[path] for path, branch in paths.items()}
     for branch in alone:
-        arrays[id(branch)] = branch.array(entry_start=start, entry_stop=stop, **options)
+        arrays[id(branch)] = branch.array(checked(branch), start, stop, **options)
     return arrays
 
 
@@ -263,12 +307,7 @@ def _numbers_of(array: Any, column: Column, name: str, where: str) -> Array | Li
         array = array[column.leaf]
     if getattr(array, "fields", True) and (why := column.problem):  # named parts, not numbers
         raise DataError(f"branch {name!r} of {where} cannot be read as numbers: {why}")
-    try:
-        return _plain(array, name, where)
-    except TfaasError:
-        raise
-    except Exception as error:  # an array of a kind that nobody thought of
-        raise _unreadable(column, where, error) from error
+    return _plain(array, name, where)
 
 
 def _plain(array: Any, branch: str, where: str) -> Array | Lists:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 #: What an RNTuple's header says of the role of a field.
-_COLLECTION, _RECORD, _STREAMED = 1, 2, 4
+_COLLECTION, _RECORD, _VARIANT, _STREAMED = 1, 2, 3, 4
 _LISTS = re.compile(r"\b(vector|RVec|list|deque|(multi|unordered_)*(set|map)|array|bitset)\s*<")
 _TEXT = re.compile(r"\b(basic_)?string\b|\bchar\b")
 _FEW = 5
@@ -91,7 +91,7 @@ def _by_leaf(path: str, branch: Any, leaf: Any) -> tuple[str, ...]:
 
 def _typename(branch: Any) -> str:
     try:
-        kind = str(branch.typename)
+        kind = str(_interpretation(branch).typename)
     except Exception:  # of a class that the file does not describe
         kind = "unknown"
     named = branch.member("fClassName", none_if_missing=True)
@@ -117,8 +117,10 @@ def _dtype(branch: Any) -> Any:
 
 
 def _interpretation(branch: Any) -> Any:
+    from tfaas_nb.data.baskets import interpretation
+
     try:
-        return branch.interpretation
+        return interpretation(branch)
     except Exception:  # of a class that the file does not describe
         return None
 
@@ -126,9 +128,13 @@ def _interpretation(branch: Any) -> Any:
 def _problem_of_branch(branch: Any, leaf: str) -> str:
     import uproot
 
+    from tfaas_nb.data import baskets
+
     interpretation = _interpretation(branch)
     if isinstance(interpretation, uproot.interpretation.grouped.AsGrouped):
         return f"it consists of branches: name one of them, {_some(branch.branches)}"
+    if why := baskets.problem(branch):
+        return why
     dtype = _dtype(branch)
     if leaf:
         known = dtype is not None and dtype.names is not None and leaf in dtype.names
@@ -217,9 +223,11 @@ def _is_in_a_list(field: Any) -> bool:
 
 
 def _problem_of_field(field: Any) -> str:
-    kind = field.typename
-    if field.record.struct_role == _STREAMED:
+    kind, role = field.typename, field.record.struct_role
+    if role == _STREAMED:
         return f"uproot cannot read {kind}, which ROOT wrote whole"
+    if field.fields and role != _VARIANT:
+        return f"it consists of fields: name one of them, {_some(field.fields)}"
     depth = len(_LISTS.findall(kind)) + _is_in_a_list(field)
     if depth > 1 or _TEXT.search(kind):
         return f"it holds {Column('', field, field.ntuple).typename}, not numbers"
