@@ -8,7 +8,6 @@ import pytest
 import uproot
 
 import tfaas_nb as tn
-from tests.ntuples import add_tree, write_tree
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.cli import main
 from tfaas_nb.serving.security import TOKEN_VARIABLE
@@ -56,22 +55,6 @@ def test_branches_and_further_ones_are_named(bundle: Bundle, tmp_path: Path) -> 
     mapping = {"jetMassSoftDrop": "jetMass", "jetTau1": "jetTau2"}
     same = tn.score(SIGNAL, bundle, tmp_path / "b.root", branches=mapping, progress=False)
     assert np.abs(found["score"].to_numpy() - scores(same.output)).max() <= 1e-6
-
-
-def test_a_tree_may_be_named_with_its_file(bundle: Bundle, tmp_path: Path) -> None:
-    with uproot.open(SIGNAL) as file:
-        arrays = file["events"].arrays(entry_stop=40)
-    path = tmp_path / "a.root"
-    names = [name for name in arrays.fields if not name.startswith("njet")]
-    for tree, part in (("up/events", slice(0, 10)), ("down/events", slice(10, 40))):
-        write = add_tree if path.exists() else write_tree
-        write(path, {name: arrays[name][part] for name in names}, tree)
-    folder, output = str(bundle.save(tmp_path)), tmp_path / "scores.root"
-    named = [f"{path}:down/events", f"{tmp_path}/*.root:up/events"]
-    assert main(["score", *named, "--model", folder, "-o", str(output)]) == 0
-    expected = tn.score(SIGNAL, bundle, tmp_path / "all.root", cut="evtNo >= 0", progress=False)
-    first = scores(expected.output)[:40]
-    np.testing.assert_allclose(scores(output), np.r_[first[10:], first[:10]], atol=1e-6)
 
 
 def test_files_that_cannot_be_read_are_told(

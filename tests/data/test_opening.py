@@ -116,15 +116,6 @@ def test_the_newest_cycle_is_read_unless_another_is_named(tmp_path: Path) -> Non
     assert read(path, X, "folder/b/slash;1").X.tolist() == [[8.0]]
 
 
-@pytest.mark.slow
-def test_trees_that_are_named_with_files_are_read_on_a_cluster(two: Any, folders: Path) -> None:
-    given: dict[str, Any] = {"signal": f"{folders}:up/Events", "background": {folders: "Runs"}}
-    here = load(**given, features=X)
-    there = load(**given, features=X, cluster=two)
-    assert there.X.tolist() == here.X.tolist()
-    assert there.sources == here.sources
-
-
 _CYCLES = """
 from array import array
 file = ROOT.TFile("cycles.root", "RECREATE")

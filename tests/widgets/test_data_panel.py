@@ -125,17 +125,6 @@ def test_a_tree_is_chosen_among_those_of_the_file(small: tuple[str, str]) -> Non
     assert [name for _, name in panel.tree.options] == ["", "events"]
 
 
-def test_a_tree_may_be_named_with_its_file(small: tuple[str, str]) -> None:
-    panel = DataPanel()
-    panel.signal.value, panel.background.value = (f"{path}:events" for path in small)
-    panel.branches.value = "jetMassSoftDrop=jetSoftDropMass"
-    settle(panel)
-    assert "300" in panel.counts.value
-    panel.load()
-    assert panel.data is not None
-    assert len(panel.data) == 500
-
-
 def test_paths_are_completed_as_they_are_typed(small: tuple[str, str]) -> None:
     panel = DataPanel()
     folder = Path(small[0]).parent

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 import tfaas_nb as tn
-from tests.ntuples import add_tree, write_tree
+from tests.ntuples import write_tree
 from tfaas_nb.errors import DataError
-from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
+from tfaas_nb.features import TTBAR_ALL_HADRONIC
 from tfaas_nb.widgets.file_events import FileEvents
 
 
@@ -34,10 +34,3 @@ def test_files_without_events_are_refused(tmp_path: Path) -> None:
     path = str(write_tree(tmp_path / "a.root", {"nJets": []}))
     with pytest.raises(DataError, match=r"there is no event in .*a\.root"):
         FileEvents([path], TTBAR_ALL_HADRONIC)
-
-
-def test_a_tree_may_be_named_with_its_file(tmp_path: Path) -> None:
-    path = write_tree(tmp_path / "a.root", {"x": [1.0, 2.0]}, "up/Events")
-    add_tree(path, {"x": [3.0]}, "down/Events")
-    found = FileEvents([f"{path}:up/Events", f"{path}:down/Events"], FeatureSet("own", ("x",)))
-    assert [found.event(position)["x"] for position in range(len(found))] == [1.0, 2.0, 3.0]

@@ -7,11 +7,7 @@ import argparse
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Let a command have them."""
-    command.add_argument(
-        "--tree",
-        help="TTree or RNTuple of files that are named without one, as FOLDER/TREE or TREE, with a "
-        "cycle if not the newest (events;1); by default events, Events, or the only one",
-    )
+    command.add_argument("--tree", help="TTree or RNTuple; by default events, Events, or the only")
     command.add_argument(
         "--branch",
         action=_Mapping,

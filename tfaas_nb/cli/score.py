@@ -21,12 +21,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="write a score for every event of ROOT files",
         epilog=f"exit code {_SOME_SKIPPED}: done, but for files that could not be read",
     )
-    score.add_argument(
-        "files",
-        nargs="+",
-        metavar="FILE",
-        help="ROOT files, globs, addresses; a tree may follow: FILE.root:FOLDER/TREE",
-    )
+    score.add_argument("files", nargs="+", metavar="FILE", help="ROOT files, globs, addresses")
     score.add_argument(
         "--model",
         required=True,

@@ -47,8 +47,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
             action="append",
             required=True,
             metavar="FILE",
-            help=f"ROOT files of {role}: paths, globs, addresses, each perhaps with its tree "
-            "(FILE.root:FOLDER/TREE); repeat it for a further sample",
+            help=f"ROOT files of {role}: paths, globs, addresses; repeat it for a further sample",
         )
     for role in ("signal", "background"):
         train.add_argument(

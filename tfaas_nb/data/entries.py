@@ -28,6 +28,7 @@ from tfaas_nb.data.origins import (
 )
 from tfaas_nb.data.plan import OfEvent, OfJet, Plan
 from tfaas_nb.data.reading import Cut
+from tfaas_nb.data.variations import valid
 from tfaas_nb.errors import CutError, DataError
 
 Floats = npt.NDArray[np.float32]
@@ -103,13 +104,34 @@ class Entries:
         }
 
     @cached_property
-    def passed(self) -> npt.NDArray[np.bool_] | None:
-        """Which events pass the selection; None without one."""
+    def passed(self) -> Mask | None:
+        """Which entries are events that pass the selection; None if all are."""
+        selected, valid = self._passing_cut, self._valid
+        if selected is None or valid is None:
+            return valid if selected is None else selected
+        return np.logical_and(selected, valid)
+
+    @cached_property
+    def _passing_cut(self) -> Mask | None:
         reading = self._plan.reading
         if reading.selection is not None:
             self.X  # noqa: B018 (jets that are features are not computed twice)
             return reading.selection.mask(self._term, self._n)
         return self._passed_by(reading.cut) if callable(reading.cut) else None
+
+    @cached_property
+    def _valid(self) -> Mask | None:
+        """Which entries are events of what is read; None if all are."""
+        required = self._plan.required
+        if not required:
+            return None
+        masks = {bit: self._read[bit.mask] for bit in required}
+        return valid({bit: one for bit, one in masks.items() if isinstance(one, np.ndarray)})
+
+    @property
+    def weight_of_events(self) -> Floats:
+        """Weights of the entries that are events, selected or not."""
+        return self.weight if self._valid is None else self.weight[self._valid]
 
     @property
     def bad(self) -> list[BadValues]:
@@ -143,7 +165,10 @@ class Entries:
     @property
     def bad_weights(self) -> list[BadValues]:
         """Weights that are not finite, of all events."""
-        return [bad for bad in self._bad if bad.is_weight]
+        found = [bad for bad in self._bad if bad.is_weight]
+        if self._valid is not None:
+            found = [bad.among(self._valid) for bad in found]
+        return [bad for bad in found if len(bad)]
 
     def bad_among(self, passed: Mask | None) -> list[BadValues]:
         """Those of `bad` that are of selected events; of all, if there is no selection."""
@@ -183,22 +208,29 @@ class Entries:
         jets = self._removed if passed is None else self._removed[passed]
         return passed, NonFinite("pad", events, values, int(jets.sum()))
 
-    def _passed_by(self, cut: Cut) -> npt.NDArray[np.bool_]:
+    def _passed_by(self, cut: Cut) -> Mask:
         y = np.zeros(self._n, np.int8)
         features = self._plan.reading.features
         events = Dataset(self.X, y, self.weight, features, extra=self.extra)
+        if self._valid is not None:
+            passed = np.array(self._valid)
+            passed[self._valid] = self._mask_of(cut, events[self._valid])
+            return passed
+        return self._mask_of(cut, events)
+
+    def _mask_of(self, cut: Cut, events: Dataset) -> Mask:
         try:
             passed = np.asarray(cut(events))
         except Exception as error:  # it is not ours, and may raise anything
             why = textwrap.shorten(str(error), 300)
             raise CutError(
-                f"the function given as cut failed{_line(error)} on {self._n} events of "
+                f"the function given as cut failed{_line(error)} on {len(events)} events of "
                 f"{self._plan.where}: {type(error).__name__}: {why}"
             ) from error
-        if passed.shape != (self._n,) or passed.dtype != bool:
+        if passed.shape != (len(events),) or passed.dtype != bool:
             raise CutError(
                 f"the selection returned {passed.dtype} of shape {passed.shape}; it must return "
-                f"a mask, bool of shape {(self._n,)}"
+                f"a mask, bool of shape {(len(events),)}"
             )
         return passed
 

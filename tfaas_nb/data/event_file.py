@@ -27,7 +27,7 @@ from tfaas_nb.data.generated import GENERATOR_WEIGHT, Generated, Runs, check_sum
 from tfaas_nb.data.identifiers import Identifiers, find
 from tfaas_nb.data.layouts import Layout
 from tfaas_nb.data.opening import choose_tree, decoding, open_file, tree_named
-from tfaas_nb.data.plan import Plan
+from tfaas_nb.data.plan import Plan, events_only
 from tfaas_nb.data.reading import Reading as Reading
 from tfaas_nb.errors import DataError
 
@@ -142,6 +142,7 @@ class EventFile:
                 self._plan = Plan(self.reading, self._types, self._where)
                 if self.entries:  # an empty tree may have been written without its branches
                     self._plan.check()
+                    self._plan = events_only(self._plan, self._file)
         except BaseException:
             self.close()
             raise
@@ -160,6 +161,11 @@ class EventFile:
     def entries(self) -> int:
         """Entries of the tree, before any selection."""
         return int(self._opened.num_entries)
+
+    @property
+    def leaves_entries_out(self) -> bool:
+        """Whether not all entries are events, selected or not: see `tfaas_nb.data.variations`."""
+        return bool(self._planned.required)
 
     @property
     def tree(self) -> str:
@@ -231,7 +237,7 @@ class EventFile:
         with decoding(self.path):
             entries = self._entries(self._planned, start, stop)
             X, weight, extra = entries.X, entries.weight, entries.extra
-            total, passed, treatment = self._sum(weight), entries.passed, None
+            total, passed, treatment = self._sum(entries.weight_of_events), entries.passed, None
             if entries.has_bad:
                 self._refuse(entries, start)
                 passed, treatment = entries.treated(passed)
@@ -354,7 +360,8 @@ class EventFile:
         plan = replace(self._planned, reading=reading)
         try:
             with decoding(self.path):
-                return signs(self._entries(plan, *ends).weight for ends in steps(self.entries))
+                parts = (self._entries(plan, *ends) for ends in steps(self.entries))
+                return signs(part.weight_of_events for part in parts)
         except DataError:  # nobody asked for them
             return False, False
 
@@ -365,7 +372,7 @@ class EventFile:
         total, found = 0.0, []
         for start, stop in steps(self.entries):
             entries = self._entries(plan, start, stop)
-            total += self._sum(entries.weight)
+            total += self._sum(entries.weight_of_events)
             found += [bad.shifted(start) for bad in entries.bad_weights]
         if found and self.reading.on_nan != "skip":
             raise refusal(joined(found), self._where, summed=True)

@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tfaas_nb.data.branches import Types
+from tfaas_nb.data.branches import Types, read
 from tfaas_nb.data.columns import is_ntuple
 from tfaas_nb.data.files import Files, expand
 from tfaas_nb.data.friends import friends
 from tfaas_nb.data.layouts import is_list
 from tfaas_nb.data.opening import choose_tree, decoding, open_file, tree_named, trees
 from tfaas_nb.data.origins import EventOrigin, JetCount, JetOrigin, LeptonCount, Number, Objects
-from tfaas_nb.data.plan import Plan
+from tfaas_nb.data.plan import Plan, events_only
 from tfaas_nb.data.reading import Reading, check_mapping, names
+from tfaas_nb.data.variations import described
 from tfaas_nb.errors import DataError
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
 from tfaas_nb.table import Table
@@ -256,12 +257,26 @@ def inspect(
             tuple(plan.branches.items()),
             tuple(_candidates(plan)),
             unreadable=tuple((path, why) for path in types if (why := types.problem(path))),
-            notes=types.problems,
+            notes=(*types.problems, *_of_variations(plan, opened, chosen)),
         )
 
 
 #: Origin of an optional variable that the file lacks.
 _ABSENT = "0, as the file lacks it and it is optional"
+
+
+def _of_variations(plan: Plan, file: Any, tree: Any) -> list[str]:
+    """Which entries would be read, if the tree is a snapshot with systematic variations."""
+    try:
+        bits = events_only(plan, file).required
+        if not bits:
+            return []
+        entries = int(tree.num_entries)
+        masks = [bit.mask for bit in bits]
+        columns = read(tree, plan.branches, masks, 0, entries, plan.where)
+    except DataError as error:
+        return [str(error)]
+    return [described(bits, {bit: columns[bit.mask] for bit in bits})]
 
 
 def _in_words(one: Found) -> str:

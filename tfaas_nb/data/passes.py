@@ -55,6 +55,8 @@ class StreamedFile:
         Account of all events that were generated, if the sample is scaled to a cross-section.
     optional : OptionalBranches
         What it has of the optional branches.
+    leaves_entries_out : bool
+        Whether not all entries are events, selected or not.
     """
 
     number: int
@@ -68,6 +70,7 @@ class StreamedFile:
     sample: int = 0
     generated: Generated | None = None
     optional: OptionalBranches = field(default_factory=OptionalBranches)
+    leaves_entries_out: bool = False
 
     @property
     def path(self) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from tfaas_nb.data.addresses import written
 from tfaas_nb.data.branches import Types
@@ -22,6 +23,7 @@ from tfaas_nb.data.origins import (
 )
 from tfaas_nb.data.reading import Reading
 from tfaas_nb.data.suggestions import Suggestions
+from tfaas_nb.data.variations import Bit, variations
 from tfaas_nb.errors import DataError
 from tfaas_nb.nearest import hint, note
 from tfaas_nb.variables import Derived, derived, derived_names
@@ -59,11 +61,14 @@ class Plan:
         The tree's branches, by any name that is unique.
     where : str
         The tree and its file, for errors.
+    required : mapping
+        Bits of columns of masks that entries must have to be events: bit → the case.
     """
 
     reading: Reading
     branches: Types
     where: str
+    required: Mapping[Bit, str] = field(default_factory=dict)
 
     @cached_property
     def layout(self) -> Layout:
@@ -251,7 +256,8 @@ class Plan:
         """Branches to read, each once."""
         found = self.resolver.present([*self._event_origins, *self.jets.values()])
         by_name = (name for name in self._by_name if not self._lacks(name))
-        return list(dict.fromkeys((*found, *by_name)))
+        masks = (bit.mask for bit in self.required)
+        return list(dict.fromkeys((*found, *by_name, *masks)))
 
     def check(self) -> None:
         """Refuse a tree that lacks something.
@@ -405,3 +411,24 @@ class Plan:
             f"{name} is neither a feature nor a branch of {self.where}{hint(name, known)}; if only "
             f"some files lack it, say optional=[{name!r}]",
         )
+
+
+def events_only(plan: Plan, file: Any) -> Plan:
+    """The plan that leaves out entries of a snapshot that are no events of what it reads.
+
+    Parameters
+    ----------
+    plan : Plan
+        For a tree that has all of its branches.
+    file : uproot.ReadOnlyDirectory
+        The file of the tree.
+
+    Raises
+    ------
+    DataError
+        If the file does not say which entries these are.
+    """
+    found = variations(file, plan.branches)
+    if found is None:
+        return plan
+    return replace(plan, required=found.required(map(plan.branches.path, plan.wanted)))

@@ -448,7 +448,10 @@ class Stream:
     @property
     def _is_whole(self) -> bool:
         """Whether the number of entries is that of the events."""
-        whole = all(f.reading.cut is None and f.reading.on_nan != "skip" for f in self.files)
+        whole = all(
+            f.reading.cut is None and f.reading.on_nan != "skip" and not f.leaves_entries_out
+            for f in self.files
+        )
         return self._negative != "ignore" and whole
 
     @property
@@ -727,7 +730,7 @@ def _opened(wanted: Sequence[Wanted], shared: _Shared) -> tuple[StreamedFile, ..
             generated = file.generated(sample.sum_weights is not None) if sample else None
             return StreamedFile(
                 number, one.file, one.role, one.y, file.tree, file.entries, file.uuid, one.reading,
-                one.sample, generated, file.optional,
+                one.sample, generated, file.optional, file.leaves_entries_out,
             )  # fmt: skip
         return None
 
