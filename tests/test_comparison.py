@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 import tfaas_nb as tn
 from tfaas_nb.classifier import Classifier
@@ -86,6 +87,26 @@ def test_the_plot_has_a_line_for_each(compared: ComparedClassifiers) -> None:
 def test_an_unknown_name_is_refused(compared: ComparedClassifiers) -> None:
     with pytest.raises(TrainingError, match="no 'forest' among default, logistic, boosting"):
         compared.difference("forest")
+
+
+class LeadingMass:
+    """A trainable of somebody else: its score is a column, wherever the training had it."""
+
+    def fit(self, data: Dataset, progress: bool = True) -> Any:
+        self.column = data.features.column("jetMassSoftDrop_0")
+        return self
+
+    def predict(self, data: Dataset) -> Any:
+        return data.X[:, self.column]
+
+
+def test_test_events_are_matched_by_name(split: tuple[Dataset, Dataset]) -> None:
+    train, test = split
+    names = test.features.names[::-1]
+    turned = replace(test, X=test.X[:, ::-1], features=tn.FeatureSet("turned", names))
+    found = compare(train, turned, {"mass": LeadingMass()}, progress=False)
+    mass = test.X[:, test.features.column("jetMassSoftDrop_0")]
+    assert found.curves["mass"].auc == pytest.approx(roc_auc_score(test.y, mass), abs=1e-9)
 
 
 def test_a_given_classifier_is_left_as_it_is(split: tuple[Dataset, Dataset]) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.errors import TrainingError
+from tfaas_nb.errors import FeatureError, TrainingError
 from tfaas_nb.features import FeatureSet
 from tfaas_nb.metrics import Roc
 from tfaas_nb.yardsticks import (
@@ -43,6 +43,25 @@ def test_each_learns(trainable: Trainable, least: float, few: Dataset) -> None:
     scores = trained.predict(test)
     assert scores.shape == (len(test),)
     assert Roc.of(test.y, scores).auc > least
+
+
+@pytest.mark.parametrize(
+    "trainable",
+    [Boosting(iterations=5, engineered=True), Boosting(iterations=5), Logistic(iterations=200)],
+)
+def test_events_are_matched_by_name(trainable: Trainable, few: Dataset) -> None:
+    """A table with its columns reversed has the scores of the events that it was made of."""
+    names = few.features.names
+    flat = FeatureSet("flat", names)
+    train = few if getattr(trainable, "engineered", False) else replace(few, features=flat)
+    trained = trainable.fit(train, progress=False)
+    expected = trained.predict(train)
+    turned = FeatureSet("turned", names[::-1], order_by=train.features.order_by)
+    found = trained.predict(replace(few, X=few.X[:, ::-1], features=turned))
+    np.testing.assert_array_equal(found, expected)
+    fewer = replace(few, X=few.X[:, :-1], features=FeatureSet("fewer", names[:-1]))
+    with pytest.raises(FeatureError, match="missing: jetTau3_4"):
+        trained.predict(fewer)
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,9 @@ import numpy.typing as npt
 
 from tfaas_nb import archive, durable, export, model_file, saved_model
 from tfaas_nb.engines import Engine, open_engine
-from tfaas_nb.errors import BundleError, GraphError, TfaasError
-from tfaas_nb.features import FeatureSet, feature_set_of
+from tfaas_nb.errors import BundleError, FeatureError, GraphError, TfaasError
+from tfaas_nb.features import FeatureSet, feature_set_of, order_keys
+from tfaas_nb.features.columns import array_of, columns_of
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.model_file import HERE, Graph, Reader
 from tfaas_nb.onnx_graph import OnnxGraph
@@ -34,6 +35,7 @@ from tfaas_nb.reference_events import FILE as REFERENCE_EVENTS
 from tfaas_nb.reference_events import ReferenceEvents
 from tfaas_nb.table import Table, folded
 from tfaas_nb.wire.params import (
+    HOW_TO_NAME,
     FeatureNames,
     Params,
     described,
@@ -443,10 +445,11 @@ class Bundle:
 
         Parameters
         ----------
-        events : array of shape (events, features), optional
-            Raw values in the model's order.  By default a bundle that has reference events keeps
-            them; for another, events are made up: of the typical ranges of its features if they
-            are known, else of zeros, ones and random numbers.
+        events : array of shape (events, features) or table, optional
+            Raw values in the model's order, or matched by the names of columns.  By default a
+            bundle that has reference events keeps them; for another, events are made up: of the
+            typical ranges of its features if they are known, else of zeros, ones and random
+            numbers.
         engine : Engine, optional
             The model's; by default one is opened for as long as it takes.
 
@@ -470,11 +473,20 @@ class Bundle:
                 return self.with_reference_events(events, opened)
             finally:
                 opened.close()
-        X = self._made_up(width, engine) if events is None else np.asarray(events, np.float32)
+        X = self._made_up(width, engine) if events is None else self._matched(events)
         keys = self.features or tuple(f"value_{i}" for i in range(width))
         return replace(
             self, reference_events=ReferenceEvents.of(keys, X, engine) if len(X) else None
         )
+
+    def _matched(self, events: Any) -> npt.NDArray[np.float32]:
+        """Events in the model's order, by the names of their columns if they have any."""
+        table = columns_of(events)
+        if table is None:
+            return array_of(events)
+        if self.features is None:
+            raise FeatureError(f"model {self.name!r} has no names for its features: {HOW_TO_NAME}")
+        return np.atleast_2d(table.matrix(order_keys(self.features, table.names)))
 
     def check(self, engine: Engine) -> None:
         """Compare what an engine gives the reference events with their scores.

@@ -18,12 +18,13 @@ from tfaas_nb import network, training
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.dataset import Dataset, check_dataset
 from tfaas_nb.data.finite import check_events
+from tfaas_nb.data.matching import matched
 from tfaas_nb.data.negative import Treated, treated
 from tfaas_nb.data.overlap import Fingerprints
 from tfaas_nb.data.stream import Stream
-from tfaas_nb.errors import DataError, FeatureError, TfaasError, TrainingError
+from tfaas_nb.errors import DataError, TfaasError, TrainingError
 from tfaas_nb.evaluation import Evaluation
-from tfaas_nb.features import FeatureSet, order_keys
+from tfaas_nb.features import FeatureSet
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.metrics import Roc
 from tfaas_nb.nearest import did_you_mean
@@ -200,7 +201,9 @@ class Classifier:
         if isinstance(events, Stream):
             return self._scored(events).scores
         with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and refused
-            X, single = self.features.matrix(_values(events, self.features))
+            if isinstance(events, Dataset):
+                events = matched(events, self.features).X
+            X, single = self.features.matrix(events)
         check_events(X, self.features.names, single)
         scores = network.predict(self.model, X)[:, 0]
         return float(scores[0]) if single else scores
@@ -522,23 +525,6 @@ def _both(
             second(epoch)
 
     return call
-
-
-def _values(events: Any, features: FeatureSet) -> Any:
-    """What `FeatureSet.matrix` reads; a dataset's columns in the order of the features."""
-    if not isinstance(events, Dataset):
-        return events
-    given = events.features
-    if given.names == features.names:
-        columns = events.X
-    else:
-        columns = events.X[:, order_keys(features.names, given.names)]
-    if (given.order_by, given.padding) != (features.order_by, features.padding):
-        raise FeatureError(
-            f"the events' jets are ordered by {given.order_by!r} and padded with {given.padding}, "
-            f"the training's by {features.order_by!r} and with {features.padding}"
-        )
-    return columns
 
 
 class _ProgressBar:

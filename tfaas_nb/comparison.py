@@ -12,6 +12,7 @@ import numpy as np
 
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.matching import matched
 from tfaas_nb.data.negative import common, treated
 from tfaas_nb.data.overlap import overlap
 from tfaas_nb.data.stream import check_in_memory
@@ -137,7 +138,7 @@ def compare(
     Parameters
     ----------
     train, test : Dataset
-        From ``data.split()``.
+        From ``data.split()``, or others of the same features, matched by name.
     classifiers : mapping of name to Trainable, optional
         What to compare, the first being what the others are compared to; by default that of
         `yardsticks`: our default, a plain MLP, logistic regression and boosted trees.
@@ -158,6 +159,8 @@ def compare(
     ------
     TrainingError
         If there is nothing to compare, the events are a stream's, or a training fails.
+    FeatureError
+        If the features of the test events are others.
     DataError
         If a class is missing from the test events, some of them are in the training, too, or
         weights are negative and the classifiers do not all treat that in the same way.
@@ -169,6 +172,7 @@ def compare(
     for events in (train, test):
         check_in_memory(events, "compare")
         events.check_finite()
+    test = matched(test, train.features)
     seen = overlap(train, test)
     if not allow_overlap:
         seen.refuse("compare(train, test, allow_overlap=True)")

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.matching import matched
 from tfaas_nb.errors import TrainingError
 from tfaas_nb.features import FeatureSet
 from tfaas_nb.network import Architecture
@@ -103,7 +104,7 @@ class Boosting:
         )
         columns = with_engineered if self.engineered else _as_they_are
         model.fit(columns(data), data.y, _scaled_weights(data, self.balance))
-        return _Scikit(model, columns)
+        return _Scikit(model, columns, data.features)
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class Logistic:
         )
         weight = _scaled_weights(data, self.balance)
         model.fit(data.X, data.y, logisticregression__sample_weight=weight)
-        return _Scikit(model, _as_they_are)
+        return _Scikit(model, _as_they_are, data.features)
 
 
 def plain_network(seed: int = 1) -> Classifier:
@@ -156,10 +157,11 @@ def plain_network(seed: int = 1) -> Classifier:
 class _Scikit:
     model: Any
     columns: Callable[[Dataset], Floats]
+    features: FeatureSet
 
     def predict(self, events: Dataset) -> Any:
         events.check_finite()
-        return self.model.predict_proba(self.columns(events))[:, 1]
+        return self.model.predict_proba(self.columns(matched(events, self.features)))[:, 1]
 
 
 def _check_balance(balance: Any) -> None:

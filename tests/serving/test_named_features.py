@@ -17,7 +17,7 @@ import tfaas_nb as tn
 from tests.graphs import serialized, weighted_sum
 from tests.ntuples import write_tree
 from tfaas_nb.bundle import Bundle
-from tfaas_nb.errors import BundleError
+from tfaas_nb.errors import BundleError, FeatureError
 from tfaas_nb.serving.server import Server
 from tfaas_nb.wire import arrow, protobuf, tfaas
 
@@ -222,6 +222,16 @@ def test_reference_events_take_the_names(model: bytes) -> None:
     assert again.reference_events == named.reference_events
     assert Bundle.from_upload(model, "sum", features=["a", "b", "c"]).features == ("a", "b", "c")
     assert Bundle.create("sum", made.graph, (), ["a", "b", "c"]).features == ("a", "b", "c")
+
+
+def test_reference_events_are_matched_by_name(model: bytes) -> None:
+    made = Bundle.from_parts(b'{"name": "sum"}', model)
+    with pytest.raises(FeatureError, match="model 'sum' has no names for its features"):
+        made.with_reference_events({key: [value] for key, value in VALUES.items()})
+    named = made.with_features("a,b,c")
+    events = named.with_reference_events({key: [value] for key, value in VALUES.items()})
+    assert events.reference_events
+    assert events.reference_events.scores == ((SUM,),)
 
 
 def test_files_are_scored_by_names_given_at_the_upload(named: Server, tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ Floats = npt.NDArray[np.float32]
 
 #: NumPy's kinds of numbers: truth, whole with and without sign, with a fraction.
 _NUMERIC = "biuf"
+#: Types of numbers that need no further look.
+_PLAIN = frozenset((int, float, bool, np.float32, np.float64, np.int32, np.int64))
 _SHOWN = 40
 #: Index of pandas that the rows of a table of jets have, as uproot and Awkward Array write it.
 _OF_JETS = "subentry"
@@ -93,11 +95,24 @@ class Columns:
             As `column`.
         """
         positions = range(len(self.names)) if order is None else order
+        if self.single and (plain := self._plain(positions)) is not None:
+            return plain
         values = np.empty((self.events, len(positions)), np.float32)
         with np.errstate(over="ignore"):  # too large is infinite, which is refused by its name
             for at, position in enumerate(positions):
                 values[:, at] = self.column(position)
         return values[0] if self.single else values
+
+    def _plain(self, positions: Sequence[int]) -> Floats | None:
+        """A lone event of plain numbers; None for others."""
+        values = [self._value(position) for position in positions]
+        if not set(map(type, values)) <= _PLAIN:
+            return None
+        try:
+            with np.errstate(over="ignore"):
+                return np.array(values, np.float32)
+        except OverflowError:  # an integer beyond any float
+            return None
 
 
 def columns_of(events: Any) -> Columns | None:
@@ -108,6 +123,8 @@ def columns_of(events: Any) -> Columns | None:
     FeatureError
         If names are no text, stand on several levels, or the table is not computed yet.
     """
+    if type(events) is np.ndarray and events.dtype.names is None:
+        return None
     for recognise in _TABLES:
         found = recognise(events)
         if found is not None:
@@ -217,6 +234,8 @@ def _mapping(table: Any) -> Columns | None:
         return None
     names = _text(list(table), "keys")
     values = list(table.values())
+    if set(map(type, values)) <= _PLAIN:  # a lone event, which is asked for most often
+        return Columns(names, 1, True, (), values.__getitem__)
     lengths = {name: _length(value) for name, value in zip(names, values, strict=True)}
     if set(lengths.values()) <= {None}:
         return Columns(names, 1, True, (), values.__getitem__)
@@ -270,6 +289,7 @@ def _may_be_named(event: Any) -> bool:
 
 
 _TABLES: tuple[Callable[[Any], Columns | None], ...] = (
+    _mapping,
     _lazy,
     _pandas,
     _series,
@@ -278,7 +298,6 @@ _TABLES: tuple[Callable[[Any], Columns | None], ...] = (
     _structured,
     _awkward,
     _xarray,
-    _mapping,
     _records,
 )
 
