@@ -18,6 +18,7 @@ FLOORS = {
     "errors": 0,
     "table": 0,
     "nearest": 0,
+    "measured": 0,
     "operations": 0,
     "reference": 0,
     "writer": 0,

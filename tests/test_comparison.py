@@ -12,6 +12,7 @@ from tfaas_nb.classifier import Classifier
 from tfaas_nb.comparison import ComparedClassifiers, compare, yardsticks
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import DataError, TrainingError
+from tfaas_nb.measured import quoted
 from tfaas_nb.metrics import Comparison, Roc
 from tfaas_nb.yardsticks import Boosting, Logistic, Trainable
 
@@ -72,7 +73,7 @@ def test_the_table_tells_areas_differences_rejections_and_time(
     assert table.columns[3:] == ("1/ε_B at ε_S 0.3", "1/ε_B at ε_S 0.5", "training [s]")
     difference = compared.difference("boosting")
     assert table.rows[0][2] is None
-    assert table.rows[2][2] == f"{difference.difference:+.4f} ± {difference.error:.4f}"
+    assert table.rows[2][2] == quoted(difference.difference, difference.error, "+")
     assert "boosting" in repr(compared)
     html = compared._repr_html_()
     assert html.count("<tr>") == 4

@@ -110,7 +110,7 @@ class Bundle:
         card: Mapping[str, Any] | None = None,
         description: str = "",
         feature_set: FeatureSet | None = None,
-        working_points: Sequence[Mapping[str, float]] = (),
+        working_points: Sequence[Mapping[str, Any]] = (),
         provenance: Sequence[Mapping[str, Any]] = (),
     ) -> Bundle:
         """Put a bundle together.

@@ -272,6 +272,11 @@ class Classifier:
         data = self._fit_result().data
         return data.sample if isinstance(data, Stream) else data
 
+    @property
+    def signal_share(self) -> float | None:
+        """Share of signal in the mixture it was trained for: a half if classes were balanced."""
+        return 0.5 if self.settings.balance else None
+
     def training_scores(self) -> tuple[Any, Any, Any]:
         """Classes, scores and weights of the events it was trained on, each of shape (events,)."""
         data = self.training
@@ -373,7 +378,7 @@ class Classifier:
             rows = tuple((name, str(value)) for name, value in settings.items())
             return Table(("setting", ""), rows, repr(self))._repr_html_()
         data, judged = self.training, self._evaluation
-        auc = f"{judged.auc:.4f} ± {judged.auc_error:.4f}" if judged else "not evaluated yet"
+        auc = str(judged.roc.area) if judged else "not evaluated yet"
         facts = (
             ("features", f"{len(self.features)} ({self.features.name})"),
             ("trained on", f"{len(data.signal)} signal + {len(data.background)} background events"),

@@ -93,8 +93,8 @@ class ComparedClassifiers:
         is_first = contender is self.contenders[0]
         return (
             contender.name,
-            f"{contender.roc.auc:.4f} ± {contender.roc.auc_error:.4f}",
-            None if is_first else f"{paired.difference:+.4f} ± {paired.error:.4f}",
+            str(contender.roc.area),
+            None if is_first else str(paired),
             *(p.told() for p in points),
             round(contender.seconds, 1),
         )

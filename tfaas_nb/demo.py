@@ -107,7 +107,7 @@ def _report(found: Demo, files: Mapping[str, Path]) -> None:
     scores = "  ".join(f"{way} {score:.7f}" for way, score in found.scores.items())
     verdict = "equal to 1e-6" if found.agrees else "NOT EQUAL"
     print()
-    print(f"AUC {evaluation.auc:.4f} ± {evaluation.auc_error:.4f}")
+    print(f"AUC {evaluation.roc.area}")
     print(f"accuracy {evaluation.accuracy:.4f}")
     print(evaluation.rejections())
     print(f"poster event: {scores}  ({verdict})")

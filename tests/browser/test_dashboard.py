@@ -222,7 +222,7 @@ def move_the_working_point(dashboard: Shown) -> float:
     assert float(number.input_value()) > float(before)
     number.fill("0.8")
     number.press("Tab")
-    dashboard.text(re.compile(r"^0\.80?\d* ± "))
+    dashboard.text(re.compile(r"^0\.80?\d* \(chosen\)"))
     return float(dashboard.field("or cut on the score at").input_value())
 
 

@@ -15,6 +15,7 @@ from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset, concatenate
 from tfaas_nb.errors import DataError, FeatureError
 from tfaas_nb.evaluation import Evaluation
+from tfaas_nb.measured import quoted
 
 SECTIONS = ["ROC curve", "Significance", "Calibration", "Features", "Model and versions"]
 
@@ -55,7 +56,7 @@ def test_scores_alone_have_a_report(short: str, plain: Evaluation) -> None:
     assert headings(short) == [SECTIONS[0], "Scores", *SECTIONS[1:]]
     assert self_contained(short)
     assert "<h1>A &lt; B</h1>" in short
-    assert f"{plain.auc:.4f} ± {plain.auc_error:.4f} (DeLong)" in short
+    assert f"{quoted(plain.auc, plain.auc_error)} (DeLong)" in short
     assert "ttbar.root, qcd.root" in short
     assert short.count("<figure>") == short.count("<figcaption>") == 6
     assert "S and B are the numbers of events in the sample" in short

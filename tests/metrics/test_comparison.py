@@ -93,7 +93,7 @@ def test_scores_of_other_events_are_refused() -> None:
 def test_it_shows_itself() -> None:
     y, first, second, _ = two()
     found = Comparison.of(y, first, second, names=("network", "trees"))
-    assert repr(found).startswith(f"Comparison(AUC network − trees = {found.difference:+.4f} ± ")
+    assert repr(found).startswith(f"Comparison(AUC network − trees = {found}, z ")
     rows = found.table().rows
     assert [row[0] for row in rows] == ["network", "trees", "difference, paired"]
     html = found._repr_html_()

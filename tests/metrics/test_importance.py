@@ -167,7 +167,7 @@ def test_impossible_requests_are_refused() -> None:
 
 
 def test_it_shows_itself() -> None:
-    assert repr(FOUND).startswith(f"Importance(3 by feature, most: a {FOUND.drop[0]:+.4f} ± ")
+    assert repr(FOUND).startswith(f"Importance(3 by feature, most: a {FOUND.drop[0]:+.3f}")
     assert [row[0] for row in FOUND.table().rows] == ["a", "b", "c"]
     assert "data:image/png" in FOUND._repr_html_()
     ax = Figure().subplots()

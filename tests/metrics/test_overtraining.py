@@ -63,7 +63,11 @@ def test_signal_known_by_heart_is_suspicious() -> None:
     assert found.signal.p < 1e-6
     assert found.background.p > 0.01
     assert found.gap == train.auc - test.auc
-    assert [row[-1] for row in found.table().rows] == ["scores differ", "", ""]
+    assert [row[-1] for row in found.table().rows] == [
+        "scores differ",
+        "",
+        "larger on training events",
+    ]
 
 
 def test_it_shows_itself() -> None:

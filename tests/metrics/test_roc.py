@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,8 @@ def counted(y: Array, scores: Array, w: Array, cut: float) -> dict[str, float]:
         "significance": s / np.sqrt(b) if b else np.inf,
         "eps_s_error": spread(passed[signal], w[signal]),
         "eps_b_error": spread(passed[~signal], w[~signal]),
+        "signal_passed": np.count_nonzero(passed & signal),
+        "background_passed": np.count_nonzero(passed & ~signal),
         "background_effective": b**2 / (w[passed & ~signal] ** 2).sum() if b else 0,
     }
 
@@ -126,36 +129,47 @@ def spread(passed: Array, w: Array) -> float:
     return float(np.sqrt((w**2 * (passed - mean) ** 2).sum()) / w.sum())
 
 
-def values(point: WorkingPoint) -> dict[str, float]:
+def values(roc: Roc, point: WorkingPoint) -> dict[str, float]:
     """All that is counted at the threshold, however this was chosen."""
-    left_out = ("threshold", "eps_b_moved")
-    return {key: value for key, value in vars(point).items() if key not in left_out}
+    assert point.signal is not None
+    assert point.background is not None
+    given = roc.at_threshold(point.threshold)
+    found = {"signal_passed": point.signal.events, "background_passed": point.background.events}
+    for name in ("eps_s", "eps_b", "background_left", "significance", "background_effective"):
+        found[name] = getattr(point, name)
+    # Of a cut that was chosen the errors hold more than is counted; see test_working_point.
+    return found | {name: getattr(given, name) for name in ("eps_s_error", "eps_b_error")}
 
 
 @pytest.mark.parametrize("digits", [9, 1], ids=["smooth", "ties"])
 @pytest.mark.parametrize("eps_s", [0.01, 0.3, 0.5, 0.9, 1.0])
 def test_a_working_point_is_the_tightest_cut_that_keeps_enough(eps_s: float, digits: int) -> None:
     y, scores, weight = scored(digits=digits)
-    point = Roc.of(y, scores, weight).working_point(eps_s)
+    roc = Roc.of(y, scores, weight)
+    point = roc.working_point(eps_s)
     cuts = np.unique(scores)
     enough = [c for c in cuts if counted(y, scores, weight, c)["eps_s"] >= eps_s - 1e-12]
     assert point.threshold == max(enough)
-    assert values(point) == pytest.approx(counted(y, scores, weight, point.threshold), abs=1e-7)
+    assert values(roc, point) == pytest.approx(
+        counted(y, scores, weight, point.threshold), abs=1e-7
+    )
 
 
 @given(few_events(), st.floats(-0.5, 1.5))
 def test_a_cut_leaves_what_counting_says(events: Events, cut: float) -> None:
     y, scores, weight = events
-    point = Roc.of(y, scores, weight).at_threshold(cut)
+    roc = Roc.of(y, scores, weight)
+    point = roc.at_threshold(cut)
     assert point.threshold == cut
-    assert values(point) == pytest.approx(counted(y, scores, weight, cut), abs=1e-7)
+    assert values(roc, point) == pytest.approx(counted(y, scores, weight, cut), abs=1e-7)
 
 
 @pytest.mark.parametrize("cut", [-1.0, 0.0, 0.5, 1.0, 2.0])
 def test_a_cut_on_a_score_keeps_that_score(cut: float) -> None:
     y, scores, weight = scored(digits=1)
-    point = Roc.of(y, scores, weight).at_threshold(cut)
-    assert values(point) == pytest.approx(counted(y, scores, weight, cut), abs=1e-7)
+    roc = Roc.of(y, scores, weight)
+    point = roc.at_threshold(cut)
+    assert values(roc, point) == pytest.approx(counted(y, scores, weight, cut), abs=1e-7)
 
 
 def test_a_cut_above_all_scores_leaves_nothing() -> None:
@@ -168,11 +182,14 @@ def test_a_cut_above_all_scores_leaves_nothing() -> None:
 @pytest.mark.parametrize("eps_b", [0.02, 0.1, 0.5, 1.0])
 def test_a_cut_by_background_is_the_loosest_that_keeps_so_little(eps_b: float, digits: int) -> None:
     y, scores, weight = scored(digits=digits)
-    point = Roc.of(y, scores, weight).working_point(eps_b=eps_b)
+    roc = Roc.of(y, scores, weight)
+    point = roc.working_point(eps_b=eps_b)
     cuts = np.unique(scores)
     little = [c for c in cuts if counted(y, scores, weight, c)["eps_b"] <= eps_b + 1e-12]
     assert point.threshold == min(little)
-    assert values(point) == pytest.approx(counted(y, scores, weight, point.threshold), abs=1e-7)
+    assert values(roc, point) == pytest.approx(
+        counted(y, scores, weight, point.threshold), abs=1e-7
+    )
 
 
 def test_a_background_efficiency_without_signal_is_refused() -> None:
@@ -257,4 +274,13 @@ def test_classes_may_be_booleans() -> None:
 
 
 def test_repr_tells_the_area_and_its_error() -> None:
-    assert repr(Roc.of([0, 1, 0, 1], [0.1, 0.9, 0.2, 0.8])) == "Roc(AUC 1.0000 ± 0.0000)"
+    roc = Roc.of(*scored(events=3000))
+    decimals = 1 - math.floor(math.log10(roc.auc_error))
+    told = f"{roc.auc:.{decimals}f} ± {roc.auc_error:.{decimals}f}"
+    assert repr(roc) == f"Roc(AUC = {told})"
+
+
+def test_of_separated_classes_the_area_has_a_limit() -> None:
+    """Two pairs that share no event: at 95 % CL, both of them rightly ranked, 0.05 ** (1/2)."""
+    found = repr(Roc.of([0, 1, 0, 1], [0.1, 0.9, 0.2, 0.8]))
+    assert found == "Roc(AUC > 0.22 at 95 % CL (few events))"

@@ -138,7 +138,7 @@ def test_long_scans_are_thinned_without_losing_the_ends() -> None:
 
 def test_it_shows_itself() -> None:
     scan = SignificanceScan.of(ROC, signal=100, background=5000, systematics=0.1)
-    assert repr(scan).startswith(f"SignificanceScan(Z_A {scan.at_best:.3g} ± ")
+    assert repr(scan).startswith(f"SignificanceScan(Z_A = {scan.at_best:.2g}")
     assert dict(scan.table().rows)["background uncertainty"] == "10.0%"
     assert "data:image/png" in scan._repr_html_()
     ax = Figure().subplots()

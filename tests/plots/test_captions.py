@@ -16,6 +16,7 @@ from tests.plots.drawings import (
     SCAN,
 )
 from tfaas_nb import plots
+from tfaas_nb.measured import quoted
 from tfaas_nb.plots import captions
 
 SAMPLE = "500 signal and 500 background events"
@@ -49,7 +50,7 @@ def test_every_plot_has_a_caption() -> None:
 
 
 def test_errors_are_defined() -> None:
-    assert f"{ROC.auc:.4f} ± {ROC.auc_error:.4f} (statistical, DeLong)" in CAPTIONS["roc"]()
+    assert f"{quoted(ROC.auc, ROC.auc_error)} (statistical, DeLong)" in CAPTIONS["roc"]()
     assert "68.3% of 50 bootstrap replicas" in CAPTIONS["roc"]()
     assert "a background uncertainty σ of 10.0%" in CAPTIONS["significance"]()
     assert "The 50.0% of events that have it are shown." in CAPTIONS["feature"]()
@@ -57,8 +58,8 @@ def test_errors_are_defined() -> None:
 
 def test_curves_and_points_are_named() -> None:
     text = captions.roc({"a": ROC, "b": OTHER}, SAMPLE, points={"Cut": ROC.working_point(0.5)})
-    assert f"a: {ROC.auc:.4f}" in text
-    assert f"; b: {OTHER.auc:.4f}" in text
+    assert f"a: {ROC.area}" in text
+    assert f"; b: {OTHER.area}" in text
     assert "Cut: score ≥ " in text
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def test_a_perfect_curve_can_be_drawn() -> None:
 
 def test_the_band_surrounds_the_curve(ax: Axes) -> None:
     plots.roc({"a": ROC, "b": OTHER}, ax, band={"a": BAND})
-    assert legend(ax)[1] == "68.3% band"
+    assert legend(ax)[1] == f"68.3% band from ε_S = {BAND.eps_s[0]:.2g}"
     (area,) = ax.collections
     corners = area.get_paths()[0].vertices
     near = corners[np.isclose(corners[:, 0], 0.5)]
@@ -50,8 +51,7 @@ def test_the_band_surrounds_the_curve(ax: Axes) -> None:
 
 
 def test_a_band_that_reaches_no_background_can_be_drawn(ax: Axes) -> None:
-    assert BAND.low.min() == 0
-    plots.roc(ROC, ax, band=BAND)
+    plots.roc(ROC, ax, band=replace(BAND, low=np.zeros_like(BAND.low)))
     assert np.isfinite(ax.collections[0].get_paths()[0].vertices).all()
 
 
@@ -62,7 +62,12 @@ def test_linear_efficiencies_show_curve_band_and_point(ax: Axes) -> None:
     assert np.asarray(x).tolist() == ROC.eps_b.tolist()
     assert np.asarray(y).tolist() == ROC.eps_s.tolist()
     assert (ax.lines[1].get_xdata()[0], ax.lines[1].get_ydata()[0]) == (point.eps_b, point.eps_s)
-    assert legend(ax) == [f"AUC = {ROC.auc:.3f}", "68.3% band", "Cut", "Random"]
+    assert legend(ax) == [
+        f"AUC = {ROC.auc:.3f}",
+        f"68.3% band from ε_S = {BAND.eps_s[0]:.2g}",
+        "Cut",
+        "Random",
+    ]
     assert ax.get_yscale() == ax.get_xscale() == "linear"
 
 

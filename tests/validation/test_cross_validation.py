@@ -12,6 +12,7 @@ import tfaas_nb as tn
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import TrainingError
+from tfaas_nb.measured import quoted
 from tfaas_nb.metrics import Roc
 from tfaas_nb.training import Epoch
 from tfaas_nb.validation.cross_validation import CrossValidation, cross_validate
@@ -138,7 +139,8 @@ def test_a_classifier_is_left_as_it_is(few: Dataset) -> None:
 
 def test_it_shows_a_table_of_folds(result: CrossValidation) -> None:
     assert repr(result).startswith("CrossValidation(4 folds: AUC 0.9")
-    assert f"± {result.error:.4f}" in repr(result)
+    assert quoted(result.mean, result.error) in repr(result)
+    assert "the standard error of the mean of folds" in repr(result)
     assert [row[:2] for row in result.table().rows] == [(i, 100) for i in (1, 2, 3, 4)]
     assert result._repr_html_().count("<tr>") == 5
 

@@ -83,6 +83,17 @@ params = st.builds(
 )
 
 
+POINT = {"eps_s": 0.5, "eps_b": 0.0, "threshold": 0.9}
+
+
+def test_a_working_point_keeps_counts_errors_limits_and_text() -> None:
+    known = {"background_passed": 0, "background_events": 2000, "eps_b_high": 0.0018}
+    told = {"chosen": "eps_s", "text": {"eps_b": "< 0.0018 at 95 % CL"}}
+    values = {"name": "a", "working_points": [{**POINT, **known, **told, "else": 1}]}
+    (point,) = Params.from_values(values).working_points
+    assert point == {**POINT, **known, **told}
+
+
 def test_the_file_is_written_with_both_spellings() -> None:
     assert PARAMS.to_json() == GOLDEN
     assert Params.from_json(GOLDEN) == PARAMS
@@ -153,6 +164,8 @@ def test_every_file_is_read_back(value: Params) -> None:
             {"working_points": [{"eps_s": 0.5, "eps_b": 0.1, "threshold": 1e301}]},
             "must have numbers",
         ),
+        ({"working_points": [POINT | {"eps_b_high": "x"}]}, "'eps_b_high' of a working point"),
+        ({"working_points": [POINT | {"text": 5}]}, "'text' of a working point"),
         ({"features": [5]}, "feature 5 has no name"),
         ({"features": [{"unit": "GeV"}]}, "feature {'unit': 'GeV'} has no name"),
         ({"features": [{"name": "pt", "low": None, "high": 1}]}, "'low' of feature 'pt' must be"),

@@ -23,7 +23,9 @@ from tfaas_nb.evaluation import sections
 from tfaas_nb.evaluation.report import Report, leak_warning
 from tfaas_nb.evaluation.trained import Labelled, Trained
 from tfaas_nb.features.columns import check_aligned
+from tfaas_nb.measured import Measured
 from tfaas_nb.metrics import (
+    CONVENTION,
     EFFICIENCIES,
     FEW_EVENTS,
     Band,
@@ -35,6 +37,7 @@ from tfaas_nb.metrics import (
     Roc,
     SignificanceScan,
     WorkingPoint,
+    mixture_in_words,
 )
 from tfaas_nb.nearest import unknown_keys
 from tfaas_nb.table import Table
@@ -149,8 +152,26 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """Fraction of events on their side of a score of 0.5."""
-        return self.roc.accuracy
+        """Fraction of events on their side of a score of 0.5, in the mixture trained for.
+
+        That is equal parts of both classes for a classifier that was trained with
+        ``balance=True``, and else the mixture of the events.
+        """
+        return self.measured_accuracy.value
+
+    @property
+    def measured_accuracy(self) -> Measured:
+        """`accuracy` with its binomial error."""
+        return self.roc.accuracy_with(self._signal_share)
+
+    @property
+    def mixture(self) -> str:
+        """Mixture of signal and background that accuracy and calibration are of, in words."""
+        return mixture_in_words(self._signal_share)
+
+    @property
+    def _signal_share(self) -> float | None:
+        return None if self.trained is None else self.trained.signal_share
 
     @property
     def sample(self) -> str:
@@ -163,15 +184,16 @@ class Evaluation:
         rows = tuple(
             (
                 p.eps_s,
-                p.eps_b,
+                str(p.background_efficiency),
                 p.threshold,
-                f"{p.rejection:.0f} ± {p.rejection_error:.0f}",
+                p.background_rejection.text,
                 p.background_left,
                 f"fewer than {FEW_EVENTS} events: do not rank by it" if p.is_uncertain else "",
             )
             for p in points
         )
-        return Table(("ε_S", "ε_B", "threshold", "1/ε_B", "background left", ""), rows)
+        columns = ("ε_S", "ε_B", "threshold", "1/ε_B", "background left", "")
+        return Table(columns, rows, CONVENTION)
 
     def working_point(
         self,
@@ -209,12 +231,13 @@ class Evaluation:
             raise DataError(f"a scan of the significance has parameters: {wrong}")
         return self.significance(significance, **scan).best
 
-    def working_points(self) -> tuple[dict[str, float], ...]:
-        """Cuts at signal efficiencies of 10 % to 90 %, as plain numbers for ``params.json``."""
+    def working_points(self) -> tuple[dict[str, Any], ...]:
+        """Cuts at signal efficiencies of 10 % to 90 %, as plain values for ``params.json``.
+
+        With counts, errors or limits, and the text of each number; see `WorkingPoint.to_dict`.
+        """
         points = (self.roc.working_point(percent / 100) for percent in range(10, 100, 10))
-        return tuple(
-            {"eps_s": p.eps_s, "eps_b": p.eps_b, "threshold": float(p.threshold)} for p in points
-        )
+        return tuple(point.to_dict() for point in points)
 
     def band(self, level: float = 0.683, replicas: int = 400, seed: int = 1) -> Band:
         """The band in which the ROC curve lies, from resampled events; see `metrics.Band`."""
@@ -263,8 +286,12 @@ class Evaluation:
         return self.part.expected(kind, here if self.signed is None else self.signed[kind])
 
     def calibration(self, bins: int = 10) -> Calibration:
-        """Whether scores are probabilities; see `metrics.Calibration.of`."""
-        return Calibration.of(self.y, self.scores, self.weight, bins)
+        """Compare scores with the fraction of signal; see `metrics.Calibration.of`.
+
+        It is judged in the mixture that the classifier was trained for: equal parts of both
+        classes with ``balance=True``, and else that of the events.
+        """
+        return Calibration.of(self.y, self.scores, self.weight, bins, self._signal_share)
 
     def overtraining(self) -> Overtraining:
         """Scores of the training events against these.
@@ -446,6 +473,8 @@ class Evaluation:
             sample=self.sample,
             roc=self.roc,
             band=self.band(seed=seed),
+            accuracy=self.measured_accuracy,
+            mixture=self.mixture,
             overlap=self.overlap,
             negative=self.negative,
             overtraining=None if trained is None else self.overtraining(),
@@ -491,11 +520,16 @@ class Evaluation:
         found = {
             "events": len(self.y),
             "auc": self.auc,
-            "auc_error": self.auc_error,
+            "auc_error": self.auc_error if self.roc.area.has_error else None,
             "accuracy": self.accuracy,
             "rejection": {
                 str(e): p.rejection if math.isfinite(p.rejection) else None
                 for e, p in points.items()
+            },
+            "text": {
+                "auc": str(self.roc.area),
+                "accuracy": f"{self.measured_accuracy} in {self.mixture}",
+                "rejection": {str(e): p.told() for e, p in points.items()},
             },
         }
         return found | ({"seen_in_training": len(self.overlap)} if self.overlap else {})
@@ -521,21 +555,22 @@ class Evaluation:
 
     def __repr__(self) -> str:
         rejections = ", ".join(
-            f"1/ε_B {p.told()} at ε_S {p.eps_s:.1f}"
+            f"1/ε_B {p.background_rejection.equation} at ε_S {p.eps_s:.1f}"
             for p in map(self.roc.working_point, EFFICIENCIES)
         )
         leak = f", {len(self.overlap)} EVENTS WERE IN THE TRAINING" if self.overlap else ""
         negative = f", {self.negative}" if self.negative else ""
         return (
-            f"Evaluation({len(self.y)} events: AUC {self.auc:.4f} ± {self.auc_error:.4f}, "
-            f"accuracy {self.accuracy:.3f}, {rejections}{leak}{negative})"
+            f"Evaluation({len(self.y)} events: AUC {self.roc.area.equation}, "
+            f"accuracy {self.measured_accuracy.equation}, {rejections}{leak}{negative})"
         )
 
     def _repr_html_(self) -> str:
         from tfaas_nb import plots
 
         picture = plots.html_image(plots.png(lambda ax: plots.roc(self.roc, ax)), "ROC curve")
-        head = f"AUC {self.auc:.4f} ± {self.auc_error:.4f}, accuracy {self.accuracy:.3f}"
+        head = f"AUC {self.roc.area.equation}, accuracy {self.measured_accuracy.equation} "
+        head += f"(at a score of 0.5, in {self.mixture})"
         head += f"; {self.negative}" if self.negative else ""
         leak = f"<p><b>{leak_warning(self.overlap)}</b></p>" if self.overlap else ""
         return f"{leak}<p>{head}</p>{self.rejections()._repr_html_()}{picture}"

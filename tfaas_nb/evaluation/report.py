@@ -12,6 +12,7 @@ from tfaas_nb.data.dataset import Dataset, Source
 from tfaas_nb.data.overlap import Overlap
 from tfaas_nb.evaluation import document, sections
 from tfaas_nb.evaluation.document import Section
+from tfaas_nb.measured import Measured
 from tfaas_nb.metrics import (
     Band,
     Calibration,
@@ -36,6 +37,10 @@ class Report:
         Which events were evaluated, in the words of a caption.
     roc, band : Roc, Band
         The curve and where it lies.
+    accuracy : Measured
+        Fraction of events on their side of a score of 0.5.
+    mixture : str
+        Mixture of signal and background that it is of, in words.
     overlap : Overlap or None
         Which events were in the training.
     negative : str
@@ -57,6 +62,8 @@ class Report:
     sample: str
     roc: Roc
     band: Band
+    accuracy: Measured
+    mixture: str
     overlap: Overlap | None = None
     negative: str = ""
     overtraining: Overtraining | None = None
@@ -80,8 +87,8 @@ class Report:
         seen = "not known" if self.overlap is None else str(self.overlap)
         rows: tuple[tuple[str, str], ...] = (
             ("events", self.sample),
-            ("AUC", f"{self.roc.auc:.4f} ± {self.roc.auc_error:.4f} (DeLong)"),
-            ("accuracy at a score of 0.5", f"{self.roc.accuracy:.4f}"),
+            ("AUC", f"{self.roc.area} (DeLong)"),
+            (f"accuracy at a score of 0.5, in {self.mixture}", str(self.accuracy)),
             ("events that were in the training", seen),
         )
         rows += (("negative weights", self.negative),) if self.negative else ()

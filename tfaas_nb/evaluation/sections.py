@@ -13,6 +13,7 @@ from tfaas_nb.data.dataset import Dataset, Source
 from tfaas_nb.evaluation import document
 from tfaas_nb.evaluation.document import Section
 from tfaas_nb.metrics import (
+    CONVENTION,
     FEW_EVENTS,
     Band,
     Calibration,
@@ -53,41 +54,27 @@ def working_points(roc: Roc, band: Band | None = None) -> Table:
     reachable = [e for e in _BACKGROUND_EFFICIENCIES if e >= roc.eps_b[roc.eps_s > 0][0]]
     points = [roc.working_point(e) for e in _SIGNAL_EFFICIENCIES]
     points += [roc.working_point(eps_b=e) for e in reachable]
-    limit = roc.background.limit
-    rows = tuple(_row(point, band, limit) for point in points)
+    rows = tuple(_row(point, band) for point in points)
     interval = f"1/ε_B, {band.level:.1%} bootstrap" if band else "1/ε_B, bootstrap"
     columns = ("score ≥", "ε_S", "ε_B", "1/ε_B", interval, "background left", "")
-    return Table(columns, rows, "Working points")
+    return Table(columns, rows, f"Working points. {CONVENTION}")
 
 
-def _row(point: WorkingPoint, band: Band | None, limit: float) -> tuple[Any, ...]:
-    interval = ""
-    if band is not None:
-        low, high = band.at(point.eps_s)
-        interval = f"{_inverse(high)} – {_inverse(low)}"
-    eps_b = f"{point.eps_b:.3g} ± {point.eps_b_whole_error:.2g}"
-    rejection = f"{_round(point.rejection)} ± {_round(point.rejection_error)}"
-    if not point.eps_b:
-        eps_b, rejection = f"< {limit:.2g} at 95 % CL", f"> {_round(1 / limit)} at 95 % CL"
+def _row(point: WorkingPoint, band: Band | None) -> tuple[Any, ...]:
+    low, high = band.at(point.eps_s) if band is not None else (math.nan, math.nan)
     return (
         f"{point.threshold:.4f}",
-        f"{point.eps_s:.4f} ± {point.eps_s_error or 0:.4f}",
-        eps_b,
-        rejection,
-        interval,
-        point.background_left,
+        str(point.signal_efficiency),
+        str(point.background_efficiency),
+        point.background_rejection.text,
+        f"{_round(1 / high)} – {_round(1 / low)}" if low > 0 else "",
+        str(point.background or point.background_left),
         f"fewer than {FEW_EVENTS}: do not rank by it" if point.is_uncertain else "",
     )
 
 
-def _inverse(eps_b: float) -> str:
-    return _round(1 / eps_b) if eps_b > 0 else "∞"
-
-
 def _round(number: float) -> str:
     """Enough digits for a rejection, none of them after a large one."""
-    if math.isinf(number):
-        return "∞"
     return f"{number:.0f}" if number >= 100 else f"{number:.1f}"
 
 
@@ -103,14 +90,6 @@ def training_and_test(found: Overtraining, sample: str) -> Section:
     """Score distributions of training and test events, and their tests."""
     drawn = document.figure(found.plot, plots.captions.overtraining(found, sample))
     parts = [document.figures([drawn]), document.table(found.table())]
-    if found.is_suspicious:
-        parts.append(
-            document.paragraph(
-                "Training events are scored otherwise than test events: the classifier knows "
-                "something of them by heart. The numbers of this report are those of the test "
-                "events."
-            )
-        )
     return Section("Scores of training and test events", tuple(parts))
 
 

@@ -31,6 +31,10 @@ class Trained(Protocol):
         """The events it was trained on: a `Dataset`, or what reads them in parts."""
 
     @property
+    def signal_share(self) -> float | None:
+        """Share of signal in the mixture that its scores are probabilities for, if it was set."""
+
+    @property
     def history(self) -> Any:
         """What happened in the training: a `training.History`."""
 

@@ -1,19 +1,32 @@
 """The band in which a ROC curve lies, from resampled events.
 
-Each replica gives every event a Poisson weight of mean one and both classes their own total
-(a stratified bootstrap).  Events are first gathered in narrow bins of the score: the sum of n
-equal weights is then one Poisson number, and that of unequal ones a scaled Poisson number with
-the same mean and variance (G. Bohm, G. Zech, NIM A 748 (2014) 1).  All replicas are drawn
-together, in blocks that bound the memory.
+Each replica gives every event an exponential weight of mean one and both classes their own total
+(a stratified Bayesian bootstrap; D. B. Rubin, Ann. Stat. 9 (1981) 130).  The efficiency above
+the k-th of n signal events is then Beta(k, n + 1 − k), as it is for events of any distribution.
+What the best background event leaves out counts as half an event at either end, so that k
+background events of n are Beta(k + ½, n − k + ½), H. Jeffreys' interval, which also holds
+for few or none (L. D. Brown, T. T. Cai, A. DasGupta, Stat. Sci. 16 (2001) 101).
+
+Events are first gathered in narrow bins of the score: the sum of n equal weights is then one
+Gamma number, and that of unequal ones a scaled Gamma number with the same mean and variance
+(after G. Bohm, G. Zech, NIM A 748 (2014) 1).  All replicas are drawn together, in blocks that
+bound the memory.
+
+The band is given where it can be trusted, and nowhere else.  Whether it can is decided by
+background events that score *lower* than the cut in question: they do not depend on those that
+pass it, so that the decision favours neither upward nor downward fluctuations of these.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from tfaas_nb.errors import DataError
+from tfaas_nb.metrics.passing import Tail
 from tfaas_nb.metrics.scored import Array, Scored
 from tfaas_nb.options import check_seed, is_number, is_whole
 
@@ -23,15 +36,31 @@ _BLOCK = 1 << 20
 #: Most bins of each of the three kinds.
 _BINS = 400
 
+#: A band begins where so many background events, effectively, score lower than the cut, but not
+#: as low as a looser one.
+_BELOW = 8
+
+#: The looser cut keeps so much more of the signal, but at most twice as much, and loses at least
+#: half as much as the cut in question.
+_MORE_SIGNAL = 0.2
+
+#: Signal events, effectively, that a band needs on both sides of the cut.
+_LEAST_SIGNAL = 10
+
+#: Background events, effectively, that a useless classifier would leave below the cut: the band
+#: ends where they could be too few for the rule above.
+_LEAST_BACKGROUND = 4 * _BELOW
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Band:
-    """Where a ROC curve lies with a given probability.
+    """Where a ROC curve lies with a given probability, at each signal efficiency by itself.
 
     Attributes
     ----------
     eps_s : numpy.ndarray
-        Signal efficiencies, rising, shape (points,).
+        Signal efficiencies at which the band is known, rising, shape (points,); none at which
+        too few events are left.
     low, high : numpy.ndarray
         Background efficiencies between which the middle `level` of the replicas lie.
     level : float
@@ -79,10 +108,12 @@ class Band:
         signal = _Bins.of(events.signal, events.signal_weight, edges)
         background = _Bins.of(events.background, events.background_weight, edges)
         grid = np.unique(np.concatenate([np.linspace(0.01, 1, 100), np.geomspace(1e-3, 0.01, 10)]))
+        grid = grid[_trusted(grid, events)]
         random = np.random.default_rng(seed)
         found, areas = [], []
         for size in _blocks(replicas, len(edges)):
-            eps_s, eps_b = signal.replicas(random, size), background.replicas(random, size)
+            eps_s = signal.replicas(random, size, (0.0, 1.0))
+            eps_b = background.replicas(random, size, (0.5, 0.5))
             found.append(_interpolated(grid, eps_s, eps_b))
             areas.append(_area(eps_s, eps_b))
         tails = (0.5 - level / 2, 0.5 + level / 2)
@@ -91,12 +122,26 @@ class Band:
         return cls(grid, low, high, level, replicas, seed, error)
 
     def at(self, eps_s: float) -> tuple[float, float]:
-        """Lowest and highest ε_B of the band at a signal efficiency."""
+        """Lowest and highest ε_B of the band at a signal efficiency; NaN where it is not known."""
+        if not len(self.eps_s) or not self.eps_s[0] <= eps_s <= self.eps_s[-1]:
+            return math.nan, math.nan
         low, high = (float(np.interp(eps_s, self.eps_s, side)) for side in (self.low, self.high))
         return low, high
 
+    @property
+    def extent(self) -> str:
+        """Where the band is drawn, and where too few events are left for it, in a sentence."""
+        if not len(self.eps_s):
+            return "No band is drawn: there are too few events."
+        return (
+            f"The band is drawn from ε_S = {self.eps_s[0]:.2g} to {self.eps_s[-1]:.3g}; "
+            "elsewhere too few events are left for it."
+        )
+
     def __repr__(self) -> str:
-        return f"Band({self.level:.1%} of {self.replicas} replicas, seed {self.seed})"
+        where = f"ε_S {self.eps_s[0]:.2g} to {self.eps_s[-1]:.3g}" if len(self.eps_s) else "nowhere"
+        of = f"{self.level:.1%} of {self.replicas} replicas, seed {self.seed}"
+        return f"Band({of}; drawn {where}, too few events elsewhere)"
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -116,17 +161,80 @@ class _Bins:
         counts = np.where(scale > 0, sums / np.where(scale > 0, scale, 1.0), 0.0)
         return cls(counts, scale)
 
-    def replicas(self, random: np.random.Generator, size: int) -> Array:
-        """Efficiencies at every edge, shape (size, 1 + bins), from 0 to 1."""
-        drawn = random.poisson(self.counts, (size, len(self.counts))) * self.scale
+    def replicas(
+        self, random: np.random.Generator, size: int, beyond: tuple[float, float]
+    ) -> Array:
+        """Efficiencies at every edge, shape (size, 1 + bins), from 0 to 1.
+
+        So many events more, of the mean weight, lie beyond the highest and the lowest score.
+        """
+        drawn = random.standard_gamma(self.counts, (size, len(self.counts))) * self.scale
+        mean = (self.counts * self.scale**2).sum() / (self.counts * self.scale).sum()
+        above, below = (random.standard_gamma(n, (size, 1)) * mean for n in beyond)
         ladder = np.zeros((size, 1 + len(self.counts)))
         np.cumsum(drawn, axis=1, out=ladder[:, 1:])
-        total = ladder[:, -1:]
-        # A replica without any event, conceivable with a handful of them, is the sample itself.
-        sample = np.cumsum(self.counts * self.scale)
-        ladder[:, 1:] = np.where(total > 0, ladder[:, 1:], sample)
-        efficiencies: Array = ladder / ladder[:, -1:]
+        ladder[:, 1:] += above
+        efficiencies: Array = ladder / (ladder[:, -1:] + below)
+        # What no cut between the scores can keep is kept by none at all.
+        efficiencies[:, -1] = 1.0
         return efficiencies
+
+
+def replicas(
+    events: Scored, falling: Array, random: np.random.Generator, size: int
+) -> tuple[Array, Array]:
+    """Efficiencies of cuts, for each of some replicas of the events.
+
+    Parameters
+    ----------
+    events : Scored
+        Scores and weights of both classes.
+    falling : array of shape (cuts,)
+        Cuts on the score, falling.
+    random : numpy.random.Generator
+        Draws the replicas.
+    size : int
+        How many there are.
+
+    Returns
+    -------
+    tuple of two arrays of shape (size, cuts)
+        Signal and background efficiencies.
+    """
+    edges = np.r_[falling, -np.inf]
+    found = (
+        _Bins.of(scores, weight, edges).replicas(random, size, (0.0, 0.0))[:, 1:-1]
+        for scores, weight in (
+            (events.signal, events.signal_weight),
+            (events.background, events.background_weight),
+        )
+    )
+    eps_s, eps_b = found
+    return eps_s, eps_b
+
+
+def _trusted(grid: Array, events: Scored) -> npt.NDArray[np.bool_]:
+    """Signal efficiencies with enough events around, shape of the grid."""
+    signal = Tail.of(events.signal, events.signal_weight)
+    background = Tail.of(events.background, events.background_weight)
+    share = signal.weights[1:] / signal.weights[-1]
+    last = len(share) - 1
+    below = (1 - grid) * min(
+        signal.effective / _LEAST_SIGNAL, background.effective / _LEAST_BACKGROUND
+    )
+    enough = (grid * signal.effective >= _LEAST_SIGNAL) & (below >= 1)
+    step = np.minimum(np.minimum(grid, (1 - grid) / 2), _MORE_SIGNAL)
+    tight, loose = (
+        background.above(-signal.falling[np.searchsorted(share, e - 1e-12).clip(max=last)])
+        for e in (grid, grid + step)
+    )
+    squares = loose.squares - tight.squares
+    between = (loose.weight - tight.weight) ** 2 / np.where(squares > 0, squares, np.inf)
+    # From the first efficiency on at which that and all larger ones are trusted.
+    passes = (between >= _BELOW) | (below < 1)
+    from_here = np.logical_and.accumulate(passes[::-1])[::-1]
+    trusted: npt.NDArray[np.bool_] = enough & from_here
+    return trusted
 
 
 def _edges(events: Scored) -> Array:

@@ -10,12 +10,18 @@ import numpy.typing as npt
 
 from tfaas_nb.errors import DataError
 from tfaas_nb.features.columns import check_aligned
+from tfaas_nb.measured import Measured
 from tfaas_nb.metrics.ranking import Placements
 from tfaas_nb.metrics.roc import Roc
 from tfaas_nb.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+#: What the error of a difference leaves out.
+TRAINING_IS_NOT_IN_IT = (
+    "the error is that of the finite sample of events; the randomness of the trainings is not in it"
+)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -34,13 +40,18 @@ class Comparison:
     curves : tuple of Roc
         Their ROC curves.
     difference, error : float
-        AUC of the first minus that of the second, and its standard error.
+        AUC of the first minus that of the second, and its standard error: that of the finite
+        sample of events.  A training repeated with another seed gives another classifier, and
+        by how much is not in it; see `tfaas_nb.compare` with ``seeds``.
+    measured : Measured or None
+        Both, or the limits of the difference where no event was ranked differently.
     """
 
     names: tuple[str, str]
     curves: tuple[Roc, Roc] = field(repr=False)
     difference: float
     error: float
+    measured: Measured | None = None
 
     @classmethod
     def of(
@@ -77,7 +88,12 @@ class Comparison:
         """Compare ROC curves that were made of the same events in the same order."""
         one, other = (Placements.of(curve.events) for curve in curves)
         paired = one.minus(other)
-        return cls(names, curves, paired.mean, paired.error)
+        found = paired.measured_difference
+        return cls(names, curves, paired.mean, paired.error, found)
+
+    def __str__(self) -> str:
+        of = self.measured or Measured(self.difference, self.error, is_signed=True)
+        return str(of)
 
     @property
     def z(self) -> float:
@@ -94,16 +110,15 @@ class Comparison:
     def table(self) -> Table:
         """AUC ± σ of both, and the difference."""
         rows = tuple(
-            (name, f"{c.auc:.4f} ± {c.auc_error:.4f}", "", "")
-            for name, c in zip(self.names, self.curves, strict=True)
+            (name, str(c.area), "", "") for name, c in zip(self.names, self.curves, strict=True)
         )
         last = (
             "difference, paired",
-            f"{self.difference:+.5f} ± {self.error:.5f}",
+            str(self),
             f"{self.z:+.2f}",
             f"{self.p:.2g}",
         )
-        return Table(("classifier", "AUC", "z", "p"), (*rows, last))
+        return Table(("classifier", "AUC", "z", "p"), (*rows, last), TRAINING_IS_NOT_IN_IT)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw both ROC curves; see `plots.roc`."""
@@ -113,8 +128,8 @@ class Comparison:
 
     def __repr__(self) -> str:
         return (
-            f"Comparison(AUC {self.names[0]} − {self.names[1]} = {self.difference:+.4f} ± "
-            f"{self.error:.4f}, z {self.z:+.1f}, p {self.p:.2g})"
+            f"Comparison(AUC {self.names[0]} − {self.names[1]} = {self}, z {self.z:+.1f}, "
+            f"p {self.p:.2g}; {TRAINING_IS_NOT_IN_IT})"
         )
 
     def _repr_html_(self) -> str:

@@ -17,6 +17,8 @@ import numpy.typing as npt
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import DataError
 from tfaas_nb.features import FeatureSet
+from tfaas_nb.measured import Measured
+from tfaas_nb.metrics.limits import upper
 from tfaas_nb.metrics.ranking import Placements
 from tfaas_nb.metrics.scored import Scored
 from tfaas_nb.options import check_count, check_seed, is_whole
@@ -133,12 +135,17 @@ class Importance:
             by=by,
         )
 
+    def measured(self, position: int) -> Measured:
+        """A loss with its error, or its limits where no event's rank changed."""
+        drop, error = float(self.drop[position]), float(self.error[position])
+        if error > 0:
+            return Measured(drop, error, is_signed=True)
+        limit = upper(0.0, max(self.events / 2, 1.0))
+        return Measured(drop, None, drop - limit, drop + limit, is_signed=True)
+
     def table(self) -> Table:
         """One row for each name, the most important first."""
-        rows = tuple(
-            (name, f"{drop:+.5f} ± {error:.5f}")
-            for name, drop, error in zip(self.names, self.drop, self.error, strict=True)
-        )
+        rows = tuple((name, str(self.measured(at))) for at, name in enumerate(self.names))
         caption = f"AUC {self.auc:.4f} with all in place"
         return Table((self.by, "loss of AUC when shuffled"), rows, caption)
 
@@ -150,8 +157,7 @@ class Importance:
 
     def __repr__(self) -> str:
         return (
-            f"Importance({len(self.names)} by {self.by}, most: {self.names[0]} "
-            f"{self.drop[0]:+.4f} ± {self.error[0]:.4f})"
+            f"Importance({len(self.names)} by {self.by}, most: {self.names[0]} {self.measured(0)})"
         )
 
     def _repr_html_(self) -> str:

@@ -101,8 +101,8 @@ class LearningCurve:
         rows = tuple(
             (
                 n,
-                f"{test.auc:.4f} ± {test.auc_error:.4f}",
-                f"{train.auc:.4f} ± {train.auc_error:.4f}",
+                str(test.area),
+                str(train.area),
             )
             for n, train, test in zip(self.events, self.train, self.test, strict=True)
         )

@@ -1,12 +1,14 @@
-"""Whether training events are scored otherwise than events the classifier has not seen."""
+"""Scores of training events against those of events that the classifier has not seen."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfaas_nb.measured import Measured
 from tfaas_nb.metrics.roc import Roc
 from tfaas_nb.metrics.scored import Array
 from tfaas_nb.table import Table
@@ -14,8 +16,14 @@ from tfaas_nb.table import Table
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Below this probability two distributions count as different.
+#: Below this probability two distributions count as different, and a gap of AUC as one.
 SUSPICIOUS = 0.01
+
+#: Standard deviations of the one-sided limit at 95 % CL that stands for a missing error.
+_ONE_SIDED = 1.645
+
+#: A gap of AUC that one wants to know of; where the error is larger, more events are needed.
+_TO_BE_SEEN = 0.01
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,15 @@ def _effective(weight: Array) -> float:
     return float(weight.sum() ** 2 / (weight**2).sum())
 
 
+def _error(curve: Roc) -> float:
+    """Error of an AUC; where it has only a limit, that limit's distance as a normal error."""
+    area = curve.area
+    if area.has_error:
+        return float(area.error or 0.0)
+    limits = (limit for limit in (area.low, area.high) if limit is not None)
+    return max((abs(limit - area.value) for limit in limits), default=0.0) / _ONE_SIDED
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class Overtraining:
     """Scores of training events against those of test events.
@@ -102,12 +119,57 @@ class Overtraining:
     @property
     def gap_error(self) -> float:
         """Its standard error; the samples are independent."""
-        return float(np.hypot(self.train.auc_error, self.test.auc_error))
+        return float(np.hypot(_error(self.train), _error(self.test)))
+
+    @property
+    def measured_gap(self) -> Measured:
+        """The gap with its error, marked where one of the samples has few events."""
+        few = self.train.area.is_uncertain or self.test.area.is_uncertain
+        return Measured(self.gap, self.gap_error, is_uncertain=few, is_signed=True)
+
+    @property
+    def gap_p(self) -> float:
+        """Probability of at least such a gap, of this sign, if there is none."""
+        if not self.gap_error > 0:
+            return 0.5
+        return 0.5 * math.erfc(self.gap / self.gap_error / math.sqrt(2))
+
+    @property
+    def is_gap_suspicious(self) -> bool:
+        """Whether AUC is larger on the training events, with p below `SUSPICIOUS`."""
+        return self.gap_p < SUSPICIOUS
 
     @property
     def is_suspicious(self) -> bool:
-        """Whether either class is scored differently, with p below `SUSPICIOUS`."""
-        return min(self.signal.p, self.background.p) < SUSPICIOUS
+        """Whether either class is scored differently, or AUC is larger on the training events.
+
+        Each of the three with a probability below `SUSPICIOUS`.
+        """
+        return min(self.signal.p, self.background.p) < SUSPICIOUS or self.is_gap_suspicious
+
+    @property
+    def verdict(self) -> str:
+        """What both tests say, and what to do, in sentences."""
+        differ = [n for n, t in (("signal", self.signal), ("background", self.background))
+                  if t.p < SUSPICIOUS]  # fmt: skip
+        sigmas = self.gap / self.gap_error if self.gap_error > 0 else 0.0
+        gap = f"AUC is {self.measured_gap} larger on the training events ({sigmas:+.1f}σ)"
+        if differ or self.is_gap_suspicious:
+            scores = f"scores of {' and '.join(differ)} differ from those of the test events; "
+            return (
+                f"Overtrained: {scores if differ else ''}{gap}. The classifier knows something of "
+                "the training events by heart. Quote the numbers of the test events, which are "
+                "not affected; to do better, train on more events, or with a smaller network, more "
+                "dropout or fewer epochs, and compare the AUC of the test events."
+            )
+        text = f"No sign of overtraining: the distributions of the scores agree, and {gap}."
+        if self.gap_error > _TO_BE_SEEN:
+            most = self.gap + _ONE_SIDED * self.gap_error
+            text += (
+                f" But the samples are small: a gap of up to {most:.2g} is not excluded "
+                "at 95 % CL. Judge it with more test events, or by tn.cross_validate."
+            )
+        return text
 
     def table(self) -> Table:
         """Distances, probabilities, and the difference of the areas."""
@@ -122,11 +184,11 @@ class Overtraining:
         )
         areas = (
             "AUC, training − test",
-            f"{self.gap:+.4f} ± {self.gap_error:.4f}",
-            f"{self.train.auc:.4f} − {self.test.auc:.4f}",
-            "",
+            str(self.measured_gap),
+            f"p = {self.gap_p:.3g}",
+            "larger on training events" if self.is_gap_suspicious else "",
         )
-        return Table(("training against test", "", "", ""), (*rows, areas))
+        return Table(("training against test", "", "", ""), (*rows, areas), self.verdict)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw both samples' scores; see `plots.overtraining`."""
@@ -137,7 +199,8 @@ class Overtraining:
     def __repr__(self) -> str:
         return (
             f"Overtraining(KS p {self.signal.p:.2g} signal, {self.background.p:.2g} background, "
-            f"AUC train − test {self.gap:+.4f} ± {self.gap_error:.4f})"
+            f"AUC train − test {self.measured_gap}, p {self.gap_p:.2g}"
+            f"{'; suspicious' if self.is_suspicious else ''})"
         )
 
     def _repr_html_(self) -> str:

@@ -44,6 +44,12 @@ class Passing:
         return np.sqrt(np.maximum(variance, 0.0))
 
     @property
+    def likely_error(self) -> Array:
+        """The binomial error, and where it is zero because none or all pass that of one event."""
+        one = self.total_squares / self.total**2
+        return np.where(self.error > 0, self.error, one)
+
+    @property
     def effective(self) -> Array:
         """Effective number of events that pass, (Σw)²/Σw²; zero where none does."""
         squares = np.where(self.squares > 0, self.squares, 1.0)
@@ -74,10 +80,14 @@ class Tail:
         return cls(-scores[order], _ladder(w), _ladder(w**2))
 
     @property
+    def effective(self) -> float:
+        """Effective number of events of the class, (Σw)²/Σw²."""
+        return float(self.weights[-1] ** 2 / self.squares[-1])
+
+    @property
     def limit(self) -> float:
         """Upper limit at 95 % CL on the efficiency of a cut that no event passes, binomial."""
-        effective = float(self.weights[-1] ** 2 / self.squares[-1])
-        return float(1 - 0.05 ** (1 / effective))
+        return float(1 - 0.05 ** (1 / self.effective))
 
     def above(self, thresholds: npt.ArrayLike) -> Passing:
         """What has a score of at least each threshold; these may come in any order."""

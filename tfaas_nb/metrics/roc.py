@@ -10,14 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.errors import DataError
-from tfaas_nb.metrics.passing import Tail
+from tfaas_nb.measured import Measured
+from tfaas_nb.metrics import limits
+from tfaas_nb.metrics.passing import Passing, Tail
 from tfaas_nb.metrics.ranking import Placements
 from tfaas_nb.metrics.scored import Array, Scored, checked
-from tfaas_nb.metrics.working_point import WorkingPoint
+from tfaas_nb.metrics.working_point import Passed, WorkingPoint, binomial
 from tfaas_nb.options import is_number
-
-#: Standard deviations of ε_S over which the slope of the curve is taken: fewer see its steps.
-_AROUND = 2.0
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -85,6 +84,31 @@ class Roc:
         )
 
     @cached_property
+    def area(self) -> Measured:
+        """AUC with its error, or limits where the events give none; see `Placements.measured`."""
+        return Placements.of(self.events).measured
+
+    def accuracy_with(self, signal_share: float | None = None) -> Measured:
+        """Fraction of events on their side of a score of 0.5, with its binomial error.
+
+        Parameters
+        ----------
+        signal_share : float, optional
+            Share of signal in the mixture that is judged; by default that of the events.
+        """
+        cut = self.at_threshold(0.5)
+        sums = self.signal.weights[-1], self.background.weights[-1]
+        share = sums[0] / sum(sums) if signal_share is None else signal_share
+        value = float(share * cut.eps_s + (1 - share) * (1 - cut.eps_b))
+        value = self.accuracy if signal_share is None else value
+        errors = (cut.eps_s_error or 0.0, cut.eps_b_error or 0.0)
+        error = math.hypot(share * errors[0], (1 - share) * errors[1])
+        if error > 0:
+            return Measured(value, error)
+        low = limits.lower(*(2 * [min(self.signal.effective, self.background.effective)]))
+        return Measured(value, None, *((low, None) if value > 0.5 else (None, 1 - low)))
+
+    @cached_property
     def signal(self) -> Tail:
         """The signal events by falling score."""
         return Tail.of(self.events.signal, self.events.signal_weight)
@@ -99,11 +123,13 @@ class Roc:
     ) -> WorkingPoint:
         """The cut with a given signal or background efficiency.
 
+        The efficiency that is asked for has no error.  That of the other one is the error of the
+        curve there: the cut depends on the events at hand, and its movement is included.
+
         Parameters
         ----------
         eps_s : float, optional
-            Take the tightest cut that keeps at least this fraction of the signal.  The cut
-            depends on the signal events at hand, which adds to the error of ε_B.
+            Take the tightest cut that keeps at least this fraction of the signal.
         eps_b : float, optional
             Take the loosest cut that keeps at most this fraction of the background.
 
@@ -118,27 +144,54 @@ class Roc:
         if eps_s is not None:
             if not (is_number(eps_s) and 0 < eps_s <= 1):
                 raise DataError(f"a signal efficiency lies in (0, 1], not at {eps_s!r}")
-            at = int(np.searchsorted(self.eps_s, eps_s - 1e-12))
-            point = self._point(at, float(self.thresholds[at]))
-            error = point.eps_s_error or 0.0
-            return replace(point, eps_b_moved=self._slope(point.eps_s, error) * error)
+            at = int(self._keeping(eps_s))
+            return self._chosen_by_signal(self._point(at, float(self.thresholds[at])), eps_s)
         if eps_b is None or not (is_number(eps_b) and 0 < eps_b <= 1):
             raise DataError(f"a background efficiency lies in (0, 1], not at {eps_b!r}")
-        at = int(np.searchsorted(self.eps_b, eps_b + 1e-12, side="right")) - 1
+        at = int(self._leaving(eps_b))
         if not self.eps_s[at] > 0:
             raise DataError(
                 f"no cut keeps signal at a background efficiency of {eps_b} or less: "
                 f"the tightest one has {self.eps_b[self.eps_s > 0][0]:.2g}"
             )
-        return self._point(at, float(self.thresholds[at]))
+        return self._chosen_by_background(self._point(at, float(self.thresholds[at])), eps_b)
 
-    def _slope(self, eps_s: float, error: float) -> float:
-        """dε_B/dε_S, over a few standard deviations of ε_S to either side."""
-        low, high = max(eps_s - _AROUND * error, 0.0), min(eps_s + _AROUND * error, 1.0)
-        below = max(int(np.searchsorted(self.eps_s, low, side="right")) - 1, 0)
-        above = min(int(np.searchsorted(self.eps_s, high)), len(self.eps_s) - 1)
-        run = self.eps_s[above] - self.eps_s[below]
-        return float((self.eps_b[above] - self.eps_b[below]) / run) if run > 0 else 0.0
+    def _keeping(self, eps_s: npt.ArrayLike) -> npt.NDArray[np.intp]:
+        """Positions of the tightest cuts that keep so much of the signal."""
+        return np.asarray(np.searchsorted(self.eps_s, np.asarray(eps_s) - 1e-12))
+
+    def _leaving(self, eps_b: npt.ArrayLike) -> npt.NDArray[np.intp]:
+        """Positions of the loosest cuts that leave so little background."""
+        return np.asarray(np.searchsorted(self.eps_b, np.asarray(eps_b) + 1e-12, "right") - 1)
+
+    def _chosen_by_signal(self, point: WorkingPoint, eps_s: float) -> WorkingPoint:
+        """The cut with the errors of a threshold that was chosen for its ε_S."""
+        events = self.signal.effective
+        point = replace(point, chosen="eps_s", eps_s_error=0.0, eps_s_limits=None)
+        if not self._has_error(point.eps_b, self.background, eps_s, self.signal):
+            found = limits.chosen_cut(eps_s, self.signal, self.background)
+            return replace(point, eps_b_limits=found)
+        moved = limits.movement(eps_s, events, lambda eps: self.eps_b[self._keeping(eps)])
+        error = math.hypot(point.eps_b_error or 0.0, moved)
+        return replace(point, eps_b_error=error, eps_b_moved=moved)
+
+    def _chosen_by_background(self, point: WorkingPoint, eps_b: float) -> WorkingPoint:
+        """The cut with the errors of a threshold that was chosen for its ε_B."""
+        events = self.background.effective
+        of_b = None if point.eps_b else limits.given_cut(0.0, events)
+        point = replace(point, chosen="eps_b", eps_b_error=0.0, eps_b_limits=of_b)
+        if not self._has_error(point.eps_s, self.signal, eps_b, self.background):
+            found = limits.chosen_cut(eps_b, self.background, self.signal)
+            return replace(point, eps_s_limits=found)
+        moved = limits.movement(eps_b, events, lambda eps: self.eps_s[self._leaving(eps)])
+        error = math.hypot(point.eps_s_error or 0.0, moved)
+        return replace(point, eps_s_error=error, eps_s_moved=moved)
+
+    @staticmethod
+    def _has_error(efficiency: float, tail: Tail, chosen: float, by: Tail) -> bool:
+        """Whether an efficiency has an error where the other one was chosen, not limits."""
+        counted = 0 < efficiency < 1 and tail.effective >= limits.ONE_EVENT
+        return counted and limits.is_movable(chosen, by.effective)
 
     def at_threshold(self, threshold: float) -> WorkingPoint:
         """What a cut on the score leaves."""
@@ -148,17 +201,28 @@ class Roc:
     def _point(self, at: int, threshold: float) -> WorkingPoint:
         """The cut whose efficiencies stand at a position of the curve."""
         signal, background = self.signal.above(threshold), self.background.above(threshold)
-        b = float(background.weight[0])
+        eps_s, eps_b = float(self.eps_s[at]), float(self.eps_b[at])
+        s = binomial(eps_s, float(signal.error[0]), self.signal.effective)
+        b = binomial(eps_b, float(background.error[0]), self.background.effective)
+        left = float(background.weight[0])
         return WorkingPoint(
             threshold=threshold,
-            eps_s=float(self.eps_s[at]),
-            eps_b=float(self.eps_b[at]),
+            eps_s=eps_s,
+            eps_b=eps_b,
             background_left=int(background.count[0]),
-            significance=float(signal.weight[0]) / math.sqrt(b) if b > 0 else math.inf,
-            eps_s_error=float(signal.error[0]),
-            eps_b_error=float(background.error[0]),
+            significance=float(signal.weight[0]) / math.sqrt(left) if left > 0 else math.inf,
+            eps_s_error=s[0],
+            eps_b_error=b[0],
             background_effective=float(background.effective[0]),
+            signal=_passed(self.signal, signal),
+            background=_passed(self.background, background),
+            eps_s_limits=s[1],
+            eps_b_limits=b[1],
         )
 
     def __repr__(self) -> str:
-        return f"Roc(AUC {self.auc:.4f} ± {self.auc_error:.4f})"
+        return f"Roc(AUC {self.area.equation})"
+
+
+def _passed(tail: Tail, passing: Passing) -> Passed:
+    return Passed(int(passing.count[0]), len(tail.falling), tail.effective)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.errors import DataError
+from tfaas_nb.measured import Measured
+from tfaas_nb.metrics.band import replicas
+from tfaas_nb.metrics.limits import FEW_EVENTS
 from tfaas_nb.metrics.roc import Roc
 from tfaas_nb.metrics.scored import Array
-from tfaas_nb.metrics.working_point import FEW_EVENTS, WorkingPoint
+from tfaas_nb.metrics.working_point import WorkingPoint
 from tfaas_nb.options import is_number
 from tfaas_nb.table import Table
 
@@ -24,6 +28,9 @@ KINDS = {"asimov": "Z_A", "s/sqrt(b)": "S/√B"}
 
 #: Most thresholds of a scan.
 _POINTS = 1000
+
+#: Replicas of the events, by which it is seen how the best cut moves, and their seed.
+_REPLICAS, _SEED = 200, 1
 
 
 def s_over_sqrt_b(
@@ -199,9 +206,13 @@ class SignificanceScan:
                 f"no cut leaves {min_background} background events: the sample is worth "
                 f"{passing_b.effective.max():.0f}; take more events or a smaller min_background"
             )
-        errors = (total_s * passing_s.error, total_b * passing_b.error)
+        errors = (total_s * passing_s.likely_error, total_b * passing_b.likely_error)
         error = _propagated(_FORMULAS[kind], (s, b), errors, systematics)
         at = int(np.argmax(np.where(allowed, z, -1.0)))
+        spread = _spread_of_best(
+            roc, cuts[::-1], allowed[::-1],
+            lambda s, b: _FORMULAS[kind](total_s * s, total_b * b, systematics),
+        )  # fmt: skip
         return cls(
             kind=kind,
             signal=total_s,
@@ -212,11 +223,16 @@ class SignificanceScan:
             z=z,
             error=error,
             allowed=allowed,
-            best=roc.at_threshold(float(cuts[at])),
+            best=_moving(roc, float(cuts[at]), spread),
             at_best=float(z[at]),
             at_best_error=float(error[at]),
             expected_of=expected_of,
         )
+
+    @property
+    def measured(self) -> Measured:
+        """The largest significance with its error from the finite sample."""
+        return Measured(self.at_best, self.at_best_error)
 
     @property
     def symbol(self) -> str:
@@ -231,12 +247,13 @@ class SignificanceScan:
             ("expected before the cut", f"S = {self.signal:.5g}, B = {self.background:.5g}{of}"),
             ("background uncertainty", f"{self.systematics:.1%}"),
             ("best cut", f"score ≥ {p.threshold:.4f}"),
-            ("ε_S, ε_B", f"{p.eps_s:.4f}, {p.eps_b:.3g}"),
+            ("ε_S", str(p.signal_efficiency)),
+            ("ε_B", str(p.background_efficiency)),
             ("expected after it", f"S = {self.signal * p.eps_s:.5g}, B = {_number(self, p)}"),
-            (f"largest {self.symbol}", f"{self.at_best:.3g} ± {self.at_best_error:.2g}"),
+            (f"largest {self.symbol}", str(self.measured)),
             ("background events of the sample left", f"{p.background_left}"),
         )
-        return Table(("significance scan", ""), rows)
+        return Table(("significance scan", ""), rows, p.convention)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the scan; see `plots.significance`."""
@@ -246,8 +263,8 @@ class SignificanceScan:
 
     def __repr__(self) -> str:
         return (
-            f"SignificanceScan({self.symbol} {self.at_best:.3g} ± {self.at_best_error:.2g} at "
-            f"score ≥ {self.best.threshold:.3f}, ε_S {self.best.eps_s:.2f})"
+            f"SignificanceScan({self.symbol} {self.measured.equation} at "
+            f"score ≥ {self.best.threshold:.3f}, ε_S {self.best.signal_efficiency.equation})"
         )
 
     def _repr_html_(self) -> str:
@@ -255,6 +272,35 @@ class SignificanceScan:
 
         picture = plots.html_image(plots.png(self.plot), "Significance over the cut on the score")
         return self.table()._repr_html_() + picture
+
+
+def _moving(roc: Roc, threshold: float, spread: tuple[float, float]) -> WorkingPoint:
+    """The best cut with the errors that it has because these events chose it."""
+    point = roc.at_threshold(threshold)
+    eps_s_error, eps_b_error = spread
+    return replace(
+        point,
+        chosen="significance",
+        eps_s_error=eps_s_error,
+        eps_b_error=eps_b_error,
+        eps_s_moved=math.sqrt(max(eps_s_error**2 - (point.eps_s_error or 0.0) ** 2, 0.0)),
+        eps_b_moved=math.sqrt(max(eps_b_error**2 - (point.eps_b_error or 0.0) ** 2, 0.0)),
+    )
+
+
+def _spread_of_best(
+    roc: Roc,
+    falling: Array,
+    allowed: npt.NDArray[np.bool_],
+    significance: Callable[[Array, Array], Array],
+) -> tuple[float, float]:
+    """Spread of ε_S and ε_B of the best cut over replicas of the events."""
+    random = np.random.default_rng(_SEED)
+    eps_s, eps_b = replicas(roc.events, falling, random, _REPLICAS)
+    z = np.where(allowed, significance(eps_s, eps_b), -1.0)
+    best = np.argmax(np.where(np.isfinite(z), z, -1.0), axis=1)
+    rows = np.arange(_REPLICAS)
+    return float(eps_s[rows, best].std(ddof=1)), float(eps_b[rows, best].std(ddof=1))
 
 
 def _number(scan: SignificanceScan, point: WorkingPoint) -> str:

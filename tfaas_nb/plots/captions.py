@@ -45,9 +45,7 @@ def efficiencies(
 
 def _areas(curves: Curve | Mapping[str, Curve]) -> str:
     named = curves if isinstance(curves, Mapping) else {"": curves}
-    areas = (
-        f"{f'{name}: ' if name else ''}{c.auc:.4f} ± {c.auc_error:.4f}" for name, c in named.items()
-    )
+    areas = (f"{f'{name}: ' if name else ''}{c.area}" for name, c in named.items())
     return (
         f"Area under the curve: {'; '.join(areas)} (statistical, DeLong). "
         "The grey line is a random choice."
@@ -59,13 +57,14 @@ def _band(band: Band | None) -> str:
         return ""
     return (
         f" The band holds {band.level:.1%} of {band.replicas} bootstrap replicas "
-        "at each signal efficiency."
+        f"at each signal efficiency by itself. {band.extent}"
     )
 
 
 def _points(points: Mapping[str, Point] | None) -> str:
     marked = (
-        f" {name}: score ≥ {p.threshold:.4f}, ε_S = {p.eps_s:.3f}, ε_B = {p.eps_b:.3g}."
+        f" {name}: score ≥ {p.threshold:.4f}, ε_S {p.signal_efficiency.equation}, "
+        f"ε_B {p.background_efficiency.equation}. {p.convention}"
         for name, p in (points or {}).items()
     )
     return "".join(marked)
@@ -82,7 +81,8 @@ def overtraining(found: TrainTest, sample: str) -> str:
         f"Classifier score of {sample} (filled), and of the training events (points), each "
         "normalised to one. Error bars are √Σw². Kolmogorov–Smirnov probability that training and "
         f"test scores have one distribution: {found.signal.p:.2g} for signal, "
-        f"{found.background.p:.2g} for background (asymptotic, effective numbers of events)."
+        f"{found.background.p:.2g} for background (asymptotic, effective numbers of events). "
+        f"AUC of the training events minus that of the test events: {found.measured_gap}."
     )
 
 
@@ -143,7 +143,7 @@ def significance(found: Scan, sample: str) -> str:
         f"Expected significance, {formula}, over the cut on the score, for S = {found.signal:.5g} "
         f"and B = {found.background:.5g} expected before the cut{of} and {uncertainty}. "
         f"Efficiencies are those of {sample}; the band is their binomial error. "
-        f"Largest: {found.at_best:.3g} ± {found.at_best_error:.2g}; cuts that leave the "
+        f"Largest: {found.measured}; cuts that leave the "
         f"sample fewer than {found.min_background:.0f} background events are not considered. "
         "The cut was chosen on the same events, which flatters the value."
     )
@@ -153,7 +153,7 @@ def calibration(found: Reliability, sample: str) -> str:
     """For `plots.calibration`."""
     return (
         f"Signal fraction of {sample} in bins of the score over the mean score, with binomial "
-        "68.3 % intervals (Wilson, effective numbers of events), and the share of the sample in "
-        f"each bin. Expected calibration error {found.expected_error:.4f}, Brier score "
-        f"{found.brier:.4f}. It holds for this mixture of signal and background."
+        "68.3 % intervals (Wilson, effective numbers of events of each class), and the share of "
+        f"the sample in each bin. Expected calibration error {found.expected_error:.4f}, Brier "
+        f"score {found.brier:.4f}. Judged in {found.mixture}."
     )

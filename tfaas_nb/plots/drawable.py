@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
+from tfaas_nb.measured import Measured
+
 Array = npt.NDArray[Any]
 
 
@@ -27,6 +29,10 @@ class Curve(Protocol):
     @property
     def auc_error(self) -> float:
         """Its standard error."""
+
+    @property
+    def area(self) -> Measured:
+        """The area with its error or limits."""
 
 
 class CurveOfEvents(Curve, Protocol):
@@ -76,6 +82,18 @@ class Point(Protocol):
     def rejection(self) -> float:
         """Background rejection 1/ε_B."""
 
+    @property
+    def signal_efficiency(self) -> Measured:
+        """Signal efficiency with its error or limits."""
+
+    @property
+    def background_efficiency(self) -> Measured:
+        """Background efficiency with its error or limits."""
+
+    @property
+    def convention(self) -> str:
+        """Sentence about what the errors hold for."""
+
 
 class Band(Protocol):
     """Where a ROC curve lies with a given probability."""
@@ -99,6 +117,10 @@ class Band(Protocol):
     @property
     def replicas(self) -> int:
         """Resampled samples it was made of."""
+
+    @property
+    def extent(self) -> str:
+        """Sentence about where it is drawn, and where not."""
 
 
 class Scan(Protocol):
@@ -141,8 +163,8 @@ class Scan(Protocol):
         """Background events of the sample that a cut must leave."""
 
     @property
-    def at_best_error(self) -> float:
-        """Error of the significance at the best cut."""
+    def measured(self) -> Measured:
+        """The significance at the best cut with its error."""
 
     @property
     def allowed(self) -> Array:
@@ -192,6 +214,10 @@ class Reliability(Protocol):
     def brier(self) -> float:
         """Brier score."""
 
+    @property
+    def mixture(self) -> str:
+        """Mixture of signal and background that is judged, in words."""
+
 
 class Test(Protocol):
     """A comparison of two distributions."""
@@ -219,6 +245,10 @@ class TrainTest(Protocol):
     @property
     def background(self) -> Test:
         """Comparison of the background."""
+
+    @property
+    def measured_gap(self) -> Measured:
+        """AUC of the training events minus that of the test events, with its error."""
 
 
 class Losses(Protocol):

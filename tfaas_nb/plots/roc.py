@@ -59,7 +59,7 @@ def roc(
             seen = _visible(x, np.log(y))
             (line,) = ax.plot(x[seen], 1 / y[seen], **looks[name])
             tops.append(1 / y.min())
-            if name in bands:
+            if name in bands and len(bands[name].eps_s):
                 found = bands[name]
                 floor = y.min() / 3  # replicas without background reach to infinity
                 low, high = np.maximum(found.low, floor), np.maximum(found.high, floor)
@@ -97,7 +97,7 @@ def efficiencies(
             seen = _visible(curve.eps_b, curve.eps_s)
             x, y = curve.eps_b[seen], curve.eps_s[seen]
             (line,) = ax.plot(x, y, **looks[name])
-            if name in bands:
+            if name in bands and len(bands[name].eps_s):
                 found, look = bands[name], _look(line.get_color(), told.get(name, ""))
                 ax.fill_betweenx(found.eps_s, found.low, found.high, **look)
         for i, (name, point) in enumerate((points or {}).items()):
@@ -166,7 +166,9 @@ def _levels(bands: Mapping[str, Band]) -> dict[str, str]:
     """What the legend says of bands, once for all of a level, beside the first of them."""
     first: dict[str, str] = {}
     for name, band in bands.items():
-        first.setdefault(f"{band.level:.1%} band", name)
+        if len(band.eps_s):
+            begins = "" if len(bands) > 1 else f" from ε_S = {band.eps_s[0]:.2g}"
+            first.setdefault(f"{band.level:.1%} band{begins}", name)
     return {name: level for level, name in first.items()}
 
 

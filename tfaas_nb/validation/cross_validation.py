@@ -15,6 +15,7 @@ from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.negative import treated
 from tfaas_nb.errors import TrainingError
+from tfaas_nb.measured import Measured
 from tfaas_nb.metrics import Comparison, Roc
 from tfaas_nb.table import Table
 from tfaas_nb.validation.folds import Folds, LeftOut
@@ -86,6 +87,16 @@ class CrossValidation:
         """
         return self.spread / math.sqrt(len(self.folds))
 
+    @property
+    def measured(self) -> Measured:
+        """Mean AUC with its error; with a fold's limits where the folds do not differ."""
+        if len(self.folds) == 1:
+            return self.folds[0].roc.area
+        few = any(fold.roc.area.is_uncertain for fold in self.folds)
+        lows = [fold.roc.area.low for fold in self.folds]
+        low = min((limit for limit in lows if limit is not None), default=None)
+        return Measured(self.mean, self.error, low, None, is_uncertain=few)
+
     def minus(self, other: CrossValidation) -> tuple[float, float]:
         """Mean over folds of the differences to another classifier's AUC, and its error.
 
@@ -111,17 +122,20 @@ class CrossValidation:
     def table(self) -> Table:
         """One row per fold."""
         rows = tuple(
-            (i, len(f.events), f"{f.roc.auc:.4f} ± {f.roc.auc_error:.4f}", round(f.seconds, 1))
+            (i, len(f.events), str(f.roc.area), round(f.seconds, 1))
             for i, f in enumerate(self.folds, start=1)
         )
         return Table(("fold", "events", "AUC", "training [s]"), rows, repr(self))
 
     def __repr__(self) -> str:
         of = "" if len(self.folds) == self.asked else f" of {self.asked}, interrupted"
-        plus_minus = f" ± {self.error:.4f}" if len(self.folds) > 1 else ""
+        means = "the standard error of the mean of folds, which share training events"
+        if len(self.folds) == 1:
+            means = "the error of the finite sample (DeLong)"
         told = f", {self.negative}" if self.negative else ""
         return (
-            f"CrossValidation({len(self.folds)} folds{of}: AUC {self.mean:.4f}{plus_minus}{told})"
+            f"CrossValidation({len(self.folds)} folds{of}: AUC {self.measured.equation} "
+            f"(±: {means}){told})"
         )
 
     def _repr_html_(self) -> str:

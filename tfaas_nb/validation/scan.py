@@ -10,6 +10,7 @@ from typing import Any
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import TrainingError
+from tfaas_nb.measured import Measured
 from tfaas_nb.nearest import did_you_mean
 from tfaas_nb.table import Table
 from tfaas_nb.validation.cross_validation import Bar, CrossValidation, cross_validations
@@ -234,8 +235,8 @@ def _told(options: Options) -> str:
 
 
 def _measured(result: CrossValidation) -> str:
-    return f"{result.mean:.4f} ± {result.error:.4f}"
+    return str(result.measured)
 
 
 def _signed(difference: float, error: float) -> str:
-    return f"{difference:+.4f} ± {error:.4f}"
+    return str(Measured(difference, error, is_signed=True))

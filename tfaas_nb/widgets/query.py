@@ -20,6 +20,7 @@ from tfaas_nb.data.stream import Stream
 from tfaas_nb.errors import DataError, FeatureError, RouteNotFound, TfaasError
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
+from tfaas_nb.measured import Measured
 from tfaas_nb.metrics import Contributions
 from tfaas_nb.serving.server import Server
 from tfaas_nb.widgets import paths
@@ -127,7 +128,7 @@ class Query(Panel):
         self._is_nameless = self._is_waiting = False
         self._data: Dataset | None = None
         self._picked: Dataset | FileEvents | None = None
-        self._told_points: tuple[Mapping[str, float], ...] = ()
+        self._told_points: tuple[Mapping[str, Any], ...] = ()
         self._cut_for: tuple[str | None, float | None] = (None, None)
         self._complete = Latest("complete paths", 0.05)
         self._evaluations: Mapping[str, Evaluation] | Evaluation = {}
@@ -413,11 +414,12 @@ class Query(Panel):
         return f"<b>Decision: {passed}</b>, because the score is {sign} {cut:.4g}{name}."
 
     def _place(self, evaluation: Evaluation) -> str:
-        signal = evaluation.roc.signal.above(self.score).efficiency[0]
-        background = evaluation.roc.background.above(self.score).efficiency[0]
+        point = evaluation.roc.at_threshold(self.score)
+        signal = _share(point.signal_efficiency, 1)
+        background = _share(point.background_efficiency, 2)
         which = "evaluated" if self._given(self.model.value) else "at hand"
         return (
-            f"<br>{signal:.1%} of the signal and {background:.2%} of the background events {which} "
+            f"<br>{signal} of the signal and {background} of the background events {which} "
             "score as high or higher."
         )
 
@@ -550,7 +552,7 @@ class Query(Panel):
         told = {_name(point): point["threshold"] for point in self._told_points}
         if chosen not in told:
             raise DataError("no evaluation of this model is at hand")
-        return told[chosen]
+        return float(told[chosen])
 
     @in_turn
     def _threshold_typed(self) -> None:
@@ -690,3 +692,10 @@ def _rounded_down(threshold: float) -> float:
 def _files_at_hand() -> tuple[str, ...]:
     """ROOT files to offer: those of the working directory, and the packaged sample."""
     return (*sorted(str(p) for p in Path().glob("*.root")), *sample_files())
+
+
+def _share(efficiency: Measured, digits: int) -> str:
+    """An efficiency in per cent; that of no event, or of all, with its limit."""
+    share = f"{efficiency.value:.{digits}%}"
+    is_limit = efficiency.low is not None or efficiency.high is not None
+    return f"{share} ({escape(efficiency.text)})" if is_limit else share

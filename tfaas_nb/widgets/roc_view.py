@@ -18,7 +18,14 @@ from tfaas_nb.client import Client
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import DataError, ServerUnreachable, TfaasError, Unauthorized
 from tfaas_nb.evaluation import Evaluation
-from tfaas_nb.metrics import EFFICIENCIES, FEW_EVENTS, Band, Overtraining, WorkingPoint
+from tfaas_nb.metrics import (
+    CONVENTION,
+    EFFICIENCIES,
+    FEW_EVENTS,
+    Band,
+    Overtraining,
+    WorkingPoint,
+)
 from tfaas_nb.table import Table
 from tfaas_nb.widgets.background import Background
 from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel, offer
@@ -487,12 +494,12 @@ def _importance(evaluation: Evaluation) -> str:
 
 def _numbers(point: WorkingPoint) -> str:
     row = (
-        _with_error(point.eps_s, point.eps_s_error),
-        _with_error(point.eps_b, point.eps_b_whole_error),
+        str(point.signal_efficiency),
+        str(point.background_efficiency),
         f"{point.threshold:.5f}",
-        _rejection(point),
-        f"{point.significance:.1f}",
-        str(point.background_left),
+        point.background_rejection.text,
+        f"{point.significance:.1f}" if math.isfinite(point.significance) else None,
+        str(point.background or point.background_left),
     )
     columns = ("ε_S", "ε_B", "threshold", "1/ε_B", "S/√B", "background events left")
     warning = (
@@ -501,16 +508,7 @@ def _numbers(point: WorkingPoint) -> str:
         if point.is_uncertain
         else ""
     )
-    return _compact(Table(columns, (row,))._repr_html_()) + warning
-
-
-def _with_error(value: float, error: float | None) -> str:
-    return f"{value:.4g}" if error is None else f"{value:.4g} ± {error:.2g}"
-
-
-def _rejection(point: WorkingPoint) -> str:
-    digits = 0 if point.rejection >= 10 else 2
-    return f"{point.rejection:.{digits}f} ± {point.rejection_error:.{digits}f}"
+    return _compact(Table(columns, (row,), point.convention)._repr_html_()) + warning
 
 
 def _compact(html: str) -> str:
@@ -528,9 +526,9 @@ def _rejections(evaluations: Mapping[str, Evaluation]) -> Table:
         rows.append(
             (
                 name,
-                f"{evaluation.auc:.4f} ± {evaluation.auc_error:.4f}",
-                *map(_rejection, points),
+                str(evaluation.roc.area),
+                *(point.background_rejection.text for point in points),
                 f"fewer than {FEW_EVENTS} background events at {', '.join(few)}" if few else "",
             )
         )
-    return Table(columns, tuple(rows))
+    return Table(columns, tuple(rows), CONVENTION)

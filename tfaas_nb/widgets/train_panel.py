@@ -263,7 +263,7 @@ class TrainPanel(Panel):
         self.say(
             f"Trained for {counted(len(history.epochs))} ({_ENDED[history.stopped]}); epoch "
             f"{history.best} was the best and is kept. On {len(test)} test events: AUC "
-            f"{evaluation.auc:.4f} ± {evaluation.auc_error:.4f}."
+            f"{evaluation.roc.area}."
         )
         self._show_progress(False)
         self.evaluation = evaluation

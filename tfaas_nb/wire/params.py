@@ -26,6 +26,11 @@ _RANGE = {"low", "median", "high", "present"}
 _OLDER = ("inputNode", "outputNode")
 _FEATURE = ("name", "unit", "title", *sorted(_RANGE))
 _POINT = ("eps_s", "eps_b", "threshold")
+_POINT_NUMBERS = {
+    *(f"eps_{kind}_{what}" for kind in "sb" for what in ("error", "low", "high")),
+    *(f"{kind}_{what}" for kind in ("signal", "background") for what in ("passed", "events")),
+}
+_POINT_KEYS = (*_POINT, *sorted(_POINT_NUMBERS), "chosen", "text")
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,8 @@ class Params:
     The first twelve attributes are TFaaS's.  `features` (one mapping per input: ``name``,
     ``unit``, ``low``, ``median``, ``high``, ``present``), `feature_set` (how events are read
     from ROOT files), `working_points` (``eps_s``, ``eps_b`` and ``threshold`` of cuts on the
-    score, on events that the training had not seen) `sha256` (of the model file) and
+    score, on events that the training had not seen, with counts of events, errors or limits at
+    95 % CL where they are known, and all as ``text``), `sha256` (of the model file) and
     `provenance` (training files whose values were left out, padded or absent, and how) are ours;
     the Go server ignores them.
     """
@@ -54,7 +60,7 @@ class Params:
     op: str = ""
     features: tuple[Mapping[str, Any], ...] = field(default=())
     feature_set: FeatureSet | None = None
-    working_points: tuple[Mapping[str, float], ...] = field(default=())
+    working_points: tuple[Mapping[str, Any], ...] = field(default=())
     sha256: str = ""
     provenance: tuple[Mapping[str, Any], ...] = field(default=())
 
@@ -232,13 +238,13 @@ def _provenance(values: Any) -> tuple[Mapping[str, Any], ...]:
     return tuple(values)
 
 
-def working_points_in(values: Any) -> tuple[Mapping[str, float], ...]:
+def working_points_in(values: Any) -> tuple[Mapping[str, Any], ...]:
     """The value of ``working_points``; pages and widgets decide by them, so they are checked.
 
     Raises
     ------
     BundleError
-        If it is no list, or one of them lacks a number.
+        If it is no list, one of them lacks a number, or what else it may tell is of another type.
     """
     if not isinstance(values, (list, tuple)):
         raise BundleError("params.json: 'working_points' must be a list")
@@ -247,9 +253,28 @@ def working_points_in(values: Any) -> tuple[Mapping[str, float], ...]:
             raise BundleError(
                 f"params.json: the working point {point!r} must have numbers as {', '.join(_POINT)}"
             )
-        if wrong := unknown_keys(point, _POINT):
+        if wrong := unknown_keys(point, _POINT_KEYS):
             raise BundleError(f"params.json: the working point {point!r} has {wrong}")
-    return tuple({key: float(point[key]) for key in _POINT} for point in values)
+    return tuple(_working_point(point) for point in values)
+
+
+def _working_point(point: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The numbers that a cut needs, and of what else may be known what this version knows."""
+    found: dict[str, Any] = {key: float(point[key]) for key in _POINT}
+    for key in sorted(_POINT_NUMBERS & point.keys()):
+        if not _is_number(point[key]):
+            raise BundleError(
+                f"params.json: {key!r} of a working point must be a number, not {point[key]!r}"
+            )
+        found[key] = point[key]
+    if "chosen" in point:
+        found["chosen"] = str(point["chosen"])
+    text = point.get("text", {})
+    if not isinstance(text, Mapping):
+        raise BundleError(f"params.json: 'text' of a working point must be an object, not {text!r}")
+    if text:
+        found["text"] = {str(key): str(value) for key, value in text.items()}
+    return found
 
 
 def _is_number(value: Any) -> bool:
