@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from statistics import NormalDist
 
 import numpy as np
@@ -29,14 +30,19 @@ def true_eps_b(eps_s: float) -> float:
 def test_it_covers_the_true_curve_as_often_as_it_says(weighted: bool) -> None:
     toys = 150
     inside = {0.3: 0, 0.5: 0, 0.8: 0}
+    drawn = dict.fromkeys(inside, 0)
     for seed in range(toys):
         band = Band.of(toy(seed, weighted=weighted), replicas=200, seed=seed)
         for eps_s in inside:
             low, high = band.at(eps_s)
+            drawn[eps_s] += not math.isnan(low)
             inside[eps_s] += low <= true_eps_b(eps_s) <= high
-    expected, sigma = 0.683, np.sqrt(0.683 * 0.317 / toys)
+    # Weights leave effectively 200 + 200 events, of which too few pass the tightest cut.
+    assert drawn[0.3] > (0.5 if weighted else 0.95) * toys
+    assert min(drawn[0.5], drawn[0.8]) > 0.95 * toys
     for eps_s, count in inside.items():
-        assert count / toys == pytest.approx(expected, abs=3 * sigma), eps_s
+        sigma = np.sqrt(0.683 * 0.317 / drawn[eps_s])
+        assert count / drawn[eps_s] == pytest.approx(0.683, abs=3 * sigma), eps_s
 
 
 def test_it_is_that_of_a_bootstrap_event_by_event() -> None:
@@ -103,3 +109,19 @@ def test_impossible_bands_are_refused(options: dict[str, float], message: str) -
 
 def test_repr_tells_level_and_replicas() -> None:
     assert repr(Band.of(toy(1))).startswith("Band(68.3% of 400 replicas, seed 1; drawn ε_S 0.")
+
+
+def test_where_too_few_events_are_left_there_is_no_band_and_it_says_so() -> None:
+    """Of 1000 background events 0.4 are expected above the cut at ε_S = 0.2, 49 at 0.8."""
+    random = np.random.default_rng(3)
+    y = np.repeat([1, 0], 1000)
+    band = Band.of(Scored.of(y, random.normal(2.5 * y)))
+    assert np.isnan(band.at(0.2)).all()
+    low, high = band.at(0.8)
+    assert low < high
+    begins = f"{band.eps_s[0]:.2g}"
+    assert f"drawn from ε_S = {begins}" in band.extent
+    assert begins in repr(band)
+    separated = Band.of(Scored.of(y, y))
+    assert len(separated.eps_s) == 0
+    assert "No band is drawn" in separated.extent
