@@ -89,7 +89,7 @@ POINT = {"eps_s": 0.5, "eps_b": 0.0, "threshold": 0.9}
 def test_a_working_point_keeps_counts_errors_limits_and_text() -> None:
     known = {"background_passed": 0, "background_events": 2000, "eps_b_high": 0.0018}
     told = {"chosen": "eps_s", "text": {"eps_b": "< 0.0018 at 95 % CL"}}
-    values = {"name": "a", "working_points": [{**POINT, **known, **told, "else": 1}]}
+    values = {"name": "a", "working_points": [{**POINT, **known, **told}]}
     (point,) = Params.from_values(values).working_points
     assert point == {**POINT, **known, **told}
 
