@@ -442,3 +442,55 @@ def test_a_treatment_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     path = write_tree(tmp_path / "a.root", nano(), "Events")
     with pytest.raises(DataError, match=r"on_nan='drop' must be one of 'error', 'skip', 'pad'"):
         read(path, FEATURES, on_nan="drop", **QUIET)  # type: ignore[call-overload]
+
+
+def test_comparisons_with_nan_are_false_whatever_it_is_computed_of(tmp_path: Path) -> None:
+    tau1, tau2 = [0.5, NAN, 0.5, 0.0, INF], [0.1, 0.1, NAN, 0.1, 0.1]
+    jets = {"jetPt": [500.0] * 5, "jetTau1": tau1, "jetTau2": tau2}
+    branches = {name: ak.Array([[value] for value in values]) for name, values in jets.items()}
+    path = write_tree(tmp_path / "flat.root", {"x": np.arange(5), **branches})
+    x = FeatureSet("x", "x", jets=2)
+
+    def selected(cut: str) -> list[float]:
+        return [float(value) for value in read(path, x, cut=cut, **QUIET).X[:, 0]]
+
+    ratios = [b / a if a > 0 else 0.0 if a == 0 else NAN for a, b in zip(tau1, tau2, strict=True)]
+    assert selected("tau21_0 < 0.5") == [i for i, r in enumerate(ratios) if r < 0.5] == [0, 3, 4]
+    assert selected("tau21_0 >= 0.5") == []
+    assert selected("isnan(tau21_0)") == [1, 2]
+    assert selected("isfinite(jetTau1_0)") == [0, 2, 3]
+    assert selected("!isfinite(jetTau1_0) || isnan(jetPt_1) & x == 3") == [1, 3, 4]
+    assert selected("min(jetTau1_0, jetTau2_0) > 0") == [0, 4]
+
+
+def test_negative_infinity_is_no_number_that_was_not_computed(tmp_path: Path) -> None:
+    values = nano()
+    mass = ak.to_numpy(ak.flatten(values["FatJet_msoftdrop"])).copy()
+    entries = np.repeat(np.arange(60), ak.num(values["FatJet_pt"]))
+    counted = ak.to_numpy(
+        ak.flatten((values["FatJet_pt"] > 200) & (abs(values["FatJet_eta"]) < 2.4))
+    )
+    at = int(np.flatnonzero(counted)[3])
+    mass[at] = -INF  # where -1 is NanoAOD's word for it, and read as 0
+    values["FatJet_msoftdrop"] = ak.unflatten(mass, ak.num(values["FatJet_pt"]))
+    path = write_tree(tmp_path / "nano.root", values, "Events")
+    message = rf"'FatJet_msoftdrop' .* 1 values .* in entry {entries[at]}$"
+    with pytest.raises(DataError, match=message):
+        read(path, **QUIET)
+
+
+def test_damage_further_on_does_not_hide_what_was_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_tree(tmp_path / "a.root", {"x": np.array([1.0, NAN, 3.0, NAN])})
+    real = event_file.read
+
+    def failing(*arguments: Any) -> Any:
+        if arguments[3]:  # not at the file's beginning
+            raise OSError("the disk is gone")
+        return real(*arguments)
+
+    monkeypatch.setattr(event_file, "read", failing)
+    monkeypatch.setattr(event_file.steps, "__defaults__", (2,))
+    with pytest.raises(DataError, match=r"'x' .* 1 values that are not finite, .* entry 1$"):
+        read(path, FeatureSet("x", "x"), **QUIET)

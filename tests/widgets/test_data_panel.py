@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import uproot
 
 import tfaas_nb as tn
 from tests.ntuples import write_tree
@@ -292,3 +293,34 @@ def test_a_selection_that_nothing_passes_is_told(small: tuple[str, str]) -> None
     panel.load()
     settle(panel)
     assert "none passes the selection" in panel.message.value
+
+
+def test_values_that_are_not_finite_and_branches_that_are_absent_have_controls(
+    small: tuple[str, str], tmp_path: Path
+) -> None:
+    with uproot.open(small[0]) as file:
+        values = {
+            n: c for n, c in file["events"].arrays(library="ak", how=dict).items() if n[0] != "n"
+        }
+        counts = {name: file["events"][name].array() for name in ("nJets", "nLeptons")}
+    values |= counts | {"w": np.where(np.arange(300) < 40, np.nan, 0.5), "HLT_A": np.ones(300)}
+    panel = DataPanel()
+    panel.signal.value = str(write_tree(tmp_path / "s.root", values))
+    panel.background.value = small[1]
+    panel.branches.value = "jetMassSoftDrop = jetSoftDropMass"
+    panel.weight.value = "w"
+    panel.cut.value = "HLT_A | jetPt_0 > 0"
+    settle(panel)
+    assert "on_nan=&#x27;skip&#x27;" in panel.counts.value
+    panel.on_nan.value = "skip"
+    settle(panel)
+    assert "optional=[&#x27;HLT_A&#x27;]" in panel.counts.value
+    panel.optional.value = "HLT_A"
+    settle(panel)
+    assert ">260<" in panel.counts.value
+    with pytest.warns(UserWarning, match="'HLT_A' is read as 0 in background.root"):
+        panel.load()
+    settle(panel)
+    assert panel.data is not None
+    assert len(panel.data) == 460
+    assert "40 events left out" in panel.loaded.value

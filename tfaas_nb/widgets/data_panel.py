@@ -16,6 +16,7 @@ from tfaas_nb import plots
 from tfaas_nb.data.counting import Count, count
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.expression import Expression
+from tfaas_nb.data.finite import OnNan
 from tfaas_nb.data.inspection import Inspection, inspect
 from tfaas_nb.data.reading import Reading
 from tfaas_nb.data.root import OnError, load_telling, stream_telling
@@ -44,6 +45,14 @@ _NOTHING_PASSED = (
 )
 
 
+#: Ways to treat values that are not finite, as the control offers them.
+_ON_NAN = [
+    ("are an error", "error"),
+    ("leave the events out", "skip"),
+    ("take the jet, or the value, as absent", "pad"),
+]
+
+
 class _Cancelled(Exception):
     """The person does not want to wait any longer."""
 
@@ -68,6 +77,10 @@ class Asked:
         What an unreadable file does.
     memory : float or None
         Megabytes of events in memory, if they are read when they are needed; else None.
+    on_nan : {"error", "skip", "pad"}
+        What becomes of events with values that are not finite.
+    optional : str
+        Branches that some files may lack, between commas.
     """
 
     files: Mapping[str, list[str]]
@@ -78,6 +91,8 @@ class Asked:
     weight: str = ""
     on_error: OnError = "stop"
     memory: float | None = None
+    on_nan: OnNan = "error"
+    optional: str = ""
 
     def reading(self) -> Reading:
         """What is to be read.
@@ -95,7 +110,13 @@ class Asked:
             self.mapping(),
             self.cut or None,
             self.weight or None,
+            on_nan=self.on_nan,
+            optional=self.absent(),
         )
+
+    def absent(self) -> tuple[str, ...]:
+        """The branches that some files may lack."""
+        return tuple(filter(None, map(str.strip, self.optional.split(","))))
 
     def mapping(self) -> dict[str, str]:
         """Variable → branch, as the field says.
@@ -156,6 +177,10 @@ class DataPanel(Panel):
         Selection and event weight.
     skip : ipywidgets.Checkbox
         Go on without files that cannot be read.
+    on_nan : ipywidgets.Dropdown
+        What becomes of events with values that are not finite.
+    optional : ipywidgets.Text
+        Branches that some files may lack.
     stream : ipywidgets.Checkbox
         Read events when they are needed, for files larger than memory.
     memory : ipywidgets.BoundedFloatText
@@ -235,6 +260,18 @@ class DataPanel(Panel):
         self.skip = ipywidgets.Checkbox(
             description="Go on without files that cannot be read", indent=False, layout=WIDE
         )
+        self.on_nan = ipywidgets.Dropdown(
+            description="Values that are not finite",
+            options=_ON_NAN,
+            style=LABELS,
+            layout={"width": "32em"},
+        )
+        self.optional = ipywidgets.Text(
+            description="Branches that some files lack",
+            placeholder="HLT_A, HLT_B; they are 0 there",
+            style=LABELS,
+            layout={"width": "36em"},
+        )
         self.stream = ipywidgets.Checkbox(
             description="The files are larger than memory: read events when they are needed",
             indent=False,
@@ -265,7 +302,7 @@ class DataPanel(Panel):
         rows = [
             [self.sample_button],
             [self.tree, self.branches, self.nearest_button],
-            [self.weight, self.skip],
+            [self.weight, self.skip, self.on_nan, self.optional],
             [self.stream, self.memory],
             [self.load_button, self.cancel_button, self.progress],
         ]
@@ -286,7 +323,8 @@ class DataPanel(Panel):
         self.tell_below(loading)
         for paths_field in (self.signal, self.background):
             paths_field.observe(self._typed_path, "value")
-        for control in (self.tree, self.branches, self.cut, self.weight, self.skip):
+        typed = (self.tree, self.branches, self.cut, self.weight)
+        for control in (*typed, self.skip, self.on_nan, self.optional):
             control.observe(self._changed, "value")
         self.stream.observe(lambda change: self._show_memory(change["new"]), "value")
         self.sample_button.on_click(lambda _: self.use_sample())
@@ -325,6 +363,8 @@ class DataPanel(Panel):
             self.weight.value.strip(),
             "skip" if self.skip.value else "stop",
             self.memory.value if self.stream.value else None,
+            self.on_nan.value,
+            self.optional.value,
         )
 
     def load(self) -> None:
@@ -396,7 +436,7 @@ class DataPanel(Panel):
         self.counts.value = _counts(asked, found)
 
     def _inspect(self, asked: Asked) -> None:
-        key = asked.files, asked.tree, asked.branches, asked.features
+        key = asked.files, asked.tree, asked.branches, asked.features, asked.optional
         if self._inspected and self._inspected[0] == key:
             return
         self._inspected = None
@@ -404,7 +444,13 @@ class DataPanel(Panel):
         trees: list[str] = []
         near: dict[str, str] = {}
         for role, files in asked.files.items():
-            found = inspect(files, asked.features, asked.tree, branches=asked.inspected())
+            found = inspect(
+                files,
+                asked.features,
+                asked.tree,
+                branches=asked.inspected(),
+                optional=asked.absent(),
+            )
             shown.append(_inspection(role, found))
             trees += [tree.name for tree in found.trees if tree.name not in trees]
             near |= {one.variable: one.nearest for one in found.missing if one.nearest}
