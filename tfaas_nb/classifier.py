@@ -245,8 +245,9 @@ class Classifier:
             overlap = fitted.fingerprints.found_in(used.fingerprints)
             roc = Roc.of(used.y, used.scores, used.weight)
             evaluation = Evaluation(
-                used.scores, used.y, used.weight, roc, None, judged, overlap, data.part
-            )
+                used.scores, used.y, used.weight, roc, None, judged, overlap, data.part,
+                scaled=data.scaled,
+            )  # fmt: skip
             before: Dataset | _Scored = scored
         else:
             check_dataset(data, "evaluate")

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import base64
+import math
 import re
 import time
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -129,12 +131,23 @@ def test_numbers_have_errors_and_a_warning(evaluation: Evaluation, events: Datas
     for text in (
         quoted(point.eps_b, point.eps_b_whole_error),
         quoted(point.rejection, point.rejection_error),
-        f"{point.significance:.1f}",
     ):
         assert text in view.numbers.value
+    assert "S/√B" not in view.numbers.value, "each event counts 1"
     assert "Warning" not in view.numbers.value
     view.efficiency.value = 0.01
     assert "fewer than 50 background events" in view.numbers.value
+
+
+def test_s_over_sqrt_b_is_of_the_events_expected(evaluation: Evaluation, events: Dataset) -> None:
+    weighted = replace(events, weight=np.where(events.y == 1, 0.25, 30.0).astype(np.float32))
+    view = RocView(Evaluation.of(weighted, evaluation.scores))
+    view.threshold.value = 0.5
+    passed = evaluation.scores >= 0.5
+    signal = 0.25 * np.count_nonzero(passed & (events.y == 1))
+    background = 30.0 * np.count_nonzero(passed & (events.y == 0))
+    assert "S/√B" in view.numbers.value
+    assert f">{signal / math.sqrt(background):.3g}<" in view.numbers.value
 
 
 def test_a_cut_that_leaves_no_background_is_shown(evaluation: Evaluation) -> None:

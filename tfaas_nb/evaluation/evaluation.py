@@ -20,6 +20,7 @@ from tfaas_nb.data.overlap import Overlap
 from tfaas_nb.data.part import Part
 from tfaas_nb.errors import DataError
 from tfaas_nb.evaluation import sections
+from tfaas_nb.evaluation.expectation import Expectation
 from tfaas_nb.evaluation.report import Report, leak_warning
 from tfaas_nb.evaluation.trained import Labelled, Trained
 from tfaas_nb.features.columns import check_aligned
@@ -39,6 +40,7 @@ from tfaas_nb.metrics import (
     WorkingPoint,
     mixture_in_words,
 )
+from tfaas_nb.metrics.significance import check_scan
 from tfaas_nb.nearest import unknown_keys
 from tfaas_nb.table import Table
 
@@ -77,6 +79,8 @@ class Evaluation:
         What was done with events of negative weight, in words; empty if there were none.
     signed : tuple of two floats or None
         Sums of the weights of background and signal with their signs, if some were negative.
+    scaled : tuple of two bool
+        Of background and of signal, whether weights are scaled to a cross-section.
     """
 
     scores: npt.NDArray[np.float32]
@@ -89,6 +93,7 @@ class Evaluation:
     part: Part | None = field(default=None)
     negative: str = field(default="")
     signed: tuple[float, float] | None = field(default=None)
+    scaled: tuple[bool, bool] = field(default=(False, False))
 
     @classmethod
     def of(
@@ -121,9 +126,9 @@ class Evaluation:
         values = np.asarray(scores, dtype=np.float32)
         roc = Roc.of(data.y, values, data.weight)
         events = data if isinstance(data, Dataset) else None
-        part = getattr(data, "part", None)
+        part, scaled = getattr(data, "part", None), getattr(data, "scaled", (False, False))
         y, weight = np.asarray(data.y), np.asarray(data.weight)
-        return cls(values, y, weight, roc, events, trained, overlap, part)
+        return cls(values, y, weight, roc, events, trained, overlap, part, scaled=scaled)
 
     def with_signs(self, before: Labelled, told: str) -> Evaluation:
         """The same, that knows of negative weights and expects events by their sums.
@@ -258,8 +263,7 @@ class Evaluation:
         kind : str
             ``"asimov"`` or ``"s/sqrt(b)"``.
         signal, background : float, optional
-            Expected events before the cut; by default the sums of the events' weights, of the
-            whole sample if they are a part that was split off.
+            Expected events before the cut; by default those of `expected`.
         systematics : float
             Relative uncertainty of the background.
         min_background : float
@@ -268,22 +272,27 @@ class Evaluation:
         Raises
         ------
         DataError
-            If the kind is unknown, a number is impossible, or no cut leaves as many events.
+            If the kind is unknown, a number is impossible, no cut leaves as many events, or it
+            is not known how many are expected.
         """
-        missing = [c for c, given in ((0, background), (1, signal)) if given is None]
-        told = self.part.told(missing) if self.part and missing else ""
-        signal = self._expected(1) if signal is None else signal
-        background = self._expected(0) if background is None else background
-        return SignificanceScan.of(
-            self.roc, kind, signal, background, systematics, min_background, told
-        )
+        check_scan(kind, signal, background, systematics, min_background)
+        given = background, signal
+        missing = [i for i, events in enumerate(given) if events is None]
+        self._expectation.check(missing)
+        return self._expectation.scan(self.roc, kind, given, systematics, min_background)
 
-    def _expected(self, kind: int) -> float | None:
-        """Events of a class that the weights stand for; None if they are just those here."""
-        if self.part is None:
-            return None if self.signed is None else self.signed[kind]
-        here = float(self.weight[self.y == kind].sum(dtype=np.float64))
-        return self.part.expected(kind, here if self.signed is None else self.signed[kind])
+    @property
+    def expected(self) -> tuple[float, float] | None:
+        """Events of background and of signal expected before a cut; None if it is not known.
+
+        They are the sums of weights, of the whole sample if the events are a part that was split
+        off.  Events that all count 1 tell no expectation, unless that is by their cross-section.
+        """
+        return self._expectation.both
+
+    @cached_property
+    def _expectation(self) -> Expectation:
+        return Expectation.of(self.roc, self.part, self.signed, self.scaled)
 
     def calibration(self, bins: int = 10) -> Calibration:
         """Compare scores with the fraction of signal; see `metrics.Calibration.of`.
@@ -479,7 +488,7 @@ class Evaluation:
             negative=self.negative,
             overtraining=None if trained is None else self.overtraining(),
             significance=significance or self._significance_of_sample(),
-            counted=significance is None and len(np.unique(self.weight)) == 1,
+            counted=significance is None and self.expected is None,
             calibration=None if no_probabilities else self.calibration(),
             importance=[self.importance(by, _REPEATS, seed, progress) for by in shuffled],
             drawn=self.data if data is None else data,
@@ -494,7 +503,7 @@ class Evaluation:
     def _significance_of_sample(self) -> SignificanceScan | None:
         """With the sums of weights; None where too few background events are left anywhere."""
         try:
-            return self.significance()
+            return self._expectation.scan(self.roc)
         except DataError:
             return None
 

@@ -26,6 +26,12 @@ from tfaas_nb.metrics import (
 )
 from tfaas_nb.table import Table
 
+_NOT_EXPECTED = (
+    "None is given: each event counts 1, and the numbers of simulated events are not those "
+    "expected in data. Give expected numbers by "
+    "report(..., significance=evaluation.significance(signal=..., background=...)), or load the "
+    "samples with their cross-sections by tn.Sample(files, xsec=..., lumi=...)."
+)
 #: Efficiencies at which the report quotes working points.
 _SIGNAL_EFFICIENCIES = (0.3, 0.5, 0.8, 0.9)
 _BACKGROUND_EFFICIENCIES = (0.1, 0.01, 0.001)
@@ -94,18 +100,11 @@ def training_and_test(found: Overtraining, sample: str) -> Section:
 
 
 def significance(scan: SignificanceScan, sample: str, counted: bool) -> Section:
-    """The scan over cuts; `counted` if S and B are but numbers of events in the sample."""
+    """The scan over cuts; `counted` if S and B would be but numbers of simulated events."""
+    if counted:
+        return Section("Significance", (document.paragraph(_NOT_EXPECTED),))
     drawn = document.figure(scan.plot, plots.captions.significance(scan, sample))
     parts = [document.figures([drawn]), document.table(scan.table())]
-    if counted:
-        parts.insert(
-            0,
-            document.paragraph(
-                "The events have no weights: S and B are the numbers of events in the sample, not "
-                "those expected in data. Give expected numbers by "
-                "report(..., significance=evaluation.significance(signal=..., background=...))."
-            ),
-        )
     return Section("Significance", tuple(parts))
 
 

@@ -98,6 +98,28 @@ def _check_expected(name: str, value: Any) -> None:
         )
 
 
+def check_scan(
+    kind: str,
+    signal: float | None,
+    background: float | None,
+    systematics: float,
+    min_background: float,
+) -> None:
+    """Refuse parameters of a scan; see `SignificanceScan.of`.
+
+    Raises
+    ------
+    DataError
+        If the kind is unknown, or a number is impossible.
+    """
+    if kind not in _FORMULAS:
+        raise DataError(f"no significance {kind!r}; there are {sorted(_FORMULAS)}")
+    for name, value in (("signal", signal), ("background", background)):
+        _check_expected(name, 0.0 if value is None else value)
+    _check_expected("systematics", systematics)
+    _check_expected("min_background", min_background)
+
+
 def _yields(
     signal: npt.ArrayLike, background: npt.ArrayLike, systematics: float
 ) -> tuple[Array, Array]:
@@ -188,12 +210,7 @@ class SignificanceScan:
         DataError
             If the kind is unknown, a number is impossible, or no cut leaves as many events.
         """
-        if kind not in _FORMULAS:
-            raise DataError(f"no significance {kind!r}; there are {sorted(_FORMULAS)}")
-        for name, value in (("signal", signal), ("background", background)):
-            _check_expected(name, 0.0 if value is None else value)
-        _check_expected("systematics", systematics)
-        _check_expected("min_background", min_background)
+        check_scan(kind, signal, background, systematics, min_background)
         cuts = _thresholds(roc)
         passing_s, passing_b = roc.signal.above(cuts), roc.background.above(cuts)
         total_s = passing_s.total if signal is None else float(signal)

@@ -67,7 +67,8 @@ class WorkingPoint:
     background_left : int
         Background events (unweighted) that pass.
     significance : float
-        S/√B of the sample that passes, weights included; infinite without background.
+        S/√B of the events that pass, by their weights; infinite without background.  Of simulated
+        events that count 1 each it is no expectation (`Evaluation.expected` tells it).
     eps_s_error, eps_b_error : float, optional
         Their errors, weights included: binomial, and the movement of the threshold, if it was
         chosen on the same events.  Zero for the efficiency that was chosen.

@@ -339,7 +339,7 @@ class RocView(Panel):
 
     def _mark(self, point: WorkingPoint) -> None:
         """Show a working point; what it does not change is not drawn again."""
-        self.numbers.value = _numbers(point)
+        self.numbers.value = _numbers(point, self._evaluation().expected)
         curves = ("roc", self.axes.value, self.band.value)
         scores = ("scores", self.model.value, self.training.value)
         for key, place, alt in (
@@ -492,16 +492,17 @@ def _importance(evaluation: Evaluation) -> str:
     return found._repr_html_()
 
 
-def _numbers(point: WorkingPoint) -> str:
+def _numbers(point: WorkingPoint, expected: tuple[float, float] | None) -> str:
+    significance = _significance(point, expected)
     row = (
         str(point.signal_efficiency),
         str(point.background_efficiency),
         f"{point.threshold:.5f}",
         point.background_rejection.text,
-        f"{point.significance:.1f}" if math.isfinite(point.significance) else None,
+        *significance.values(),
         str(point.background or point.background_left),
     )
-    columns = ("ε_S", "ε_B", "threshold", "1/ε_B", "S/√B", "background events left")
+    columns = ("ε_S", "ε_B", "threshold", "1/ε_B", *significance, "background events left")
     warning = (
         f"<p><b>Warning:</b> fewer than {FEW_EVENTS} background events are left: "
         "do not rank models by this rejection.</p>"
@@ -509,6 +510,16 @@ def _numbers(point: WorkingPoint) -> str:
         else ""
     )
     return _compact(Table(columns, (row,), point.convention)._repr_html_()) + warning
+
+
+def _significance(
+    point: WorkingPoint, expected: tuple[float, float] | None
+) -> dict[str, str | None]:
+    """The column S/√B of the events expected; none if it is not known how many are."""
+    if expected is None:
+        return {}
+    background, signal = expected[0] * point.eps_b, expected[1] * point.eps_s
+    return {"S/√B": f"{signal / math.sqrt(background):.3g}" if background > 0 else None}
 
 
 def _compact(html: str) -> str:

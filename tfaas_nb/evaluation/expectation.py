@@ -1,0 +1,95 @@
+"""How many events are expected, as far as the weights of simulated ones tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tfaas_nb.data.part import Part
+from tfaas_nb.errors import DataError
+from tfaas_nb.metrics import FEW_EVENTS, Roc, SignificanceScan
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """Events of both classes that weights stand for.
+
+    Attributes
+    ----------
+    sums : tuple of two floats
+        Sums of the weights of background and of signal, with their signs.
+    part : Part or None
+        Which part of a whole sample the events are.
+    known : tuple of two bool
+        Whether the sums are of events expected.  They are not if each event counts 1 and nobody
+        said its cross-section: then they are numbers of simulated events.
+    """
+
+    sums: tuple[float, float]
+    part: Part | None
+    known: tuple[bool, bool]
+
+    @classmethod
+    def of(
+        cls,
+        roc: Roc,
+        part: Part | None,
+        signed: tuple[float, float] | None,
+        scaled: tuple[bool, bool],
+    ) -> Expectation:
+        """Expectation from evaluated events.
+
+        Parameters
+        ----------
+        roc : Roc
+            Their curve, which has their weights.
+        part, signed, scaled
+            As of an `Evaluation`.
+        """
+        weights = roc.events.background_weight, roc.events.signal_weight
+        background, signal = (float(own.sum()) for own in weights)
+        told = [
+            is_scaled or signed is not None or bool((own != 1).any())
+            for is_scaled, own in zip(scaled, weights, strict=True)
+        ]
+        return cls(signed or (background, signal), part, (told[0], told[1]))
+
+    def events(self, kind: int) -> float:
+        """Events of a class before any cut, of the whole sample if those here are a part."""
+        return self.part.expected(kind, self.sums[kind]) if self.part else self.sums[kind]
+
+    @property
+    def both(self) -> tuple[float, float] | None:
+        """Events of background and of signal; None if they are not known."""
+        return (self.events(0), self.events(1)) if all(self.known) else None
+
+    def scan(
+        self,
+        roc: Roc,
+        kind: str = "asimov",
+        given: tuple[float | None, float | None] = (None, None),
+        systematics: float = 0.0,
+        min_background: float = FEW_EVENTS,
+    ) -> SignificanceScan:
+        """Scan the cuts for numbers of background and of signal, of these where none is given."""
+        missing = [i for i, events in enumerate(given) if events is None]
+        background, signal = (
+            self.events(i) if events is None else events for i, events in enumerate(given)
+        )
+        told = self.part.told(missing) if self.part and missing else ""
+        return SignificanceScan.of(roc, kind, signal, background, systematics, min_background, told)
+
+    def check(self, kinds: Sequence[int]) -> None:
+        """Refuse classes of which it is not known how many events are expected.
+
+        Raises
+        ------
+        DataError
+            Saying how to tell it.
+        """
+        if not all(self.known[kind] for kind in kinds):
+            raise DataError(
+                "it is not known how many events are expected: each counts 1, as simulated. Give "
+                "the numbers, signal= and background=, or load the samples with their "
+                "cross-sections, tn.Sample(files, xsec=..., lumi=...)"
+            )
