@@ -36,6 +36,7 @@ from tfaas_nb.reference_events import ReferenceEvents
 from tfaas_nb.table import Table, folded
 from tfaas_nb.wire.params import (
     HOW_TO_NAME,
+    UNKNOWN,
     FeatureNames,
     Params,
     described,
@@ -418,6 +419,12 @@ class Bundle:
                 f"{own[differ]!r}: leave the {len(names)} names away"
             )
         width = self.graph.signature.width
+        if not self.graph.signature.is_ordered:
+            raise BundleError(
+                f"the file of model {self.name!r} does not tell the order of its inputs "
+                f"{self.graph.input_node}, so features cannot be named in their order: give the "
+                "inputs in their order as input_node of its params.json"
+            )
         if width not in (None, len(names)):
             raise BundleError(
                 f"{len(names)} features are named, model {self.name!r} takes {width} values of an "
@@ -687,7 +694,10 @@ def _checked(
     if named and params.feature_set and params.feature_set.names != named:
         raise BundleError(f"the feature set in {PARAMS} is not that of the features it names")
     check_name(params.name)
-    own = replace(params, model=graph.file_name, labels=LABELS, sha256=graph.sha256)
+    order = "" if graph.signature.is_ordered else UNKNOWN
+    own = replace(
+        params, model=graph.file_name, labels=LABELS, sha256=graph.sha256, input_order=order
+    )
     return Bundle(graph, own, labels or graph.labels, dict(card), events)
 
 
@@ -723,17 +733,18 @@ def _put_together(
     features: FeatureNames = (),
 ) -> Bundle:
     """A bundle of a model that was read, and of the other files' contents."""
-    told = replace(params, input_node=found.graph.input_node, output_node=found.graph.output_node)
+    graph = found.graph
+    if params.input_order == UNKNOWN:  # the names of its nodes were written down in no order
+        graph = replace(graph, signature=replace(graph.signature, is_ordered=False))
+    told = replace(params, input_node=graph.input_node, output_node=graph.output_node)
     if not told.features:
-        told = replace(
-            told, features=_named(found.graph.features or found.graph.signature.names or ())
-        )
+        told = replace(told, features=_named(graph.features or graph.signature.names or ()))
     lines = (line.strip() for line in _decoded(labels, LABELS).splitlines())
     whole = _card(card)
     if found.converted_from:
         whole = whole | {"converted_from": found.converted_from}
     scored = ReferenceEvents.from_json(events) if events else None
-    made = _checked(found.graph, told, tuple(filter(None, lines)), whole, scored)
+    made = _checked(graph, told, tuple(filter(None, lines)), whole, scored)
     return made.with_features(features)
 
 

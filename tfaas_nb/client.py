@@ -4,48 +4,37 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote
 
 import numpy as np
-import requests
 
+from tfaas_nb.asked_events import AskedEvents, are_inputs
 from tfaas_nb.bundle import CARD, LABELS, PARAMS, Bundle
-from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.errors import (
-    FeatureError,
-    ModelNotFound,
-    ServerError,
-    ServerUnreachable,
-    TfaasError,
-    from_answer,
-)
+from tfaas_nb.connection import Connection, json_of
+from tfaas_nb.errors import FeatureError, ModelNotFound, ServerError, TfaasError
 from tfaas_nb.features import order_keys
-from tfaas_nb.features.columns import array_of, columns_of
+from tfaas_nb.features.columns import numeric
+from tfaas_nb.patience import patiently, score_each
 from tfaas_nb.reference import Reference
-from tfaas_nb.signature import Signature
+from tfaas_nb.signature import Array, Signature, Tensor
 from tfaas_nb.table import Table
 from tfaas_nb.wire import oip, tfaas
 from tfaas_nb.wire.image import decode_labels
-from tfaas_nb.wire.params import HOW_TO_NAME, FeatureNames
+from tfaas_nb.wire.params import HOW_TO_NAME, UNKNOWN, FeatureNames
 
-#: What our server says of itself: a proxy leaves the first as it is, but rewrites ``Server``.
-_OURS, _SERVER = "X-Tfaas-Nb", "tfaas_nb/"
 #: Header of an upload's answer.
 _VERSION = "X-Model-Version"
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_NPY = "/predict/npy"
 _MOST_BYTES = 32 << 20
 _MOST_EVENTS = 1 << 20
 #: Bytes of a model from which on packing takes longer than sending what it saves.
 _LARGE = 16 << 20
-#: Bytes per second of a model that a busy machine reads, tries and stores at least.
-_SLOWEST = 1e6
-_QUOTED = 300
 #: Seconds that a cell waits for what a client shows of itself.
 _GLANCE = 2.0
 
@@ -53,7 +42,7 @@ _GLANCE = 2.0
 Events = Any
 
 
-class Client:
+class Client(Connection):
     """A connection to a server that speaks TFaaS's dialect.
 
     Parameters
@@ -82,36 +71,7 @@ class Client:
     classes of `tfaas_nb.errors` that the server itself raised.
     """
 
-    def __init__(
-        self,
-        url: str,
-        token: str | None = None,
-        timeout: float = 60.0,
-        *,
-        ca: str | os.PathLike[str] | None = None,
-        cert: str | os.PathLike[str] | tuple[str | os.PathLike[str], ...] | None = None,
-        fingerprint: str | None = None,
-    ) -> None:
-        parts = urlsplit(url)
-        # The token goes into a header: an address is shown, and noted in logs.
-        self.url = parts._replace(query="", fragment="").geturl().rstrip("/")
-        self.token = token = token or parse_qs(parts.query).get("token", [None])[0]
-        self.timeout = timeout
-        self._session = requests.Session()
-        # A proxy does not reach this machine, and ~/.netrc would take the token's place.
-        self._session.trust_env = urlsplit(self.url).hostname not in _LOOPBACK
-        if token:
-            self._session.auth = _Bearer(token)
-        # Given with each request: the session's would yield to the environment's.
-        known = False if fingerprint else None
-        self._trusted: bool | str | None = str(Path(ca).expanduser()) if ca else known
-        if cert:
-            files = cert if isinstance(cert, tuple) else (cert,)
-            paths = tuple(str(Path(file).expanduser()) for file in files)
-            self._session.cert = paths[0] if len(paths) == 1 else (paths[0], paths[1])
-        if fingerprint:
-            self._session.mount("https://", _Pinned(fingerprint))
-        self._is_ours: bool | None = None
+    _scored: Sequence[Any] = ()
 
     def upload(
         self, bundle: Bundle, name: str | None = None, features: FeatureNames = ()
@@ -178,7 +138,7 @@ class Client:
 
     def describe_models(self) -> list[dict[str, Any]]:
         """The ``params.json`` of every model."""
-        return _json(self._ask("GET", "/models")) or []
+        return json_of(self._ask("GET", "/models")) or []
 
     def params(self, model: str) -> dict[str, Any]:
         """The ``params.json`` of a model; ours adds its features with typical ranges.
@@ -193,7 +153,7 @@ class Client:
         ModelNotFound
             If there is none of that name.
         """
-        answer: dict[str, Any] = _json(self._ask("GET", f"/params/{_quoted(model)}"))
+        answer: dict[str, Any] = json_of(self._ask("GET", f"/params/{_quoted(model)}"))
         return answer
 
     def width(self, model: str) -> int | None:
@@ -219,7 +179,7 @@ class Client:
         path = f"/models/{_segment(model)}/versions"
         rows = tuple(
             (v["version"], _time(v["uploaded"]), ", ".join(v["labels"]), v["sha256"])
-            for v in _json(self._ask("GET", path))
+            for v in json_of(self._ask("GET", path))
         )
         columns = ("version", "uploaded", "labels", "sha256")
         return Table(columns, rows, caption=f"{model} on {self.url}")
@@ -248,7 +208,7 @@ class Client:
             If a label cannot be called so.
         """
         body = None if version is None else {"version": version}
-        answer = _json(self._ask("PUT", _label_path(model, label), json=body))
+        answer = json_of(self._ask("PUT", _label_path(model, label), json=body))
         return int(answer["version"])
 
     def unlabel(self, model: str, label: str) -> None:
@@ -263,10 +223,16 @@ class Client:
 
     def status(self) -> dict[str, Any]:
         """What the server says of itself."""
-        answer: dict[str, Any] = _json(self._ask("GET", "/status"))
+        answer: dict[str, Any] = json_of(self._ask("GET", "/status"))
         return answer
 
-    def predict(self, model: str, events: Events, keys: Sequence[str] | None = None) -> Any:
+    def predict(
+        self,
+        model: str,
+        events: Events,
+        keys: Sequence[str] | None = None,
+        progress: bool = True,
+    ) -> Any:
         """Scores of events.
 
         Parameters
@@ -279,9 +245,14 @@ class Client:
             a `Dataset`, a DataFrame of pandas or polars, an Arrow table, a structured array, an
             awkward array of records, ``{feature: array}``; one event or several as
             ``{feature: value}``; a pandas Series or a record, which is one event.  An array of
-            shape (events, features) or (features,) has the features in the model's order.
+            shape (events, features) or (features,) has the features in the model's order; of a
+            model with several inputs, the inputs one after the other in the order in which the
+            model was made.  ``{input: array of shape (events, ...)}`` gives inputs as they are.
         keys : sequence of str, optional
             What the columns of an array are; by default the model's features in order.
+        progress : bool
+            Whether to show a bar while a Go TFaaS, which takes one event at a time, is asked
+            about many, or our server in several requests.
 
         Returns
         -------
@@ -292,22 +263,46 @@ class Client:
         Raises
         ------
         FeatureError
-            If names, number or values do not fit the model, or names come for a model that does
-            not know the names of its features.
+            If names, number or values do not fit the model, names come for a model that does
+            not know the names of its features, or an array for one whose inputs have no order.
         ModelNotFound
             If there is none of that name.
+        TooManyRequests
+            If a server asks to wait for longer than ten minutes for an event.
+
+        Notes
+        -----
+        Whole numbers reach inputs of whole numbers as they are, or are refused.
+
+        A server that answers 429 is asked again after the time that it tells, or after 0.1 s,
+        0.2 s and so on up to 30 s.  When something goes wrong amid many events, or the cell is
+        interrupted, what was scored is in `unfinished`.
         """
-        names, values, single = self._named(model, events, keys)
+        if are_inputs(events):
+            return _shaped(self._by_input(model, events, progress), False)
+        asked = AskedEvents.of(events, keys)
+        names = asked.names if asked.names is not None else self._features(model)
+        values = asked.values
+        if values.ndim not in (1, 2) or (names is not None and values.shape[-1] != len(names)):
+            takes = "?" if names is None else len(names)
+            raise FeatureError(
+                f"events have shape {values.shape}; model {model!r} takes (events, {takes})"
+            )
         tfaas.check_finite(names or _positions(values), values)
-        if single and names is not None:
-            scores = self._one(model, names, values)
+        if self.is_ours():
+            scores = self._scores(model, names, asked, progress)
         else:
-            scores = self._many(model, names, np.atleast_2d(values))
-            if single:
-                scores = scores[0]
-        if single:
-            return float(scores[0]) if len(scores) == 1 else scores
-        return scores[:, 0] if scores.shape[1] == 1 else scores
+            scores = self._scores_one_by_one(model, names, asked, progress)
+        return _shaped(scores, asked.is_single)
+
+    @property
+    def unfinished(self) -> Any:
+        """Scores of the events that the last `predict` of many had scored when it was stopped.
+
+        float32 of shape (scored, outputs): those of the first events, in their order.  No rows
+        if it came to its end.
+        """
+        return np.concatenate(self._scored) if self._scored else np.zeros((0, 1), np.float32)
 
     def predict_image(
         self, model: str, image: str | os.PathLike[str] | bytes
@@ -352,54 +347,144 @@ class Client:
         # In a form: the Go server takes few names as part of an address.
         self._ask("DELETE", "/delete", files={"model": (None, model)})
 
-    def is_ours(self) -> bool:
-        """Whether the server is tfaas_nb; a Go TFaaS knows neither archives nor ``.npy``."""
-        if self._is_ours is None:
-            self._ask("GET", "/status")
-        return bool(self._is_ours)
-
-    def close(self) -> None:
-        """Let go of the connections; a later call opens new ones."""
-        self._session.close()
-
-    def _named(
-        self, model: str, events: Any, keys: Sequence[str] | None
-    ) -> tuple[tuple[str, ...] | None, Any, bool]:
-        """Names of the columns, float32 values and whether they are one event.
-
-        Without names the values are in the order of a model's inputs that knows none either.
-        """
-        names: tuple[str, ...] | None
-        if isinstance(events, Dataset):
-            names, values = events.features.names, events.X
-        else:
-            table = columns_of(events)
-            names = table.names if table is not None else None
-            values = array_of(events) if table is None else table.matrix()
-        if names is None:
-            names = tuple(keys) if keys is not None else self._features(model)
-        elif keys is not None:
-            raise FeatureError("the events have names of their own: leave keys=[...] away")
-        if values.ndim not in (1, 2) or (names is not None and values.shape[-1] != len(names)):
-            takes = "?" if names is None else len(names)
-            raise FeatureError(
-                f"events have shape {values.shape}; model {model!r} takes (events, {takes})"
-            )
-        if names is not None and not self.is_ours():
-            names, values = self._in_order(model, names, values)
-        return names, values, values.ndim == 1
-
     def _features(self, model: str) -> tuple[str, ...] | None:
-        """The model's features in order; None if it does not know their names."""
-        features = self.params(model).get("features") or ()
+        """Names of the columns of an array: the model's features; None if it knows none.
+
+        Raises
+        ------
+        FeatureError
+            If the model's file does not tell the order of its inputs.
+        """
+        params = self.params(model)
+        features = params.get("features") or ()
+        if params.get("input_order") == UNKNOWN:
+            self._signature_or_names(model, features).check_ordered(model)
         return tuple(feature["name"] for feature in features) or None
+
+    def _signature_or_names(self, model: str, features: Any) -> Signature:
+        """Inputs whose order nobody knows; a Go TFaaS tells the names of their columns at most."""
+        if self.is_ours():
+            signature = self._signature(model)
+        else:
+            named = tuple(Tensor(str(f["name"]), "float32", ()) for f in features)
+            signature = Signature(named, ())
+        return replace(signature, is_ordered=False)
+
+    # --- a server of ours ---
+
+    def _scores(
+        self, model: str, names: tuple[str, ...] | None, asked: AskedEvents, progress: bool
+    ) -> Any:
+        if asked.is_single and names is not None:
+            values = asked.values if asked.fits_float32 else asked.numbers()
+            return self._one(model, names, values)[np.newaxis]
+        if names is None or not asked.fits_float32:
+            signature = self._signature(model)
+            if names is None or not signature.is_exact_in_float32:
+                inputs = self._inputs(model, signature, names, asked)
+                return self._infer(model, signature, inputs, progress)
+        values = np.atleast_2d(asked.values)
+        headers = {"Content-Type": tfaas.NPY}
+
+        def ask(part: slice) -> Any:
+            body = tfaas.encode_npy(names, values[part])
+            answer = self._ask("POST", _NPY, headers, params={"model": model}, data=body)
+            return tfaas.decode_scores_npy(answer.content)
+
+        return self._in_parts(_parts(len(values), 4 * values.shape[1]), ask, progress)
+
+    def _in_parts(self, parts: list[slice], ask: Callable[[slice], Any], progress: bool) -> Any:
+        """Scores of events that are sent in several requests."""
+        if len(parts) == 1:
+            return ask(parts[0])
+        return np.concatenate(self._patiently(parts, ask, progress, "request"))
+
+    def _patiently(
+        self, parts: Sequence[Any], ask: Callable[[Any], Any], progress: bool, unit: str = "event"
+    ) -> list[Any]:
+        scored: list[Any] = []
+        self._scored = scored
+        score_each(parts, ask, scored, progress, unit)
+        self._scored = ()
+        return scored
+
+    def _signature(self, model: str) -> Signature:
+        """Tensors of a model on our server."""
+        return oip.signature_in(json_of(self._ask("GET", f"/v2/models/{self._numbered(model)}")))
+
+    def _numbered(self, model: str) -> str:
+        """A reference for the Open Inference Protocol, which knows no labels."""
+        reference = Reference.parse(model)
+        if reference.label is not None:
+            reference = Reference(reference.name, self.params(model)["version"])
+        return _quoted(str(reference))
+
+    def _inputs(
+        self, model: str, signature: Signature, names: tuple[str, ...] | None, asked: AskedEvents
+    ) -> Mapping[str, Array]:
+        """Inputs of a model out of columns, exactly."""
+        order = None
+        if names is not None:
+            expected = self._features(model)
+            if expected is None:
+                raise FeatureError(
+                    f"model {model!r} does not know the names of its features: {HOW_TO_NAME}"
+                )
+            order = order_keys(expected, names)
+        return signature.split_columns(asked.columns(order))
+
+    def _by_input(self, model: str, events: Mapping[str, Any], progress: bool) -> Any:
+        """Scores of events that come as the model's inputs."""
+        if not self.is_ours():
+            raise FeatureError(
+                f"{self.url}, a Go TFaaS, takes rows of numbers: bring a column for each feature"
+            )
+        signature = self._signature(model)
+        found = {str(name): numeric(values, str(name)) for name, values in events.items()}
+        return self._infer(model, signature, signature.conformed(found), progress)
+
+    def _infer(
+        self, model: str, signature: Signature, inputs: Mapping[str, Array], progress: bool
+    ) -> Any:
+        """Scores of events by the protocol that takes inputs of any type."""
+        address = f"/v2/models/{self._numbered(model)}/infer"
+
+        def ask(part: slice) -> Any:
+            body, length = oip.encode_tensors({n: v[part] for n, v in inputs.items()})
+            headers = {"Content-Type": oip.BINARY, oip.JSON_LENGTH: str(length)}
+            answer = self._ask("POST", address, data=body, headers=headers)
+            told = answer.headers.get(oip.JSON_LENGTH)
+            outputs = oip.decode_answer(answer.content, int(told) if told else None).outputs
+            return signature.joined(outputs)
+
+        events = len(next(iter(inputs.values())))
+        size = sum(values.nbytes for values in inputs.values())
+        return self._in_parts(_parts(events, size // max(events, 1)), ask, progress)
+
+    # --- a Go TFaaS ---
+
+    def _scores_one_by_one(
+        self, model: str, names: tuple[str, ...] | None, asked: AskedEvents, progress: bool
+    ) -> Any:
+        """Scores by a server that takes one event at a time, and does not look at names."""
+        values = np.atleast_2d(asked.values)
+        if asked.names is not None:
+            names, values = self._in_order(model, asked.names, values)
+        keys = names or _positions(values)
+        if asked.is_single:
+            return patiently(lambda: self._one(model, keys, values[0]))[np.newaxis]
+        rows = self._patiently(
+            range(len(values)), lambda i: self._one(model, keys, values[i])[np.newaxis], progress
+        )
+        return np.concatenate(rows) if rows else np.zeros((0, 1), np.float32)
 
     def _in_order(
         self, model: str, names: tuple[str, ...], values: Any
     ) -> tuple[tuple[str, ...], Any]:
-        """Values in the order of the model, for a Go TFaaS, which does not look at names."""
-        expected = self._features(model)
-        if expected is None:
+        """Values in the order of the model."""
+        features = self.params(model).get("features") or ()
+        expected = tuple(feature["name"] for feature in features)
+        if not expected:
             raise FeatureError(
                 f"{self.url}, a Go TFaaS, does not tell the names of the features of {model!r}, "
                 "and would take values in whatever order they come: bring an array of shape "
@@ -414,101 +499,7 @@ class Client:
         answer = self._ask("POST", "/json", data=body, headers={"Content-Type": tfaas.JSON})
         return np.atleast_1d(tfaas.decode_scores_json(answer.content))
 
-    def _many(self, model: str, names: Sequence[str] | None, values: Any) -> Any:
-        if not self.is_ours():
-            keys = names or _positions(values)
-            rows = [self._one(model, keys, event) for event in values]
-            return np.stack(rows) if rows else np.zeros((0, 1), np.float32)
-        step = min(max(_MOST_BYTES // (4 * max(values.shape[1], 1)), 1), _MOST_EVENTS)
-        parts = [values[start : start + step] for start in range(0, max(len(values), 1), step)]
-        if names is None:
-            signature = self._signature(model)
-            return np.concatenate([self._infer(model, signature, part) for part in parts])
-        headers = {"Content-Type": tfaas.NPY}
-        answers = (
-            self._ask(
-                "POST",
-                "/predict/npy",
-                params={"model": model},
-                data=tfaas.encode_npy(names, part),
-                headers=headers,
-            )
-            for part in parts
-        )
-        return np.concatenate([tfaas.decode_scores_npy(answer.content) for answer in answers])
-
-    def _signature(self, model: str) -> Signature:
-        """Tensors of a model on our server."""
-        return oip.signature_in(_json(self._ask("GET", f"/v2/models/{self._numbered(model)}")))
-
-    def _numbered(self, model: str) -> str:
-        """A reference for the Open Inference Protocol, which knows no labels."""
-        reference = Reference.parse(model)
-        if reference.label is not None:
-            reference = Reference(reference.name, self.params(model)["version"])
-        return _quoted(str(reference))
-
-    def _infer(self, model: str, signature: Signature, values: Any) -> Any:
-        """Scores of events without names, by a protocol that sends none."""
-        if len(signature.inputs) != 1:
-            names = ", ".join(repr(tensor.name) for tensor in signature.inputs)
-            raise FeatureError(
-                f"model {model!r} has the inputs {names}, whose columns have no names: ask it by "
-                f"/v2/models or /v1/models with a tensor for each, or {HOW_TO_NAME}"
-            )
-        ((name, tensor),) = signature.split(values).items()
-        body, length = oip.encode_infer(tensor, name=name, binary=True)
-        answer = self._ask(
-            "POST",
-            f"/v2/models/{self._numbered(model)}/infer",
-            data=body,
-            headers={"Content-Type": oip.BINARY, oip.JSON_LENGTH: str(length)},
-        )
-        told = answer.headers.get(oip.JSON_LENGTH)
-        outputs = oip.decode_answer(answer.content, int(told) if told else None).outputs
-        return signature.joined(outputs)
-
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str] | None = None,
-        more: int = 0,
-        **options: Any,
-    ) -> requests.Response:
-        """An answer to a request; `more` bytes of a model take the server longer."""
-        timeout = self.timeout + more / _SLOWEST
-        try:
-            answer = self._session.request(
-                method,
-                self.url + path,
-                headers=headers,
-                timeout=timeout,
-                verify=self._verify(),
-                **options,
-            )
-        except requests.exceptions.SSLError as error:
-            raise ServerUnreachable(
-                f"{self.url} is not trusted, or speaks no TLS: {_reason(error)}; ca=FILE names the "
-                "authority of its certificate, fingerprint=... the certificate"
-            ) from error
-        except (requests.RequestException, OSError) as error:
-            raise ServerUnreachable(
-                f"no answer from {self.url}: {_reason(error)}; is the server running there?"
-            ) from error
-        ours = _OURS in answer.headers or answer.headers.get("Server", "").startswith(_SERVER)
-        # A refusal may be the word of a proxy, which says nothing of the server behind it.
-        if ours or answer.ok:
-            self._is_ours = ours
-        if answer.status_code >= 400:
-            raise _reported(answer)
-        return answer
-
-    def _verify(self) -> bool | str | None:
-        """What the server's certificate is held against; None for what requests knows."""
-        if self._trusted is None and not self._session.trust_env:
-            return os.environ.get("REQUESTS_CA_BUNDLE") or None
-        return self._trusted
+    # --- in a notebook ---
 
     def __repr__(self) -> str:
         return f"Client({self.url})"
@@ -521,31 +512,6 @@ class Client:
             return replace(quick.models(), caption=repr(self))._repr_html_()
         except TfaasError as error:
             return f"<p>{escape(repr(self))}: {escape(str(error))}</p>"
-
-
-class _Pinned(requests.adapters.HTTPAdapter):
-    """Knows a server by the fingerprint of its certificate, also through a proxy."""
-
-    __attrs__ = [*requests.adapters.HTTPAdapter.__attrs__, "_fingerprint"]  # noqa: RUF012
-
-    def __init__(self, fingerprint: str) -> None:
-        self._fingerprint = fingerprint
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, assert_fingerprint=self._fingerprint, **options)
-
-    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        return super().proxy_manager_for(proxy, assert_fingerprint=self._fingerprint, **options)
-
-
-class _Bearer(requests.auth.AuthBase):
-    def __init__(self, token: str) -> None:
-        self._value = f"Bearer {token}"
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = self._value
-        return request
 
 
 def _quoted(model: str) -> str:
@@ -600,28 +566,19 @@ def _picture(image: str | os.PathLike[str] | bytes) -> tuple[str, bytes]:
         raise FeatureError(f"{path} cannot be read: {error.strerror}") from error
 
 
+def _parts(events: int, size: int) -> list[slice]:
+    """Events of one request each, of so many bytes an event."""
+    step = min(max(_MOST_BYTES // max(size, 1), 1), _MOST_EVENTS)
+    return [slice(start, start + step) for start in range(0, max(events, 1), step)]
+
+
+def _shaped(scores: Any, single: bool) -> Any:
+    """Scores of shape (events, outputs) as `Client.predict` gives them."""
+    if single:
+        return float(scores[0, 0]) if scores.shape[1] == 1 else scores[0]
+    return scores[:, 0] if scores.shape[1] == 1 else scores
+
+
 def _positions(values: Any) -> list[str]:
     """Names for columns that have none."""
     return [f"value_{i}" for i in range(values.shape[-1])] if values.ndim else []
-
-
-def _json(answer: requests.Response) -> Any:
-    try:
-        return answer.json()
-    except ValueError as error:
-        raise ServerError(
-            f"{answer.url} answered {answer.text[:_QUOTED]!r} and no JSON: is it a TFaaS server?"
-        ) from error
-
-
-def _reported(answer: requests.Response) -> Exception:
-    try:
-        found = answer.json()
-        message, kind = str(found["error"]), found.get("kind")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        message, kind = answer.text[:_QUOTED].strip() or answer.reason, None
-    return from_answer(answer.status_code, kind, message)
-
-
-def _reason(error: Exception) -> str:
-    return type(error).__name__ if isinstance(error, requests.Timeout) else str(error)[:_QUOTED]

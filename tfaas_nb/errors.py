@@ -240,6 +240,9 @@ def from_answer(status: int, kind: str | None, message: str) -> TfaasError:
     tree = _tree(TfaasError)
     if kind in tree:
         return tree[kind](message)
-    by_status = {cls.status: cls for cls in (ModelNotFound, Unauthorized, Forbidden, TooLarge)}
+    by_status = {
+        cls.status: cls
+        for cls in (ModelNotFound, Unauthorized, Forbidden, TooLarge, TooManyRequests)
+    }
     fallback = RequestError if 400 <= status < 500 else ServerError
     return by_status.get(status, fallback)(message)

@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -34,6 +34,8 @@ SEPARATOR = ","
 _FEATURE_NAMES = "_feature_names"
 #: What a tensor is called where several are told apart: no node may have every name.
 _TENSOR_NAME = "_tensor_name"
+#: Mark of the first input of a model whose file did not tell the order of its inputs.
+_NO_ORDER = "_no_order"
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.\\/-]")
 #: Bytes of a constant that are still written as text.
 _MOST_AS_TEXT = 1 << 20
@@ -195,6 +197,8 @@ class FrozenGraph:
             tuple(_tensor(built, nodes[name]) for name in results),
         )
         features = _features([nodes[name] for name in sources], signature)
+        if not _is_ordered([nodes[name] for name in sources], bool(input_node)):
+            signature = replace(signature, is_ordered=False)
         return cls(serialized, signature, tuple(sources), tuple(results), features)
 
     @cached_property
@@ -321,6 +325,7 @@ def assembled(
     outputs: Mapping[str, str],
     features: Sequence[str] | None = None,
     allowed: Collection[str] = ALLOWED,
+    is_ordered: bool = True,
 ) -> FrozenGraph:
     """A frozen graph out of one whose ends have any names.
 
@@ -336,6 +341,8 @@ def assembled(
         Names of the flat view's columns in order.
     allowed : collection of str
         Operations that it may use.
+    is_ordered : bool
+        Whether the order of the inputs is that of whoever made the model.
 
     Raises
     ------
@@ -365,6 +372,8 @@ def assembled(
     _name_tensors(kept, source_nodes, [t.name for t in inputs.values()], INPUT_NODE)
     _name_tensors(kept, result_nodes, list(outputs), OUTPUT_NODE)
     _name_features(kept, dict(zip(source_nodes, inputs.values(), strict=True)), features or ())
+    if not is_ordered:
+        _node(kept, source_nodes[0]).attr[_NO_ORDER].b = True
     return FrozenGraph.from_bytes(
         kept.SerializeToString(deterministic=True),
         SEPARATOR.join(source_nodes),
@@ -599,6 +608,21 @@ def _features(sources: Sequence[Any], signature: Signature) -> tuple[str, ...] |
     if len(set(found)) != len(found):
         raise GraphError("the graph names a feature twice")
     return tuple(found)
+
+
+def _is_ordered(sources: Sequence[Any], named: bool) -> bool:
+    """Whether inputs stand in the order of whoever made the model.
+
+    Nodes of others stand in the order in which they were made, unless their names were given.
+    """
+    if any(_NO_ORDER in node.attr for node in sources):
+        return False
+    return named or len(sources) == 1 or is_marked(sources)
+
+
+def is_marked(nodes: Iterable[Any]) -> bool:
+    """Whether nodes are inputs of a graph that was frozen here, in the order of the model."""
+    return all(_TENSOR_NAME in node.attr and _NO_ORDER not in node.attr for node in nodes)
 
 
 def _built(graph_def: Any) -> Any:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,11 +24,15 @@ from tfaas_nb.table import Table
 
 #: Key of the metadata that holds the names of the flat view's columns, as a JSON list.
 FEATURE_NAMES = "feature_names"
+#: Key of the metadata of a model whose inputs stand in no order, and its value.
+INPUT_ORDER, UNKNOWN = "input_order", "unknown"
 
 _DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 _OLDEST_OPSET = 7
 _CLASS_LABELS = ("classlabels_strings", "classlabels_int64s", "classlabels_ints")
 _ZIP_MAP = "ZipMap"
+#: Beginning of the names of nodes that were inside of a SavedModel's signature.
+_CALL = re.compile(r"(Stateful)?PartitionedCall")
 _LOOP = "Loop"
 #: Types FLOAT16 and BFLOAT16.
 _HALF = frozenset({10, 16})
@@ -78,7 +83,9 @@ class OnnxGraph:
         sources = _inputs(model)
         zipped = _zipped(model)
         signature = Signature(
-            tuple(_input(source) for source in sources), tuple(_outputs(model, zipped))
+            tuple(_input(source) for source in sources),
+            tuple(_outputs(model, zipped)),
+            len(sources) == 1 or _is_ordered(model, [source.name for source in sources]),
         )
         lengths = {_first_length(source) for source in sources}
         if not lengths <= {None, 1}:
@@ -335,6 +342,17 @@ def _inputs(model: Any) -> list[Any]:
     if not found:
         raise GraphError("the ONNX model has no inputs")
     return found
+
+
+def _is_ordered(model: Any, names: list[str]) -> bool:
+    """Whether the inputs stand in the order of whoever made the model.
+
+    tf2onnx takes them from a SavedModel's signature in the order of their names.
+    """
+    if any(prop.key == INPUT_ORDER and prop.value == UNKNOWN for prop in model.metadata_props):
+        return False
+    is_sorted = model.producer_name == "tf2onnx" and names == sorted(names)
+    return not (is_sorted and any(_CALL.match(node.name) for node in model.graph.node))
 
 
 def _input(source: Any) -> Tensor:

@@ -11,15 +11,16 @@ Source: TensorFlow's ``saved_model.proto``, ``meta_graph.proto`` and ``saver.pro
 
 from __future__ import annotations
 
+import collections
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tfaas_nb import backend, isolation
 from tfaas_nb.errors import GraphError
-from tfaas_nb.graph import FrozenGraph, assembled, pruned
+from tfaas_nb.graph import FrozenGraph, assembled, is_marked, pruned
 from tfaas_nb.operations import ALLOWED
 from tfaas_nb.signature import Tensor
 from tfaas_nb.vetting import vet
@@ -34,6 +35,9 @@ _REFERENCES = frozenset({"VariableV2", "Variable"})
 _READS = frozenset({"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "VariableShape"})
 _COPIES = frozenset({"Identity"})
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+#: End of the name of a variable's tensor in a checkpoint.
+_VALUE = ".ATTRIBUTES/VARIABLE_VALUE"
+_WRAPPER = "signature_wrapper"
 _ASSIGNS = frozenset({"Assign", "AssignVariableOp"})
 _MOST_SCOPES = 1000
 _MOST_COPIES = 10_000
@@ -51,11 +55,13 @@ class Plan:
     graph_def : GraphDef
         The nodes that its outputs need, vetted.
     inputs : mapping of str to Tensor
-        Edge → the input that feeds it.
+        Edge → the input that feeds it, in the model's order.
     outputs : mapping of str to str
         Name of an output → its edge.
     variables : mapping of str to str
         Node of a variable → its tensor in the checkpoint.
+    is_ordered : bool
+        Whether the file tells the order of the inputs; else it is that of their names.
     """
 
     signature: str
@@ -63,6 +69,7 @@ class Plan:
     inputs: Mapping[str, Tensor]
     outputs: Mapping[str, str]
     variables: Mapping[str, str]
+    is_ordered: bool = True
 
 
 def frozen(
@@ -123,7 +130,10 @@ def plan(
     _strip(graph_def)
     vet(graph_def, frozenset(allowed) | _HANDLES | _REFERENCES | _READS)
     _check_placeholders(graph_def, inputs)
-    return Plan(name, graph_def, inputs, outputs, _restored(meta_graph, graph_def))
+    variables = _restored(meta_graph, graph_def)
+    order = list(inputs) if len(inputs) == 1 else _order(meta_graph.graph_def, list(inputs))
+    inputs = {edge: inputs[edge] for edge in order or inputs}
+    return Plan(name, graph_def, inputs, outputs, variables, order is not None)
 
 
 # --- what the file says -----------------------------------------------------------------
@@ -224,6 +234,44 @@ def _check_placeholders(graph_def: Any, inputs: Mapping[str, Tensor]) -> None:
             raise GraphError(f"the outputs need {node.name!r}, which the signature does not name")
 
 
+# --- the order of the inputs ------------------------------------------------------------
+
+
+def _order(graph_def: Any, edges: Sequence[str]) -> list[str] | None:
+    """Edges of a signature's inputs in the order of the function that it was made of.
+
+    A signature holds its inputs by name.  TensorFlow 2 makes it of a function by one that takes
+    the inputs by name, called ``signature_wrapper``, and does no more than call the other with
+    them.  None if the file has nothing of the kind.
+    """
+    fed = {_node_of(edge): edge for edge in edges}
+    nodes = {node.name: node for node in graph_def.node}
+    if all(name in nodes for name in fed) and is_marked(nodes[name] for name in fed):
+        return [fed[name] for name in nodes if name in fed]
+    functions = {function.signature.name: function for function in graph_def.library.function}
+    for node in graph_def.node:
+        wrapper = functions.get(node.attr["f"].func.name) if node.op in _CALLS else None
+        if wrapper is None or _WRAPPER not in wrapper.signature.name:
+            continue
+        names = (argument.name for argument in wrapper.signature.input_arg)
+        sent = {
+            name: fed.get(_node_of(edge)) for name, edge in zip(names, node.input, strict=False)
+        }
+        if set(fed.values()) <= set(sent.values()):
+            return _order_within(wrapper, sent, len(fed))
+    return None
+
+
+def _order_within(wrapper: Any, sent: Mapping[str, str | None], count: int) -> list[str] | None:
+    """Edges in the order in which a wrapper hands them on, if it hands on each of them once."""
+    calls = [node for node in wrapper.node_def if node.op in _CALLS]
+    if len(calls) != 1:
+        return None
+    handed = [sent.get(_node_of(edge)) for edge in calls[0].input]
+    order = [edge for edge in handed if edge is not None]
+    return order if len(order) == len(set(order)) == count else None
+
+
 # --- which tensor of the checkpoint a variable holds ------------------------------------
 
 
@@ -270,8 +318,49 @@ def _restored(meta_graph: Any, graph_def: Any) -> dict[str, str]:
                 _learn(scope, node, keys)
     for name in needed:
         if name not in keys:
+            restored = set(keys.values())
+            held = {node: key for node, key in _object_keys(meta_graph).items() if key in restored}
+            keys = held | keys
+        if name not in keys:
             raise GraphError(f"variable {name!r} has no value in the SavedModel's checkpoint")
     return {name: keys[name] for name in needed}
+
+
+def _object_keys(meta_graph: Any) -> dict[str, str]:
+    """Node of a variable → its tensor in the checkpoint, by the objects that functions hold.
+
+    Keras 3's variables are restored by other nodes than those that compute with them.
+    """
+    objects = meta_graph.object_graph_def
+    paths = _object_paths(objects)
+    keys = {}
+    for node in meta_graph.graph_def.node:
+        called = node.attr["f"].func.name if node.op in _CALLS else ""
+        if called not in objects.concrete_functions:
+            continue
+        held = list(objects.concrete_functions[called].bound_inputs)
+        for edge, number in zip(reversed(node.input), reversed(held), strict=False):
+            if number in paths and objects.nodes[number].WhichOneof("kind") == "variable":
+                keys[_node_of(edge)] = f"{paths[number]}/{_VALUE}"
+    return keys
+
+
+def _object_paths(objects: Any) -> dict[int, str]:
+    """Number of an object → the names that lead to it, as checkpoints write them: shortest first.
+
+    Source: ``trackable_utils.py`` and ``graph_view.py`` of TensorFlow.
+    """
+    paths, pending = {0: ""}, collections.deque([0])
+    while pending:
+        number = pending.popleft()
+        if not 0 <= number < len(objects.nodes):
+            continue
+        for child in objects.nodes[number].children:
+            if child.node_id not in paths:
+                name = child.local_name.replace(".", "..").replace("/", ".S")
+                paths[child.node_id] = f"{paths[number]}/{name}".lstrip("/")
+                pending.append(child.node_id)
+    return {number: path for number, path in paths.items() if 0 <= number < len(objects.nodes)}
 
 
 def _scopes(meta_graph: Any) -> Iterator[_Scope]:
@@ -378,7 +467,9 @@ def _freeze(folder: Path, signature: str, *more: str) -> bytes:
     constants = convert_variables_to_constants_v2(wrapped, aggressive_inlining=True)
     sent = dict(zip((t.name for t in constants.inputs), planned.inputs.values(), strict=True))
     answered = dict(zip(planned.outputs, (t.name for t in constants.outputs), strict=True))
-    return assembled(constants.graph.as_graph_def(), sent, answered, allowed=allowed).serialized
+    whole = constants.graph.as_graph_def()
+    ordered = planned.is_ordered
+    return assembled(whole, sent, answered, allowed=allowed, is_ordered=ordered).serialized
 
 
 def _values(folder: Path, variables: Mapping[str, str]) -> dict[str, Any]:

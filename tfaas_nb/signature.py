@@ -9,8 +9,8 @@ outputs where none is floating.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -100,8 +100,12 @@ class Tensor:
         wanted = np.dtype(self.dtype)
         if values.dtype == wanted:
             return values
+        if values.dtype == object:
+            values = self._of_numbers(values)
         if values.dtype.name not in NUMERIC:
             raise FeatureError(f"input {self.name!r} takes {self.dtype}, not {values.dtype.name}")
+        if values.dtype.kind == "f" and not self.is_floating:
+            self._check_whole(values)
         with np.errstate(over="ignore", invalid="ignore"):
             cast = values.astype(wanted)
             same = np.isfinite(cast) if self.is_floating else cast == values
@@ -112,6 +116,34 @@ class Tensor:
             raise FeatureError(f"input {self.name!r} takes {self.dtype}, {wrong} is none")
         return cast
 
+    def _check_whole(self, values: Array) -> None:
+        """Refuse floats that may have been other whole numbers before they became floats."""
+        limit = float(2 ** (np.finfo(values.dtype).nmant + 1))
+        beyond = (np.abs(values) >= limit) & np.isfinite(values)
+        if beyond.any() and self.dtype != "bool" and _bounds(self.dtype)[1] > limit:
+            raise FeatureError(
+                f"input {self.name!r} takes {self.dtype}, but {values[beyond].flat[0]:.17g} was "
+                f"sent as {values.dtype}, which does not tell whole numbers apart from "
+                f"{limit:.0f} on: send whole numbers, as JSON without a fraction or as int64"
+            )
+
+    def _of_numbers(self, values: Array) -> Array:
+        """Python's own numbers, of any size, in an array of NumPy's that holds them exactly."""
+        numbers = values.ravel().tolist()
+        if not set(map(type, numbers)) <= {int, float}:
+            return values
+        if self.is_floating:
+            return _floats(numbers).reshape(values.shape)
+        for number in (number for number in numbers if type(number) is float):
+            self._check_whole(np.array([number]))
+            if not number.is_integer():
+                raise FeatureError(f"input {self.name!r} takes {self.dtype}, {number} is none")
+        bounds = (0, 1) if self.dtype == "bool" else _bounds(self.dtype)
+        for number in (min(numbers), max(numbers)):
+            if not bounds[0] <= number <= bounds[1]:
+                raise FeatureError(f"input {self.name!r} takes {self.dtype}, {number} is none")
+        return np.array(list(map(int, numbers)), self.dtype).reshape(values.shape)
+
 
 @dataclass(frozen=True)
 class Signature:
@@ -121,19 +153,41 @@ class Signature:
     ----------
     inputs, outputs : tuple of Tensor
         In the order of the flat view.
+    is_ordered : bool
+        Whether that is the order in which whoever made the model gives its inputs: some files
+        hold several inputs in none, and a bare array of events then means nothing.
     """
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+    is_ordered: bool = field(default=True, compare=False)
 
     def to_values(self) -> dict[str, Any]:
         """As JSON can hold it."""
-        return {"inputs": _values(self.inputs), "outputs": _values(self.outputs)}
+        ends = {"inputs": _values(self.inputs), "outputs": _values(self.outputs)}
+        return ends | ({} if self.is_ordered else {"is_ordered": False})
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Signature:
         """What `to_values` gave."""
-        return cls(_tensors(values["inputs"]), _tensors(values["outputs"]))
+        inputs, outputs = _tensors(values["inputs"]), _tensors(values["outputs"])
+        return cls(inputs, outputs, bool(values.get("is_ordered", True)))
+
+    def check_ordered(self, model: str) -> None:
+        """Refuse a bare array of events where nobody knows which input its columns begin with.
+
+        Raises
+        ------
+        FeatureError
+            Naming the inputs with their shapes.
+        """
+        if not self.is_ordered:
+            inputs = ", ".join(f"{t.name!r} (events{_told(t.shape)})" for t in self.inputs)
+            raise FeatureError(
+                f"the file of model {model!r} does not tell the order of its inputs {inputs}, so "
+                "an array of events may mean several things: send each input, or each column, by "
+                "its name"
+            )
 
     @cached_property
     def is_matrix(self) -> bool:
@@ -145,6 +199,11 @@ class Signature:
             and len(first.shape) == 1
             and len(more[0].shape) <= 1
         )
+
+    @cached_property
+    def is_exact_in_float32(self) -> bool:
+        """Whether float32 holds whatever the inputs do, as good as they do."""
+        return all(tensor.dtype in ("float16", "float32") for tensor in self.inputs)
 
     @cached_property
     def width(self) -> int | None:
@@ -253,7 +312,27 @@ class Signature:
             start = stop
         return found
 
-    def _unknown(self, X: Floats) -> dict[str, Array]:
+    def split_columns(self, columns: Sequence[Array]) -> dict[str, Array]:
+        """The inputs out of columns that have types of their own, each of shape (events,).
+
+        Raises
+        ------
+        FeatureError
+            If they are not as many, or a value cannot be of its input's type.
+        """
+        if self.width is None:
+            return self._unknown(_side_by_side(columns))
+        if len(columns) != self.width:
+            raise FeatureError(f"the model takes {self.width} values, {len(columns)} were sent")
+        found, start = {}, 0
+        for tensor in self.inputs:
+            stop = start + (tensor.size or 0)
+            part = np.stack([tensor.cast(column) for column in columns[start:stop]], axis=1)
+            found[tensor.name] = part.reshape(len(part), *_lengths(tensor.shape))
+            start = stop
+        return found
+
+    def _unknown(self, X: Array) -> dict[str, Array]:
         (tensor, *more) = self.inputs
         if more or len(tensor.shape) != 1:
             raise FeatureError(
@@ -301,11 +380,45 @@ class Signature:
         }
 
 
+def exact(numbers: Sequence[int | float]) -> Array:
+    """Python's numbers in an array that holds each exactly: of objects if no other does."""
+    kinds = set(map(type, numbers))
+    if kinds <= {float}:
+        return np.array(numbers, np.float64)
+    if kinds == {int}:
+        for dtype in (np.int64, np.uint64):
+            low, high = _bounds(dtype)
+            if low <= min(numbers) and max(numbers) <= high:
+                return np.array(numbers, dtype)
+    found = np.empty(len(numbers), object)
+    found[:] = numbers
+    return found
+
+
 def rows(values: Array) -> Array:
     """Values of shape (events, …) as a matrix, a row per event."""
     if values.ndim == 2:
         return values
     return values.reshape(len(values), math.prod(values.shape[1:]))
+
+
+def _bounds(dtype: npt.DTypeLike) -> tuple[int, int]:
+    bounds = np.iinfo(dtype)
+    return int(bounds.min), int(bounds.max)
+
+
+def _floats(numbers: Sequence[int | float]) -> Array:
+    try:
+        return np.array(numbers, np.float64)
+    except OverflowError as error:
+        raise FeatureError(f"a number is too large: {error}") from error
+
+
+def _side_by_side(columns: Sequence[Array]) -> Array:
+    """Columns of one type as they are, of several as Python's numbers."""
+    if len({column.dtype for column in columns}) == 1:
+        return np.stack(columns, axis=1)
+    return np.stack([column.astype(object) for column in columns], axis=1)
 
 
 def _values(tensors: tuple[Tensor, ...]) -> list[tuple[Any, ...]]:

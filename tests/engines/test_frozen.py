@@ -193,7 +193,7 @@ def test_tensors_by_name_keep_their_types(typed: FrozenEngine) -> None:
     ("column", "value", "message"),
     [
         (0, 1.5, "input 'i' takes int32, 1.5 is none"),
-        (1, 3e9, r"input 'i' takes int32, 3000000000\.0 is none"),
+        (1, 3e9, "input 'i' takes int32, but 3000000000 was sent as float32"),
         (2, 7e4, r"input 'half' takes float16, 70000\.0 is none"),
         (4, 2.0, r"input 'flag' takes bool, 2\.0 is none"),
     ],

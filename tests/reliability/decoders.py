@@ -174,7 +174,7 @@ def _equal(first: Any, second: Any) -> bool:
     if isinstance(first, tuple) and type(first) is type(second):
         return len(first) == len(second) and all(map(_equal, first, second))
     if hasattr(first, "__dataclass_fields__"):
-        names = [field.name for field in fields(first)]
+        names = [field.name for field in fields(first) if field.compare]
         same = type(first) is type(second)
         return same and all(_equal(getattr(first, n), getattr(second, n)) for n in names)
     return bool(first == second) or (first != first and second != second)

@@ -79,7 +79,9 @@ def test_who_may_not_is_told_so_whether_or_not_there_is_a_model(app: App) -> Non
 
 
 def test_readers_predict_and_change_nothing(tmp_path: Path) -> None:
-    small = Bundle.from_parts(b'{"name": "small"}', serialized(weighted_sum))
+    small = Bundle.from_parts(
+        b'{"name": "small", "features": ["a", "b", "c"]}', serialized(weighted_sum)
+    )
     readers = ["one-reader", "another-reader"]
     with Server(tmp_path, port=0, token="all", reader_token=readers) as server:
         admin = server.client()

@@ -8,7 +8,7 @@ from pathlib import Path
 from tfaas_nb.errors import GraphError
 from tfaas_nb.export.content import Content, Graph
 from tfaas_nb.export.quiet import quiet
-from tfaas_nb.onnx_graph import FEATURE_NAMES, OnnxGraph, onnx_module
+from tfaas_nb.onnx_graph import FEATURE_NAMES, INPUT_ORDER, UNKNOWN, OnnxGraph, onnx_module
 
 #: Old enough for the onnxruntime of experiments' software, new enough for tf2onnx.
 _OPSET = 15
@@ -46,6 +46,8 @@ def onnx_model(graph: Graph) -> OnnxGraph:
         raise GraphError(f"the graph cannot be written as ONNX: {error}") from error
     if graph.features:
         model.metadata_props.add(key=FEATURE_NAMES, value=json.dumps(list(graph.features)))
+    if not graph.signature.is_ordered:
+        model.metadata_props.add(key=INPUT_ORDER, value=UNKNOWN)
     try:
         return OnnxGraph.from_bytes(model.SerializeToString(deterministic=True))
     except GraphError as error:

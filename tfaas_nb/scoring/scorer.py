@@ -130,7 +130,7 @@ class ServedScorer:
 
     def scores(self, X: Floats) -> Floats:
         """See `Scorer`."""
-        found = np.asarray(self.client.predict(self.model, X, keys=self.features.names))
+        found = np.asarray(self.client.predict(self.model, X, self.features.names, progress=False))
         return found if found.ndim == 2 else found[:, np.newaxis]
 
     def close(self) -> None:

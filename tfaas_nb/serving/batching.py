@@ -24,7 +24,7 @@ import numpy.typing as npt
 from tfaas_nb.errors import Overloaded, ServerError, TfaasError
 from tfaas_nb.serving.service import Model
 from tfaas_nb.wire.finite import all_finite
-from tfaas_nb.wire.tfaas import Event, Query
+from tfaas_nb.wire.tfaas import Event, Query, columns_of
 
 Floats = npt.NDArray[np.float32]
 
@@ -206,7 +206,9 @@ def _answers(group: _Group) -> Sequence[Any]:
     values = together(events)
     if values is not None:
         try:
-            scores = model.score(Query(None, events[0].keys, values, single=False))
+            exact = None if model.takes_floats else columns_of(events)
+            query = Query(None, events[0].keys, values, False, exact)
+            scores = model.score(query)
             return group.encode(scores, model)
         except TfaasError as error:
             if len(events) == 1:

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from tfaas_nb.errors import FeatureError, RequestError
+from tfaas_nb.graph import INPUT_NODE
 from tfaas_nb.serving.messages import ENDING, Request, Response
 from tfaas_nb.serving.routes import Route, served
 from tfaas_nb.serving.service import Model, Service
@@ -132,16 +133,21 @@ def _names_inputs(model: Model, body: bytes, length: int | None) -> bool:
 
 
 def _scores(model: Model, asked: oip.Infer) -> dict[str, Array]:
-    """Outputs of the flat view, in their own shapes."""
+    """Outputs of the flat view, in their own shapes.
+
+    All inputs of a model side by side, in its order, are one tensor called ``input``.
+    """
     signature = model.bundle.graph.signature
     inputs = tuple(tensor.name for tensor in signature.inputs)
-    if not asked.keys and asked.inputs != inputs:
+    is_whole = len(inputs) > 1 and asked.inputs == (INPUT_NODE,)
+    if not asked.keys and asked.inputs != inputs and not is_whole:
         raise FeatureError(
             f"model {model.stored.name!r} has no input {asked.inputs[0]!r}: send "
             f"{'one tensor' if len(inputs) == 1 else 'the tensors'} "
             f"{', '.join(map(repr, inputs))}, or one tensor per feature"
         )
-    scores = model.score(Query(model.stored.name, asked.keys, asked.values, single=False))
+    query = Query(model.stored.name, asked.keys, asked.values, False, asked.columns)
+    scores = model.score(query)
     return signature.separated(scores)
 
 

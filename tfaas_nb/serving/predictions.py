@@ -134,7 +134,7 @@ def _dialects() -> dict[str, Dialect]:
         "proto": Dialect(tfaas.RowReader(), _predictions, _each_predictions),
         "dataframe": Dialect(tfaas.decode_dataframe, _predictions),
         "npy": Dialect(read_npy, _npy_scores),
-        "arrow": Dialect(_read_arrow, _arrow_scores),
+        "arrow": Dialect(arrow.read, _arrow_scores),
     }
 
 
@@ -153,10 +153,6 @@ def _predictions(scores: Any, single: bool, model: Model) -> Response:
 def _each_predictions(scores: Any, model: Model) -> list[Response]:
     answers = tfaas.encode_each_predictions(scores, model.labels)
     return [Response(answer, PROTOBUF) for answer in answers]
-
-
-def _read_arrow(body: bytes) -> Query:
-    return Query(None, *arrow.decode(body), single=False)
 
 
 def _arrow_scores(scores: Any, single: bool, model: Model) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +30,7 @@ from tfaas_nb.serving.admission import Admission, checked_engine
 from tfaas_nb.serving.cores import Cores
 from tfaas_nb.serving.counts import InMemory, Scored
 from tfaas_nb.serving.memory import Memory
-from tfaas_nb.signature import Array
+from tfaas_nb.signature import Array, Signature
 from tfaas_nb.wire.params import HOW_TO_NAME
 from tfaas_nb.wire.tfaas import Query
 
@@ -111,9 +111,29 @@ class Model:
             If there are more events than a request may have.
         """
         _check_number(len(query.values))
-        scores = self.cores.score(self.engine, self._ordered(query))
+        if query.columns is None or self.takes_floats:
+            scores = self.cores.score(self.engine, self._ordered(query))
+        else:
+            scores = self._score_columns(query, query.columns())
         self.scored.add(self.stored.name, len(scores))
         return scores
+
+    def _score_columns(self, query: Query, columns: Sequence[Array]) -> Floats:
+        """Scores of values of any type, exact where an input holds whole numbers."""
+        order = self._positions(query)
+        inputs = self._signature.split_columns(
+            columns if order is None else [columns[i] for i in order]
+        )
+        return self._signature.joined(self.engine.run(inputs))
+
+    @functools.cached_property
+    def takes_floats(self) -> bool:
+        """Whether float32 holds all that its inputs do."""
+        return self._signature.is_exact_in_float32
+
+    @property
+    def _signature(self) -> Signature:
+        return self.bundle.graph.signature
 
     def run(self, inputs: Mapping[str, npt.ArrayLike]) -> dict[str, Array]:
         """All outputs by name, from all inputs by name.
@@ -133,13 +153,18 @@ class Model:
         return outputs
 
     def _ordered(self, query: Query) -> Floats:
-        if not query.keys and query.values.shape[1]:
-            _check_width(self.bundle, query.values.shape[1])
-            return query.values
-        order = self._orders.get(query.keys, False)
-        if order is False:
-            order = self._order(query.keys)
+        order = self._positions(query)
         return query.values if order is None else query.values[:, order]
+
+    def _positions(self, query: Query) -> npt.NDArray[np.intp] | None:
+        """Where the model's features stand among the columns; None: as they do in the model."""
+        if not query.keys and query.values.shape[1]:
+            self._signature.check_ordered(self.bundle.name)
+            _check_width(self.bundle, query.values.shape[1])
+            return None
+        if query.keys in self._orders:
+            return self._orders[query.keys]
+        return self._order(query.keys)
 
     def _order(self, keys: tuple[str, ...]) -> npt.NDArray[np.intp] | None:
         names = self.bundle.features

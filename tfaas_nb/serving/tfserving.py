@@ -80,7 +80,8 @@ class TensorFlowServing:
         model = served(self._service, name, version, label)
         signature = model.bundle.graph.signature
         inputs = [tensor.name for tensor in signature.inputs]
-        if not signature.is_matrix:
+        is_whole = len(inputs) > 1 and tfserving.is_nameless(request.body)
+        if not signature.is_matrix and not (is_whole and signature.is_ordered):
             sent = tfserving.decode_tensors(request.body, inputs)
             if signature.is_named_by(sent.inputs, model.bundle.features or ()):
                 outputs = _signed(model, sent.signature).run(sent.inputs)
@@ -90,7 +91,8 @@ class TensorFlowServing:
         if not asked.keys and asked.input not in (None, *inputs):
             names = ", ".join(map(repr, inputs))
             raise FeatureError(f"model {name!r} has no input {asked.input!r}: it has {names}")
-        scores = model.score(Query(name, asked.keys, asked.values, single=False))
+        query = Query(name, asked.keys, asked.values, False, asked.columns)
+        scores = model.score(query)
         return Response(tfserving.encode_outputs(signature.separated(scores), asked.row))
 
     def _classify(
@@ -110,7 +112,8 @@ class TensorFlowServing:
     ) -> tuple[Model, Floats]:
         asked = tfserving.decode_examples(request.body)
         model = _signed(served(self._service, name, version, label), asked.signature)
-        return model, model.score(Query(name, asked.keys, asked.values, single=False))
+        query = Query(name, asked.keys, asked.values, False, asked.columns)
+        return model, model.score(query)
 
 
 def _signed(model: Model, signature: str | None) -> Model:

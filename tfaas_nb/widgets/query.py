@@ -451,7 +451,9 @@ class Query(Panel):
         if not isinstance(self.score, float) or not typical:
             return
         keys = list(event)
-        found = Contributions.of(lambda events: client.predict(model, events, keys), event, typical)
+        found = Contributions.of(
+            lambda events: client.predict(model, events, keys, progress=False), event, typical
+        )
         self.contributions = found
         rest = len(found.names) - _MOST_SHOWN
         more = f"; {rest} more change it less" if rest > 0 else ""
@@ -616,7 +618,7 @@ class Query(Panel):
         if self._scored is None or self._scored[0] != key:
             some = self._data[:: -(-len(self._data) // _MOST_EVENTS)]
             try:
-                self._scored = key, Evaluation.of(some, client.predict(model, some))
+                self._scored = key, Evaluation.of(some, client.predict(model, some, progress=False))
             except TfaasError as error:
                 raise DataError(f"the events at hand cannot be compared with: {error}") from error
         return self._scored[1]

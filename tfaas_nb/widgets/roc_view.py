@@ -448,7 +448,7 @@ def evaluate_models(
 
 
 def _evaluated(client: Client, name: str, data: Dataset) -> Evaluation:
-    scores = client.predict(name, data)
+    scores = client.predict(name, data, progress=False)
     if scores.ndim > 1:
         raise DataError(f"it has {scores.shape[1]} outputs, and a ROC curve needs one score")
     return Evaluation.of(data, scores)

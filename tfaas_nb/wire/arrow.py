@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tfaas_nb.errors import FeatureError, MissingExtra, RequestError, TfaasError
-from tfaas_nb.wire.tfaas import Floats, check_finite
+from tfaas_nb.wire.tfaas import Floats, Query, check_finite
 
 ARROW = "application/vnd.apache.arrow.stream"
 
@@ -51,8 +52,21 @@ def decode(body: bytes) -> tuple[tuple[str, ...], Floats]:
     FeatureError
         If a value is null or not a finite float32, naming its column and event.
     """
-    keys, values = _matrix(_table(body))
-    return keys, check_finite(keys, values)
+    query = read(body)
+    return query.keys, query.values
+
+
+def read(body: bytes) -> Query:
+    """Events from a stream with their columns as they were sent; see `decode`."""
+    table = _table(body)
+    keys, values = _matrix(table)
+    return Query(None, keys, check_finite(keys, values), False, lambda: _columns(table))
+
+
+def _columns(table: Any) -> list[npt.NDArray[Any]]:
+    """Columns in their own types."""
+    parts = ([chunk.to_numpy(zero_copy_only=True) for chunk in c.chunks] for c in table.columns)
+    return [np.concatenate(part) if part else np.empty(0) for part in parts]
 
 
 def _pyarrow() -> Any:

@@ -24,7 +24,7 @@ from tfaas_nb.nearest import misspelt
 from tfaas_nb.signature import Signature, Tensor
 from tfaas_nb.wire.finite import all_finite, json_numbers
 from tfaas_nb.wire.json_body import json_object
-from tfaas_nb.wire.tfaas import Floats, check_finite
+from tfaas_nb.wire.tfaas import Columns, Floats, check_finite, exact_columns_of
 
 JSON = "application/json"
 BINARY = "application/octet-stream"
@@ -81,6 +81,8 @@ class Infer:
         Names of the outputs wanted and whether as raw bytes; empty: all of them.
     binary : bool
         Whether outputs that `outputs` does not name are wanted as raw bytes.
+    columns : callable or None
+        The values as they were sent, an array of any type for each column.
     """
 
     id: str | None
@@ -89,6 +91,7 @@ class Infer:
     inputs: tuple[str, ...]
     outputs: tuple[tuple[str, bool], ...] = ()
     binary: bool = False
+    columns: Columns | None = None
 
 
 @dataclass(frozen=True)
@@ -194,6 +197,13 @@ class _Tensor:
             return matrix(self.elements, shape, keys)
         return _finite(_from_raw(self.elements).reshape(shape), keys)
 
+    def columns(self, width: int) -> list[npt.NDArray[Any]]:
+        """So many columns of a tensor of events, each of a type that holds what was sent."""
+        if isinstance(self.elements, list):
+            return exact_columns_of(self.elements, width)
+        own = np.require(self.elements, self.dtype.newbyteorder("="), ["C", "A"])
+        return list(own.reshape(-1, width).T)
+
     def values(self) -> Floats:
         """float32 of the tensor's own shape, finite or not."""
         if isinstance(self.elements, list):
@@ -238,6 +248,7 @@ def decode_infer(body: bytes, json_length: int | None = None) -> Infer:
         inputs=tuple(tensor.name for tensor in tensors),
         outputs=_wanted(request.get("outputs"), binary),
         binary=binary,
+        columns=lambda: [c for t in tensors for c in t.columns(values.shape[1] // len(tensors))],
     )
 
 
@@ -607,6 +618,24 @@ def encode_infer(
         request["parameters"] = parameters
     tensor, raw = _encoded(name, np.asarray(values, np.float32), binary)
     return _joined(request | {"inputs": [tensor]}, raw)
+
+
+def encode_tensors(inputs: Mapping[str, npt.NDArray[Any]]) -> tuple[bytes, int | None]:
+    """An inference request of raw tensors by name, for all outputs as raw bytes.
+
+    Returns
+    -------
+    body : bytes
+        What to post.
+    json_length : int or None
+        Value of the header `JSON_LENGTH`.
+    """
+    encoded = [_encoded(name, values, True) for name, values in inputs.items()]
+    request = {
+        "parameters": {"binary_data_output": True},
+        "inputs": [tensor for tensor, _ in encoded],
+    }
+    return _joined(request, b"".join(raw for _, raw in encoded if raw is not None))
 
 
 # --- answers ----------------------------------------------------------------------------

@@ -22,6 +22,9 @@ HOW_TO_NAME = (
     "'features' of its params.json"
 )
 
+#: Value of `Params.input_order`.
+UNKNOWN = "unknown"
+
 _RANGE = {"low", "median", "high", "present"}
 _OLDER = ("inputNode", "outputNode")
 _FEATURE = ("name", "unit", "title", *sorted(_RANGE))
@@ -41,9 +44,10 @@ class Params:
     ``unit``, ``low``, ``median``, ``high``, ``present``), `feature_set` (how events are read
     from ROOT files), `working_points` (``eps_s``, ``eps_b`` and ``threshold`` of cuts on the
     score, on events that the training had not seen, with counts of events, errors or limits at
-    95 % CL where they are known, and all as ``text``), `sha256` (of the model file) and
-    `provenance` (training files whose values were left out, padded or absent, and how) are ours;
-    the Go server ignores them.
+    95 % CL where they are known, and all as ``text``), `sha256` (of the model file), `provenance`
+    (training files whose values were left out, padded or absent, and how) and `input_order`
+    (``unknown`` if the model has several inputs whose order its file did not tell) are ours; the
+    Go server ignores them.
     """
 
     name: str
@@ -63,6 +67,7 @@ class Params:
     working_points: tuple[Mapping[str, Any], ...] = field(default=())
     sha256: str = ""
     provenance: tuple[Mapping[str, Any], ...] = field(default=())
+    input_order: str = ""
 
     @classmethod
     def from_json(cls, data: bytes, name: str | None = None) -> Params:
@@ -131,6 +136,8 @@ class Params:
             values["provenance"] = [dict(file) for file in self.provenance]
         else:
             del values["provenance"]
+        if not self.input_order:
+            del values["input_order"]
         return values | {"inputNode": self.input_node, "outputNode": self.output_node}
 
     def to_json(self) -> bytes:

@@ -18,8 +18,8 @@ import re
 import reprlib
 import struct
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,11 +30,15 @@ from numpy.lib import format as npy
 
 from tfaas_nb.errors import FeatureError, RequestError
 from tfaas_nb.nearest import misspelt
+from tfaas_nb.signature import exact
 from tfaas_nb.wire import protobuf
 from tfaas_nb.wire.finite import all_finite, json_numbers
 from tfaas_nb.wire.json_body import json_object
 
 Floats = npt.NDArray[np.float32]
+
+#: Gives values column by column, each of a type that holds them exactly.
+Columns = Callable[[], Sequence[npt.NDArray[Any]]]
 
 JSON = "application/json"
 PROTOBUF = "application/x-protobuf"
@@ -76,12 +80,16 @@ class Query:
         float32 of shape (events, keys), every value finite.
     single : bool
         Whether one event was sent as such; the answer then is one list of numbers.
+    columns : callable or None
+        The values as they were sent, an array of any type for each key: float32 rounds whole
+        numbers from 2²⁴ on.  None where float32 was sent.
     """
 
     model: str | None
     keys: tuple[str, ...]
     values: Floats
     single: bool
+    columns: Columns | None = field(default=None, compare=False)
 
 
 class Event(NamedTuple):
@@ -98,11 +106,14 @@ class Event(NamedTuple):
         tuple, so that it can be compared by identity.
     values : bytes
         As many little-endian float32 as there are keys; they need not be finite.
+    numbers : sequence of numbers or None
+        The values as they were sent; None where float32 was.
     """
 
     model: str | None
     keys: tuple[str, ...]
     values: bytes
+    numbers: Sequence[int | float] | None = None
 
     def query(self) -> Query:
         """The event as float32.
@@ -113,7 +124,23 @@ class Event(NamedTuple):
             If a value is not a finite float32, naming its key.
         """
         values = check_finite(self.keys, np.frombuffer(self.values, "<f4"))
-        return Query(self.model, self.keys, values[np.newaxis], single=True)
+        return Query(self.model, self.keys, values[np.newaxis], True, columns_of([self]))
+
+
+def columns_of(events: Sequence[Event]) -> Columns | None:
+    """The values of events with the same keys as they were sent, if not as float32."""
+    rows = [event.numbers for event in events if event.numbers is not None]
+    return functools.partial(exact_columns, rows) if len(rows) == len(events) else None
+
+
+def exact_columns(rows: Sequence[Sequence[int | float]]) -> list[npt.NDArray[Any]]:
+    """Columns of rows of Python's numbers, each in an array that holds them exactly."""
+    return [exact(column) for column in zip(*rows, strict=True)]
+
+
+def exact_columns_of(numbers: Sequence[int | float], width: int) -> list[npt.NDArray[Any]]:
+    """As `exact_columns`, of so many columns whose rows follow each other."""
+    return [exact(numbers[i::width]) for i in range(width)]
 
 
 # --- requests ---------------------------------------------------------------------------
@@ -142,7 +169,7 @@ def read_json(body: bytes) -> Event | Query:
     request = json_object(body, _EXAMPLE)
     model = _model_name(request)
     if "records" in request:
-        return Query(model, *_records(request["records"]), single=False)
+        return _records(model, request["records"])
     return _events(model, _keys(request.get("keys")), request.get("values"))
 
 
@@ -150,8 +177,9 @@ def _events(model: str | None, keys: tuple[str, ...], values: Any) -> Event | Qu
     if not isinstance(values, list):
         raise RequestError(f'the request has no list "values": send {_EXAMPLE}')
     if values and isinstance(values[0], list):
-        return Query(model, keys, _rows(keys, values), single=False)
-    return Event(model, keys, _float32(keys, _numbers(keys, values)))
+        floats = _rows(keys, values)
+        return Query(model, keys, floats, False, functools.partial(exact_columns, values))
+    return Event(model, keys, _float32(keys, _numbers(keys, values)), values)
 
 
 def _read_known(body: bytes) -> Event | Query | None:
@@ -288,7 +316,7 @@ def _rows(keys: tuple[str, ...], rows: list[Any]) -> Floats:
     return np.stack([_row(keys, row, f" of event {i}") for i, row in enumerate(rows)])
 
 
-def _records(records: Any) -> tuple[tuple[str, ...], Floats]:
+def _records(model: str | None, records: Any) -> Query:
     if not isinstance(records, list) or not all(isinstance(r, dict) for r in records):
         raise RequestError('"records" must be a list of objects {name: value}')
     if not records:
@@ -298,7 +326,9 @@ def _records(records: Any) -> tuple[tuple[str, ...], Floats]:
         if record.keys() != records[0].keys():
             differ = ", ".join(sorted(record.keys() ^ records[0].keys()))
             raise FeatureError(f"event {i} has not the keys of event 0: {differ}")
-    return keys, _rows(keys, [[record[key] for key in keys] for record in records])
+    rows = [[record[key] for key in keys] for record in records]
+    floats = _rows(keys, rows)
+    return Query(model, keys, floats, False, functools.partial(exact_columns, rows))
 
 
 def read_row(body: bytes) -> Event:
@@ -509,9 +539,15 @@ def encode_npy(keys: Sequence[str], values: Floats) -> bytes:
     return b"".join((header.getvalue(), rows.view(np.uint8).data))
 
 
-def encode_json(keys: Sequence[str], values: Floats, model: str | None = None) -> bytes:
-    """A JSON request for one event (values of shape (keys,)) or many (events, keys)."""
-    request: dict[str, Any] = {"keys": list(keys), "values": np.ascontiguousarray(values)}
+def encode_json(
+    keys: Sequence[str], values: Floats | list[int | float], model: str | None = None
+) -> bytes:
+    """A JSON request for one event (values of shape (keys,)) or many (events, keys).
+
+    The numbers of a list are written as they are, also whole ones that no float32 holds.
+    """
+    numbers = values if isinstance(values, list) else np.ascontiguousarray(values)
+    request: dict[str, Any] = {"keys": list(keys), "values": numbers}
     if model:
         request["model"] = model
     return orjson.dumps(request, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -9,11 +9,12 @@ feature.
 
 from __future__ import annotations
 
+import functools
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +22,14 @@ import orjson
 
 from tfaas_nb.errors import FeatureError, RequestError
 from tfaas_nb.nearest import misspelt
-from tfaas_nb.signature import NUMERIC, Tensor
+from tfaas_nb.signature import NUMERIC, Tensor, exact
 from tfaas_nb.wire.finite import json_numbers
 from tfaas_nb.wire.json_body import json_object
 from tfaas_nb.wire.oip import matrix
-from tfaas_nb.wire.tfaas import Floats
+from tfaas_nb.wire.tfaas import Columns, Floats, exact_columns_of
+
+#: From here on float64 does not tell whole numbers apart.
+_NOT_WHOLE = 2.0**53
 
 SIGNATURE = "serving_default"
 PREDICT = "tensorflow/serving/predict"
@@ -56,6 +60,8 @@ class Predict:
         float32 of shape (events, columns), every value finite.
     row : bool
         Whether the request was in row format (``instances``); the answer then is as well.
+    columns : callable or None
+        The values as they were sent, an array of any type for each column.
     """
 
     signature: str | None
@@ -63,6 +69,7 @@ class Predict:
     keys: tuple[str, ...]
     values: Floats
     row: bool
+    columns: Columns | None = None
 
 
 @dataclass(frozen=True)
@@ -96,11 +103,14 @@ class Examples:
         What the columns of `values` are.
     values : numpy.ndarray
         float32 of shape (examples, keys), every value finite.
+    columns : callable or None
+        The values as they were sent, an array of any type for each key.
     """
 
     signature: str | None
     keys: tuple[str, ...]
     values: Floats
+    columns: Columns | None = None
 
 
 @dataclass(frozen=True)
@@ -141,8 +151,11 @@ def decode_predict(body: bytes) -> Predict:
     if ("instances" in request) == ("inputs" in request):
         raise RequestError('send either "instances" (row format) or "inputs" (columnar format)')
     if "instances" in request:
-        return Predict(signature, *_instances(request["instances"]), row=True)
-    return Predict(signature, *_inputs(request["inputs"]), row=False)
+        name, keys, events = _instances(request["instances"])
+    else:
+        name, keys, events = _inputs(request["inputs"])
+    row = "instances" in request
+    return Predict(signature, name, keys, events.values, row, events.columns)
 
 
 def decode_tensors(body: bytes, names: Sequence[str]) -> Tensors:
@@ -170,7 +183,25 @@ def decode_tensors(body: bytes, names: Sequence[str]) -> Tensors:
     found = request["instances"] if row else request["inputs"]
     columns = _instance_columns(found, names) if row else _input_columns(found, names)
     arrays = {name: _array(name, values) for name, values in columns.items()}
+    if b"true" in body or b"false" in body:
+        for name, values in columns.items():
+            _refuse_mixed(name, values, arrays[name])
     return Tensors(signature, arrays, row)
+
+
+def is_nameless(body: bytes) -> bool:
+    """Whether a predict request sends events without the name of an input.
+
+    Raises
+    ------
+    RequestError
+        If it is no JSON object.
+    """
+    request = json_object(body)
+    instances = request.get("instances")
+    if isinstance(instances, list) and instances:
+        return not isinstance(instances[0], dict)
+    return isinstance(request.get("inputs"), list)
 
 
 def _instance_columns(instances: Any, names: Sequence[str]) -> dict[str, list[Any]]:
@@ -195,11 +226,22 @@ def _alone(values: list[Any], names: Sequence[str], where: str) -> dict[str, lis
 
 def _array(name: str, values: list[Any]) -> npt.NDArray[Any]:
     try:
-        return np.array(values)
+        found = np.array(values)
+        if found.dtype == np.float64 and (np.abs(found) >= _NOT_WHOLE).any():
+            return np.array(values, object)  # as whole numbers, if they were sent as such
+        return found
     except (ValueError, OverflowError) as error:
         raise RequestError(
             f"the events of input {reprlib.repr(name)} are lists of different lengths"
         ) from error
+
+
+def _refuse_mixed(name: str, values: list[Any], found: npt.NDArray[Any]) -> None:
+    """Refuse truths among numbers, which NumPy would take for 1 and 0."""
+    if found.dtype.kind in "iuf":
+        odd = [v for v in np.array(values, object).ravel().tolist() if type(v) is bool]
+        if odd:
+            raise FeatureError(f"input {reprlib.repr(name)} mixes {odd[0]} with numbers")
 
 
 def _signature(request: Mapping[str, Any]) -> str | None:
@@ -211,7 +253,19 @@ def _signature(request: Mapping[str, Any]) -> str | None:
     return name or None
 
 
-def _instances(instances: Any) -> tuple[str | None, tuple[str, ...], Floats]:
+class _Events(NamedTuple):
+    """Events as float32, and column by column as they were sent."""
+
+    values: Floats
+    columns: Columns
+
+
+def _events(numbers: list[Any], width: int, keys: tuple[str, ...]) -> _Events:
+    values = matrix(numbers, (len(numbers) // width, width), keys)
+    return _Events(values, functools.partial(exact_columns_of, numbers, width))
+
+
+def _instances(instances: Any) -> tuple[str | None, tuple[str, ...], _Events]:
     instances = _filled(instances, '"instances"')
     if not isinstance(instances[0], dict):
         return None, (), _rows(instances, '"instances"')
@@ -222,7 +276,7 @@ def _instances(instances: Any) -> tuple[str | None, tuple[str, ...], Floats]:
     return None, keys, _records(instances, keys)
 
 
-def _inputs(inputs: Any) -> tuple[str | None, tuple[str, ...], Floats]:
+def _inputs(inputs: Any) -> tuple[str | None, tuple[str, ...], _Events]:
     if not isinstance(inputs, dict):
         return None, (), _rows(_filled(inputs, '"inputs"'), '"inputs"')
     if not inputs:
@@ -243,10 +297,10 @@ def _filled(values: Any, where: str) -> list[Any]:
     return values
 
 
-def _rows(rows: list[Any], where: str) -> Floats:
+def _rows(rows: list[Any], where: str) -> _Events:
     """Events that are lists of numbers, or numbers where a model has one feature."""
     if not isinstance(rows[0], list):
-        return matrix(rows, (len(rows), 1), ())
+        return _events(rows, 1, ())
     columns = len(rows[0])
     if not columns:
         raise RequestError(f"event 0 of {where} has no values")
@@ -257,10 +311,10 @@ def _rows(rows: list[Any], where: str) -> Floats:
             raise RequestError(
                 f"event {i} of {where} has {len(row)} values, but event 0 has {columns}"
             )
-    return matrix(list(chain.from_iterable(rows)), (len(rows), columns), ())
+    return _events(list(chain.from_iterable(rows)), columns, ())
 
 
-def _columns(inputs: Mapping[str, list[Any]]) -> Floats:
+def _columns(inputs: Mapping[str, list[Any]]) -> _Events:
     first, events = next((name, len(column)) for name, column in inputs.items())
     for name, column in inputs.items():
         if len(column) != events:
@@ -268,12 +322,9 @@ def _columns(inputs: Mapping[str, list[Any]]) -> Floats:
                 f"input {reprlib.repr(name)} has {len(column)} events, but input "
                 f"{reprlib.repr(first)} has {events}"
             )
-    return np.hstack(
-        [
-            matrix(list(map(_number, column)), (events, 1), (name,))
-            for name, column in inputs.items()
-        ]
-    )
+    numbers = {name: list(map(_number, column)) for name, column in inputs.items()}
+    values = [matrix(column, (events, 1), (name,)) for name, column in numbers.items()]
+    return _Events(np.hstack(values), lambda: list(map(exact, numbers.values())))
 
 
 def _common_keys(events: list[Any], noun: str) -> tuple[str, ...]:
@@ -289,9 +340,8 @@ def _common_keys(events: list[Any], noun: str) -> tuple[str, ...]:
     return tuple(events[0])
 
 
-def _records(events: list[Any], keys: tuple[str, ...]) -> Floats:
-    numbers = [_number(event[key]) for event in events for key in keys]
-    return matrix(numbers, (len(events), len(keys)), keys)
+def _records(events: list[Any], keys: tuple[str, ...]) -> _Events:
+    return _events([_number(event[key]) for event in events for key in keys], len(keys), keys)
 
 
 def _number(value: Any) -> Any:
@@ -352,7 +402,8 @@ def decode_examples(body: bytes) -> Examples:
     examples = _filled(request.get("examples"), '"examples"')
     whole = _with_context(examples, request.get("context"))
     keys = _common_keys(whole, "example")
-    return Examples(signature, keys, _records(whole, keys))
+    events = _records(whole, keys)
+    return Examples(signature, keys, events.values, events.columns)
 
 
 def _with_context(examples: list[Any], context: Any) -> list[Any]:

@@ -1,0 +1,164 @@
+"""A connection to a server that speaks HTTP: who it is, who asks, and what it reports."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import requests
+
+from tfaas_nb.errors import ServerError, ServerUnreachable, TfaasError, from_answer
+from tfaas_nb.patience import seconds_told
+
+#: What our server says of itself: a proxy leaves the first as it is, but rewrites ``Server``.
+_OURS, _SERVER = "X-Tfaas-Nb", "tfaas_nb/"
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+#: Bytes per second of a model that a busy machine reads, tries and stores at least.
+_SLOWEST = 1e6
+_QUOTED = 300
+
+
+class Connection:
+    """A connection to a server, ours or a Go TFaaS; see `tfaas_nb.client.Client`."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        timeout: float = 60.0,
+        *,
+        ca: str | os.PathLike[str] | None = None,
+        cert: str | os.PathLike[str] | tuple[str | os.PathLike[str], ...] | None = None,
+        fingerprint: str | None = None,
+    ) -> None:
+        parts = urlsplit(url)
+        # The token goes into a header: an address is shown, and noted in logs.
+        self.url = parts._replace(query="", fragment="").geturl().rstrip("/")
+        self.token = token = token or parse_qs(parts.query).get("token", [None])[0]
+        self.timeout = timeout
+        self._session = requests.Session()
+        # A proxy does not reach this machine, and ~/.netrc would take the token's place.
+        self._session.trust_env = urlsplit(self.url).hostname not in _LOOPBACK
+        if token:
+            self._session.auth = _Bearer(token)
+        # Given with each request: the session's would yield to the environment's.
+        known = False if fingerprint else None
+        self._trusted: bool | str | None = str(Path(ca).expanduser()) if ca else known
+        if cert:
+            files = cert if isinstance(cert, tuple) else (cert,)
+            paths = tuple(str(Path(file).expanduser()) for file in files)
+            self._session.cert = paths[0] if len(paths) == 1 else (paths[0], paths[1])
+        if fingerprint:
+            self._session.mount("https://", _Pinned(fingerprint))
+        self._is_ours: bool | None = None
+
+    def is_ours(self) -> bool:
+        """Whether the server is tfaas_nb; a Go TFaaS knows neither archives nor ``.npy``."""
+        if self._is_ours is None:
+            self._ask("GET", "/status")
+        return bool(self._is_ours)
+
+    def close(self) -> None:
+        """Let go of the connections; a later call opens new ones."""
+        self._session.close()
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        more: int = 0,
+        **options: Any,
+    ) -> requests.Response:
+        """An answer to a request; `more` bytes of a model take the server longer."""
+        timeout = self.timeout + more / _SLOWEST
+        try:
+            answer = self._session.request(
+                method,
+                self.url + path,
+                headers=headers,
+                timeout=timeout,
+                verify=self._verify(),
+                **options,
+            )
+        except requests.exceptions.SSLError as error:
+            raise ServerUnreachable(
+                f"{self.url} is not trusted, or speaks no TLS: {_reason(error)}; ca=FILE names the "
+                "authority of its certificate, fingerprint=... the certificate"
+            ) from error
+        except (requests.RequestException, OSError) as error:
+            raise ServerUnreachable(
+                f"no answer from {self.url}: {_reason(error)}; is the server running there?"
+            ) from error
+        ours = _OURS in answer.headers or answer.headers.get("Server", "").startswith(_SERVER)
+        # A refusal may be the word of a proxy, which says nothing of the server behind it.
+        if ours or answer.ok:
+            self._is_ours = ours
+        if answer.status_code >= 400:
+            raise _reported(answer)
+        return answer
+
+    def _verify(self) -> bool | str | None:
+        """What the server's certificate is held against; None for what requests knows."""
+        if self._trusted is None and not self._session.trust_env:
+            return os.environ.get("REQUESTS_CA_BUNDLE") or None
+        return self._trusted
+
+
+class _Pinned(requests.adapters.HTTPAdapter):
+    """Knows a server by the fingerprint of its certificate, also through a proxy."""
+
+    __attrs__ = [*requests.adapters.HTTPAdapter.__attrs__, "_fingerprint"]  # noqa: RUF012
+
+    def __init__(self, fingerprint: str) -> None:
+        self._fingerprint = fingerprint
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, assert_fingerprint=self._fingerprint, **options)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        return super().proxy_manager_for(proxy, assert_fingerprint=self._fingerprint, **options)
+
+
+class _Bearer(requests.auth.AuthBase):
+    def __init__(self, token: str) -> None:
+        self._value = f"Bearer {token}"
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._value
+        return request
+
+
+def json_of(answer: requests.Response) -> Any:
+    """The JSON of an answer.
+
+    Raises
+    ------
+    ServerError
+        If it is none: somebody else answers at the address.
+    """
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise ServerError(
+            f"{answer.url} answered {answer.text[:_QUOTED]!r} and no JSON: is it a TFaaS server?"
+        ) from error
+
+
+def _reported(answer: requests.Response) -> TfaasError:
+    try:
+        found = answer.json()
+        message, kind = str(found["error"]), found.get("kind")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        message, kind = answer.text[:_QUOTED].strip() or answer.reason, None
+    error = from_answer(answer.status_code, kind, message)
+    error.retry_after = seconds_told(answer.headers.get("Retry-After"))
+    return error
+
+
+def _reason(error: Exception) -> str:
+    return type(error).__name__ if isinstance(error, requests.Timeout) else str(error)[:_QUOTED]
