@@ -41,12 +41,14 @@ ROOT.gInterpreter.Declare('''
 struct Hit { float pt; float eta; int cells[3]; };
 struct Header { int run; float pt; Hit lead; };
 struct Leaves { int run; int ls; float met; };
+struct Ragged { int n; float x[2]; float y; };
 struct Mixed { float a[3]; int b; signed char c; };
 void zoo() {
   TFile file("zoo.root", "RECREATE");
   TTree tree("events", "");
   Leaves info; tree.Branch("info", &info, "run/I:ls/I:met/F");
   Mixed mixed; tree.Branch("mixed", &mixed, "a[3]/F:b/I:c/B");
+  Ragged ragged; tree.Branch("ragged", &ragged, "n/I:x[n]/F:y/F");
   int only; tree.Branch("alone", &only, "leaf/I");
   std::set<int> numbers; tree.Branch("numbers", &numbers);
   std::list<float> listed; tree.Branch("listed", &listed);
@@ -68,6 +70,7 @@ void zoo() {
   for (int i = 0; i < 40; ++i) {
     info = {100 + i, i % 7, 0.5f * i};
     for (int k = 0; k < 3; ++k) mixed.a[k] = 10 * i + k;
+    ragged.n = 2; ragged.x[0] = i; ragged.x[1] = 2 * i; ragged.y = 3 * i;
     mixed.b = -i; mixed.c = i % 5; only = 3 * i;
     numbers.clear(); listed.clear(); several.clear(); named.clear(); deep.clear();
     for (int k = 0; k < i % 4; ++k) {
@@ -130,6 +133,7 @@ LISTS = {
 UNREADABLE = {
     "info": "it has several leaves: name one of them, run, ls, met",
     "several": "uproot cannot read multiset<double>",
+    "ragged": "uproot cannot read n/I:x[n]/F:y/F",
     "named": "it consists of branches: name one of them, named.first, named.second",
     "deep": "it holds std::vector<std::vector<float>>, not numbers",
     "text": "it holds std::string, not numbers",

@@ -158,9 +158,12 @@ def test_a_variable_of_jets_may_be_optional(tmp_path: Path) -> None:
     x = FeatureSet("x", "x", jets=2)
     with told("jetTau4", r"b\.root"):
         assert len(read(paths, x, cut="jetTau4_0 > 0.35", optional=["jetTau4"], **QUIET)) == 1
+    with pytest.raises(DataError, match=r"b\.root.*optional=\['jetTau4'\]"):
+        read(paths, features, **QUIET)
     no_pt = write_tree(tmp_path / "c.root", {"jetTau4": pt, "x": np.arange(3.0)})
-    with pytest.raises(DataError, match="no branch 'jetPt'"):  # nothing tells then what is a jet
+    with pytest.raises(DataError, match="no branch 'jetPt'") as why:
         read([paths[0], no_pt], features, optional=["jetPt"], **QUIET)
+    assert "optional=" not in str(why.value)  # nothing tells then what is a jet
 
 
 def test_inspect_says_what_is_read_as_zero(files: tuple[Path, Path]) -> None:

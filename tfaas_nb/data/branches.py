@@ -198,6 +198,10 @@ def _check_lengths(
     """Refuse arrays without a value for each entry, and lists that differ from their counter."""
     for column in columns:
         if (length := len(arrays[id(column.branch)])) != stop - start:
+            if why := column.problem:
+                raise DataError(
+                    f"branch {column.path!r} of {where} cannot be read as numbers: {why}"
+                )
             raise DataError(
                 f"branch {column.path!r} of {where} has {length} values in entries {start} to "
                 f"{stop - 1}, which are {stop - start}"

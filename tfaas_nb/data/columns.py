@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 #: What an RNTuple's header says of the role of a field.
-_COLLECTION, _RECORD, _VARIANT, _STREAMED = 1, 2, 3, 4
+_COLLECTION, _RECORD, _STREAMED = 1, 2, 4
 _LISTS = re.compile(r"\b(vector|RVec|list|deque|(multi|unordered_)*(set|map)|array|bitset)\s*<")
+_NUMBER = re.compile(r"(std::)?u?int\d+_t|float|double|bool")
 _TEXT = re.compile(r"\b(basic_)?string\b|\bchar\b")
 _FEW = 5
 _NAMES = {"f": "float", "d": "double", "b": "int8_t", "B": "uint8_t", "?": "bool"}
@@ -94,8 +95,8 @@ def _typename(branch: Any) -> str:
         kind = str(_interpretation(branch).typename)
     except Exception:  # of a class that the file does not describe
         kind = "unknown"
-    named = branch.member("fClassName", none_if_missing=True)
-    return f"{named}" if kind == "unknown" and named else kind
+    named = branch.member("fClassName", none_if_missing=True) or branch.title
+    return str(named) if kind == "unknown" and named else kind
 
 
 def _leaf_type(branch: Any, leaf: str) -> str:
@@ -120,9 +121,10 @@ def _interpretation(branch: Any) -> Any:
     from tfaas_nb.data.baskets import interpretation
 
     try:
-        return interpretation(branch)
+        found = interpretation(branch)
     except Exception:  # of a class that the file does not describe
         return None
+    return None if isinstance(found, Exception) else found  # uproot returns why it has none
 
 
 def _problem_of_branch(branch: Any, leaf: str) -> str:
@@ -222,12 +224,18 @@ def _is_in_a_list(field: Any) -> bool:
     return False
 
 
+def _is_of_numbers(kind: str) -> bool:
+    """Whether all types that a field may have, if it may have several, are numbers."""
+    match = re.fullmatch(r"std::variant<(.*)>", kind)
+    return match is None or all(_NUMBER.fullmatch(one.strip()) for one in match[1].split(","))
+
+
 def _problem_of_field(field: Any) -> str:
     kind, role = field.typename, field.record.struct_role
     if role == _STREAMED:
         return f"uproot cannot read {kind}, which ROOT wrote whole"
-    if field.fields and role != _VARIANT:
-        return f"it consists of fields: name one of them, {_some(field.fields)}"
+    if role == _RECORD or not _is_of_numbers(kind):
+        return f"it holds {kind}, not numbers"
     depth = len(_LISTS.findall(kind)) + _is_in_a_list(field)
     if depth > 1 or _TEXT.search(kind):
         return f"it holds {Column('', field, field.ntuple).typename}, not numbers"

@@ -113,7 +113,7 @@ def count(
 def _of_file(place: InputFile, reading: Reading, before: Count) -> Iterator[Count]:
     now = before
     with EventFile(place, reading) as file:
-        whole = reading.cut is None and not file.leaves_entries_out
+        whole = reading.cut is None and not file.leaves_entries_out and reading.on_nan != "skip"
         if whole and not isinstance(reading.weight, str):
             n, weight = file.entries, 1.0 if reading.weight is None else reading.weight
             yield replace(

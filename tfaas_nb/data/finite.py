@@ -17,8 +17,9 @@ the selected events is treated as ``on_nan`` says:
 
 Variables of jets are those that the features need, with what orders and selects the jets.  A jet
 whose pT or η is not finite cannot be judged by these: it counts for nothing and is one of them,
-unless the other number rules it out.  Branches that are only looked at by the selection, or kept
-beside the features, may hold anything.
+unless the other number rules it out.  A slot of a flattened file, or of an array of fixed size,
+whose pT is NaN holds no jet: that is how such files pad.  Branches that are only looked at by the
+selection, or kept beside the features, may hold anything.
 """
 
 from __future__ import annotations

@@ -284,17 +284,17 @@ class Plan:
         layout = f" ({self.layout.name})" if self.layout.marks else ""
         raise DataError(
             f"{self.where}{layout} has no branch {', '.join(map(repr, dict.fromkeys(missing)))}; "
-            f"{told}{self._advice(missing, for_variable)}{self._option(missing, for_variable)}"
+            f"{told}{self._advice(missing, for_variable)}{self._option(missing)}"
             f"{''.join(f'; {problem}' for problem in self.branches.problems)}"
         )
 
-    def _option(self, missing: Sequence[str], for_variable: Mapping[str, str]) -> str:
+    def _option(self, missing: Sequence[str]) -> str:
         """The option that reads the missing branches as zero, if one does; else nothing."""
-        of_jets = {n for origin in self.jets.values() for n in self.resolver.missing([origin])}
-        if of_jets or any(
-            not isinstance(self.event.get(for_variable.get(name, ""), Branch(name)), Branch)
-            for name in missing
-        ):
+        features = self.reading.features
+        decide = {features.order_by, *(("jetPt", "jetEta") if self.selects_jets else ())}
+        decisive = [origin for name, origin in self.jets.items() if name in decide]
+        of_leptons = [o for o in self._event_origins if not isinstance(o, Branch)]
+        if set(missing) & {*self.resolver.missing([*decisive, *of_leptons])}:
             return ""
         return f"; if only some files lack it, say optional={list(dict.fromkeys(missing))}"
 

@@ -140,6 +140,9 @@ def score(
     ------
     DataError
         If a file cannot be read or the output not written; nothing is left of it then.
+    MixedFilesError
+        If only some of the files have one of run, section and event, in whatever order they are
+        named, and it is not `optional`.
     FeatureError
         If the model does not tell what it reads.
     ClusterError

@@ -30,7 +30,7 @@ class FileEvents:
     def __init__(self, files: Sequence[str], features: FeatureSet) -> None:
         self.files = tuple(files)
         self.features = features
-        self._reading = Reading(features)
+        self._reading = Reading(features, on_nan="skip")  # which event it is, is said here
         self._inputs = expand(list(files))
         counts = []
         for one in self._inputs:
@@ -51,12 +51,22 @@ class FileEvents:
         Raises
         ------
         DataError
-            If there is no such event, or its file cannot be read any more.
+            If there is no such event, its values are not finite, or its file cannot be read any
+            more.
         """
         if not 0 <= position < len(self):
             raise DataError(f"there is no event {position}: there are 0 to {len(self) - 1}")
         number = next(i for i, end in enumerate(self._ends) if position < end)
         entry = position - (self._ends[number - 1] if number else 0)
         with EventFile(self._inputs[number], self._reading) as file:
-            values = file.events(entry, entry + 1).X[0]
+            events = file.events(entry, entry + 1)
+        if not len(events):
+            names = (
+                ", ".join(name for name, _ in events.not_finite.values) if events.not_finite else ""
+            )
+            raise DataError(
+                f"event {position}, entry {entry} of {self._inputs[number]}, has values that are "
+                f"not finite: {names}"
+            )
+        values = events.X[0]
         return dict(zip(self.features.names, map(float, values), strict=True))
