@@ -78,6 +78,8 @@ def _remove(folder: str) -> None:
 
 def _warm_up() -> None:
     """Import what every copy needs, and no more: the first graph would start a thread."""
+    # Keras imports pandas where it is installed, and that pyarrow, whose allocator has a thread.
+    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
     import tensorflow  # noqa: F401
     from tensorflow.core.protobuf import config_pb2  # noqa: F401
 
