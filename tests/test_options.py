@@ -31,6 +31,7 @@ class _Sum:
     """A score that nothing has to be trained for."""
 
     training = DATA
+    signal_share = None
 
     def predict(self, events: Dataset) -> Any:
         return 1 / (1 + np.exp(-events.X.sum(axis=1)))

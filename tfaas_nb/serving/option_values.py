@@ -46,21 +46,23 @@ def seconds(value: Any, option: str) -> float:
 
 
 def rate(value: Any, option: str) -> float | None:
-    """Positive number per second, or None.
+    """Number per second, or None; `Rate` says of which numbers there are rates.
 
     Raises
     ------
     ServerError
         If it is neither.
     """
+    if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+        return value
     number = _number(value)
-    if value is not None and (number is None or number <= 0):
-        raise _refused(option, value, "not a positive number")
+    if number is None:
+        raise _refused(option, value, "no rate: a rate is a positive number of requests per second")
     return number
 
 
 def count(value: Any, option: str) -> int:
-    """Whole number of one or more.
+    """Whole number.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def count(value: Any, option: str) -> int:
         If it is none.
     """
     number = int(value) if isinstance(value, str) and _is_digits(value) else value
-    if not _is_whole(number) or number < 1:
+    if not _is_whole(number):
         raise _refused(option, value, "not a whole number of at least one")
     return int(number)
 
@@ -87,11 +89,14 @@ def workers(value: Any, option: str = "workers") -> int:
         return usable_cores()
     if not _is_whole(value) and not (isinstance(value, str) and _is_digits(value)):
         raise _refused(option, value, "neither a number nor auto")
-    return count(value, option)
+    number = int(value)
+    if number < 1:
+        raise ServerError(f"a server needs at least one worker, not {number}")
+    return number
 
 
-def port(value: Any, option: str = "port") -> int | None:
-    """Number of a port, 0 for any; None stays.
+def port(value: Any, host: str) -> int | None:
+    """Number of a port to listen on, 0 for any; None stays.
 
     Raises
     ------
@@ -100,7 +105,9 @@ def port(value: Any, option: str = "port") -> int | None:
     """
     number = int(value) if isinstance(value, str) and _is_digits(value) else value
     if number is not None and not (_is_whole(number) and 0 <= number <= _HIGHEST_PORT):
-        raise _refused(option, value, f"no port: write a number from 0 (any) to {_HIGHEST_PORT}")
+        raise ServerError(
+            f"cannot listen on {host}:{value}: a port is a number in 0-{_HIGHEST_PORT}, 0 for any"
+        )
     return None if number is None else int(number)
 
 

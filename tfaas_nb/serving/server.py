@@ -210,7 +210,7 @@ class Server:
         self._grace = option_values.seconds(grace, "grace")
         self._keep_kernel = option_values.flag(keep_kernel, "keep_kernel")
         self._activity: Activity | None = None
-        self._wanted_port = option_values.port(port)
+        self._wanted_port = option_values.port(port, host)
         self._wanted_token = token
         self._allowed_hosts = frozenset(option_values.texts(allowed_hosts, "allowed_hosts"))
         self._hosts: frozenset[str] = frozenset()
