@@ -76,14 +76,14 @@ def count(value: Any, option: str) -> int:
 
 
 def workers(value: Any, option: str = "workers") -> int:
-    """Number of processes; 0 and ``auto`` stand for one a core.
+    """Number of processes; the texts ``0`` and ``auto`` stand for one a core.
 
     Raises
     ------
     ServerError
         If it is none.
     """
-    if value == "auto" or (str(value) == "0" and not isinstance(value, bool)):
+    if value in ("auto", "0"):
         from tfaas_nb.serving.cores import usable_cores
 
         return usable_cores()

@@ -102,7 +102,7 @@ class Server:
         Whether a process of its own answers, which no busy cell of this kernel slows down.
         It ends with this process, whatever ends that, and is replaced when it ends before.
     workers : int or str
-        How many processes answer, 0 or ``"auto"`` for one a core; more than one are isolated
+        How many processes answer, ``"auto"`` for one a core; more than one are isolated
         always.
     preload : bool
         Whether models are loaded by `start` rather than when they are first asked for.
