@@ -381,7 +381,10 @@ def test_predictions_during_uploads_are_of_one_version_or_the_other(
         done.set()
         found = set().union(*(prediction.result() for prediction in predictions))
     assert len(possible) == 2
-    assert found == possible
+    # Events that are computed together may differ from lone ones in the last digit.
+    versions = {one for score in found for one in possible if abs(score - one) < 1e-6}
+    assert versions == possible
+    assert all(min(abs(score - one) for one in possible) < 1e-6 for score in found)
     assert server.client().describe_models()[0]["version"] == 10
 
 
