@@ -52,7 +52,6 @@ def test_part_of_the_events_keeps_classes_and_weights_together(data: Dataset, ch
     [
         (3, r"not by 3; data.event\(i\) gives one event"),
         (1.5, "not by 1.5"),
-        ("met", "not by 'met'"),
         (None, "not by None"),
         ((1, 2.5), r"not by \(1, 2.5\)"),
         (np.ones((30, 2), bool), "not by array"),
@@ -70,6 +69,21 @@ def test_events_are_chosen_by_what_stands_for_events(
 ) -> None:
     with pytest.raises(DataError, match=message):
         data[chosen]
+
+
+def test_a_column_is_had_by_its_name(data: Dataset) -> None:
+    for position, name in enumerate(data.features.names):
+        assert data[name].tolist() == data.X[:, position].tolist()
+    beside = replace(data, extra={"run": np.arange(len(data), dtype=np.uint64)})
+    assert beside["run"].dtype == np.uint64
+    assert beside[4:6]["run"].tolist() == [4, 5]
+
+
+def test_a_column_that_is_not_there_is_told_with_the_nearest_name(data: Dataset) -> None:
+    with pytest.raises(FeatureError, match=r"no column 'jetPT_1' \(did you mean 'jetPt_1'\?\)"):
+        data["jetPT_1"]
+    with pytest.raises(FeatureError, match="no column 'flux'; its features are"):
+        data["flux"]
 
 
 def test_no_event_and_the_last_ones_can_be_chosen(data: Dataset) -> None:

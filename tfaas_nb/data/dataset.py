@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +21,9 @@ from tfaas_nb.data.sources import Skipped as Skipped
 from tfaas_nb.data.sources import Source as Source
 from tfaas_nb.data.sources import check_left as check_left
 from tfaas_nb.data.tables import events_of, is_path, read_files
-from tfaas_nb.errors import DataError
+from tfaas_nb.errors import DataError, FeatureError
 from tfaas_nb.features import FeatureSet
+from tfaas_nb.nearest import did_you_mean
 from tfaas_nb.options import check_seed, is_number, is_whole
 from tfaas_nb.table import Table, folded
 
@@ -189,14 +190,28 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.y)
 
-    def __getitem__(self, events: Any) -> Dataset:
-        """Some of the events: a slice, a mask or an array of positions.
+    @overload
+    def __getitem__(self, events: str) -> npt.NDArray[Any]: ...
+    @overload
+    def __getitem__(self, events: slice | npt.NDArray[Any] | list[Any]) -> Dataset: ...
+    def __getitem__(self, events: Any) -> Dataset | npt.NDArray[Any]:
+        """Some of the events, or the column of a name.
+
+        Parameters
+        ----------
+        events : slice, mask, array of positions, or str
+            Events, each once or more often; or the name of a feature (float32, of shape
+            (events,), in the feature's unit) or of a branch in `extra` (of its own type).
 
         Raises
         ------
         DataError
             If it is none of these, or there are no such events.
+        FeatureError
+            If neither a feature nor a branch kept beside them has the name.
         """
+        if isinstance(events, str):
+            return self._column(events)
         events = _chosen(events, len(self))
         return replace(
             self,
@@ -204,6 +219,17 @@ class Dataset:
             y=self.y[events],
             weight=self.weight[events],
             extra={name: values[events] for name, values in self.extra.items()},
+        )
+
+    def _column(self, name: str) -> npt.NDArray[Any]:
+        if name in self.extra:
+            return self.extra[name]
+        if name in self.features.names:
+            return self.X[:, self.features.names.index(name)]
+        near = did_you_mean(name, [*self.features.names, *self.extra])
+        raise FeatureError(
+            f"the dataset has no column {name!r}{near}; its features are data.features.names, "
+            f"what was kept beside them is data.extra ({', '.join(self.extra) or 'nothing'})"
         )
 
     def check_finite(self) -> None:
@@ -219,12 +245,14 @@ class Dataset:
     @property
     def signal(self) -> Dataset:
         """The signal events."""
-        return self[self.y == SIGNAL]
+        chosen: npt.NDArray[np.bool_] = self.y == SIGNAL
+        return self[chosen]
 
     @property
     def background(self) -> Dataset:
         """The background events."""
-        return self[self.y == BACKGROUND]
+        chosen: npt.NDArray[np.bool_] = self.y == BACKGROUND
+        return self[chosen]
 
     def event(self, position: int) -> dict[str, float]:
         """One event as ``{feature: value}``, the form a client sends.
