@@ -231,6 +231,28 @@ def test_what_cannot_be_computed_is_said_so() -> None:
         mask("event + " + "1" * 400)
 
 
+@pytest.mark.parametrize("text", ["nJets # > 2", "nJets#>2", "nJets > 2 # as in the note"])
+def test_nothing_of_a_selection_is_left_out_as_a_comment(text: str) -> None:
+    with pytest.raises(DataError, match="»#«.*not allowed in an expression"):
+        Expression.parse(text)
+
+
+@pytest.mark.parametrize("deep", ["nJets" + "+1" * 900, "-" * 300 + "nJets", "(" * 150 + "nJets"])
+def test_too_deep_an_expression_is_said_to_be_so(deep: str) -> None:
+    with pytest.raises(DataError, match="more than 200 operations|not an expression") as caught:
+        Expression.parse(deep).mask(lambda name: VALUES[name], 4)
+    assert "recursion" not in str(caught.value)
+
+
+def test_a_long_expression_is_computed() -> None:
+    text = "nJets" + "+1" * 150 + " > 150"
+    assert mask(text) == [n > 0 for n in VALUES["nJets"]]
+
+
+def test_a_multiple_that_is_infinite_says_nothing_of_numpy() -> None:
+    assert Expression.parse("genWeight / 0").multiple_of("genWeight") == math.inf
+
+
 def test_a_number_beyond_64_bits_is_a_fraction() -> None:
     assert all(mask("event < " + "1" * 30))
     assert all(mask("event + " + "1" * 30 + " > 1e29"))

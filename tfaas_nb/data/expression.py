@@ -31,6 +31,7 @@ from tfaas_nb.errors import DataError
 Lookup = Callable[[str], Any]
 
 _LONGEST = 4000
+_DEEPEST = 200  # operations in one another: each takes a few calls of Python's stack
 _SAME_MEANING = (("&&", " and "), ("||", " or "), ("&", " and "), ("|", " or "), ("!", "~"))
 _SIGNS = re.compile(r"&&|\|\||!=|!|&|\||\s|.", re.DOTALL)
 
@@ -144,6 +145,9 @@ class Expression:
         """
         if len(text) > _LONGEST:
             raise DataError(f"the {what} is longer than {_LONGEST} characters")
+        if "#" in text:  # what follows would be a comment to Python, and be left out
+            place = text.index("#")
+            raise DataError(_at(text, what, place, place + 1, "not allowed in an expression"))
         try:
             translated, columns = _translated(text)
         except RecursionError:
@@ -154,6 +158,7 @@ class Expression:
         try:
             tree = ast.parse(translated, mode="eval").body
             expression = cls(text, what, tree, columns)
+            _check_depth(tree)
             expression._check(tree)
         except SyntaxError as error:
             # Python says 0, or one after the last, where something is missing at the end.
@@ -163,7 +168,12 @@ class Expression:
             raise DataError(
                 _at(text, what, start, start + 1, f"not an expression ({why})")
             ) from None
-        except (ValueError, RecursionError, MemoryError) as error:
+        except (RecursionError, MemoryError):
+            raise DataError(
+                f"the {what} {text[:80]!r} cannot be read: more than {_DEEPEST} operations are in "
+                "one another; make it shorter"
+            ) from None
+        except ValueError as error:
             raise DataError(f"the {what} {text[:80]!r} cannot be read: {error}") from None
         return expression
 
@@ -229,7 +239,10 @@ class Expression:
         call: Callable[[Any, Any], Any] = arithmetic.multiply,
     ) -> float | None:
         value, factor = self._constant(constant), self._factor(node, name)
-        return None if value is None or factor is None else float(call(factor, value))
+        if value is None or factor is None:
+            return None
+        with np.errstate(all="ignore"):  # infinite, which is refused where it is a weight
+            return float(call(factor, value))
 
     def _constant(self, node: ast.expr) -> float | None:
         return None if self._named(node) else float(floats(self._value(_no_names, node)))
@@ -423,6 +436,21 @@ def _outside(part: list[_Piece], signs: str) -> list[int]:
         if python in signs and not depth:
             found.append(i)
     return found
+
+
+def _check_depth(tree: ast.expr) -> None:
+    """Raise a `RecursionError` for a tree that is deeper than may be computed."""
+    level: list[ast.AST] = [tree]
+    for _ in range(_DEEPEST):
+        level = [
+            part
+            for node in level
+            for part in ast.iter_child_nodes(node)
+            if isinstance(part, ast.expr)
+        ]
+        if not level:
+            return
+    raise RecursionError
 
 
 def _at(text: str, what: str, start: int, stop: int, why: str) -> str:
