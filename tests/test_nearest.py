@@ -30,6 +30,31 @@ def test_the_nearest_name_has_the_same_numbers(
     assert nearest(name, known) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "known", "expected"),
+    [
+        ("jetPt", ["jetPhi"], None),
+        ("jetEta", ["jetPt", "jetE", "jet_eta"], "jet_eta"),
+        ("nJets", ["nLeptons"], None),
+        ("nJet", ["nJets", "nLeptons"], "nJets"),
+        ("nLeptons", ["nPhotons", "nleptons_"], "nleptons_"),
+        ("MET_pt", ["MET_phi"], None),
+        ("Muon_phi", ["Muon_pt", "Muon_eta"], None),
+        ("weightUp", ["weightDown"], None),
+        ("FatJet_msoftdrop", ["FatJet_mSoftDrop_", "FatJet_mass"], "FatJet_mSoftDrop_"),
+        ("log_pT_0", ["log_mSD_0", "log_pt_0"], "log_pt_0"),
+        ("MET_ptt", ["MET_pt", "MET_phi"], "MET_pt"),
+        ("jetPtt", ["jetPt"], "jetPt"),
+        ("jetMas", ["jetMass"], "jetMass"),
+        ("signal_weight", ["background_weight"], None),
+    ],
+)
+def test_the_nearest_name_is_of_the_same_observable(
+    name: str, known: list[str], expected: str | None
+) -> None:
+    assert nearest(name, known) == expected
+
+
 @pytest.mark.parametrize("name", ["tau12_0", "tau13_1", "tau23_0", "tau22_0", "tau41_0"])
 def test_no_ratio_is_taken_for_another(name: str) -> None:
     assert nearest(name, derived_names(5)) is None

@@ -13,6 +13,22 @@ _MOST_KEYS = 20
 #: Of a name that was asked for, which may come from strangers.
 _MOST_LETTERS = 100
 _NUMBER = re.compile(r"\d+")
+#: The words of a name: ``jetMassSoftDrop``, ``MET_pt``, ``log_pT_0``.
+_WORD = re.compile(r"p[Tt](?![a-z])|m[Ss][Dd](?![a-z])|[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[A-Z]")
+#: Words of names, in small letters, that are observables, directions of variations, or what is
+#: counted; those of one line mean the same.
+_OBSERVABLES = {
+    word: line[0]
+    for line in (
+        *(("pt",), ("px",), ("py",), ("pz",), ("eta",), ("phi",), ("mass", "m"), ("msd",)),
+        *(("energy", "e"), ("charge",), ("et",), ("ht",), ("met",), ("tau",), ("rho",)),
+        *(("up",), ("down",), ("min",), ("max",), ("signal",), ("background",)),
+        *(("jet", "jets"), ("lepton", "leptons", "lep"), ("photon", "photons")),
+        *(("electron", "electrons", "ele"), ("muon", "muons", "mu"), ("taus",)),
+        *(("vertex", "vertices"), ("run", "runs"), ("event", "events", "evt")),
+    )
+    for word in line
+}
 _INDEX = re.compile(r"_\d+$")
 
 
@@ -22,6 +38,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     Names of which numbers differ mean different things: τ₂/τ₁ is no misspelt τ₃/τ₂, and one
     trigger no other one.  But the number of a jet at the end (``jetPt_7``) may be missing or
     another one, and a digit may have been typed twice; `only_number_differs` tells of both.
+    Nor is the name of one observable that of another: ``MET_pt`` is no misspelt ``MET_phi``.
     """
     return _nearest(name[:_MOST_LETTERS], list(dict.fromkeys(known)), _CUTOFF)
 
@@ -30,6 +47,7 @@ def _nearest(name: str, names: Sequence[str], cutoff: float) -> str | None:
     for one in names:
         if _folded(one) == _folded(name):
             return one
+    names = [one for one in names if not _is_of_another(one, name)]
     for may_mean in (_has_numbers_of, _has_stem_of):
         alike = [one for one in names if may_mean(one, name)]
         if found := difflib.get_close_matches(name, alike, n=1, cutoff=cutoff):
@@ -85,6 +103,17 @@ def misspelt(keys: Iterable[object], known: Sequence[str]) -> str:
 def _folded(name: str) -> str:
     """Letters and digits as those see them who do not care how names are written."""
     return re.sub(r"[\W_]", "", name).casefold()
+
+
+def _is_of_another(known: str, name: str) -> bool:
+    """Whether each of two names has a word for an observable that the other has not."""
+    one, other = _observables(known), _observables(name)
+    return bool(one - other and other - one)
+
+
+def _observables(name: str) -> set[str]:
+    words = (word.casefold() for word in _WORD.findall(name))
+    return {_OBSERVABLES[word] for word in words if word in _OBSERVABLES}
 
 
 def _numbers(name: str) -> list[str]:

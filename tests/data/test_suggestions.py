@@ -68,7 +68,9 @@ def test_of_a_collection_that_is_there_only_its_own_branches_are_suggested(tmp_p
     values = nano()
     values["SubJet_tau1"] = values.pop("FatJet_tau1")
     path = write_tree(tmp_path / "sub.root", values, "Events")
-    assert said(path).endswith("others")
+    assert said(path).endswith(
+        "it has 41 others; if only some files lack it, say optional=['FatJet_tau1']"
+    )
     assert "nearest" not in inspect(path).summary
 
 
@@ -175,3 +177,23 @@ def test_a_missing_file_is_told_a_file_of_events(
     options = ["--model", "none", "-o", str(folder / "out.root")]
     assert main(["score", str(folder / asked), *options]) == 1
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("variable", ["nJets", "nLeptons", "jetPt", "jetEta", "jetPhi", "jetTau1"])
+def test_no_other_variable_of_the_file_is_suggested(tmp_path: Path, variable: str) -> None:
+    counts = np.full(9, 3)
+    lists = (
+        "jetPt",
+        "jetEta",
+        "jetPhi",
+        "jetMass",
+        "jetMassSoftDrop",
+        *map("jetTau{}".format, "123"),
+    )
+    values: Branches = {name: ak.unflatten(np.ones(27, np.float32), counts) for name in lists}
+    values |= {"nJets": counts, "nLeptons": np.zeros(9, np.int32)}
+    path = write_tree(
+        tmp_path / "flat.root", {n: v for n, v in values.items() if n != variable}, "events"
+    )
+    assert "nearest" not in said(path)
+    assert not [one.nearest for one in inspect(path).missing if one.nearest]

@@ -284,7 +284,7 @@ class Plan:
         layout = f" ({self.layout.name})" if self.layout.marks else ""
         raise DataError(
             f"{self.where}{layout} has no branch {', '.join(map(repr, dict.fromkeys(missing)))}; "
-            f"{told}{self._advice(missing, for_variable)}{self._option(missing)}"
+            f"{told}{self._option(missing)}{self._advice(missing, for_variable)}"
             f"{''.join(f'; {problem}' for problem in self.branches.problems)}"
         )
 
