@@ -26,6 +26,7 @@ _NUMERIC = "biuf"
 #: Types of numbers that need no further look.
 _PLAIN = frozenset((int, float, bool, np.float32, np.float64, np.int32, np.int64))
 _SHOWN = 40
+_EXACT = 2**53  # up to here every whole number is a double
 #: Index of pandas that the rows of a table of jets have, as uproot and Awkward Array write it.
 _OF_JETS = "subentry"
 #: What tables have that are not read yet, what they lack, and the method that reads them.
@@ -444,12 +445,22 @@ def _as_array(values: Any, name: str) -> Array:
     try:
         if isinstance(plain, np.dtype) and plain.kind in _NUMERIC and hasattr(values, "to_numpy"):
             return np.asarray(values.to_numpy(dtype=plain))
-        return np.asarray(values)
+        return _exact(np.asarray(values), values)
     except (TypeError, ValueError, OverflowError) as error:
         _refuse_missing_in_lists(values, name)
         raise FeatureError(
             _no_numbers(name, "lists of different lengths or of mixed content")
         ) from error
+
+
+def _exact(found: Array, values: Any) -> Array:
+    """An array of a list as NumPy makes it, or of its objects where whole numbers became rounded.
+
+    NumPy has no type for numbers both below 0 and above 2⁶³, nor for 1 and 2⁶³ in one list.
+    """
+    if found.dtype != np.float64 or hasattr(values, "dtype") or not found.size:
+        return found
+    return np.asarray(values, object) if np.abs(found).max() >= _EXACT else found
 
 
 def _refuse_missing_in_lists(values: Any, name: str) -> None:
@@ -469,9 +480,25 @@ def _from_objects(values: Array, name: str) -> Array:
         kind = "text" if isinstance(value, str) else "objects"
         raise FeatureError(_no_numbers(name, f"{kind} such as {_short(value)}{where}"))
     try:
-        return np.asarray(values.astype(np.float64))
+        return _whole(values) if _is_whole(values) else np.asarray(values.astype(np.float64))
     except OverflowError as error:
         raise FeatureError(f"a value of {name or 'an event'} is too large") from error
+
+
+def _is_whole(values: Array) -> bool:
+    kinds = set(map(type, values.flat))
+    return bool(kinds) and all(
+        issubclass(kind, numbers.Integral) and kind is not bool for kind in kinds
+    )
+
+
+def _whole(values: Array) -> Array:
+    """Whole numbers in a type that holds them exactly, if 64 bits do."""
+    low, high = min(values.flat), max(values.flat)
+    for kind in (np.int64, np.uint64):
+        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
+            return np.asarray(values.astype(kind))
+    return np.asarray(values.astype(np.float64))
 
 
 def _odd(values: Array) -> Iterator[tuple[int, Any]]:
