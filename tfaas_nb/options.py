@@ -78,7 +78,10 @@ def as_plain(value: Any) -> None:
 def is_number(value: Any) -> bool:
     """Whether it is a finite number; truth values are not."""
     kinds = (int, float, np.integer, np.floating)
-    return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number larger than any float
+        return False
 
 
 def is_whole(value: Any, least: int) -> bool:

@@ -149,6 +149,35 @@ def test_a_timeout_is_a_number_of_seconds(path: Path, timeout: Any) -> None:
         tn.read(path, timeout=timeout, **QUIET)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"tree": 3}, "tree must be the name of a tree, as text, not 3"),
+        ({"tree": Path("events")}, "tree must be the name of a tree, as text, not .*Path"),
+        ({"features": "jetPt"}, "features must be a FeatureSet, not 'jetPt'"),
+        ({"features": None}, "features must be a FeatureSet, not None"),
+        ({"features": ["nJets"]}, r"features must be a FeatureSet, not \['nJets'\]"),
+        ({"weight": 10**400}, "a weight of 1000* is not a number to count events with"),
+        ({"stream": "yes"}, "stream must be True or False, not 'yes'"),
+        ({"files": None}, "a file is named by its path, not by NoneType: None"),
+        ({"files": 3}, "a file is named by its path, not by int: 3"),
+        ({"files": b"a.root"}, "a file is named by its path, not by bytes: b'a.root'"),
+    ],
+)
+def test_an_option_of_another_type_is_refused_in_words(
+    path: Path, options: dict[str, Any], said: str
+) -> None:
+    options = {"files": path} | options
+    files = options.pop("files")
+    with pytest.raises(DataError, match=said):
+        tn.read(files, **options)
+    with pytest.raises(DataError, match=said):
+        tn.load(files, files, **options)
+    if not options.keys() - {"tree", "features"}:
+        with pytest.raises(DataError, match=said):
+            tn.inspect(files, **options)
+
+
 def test_a_mapping_that_is_changed_afterwards_changes_nothing(path: Path) -> None:
     mapping = {"jetTau3": "FatJet_tau4"}
     stream = tn.read(path, branches=mapping, stream=True, **QUIET)

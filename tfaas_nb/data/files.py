@@ -14,6 +14,7 @@ from typing import Any
 
 from tfaas_nb.errors import DataError
 from tfaas_nb.nearest import hint, nearest
+from tfaas_nb.options import check_option
 
 #: A path, a glob, an address such as ``root://host//file.root``, or several of them; the tree
 #: may follow a colon (``"file.root:folder/tree"``) or be a mapping's value.
@@ -85,9 +86,11 @@ def expand(files: Files, timeout: float | None = None, tree: str | None = None) 
     Raises
     ------
     DataError
-        If the list is empty, a file does not exist or a glob matches nothing, or a file is named
-        both with its tree and without.
+        If the list is empty, a file does not exist or a glob matches nothing, a file is named
+        both with its tree and without, or something is no name.
     """
+    right = tree is None or isinstance(tree, str)
+    check_option("tree", tree, right, "the name of a tree, as text", DataError)
     asked = [pair for item in _items(files) for pair in _named(item)]
     if not asked:
         raise DataError("the list of ROOT files is empty")
@@ -130,7 +133,7 @@ def check_trees(files: Iterable[InputFile], tree: str | None = None) -> None:
 
 
 def _items(files: Files) -> list[Any]:
-    if isinstance(files, (str, os.PathLike, Mapping)) or not isinstance(files, Iterable):
+    if isinstance(files, (str, bytes, os.PathLike, Mapping)) or not isinstance(files, Iterable):
         return [files]
     return list(files)
 
@@ -147,12 +150,9 @@ def _named(item: Any) -> Iterator[tuple[str, str | None]]:
 
 
 def _path(path: Any) -> str:
-    try:
+    if isinstance(path, (str, os.PathLike)):
         return str(os.fspath(path))
-    except TypeError:
-        raise DataError(
-            f"a file is named by its path, not by {type(path).__name__}: {path!r}"
-        ) from None
+    raise DataError(f"a file is named by its path, not by {type(path).__name__}: {path!r}")
 
 
 def _tree(tree: Any, path: Any) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tfaas_nb.data.files import Files, Named
@@ -136,8 +136,10 @@ Samples = Files | Sample | Sequence[Named | Sample]
 
 def samples(given: Samples) -> list[Sample]:
     """Samples in the order in which they were given; files without one are one sample."""
-    if isinstance(given, (str, os.PathLike, Mapping, Sample)):
-        given = [given]
+    if isinstance(given, (str, bytes, os.PathLike, Mapping, Sample)) or not isinstance(
+        given, Iterable
+    ):
+        given = [given]  # what cannot name a file is refused as one of a list is
     found: list[Sample] = []
     plain: list[Named] = []
     for one in given:

@@ -79,6 +79,8 @@ class Reading:
     sums_weights: bool = False
 
     def __post_init__(self) -> None:
+        right = isinstance(self.features, FeatureSet)
+        check_option("features", self.features, right, "a FeatureSet", DataError)
         if not (self.cut is None or isinstance(self.cut, str) or callable(self.cut)):
             raise DataError(
                 f"a selection is text or a function of a Dataset, not {type(self.cut).__name__}"

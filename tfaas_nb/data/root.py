@@ -33,6 +33,7 @@ from tfaas_nb.data.reading import Cut, Reading, check_mapping, names
 from tfaas_nb.data.stream import MEMORY, Stream, Wanted, check_memory
 from tfaas_nb.errors import CutError, DataError, WeightError
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
+from tfaas_nb.options import check_option
 
 #: What an unreadable file does: end the reading, or be listed in `Dataset.skipped`.
 OnError = Literal["stop", "skip"]
@@ -444,6 +445,7 @@ def _read(
 
 def _held(stream: bool, memory: float) -> float | None:
     """Megabytes that a stream holds; None where all events are read."""
+    check_option("stream", stream, isinstance(stream, (bool, np.bool_)), "True or False", DataError)
     if not stream:
         return None
     check_memory(memory)

@@ -488,7 +488,7 @@ def _from_objects(values: Array, name: str) -> Array:
 def _is_whole(values: Array) -> bool:
     kinds = set(map(type, values.flat))
     return bool(kinds) and all(
-        issubclass(kind, numbers.Integral) and kind is not bool for kind in kinds
+        issubclass(kind, numbers.Integral) and not issubclass(kind, bool) for kind in kinds
     )
 
 
