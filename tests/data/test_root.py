@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -235,6 +236,21 @@ def test_what_is_no_root_file_is_said_so(tmp_path: Path, content: bytes) -> None
     (tmp_path / "a.root").write_bytes(content)
     with pytest.raises(DataError, match=r"a\.root cannot be read as a ROOT file: \S+"):
         read(tmp_path / "a.root", FEATURES)
+
+
+def test_a_damaged_file_ends_in_words_for_users(path: Path) -> None:
+    content = path.read_bytes()
+    said = []
+    for place in range(100, 400, 12):
+        damaged = content[:place] + b"\xa5" * 8 + content[place + 8 :]
+        path.write_bytes(damaged)
+        try:
+            read(path, FEATURES, progress=False)
+        except DataError as error:
+            said.append(str(error))
+    assert len(said) > 4
+    for message in said:
+        assert not re.search(r"Error|num_bytes| object |index \d|must be | at 0x", message)
 
 
 @pytest.mark.parametrize("kept", [0.01, 0.05, 0.3, 0.6, 0.99])

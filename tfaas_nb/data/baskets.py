@@ -15,28 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from uproot.interpretation.jagged import AsJagged
 
-from tfaas_nb.data.packed import interpretation as packed
+from tfaas_nb.data.packed import interpretation
 from tfaas_nb.errors import DataError
 
 #: Entries of which lists are compared with their counter, if that is not read anyway.
 _COMPARED = 1000
-
-
-def interpretation(branch: Any) -> Any:
-    """What uproot is to take the bytes of a branch for: as it says itself, but for packed numbers.
-
-    Parameters
-    ----------
-    branch : uproot.TBranch
-        A branch of a TTree.
-
-    Raises
-    ------
-    ValueError
-        If it holds packed numbers that cannot be read.
-    """
-    ours = packed(branch)
-    return branch.interpretation if ours is None else ours
 
 
 def checked(branch: Any) -> Any:

@@ -118,7 +118,7 @@ def _dtype(branch: Any) -> Any:
 
 
 def _interpretation(branch: Any) -> Any:
-    from tfaas_nb.data.baskets import interpretation
+    from tfaas_nb.data.packed import interpretation
 
     try:
         found = interpretation(branch)

@@ -21,6 +21,10 @@ from tfaas_nb.errors import DataError, TfaasError
 from tfaas_nb.nearest import hint
 
 _DEFAULT_TREES = ("events", "Events")
+#: Of Python's errors those that are raised with words for users.
+_IN_WORDS = (OSError, ImportError, NotImplementedError)
+#: Errors of libraries that show the objects and bytes that they were at.
+_OF_BYTES = ("DeserializationError", "error")  # uproot's; those of struct, zlib
 _TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
 
 
@@ -32,10 +36,22 @@ def decoding(path: str) -> Iterator[None]:
     except TfaasError:
         raise
     except Exception as error:  # a damaged file can fail anywhere in the decoding
-        kind = described_by_uproot(error)
-        why = f"it is {kind}" if kind else textwrap.shorten(str(error), 200)
-        why = why or type(error).__name__
-        raise DataError(f"{path} cannot be read as a ROOT file: {why}") from error
+        raise DataError(f"{path} cannot be read as a ROOT file: {_why(error)}") from error
+
+
+def _why(error: Exception) -> str:
+    """What went wrong in the opening of a file, in words for users.
+
+    Most of Python's own errors are none: they speak of what the decoder met in the bytes.
+    """
+    if kind := described_by_uproot(error):
+        return f"it is {kind}"
+    text = textwrap.shorten(str(error), 200)
+    kind_of_error = type(error)
+    is_of_decoder = kind_of_error.__module__ == "builtins" or kind_of_error.__name__ in _OF_BYTES
+    if text and (isinstance(error, _IN_WORDS) or not is_of_decoder):
+        return text
+    return "it is damaged, or holds what uproot cannot decode; copy it again"
 
 
 def open_file(

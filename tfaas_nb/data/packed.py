@@ -102,7 +102,7 @@ def _bound(text: str) -> float:
 
 
 def interpretation(branch: Any) -> Any:
-    """What uproot is to take a branch's bytes for, if they are packed numbers; else None.
+    """What uproot is to take the bytes of a branch for: as it says itself, but for packed numbers.
 
     Parameters
     ----------
@@ -112,8 +112,15 @@ def interpretation(branch: Any) -> Any:
     Raises
     ------
     ValueError
-        If the title asks for what ROOT cannot read either, or is not known.
+        If it holds packed numbers, and the title asks for what ROOT cannot read either, or is not
+        known.
     """
+    packed = _packed(branch)
+    return branch.interpretation if packed is None else packed
+
+
+def _packed(branch: Any) -> Any:
+    """Packed numbers as uproot is to take them; None if the branch holds others."""
     leaves = branch.member("fLeaves")
     if len(leaves) != 1:
         return None
