@@ -442,3 +442,23 @@ def test_every_pair_of_columns_is_read_together_as_alone(zoo: Path) -> None:
     for one, other in itertools.combinations(names, 2):
         X = read(zoo, FeatureSet("own", (one, other)), "events").X
         np.testing.assert_allclose(X.T, [NUMBERS[one], NUMBERS[other]], atol=1e-5)
+
+
+def test_lists_of_an_ntuple_are_what_their_records_make_of_them(tmp_path: Path) -> None:
+    values = {
+        "nJets": np.array([2, 0, 1]),
+        "jetPt": ak.Array([[300.0, 200.0], [], [250.0]]),
+        "jetEta": ak.Array([[0.5, None], [], [1.5]]),
+        "top": ak.Array([[{"b": [{"pt": 1.0}]}], [], [{"b": []}]]),
+    }
+    path = write_ntuple(tmp_path / "a.root", values)
+    features = FeatureSet("lists", ("nJets",), ("jetPt", "jetEta"), jets=2)
+    with pytest.raises(DataError, match="branch 'jetEta' .* 1 values that are not finite"):
+        read(path, features, progress=False)
+    data = read(path, features, on_nan="pad", progress=False)
+    assert data.X.tolist() == [[1, 300, 0, 0.5, 0], [0] * 5, [1, 250, 0, 1.5, 0]]
+    found = inspect(path, features)
+    assert dict(found.branches)["top_b_pt"] == "std::vector<std::vector<double>>"
+    assert ("top_b_pt", "it holds std::vector<std::vector<double>>, not numbers") in (
+        found.unreadable
+    )

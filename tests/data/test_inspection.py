@@ -11,6 +11,7 @@ from tests.data.test_layouts import REAL, flattened
 from tests.ntuples import add_tree, nano, write_ntuple, write_tree
 from tfaas_nb.data.inspection import inspect
 from tfaas_nb.data.origins import Objects
+from tfaas_nb.data.root import read
 from tfaas_nb.data.sample import sample_files
 from tfaas_nb.errors import DataError
 from tfaas_nb.features import FeatureSet
@@ -124,3 +125,23 @@ def test_a_real_nanoaod_file_lacks_the_soft_drop_mass() -> None:
         (("FatJet_msoftdrop",), "FatJet_mass")
     ]
     assert "no branch 'FatJet_msoftdrop'; the nearest is 'FatJet_mass'" in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("branches", "variable", "said"),
+    [
+        ({"nJets": "FatJet_pt"}, "nJets", "it holds a list per event, and one number is needed"),
+        ({"jetPt": "MET_pt"}, "jetPt", "it holds one number per event, and a list is needed"),
+        ({"jetTau1": "FatJet_tau{}"}, "jetTau1", "it holds a list per event, and one number is"),
+    ],
+)
+def test_a_branch_of_another_kind_is_no_branch_of_the_variable(
+    tmp_path: Path, branches: dict[str, str], variable: str, said: str
+) -> None:
+    values = nano() | {f"FatJet_tau{slot}": nano()["FatJet_tau1"] for slot in range(5)}
+    path = write_tree(tmp_path / "nano.root", values | {"MET_pt": np.ones(60)}, "Events")
+    found = inspect(path, branches=branches)
+    assert not found.is_readable
+    assert said in next(one.problem for one in found.variables if one.variable == variable)
+    with pytest.raises(DataError, match="must hold"):
+        read(path, branches=branches, progress=False)

@@ -319,7 +319,8 @@ def _plain(array: Any, branch: str, where: str) -> Array | Lists:
 
     layout = array.layout
     fixed = layout.is_regular or (layout.is_numpy and layout.purelist_depth == 2)
-    if not isinstance(layout, (ak.contents.NumpyArray, ak.contents.ListOffsetArray)):
+    is_plain = isinstance(layout, (ak.contents.NumpyArray, ak.contents.ListOffsetArray))
+    if not is_plain or (layout.is_list and layout.content.is_option):
         array = _filled(ak.from_regular(ak.to_packed(array), axis=None), branch, where)
         layout = ak.to_layout(array)
     if layout.is_numpy:

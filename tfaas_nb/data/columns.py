@@ -42,8 +42,8 @@ class Column(NamedTuple):
     def typename(self) -> str:
         """The C++ type of an event's values, as far as it is known."""
         if is_ntuple(self.tree):
-            kind = str(self.branch.typename)
-            return f"std::vector<{kind}>" if _is_in_a_list(self.branch) else kind
+            around = _lists_around(self.branch)
+            return f"{'std::vector<' * around}{self.branch.typename}{'>' * around}"
         return _leaf_type(self.branch, self.leaf) if self.leaf else _typename(self.branch)
 
     @property
@@ -215,19 +215,21 @@ def _spellings(path: str, field: Any) -> tuple[str, ...]:
     return (path, roots, *ordinal)
 
 
-def _is_in_a_list(field: Any) -> bool:
-    """Whether a field is part of records of which an event has several."""
+def _lists_around(field: Any) -> int:
+    """The number of lists, in one another, of the records that a field is part of."""
+    found = 0
     while not field.top_level:
         field = field.parent
-        if field.record.struct_role == _COLLECTION or field.record.repetition:
-            return True
-    return False
+        found += field.record.struct_role == _COLLECTION or bool(field.record.repetition)
+    return found
 
 
 def _is_of_numbers(kind: str) -> bool:
     """Whether all types that a field may have, if it may have several, are numbers."""
     match = re.fullmatch(r"std::variant<(.*)>", kind)
-    return match is None or all(_NUMBER.fullmatch(one.strip()) for one in match[1].split(","))
+    if match is None:
+        return "std::variant<" not in kind
+    return all(_NUMBER.fullmatch(one.strip()) for one in match[1].split(","))
 
 
 def _problem_of_field(field: Any) -> str:
@@ -236,7 +238,7 @@ def _problem_of_field(field: Any) -> str:
         return f"uproot cannot read {kind}, which ROOT wrote whole"
     if role == _RECORD or not _is_of_numbers(kind):
         return f"it holds {kind}, not numbers"
-    depth = len(_LISTS.findall(kind)) + _is_in_a_list(field)
+    depth = len(_LISTS.findall(kind)) + _lists_around(field)
     if depth > 1 or _TEXT.search(kind):
         return f"it holds {Column('', field, field.ntuple).typename}, not numbers"
     return ""

@@ -12,7 +12,15 @@ from tfaas_nb.data.files import Files, expand
 from tfaas_nb.data.friends import friends
 from tfaas_nb.data.layouts import is_list
 from tfaas_nb.data.opening import choose_tree, decoding, open_file, tree_named, trees
-from tfaas_nb.data.origins import EventOrigin, JetCount, JetOrigin, LeptonCount, Number, Objects
+from tfaas_nb.data.origins import (
+    EventOrigin,
+    JetCount,
+    JetOrigin,
+    LeptonCount,
+    Number,
+    Objects,
+    Slots,
+)
 from tfaas_nb.data.plan import Plan, events_only
 from tfaas_nb.data.reading import Reading, check_mapping, names
 from tfaas_nb.data.variations import described
@@ -318,11 +326,21 @@ def _found(variable: str, origin: EventOrigin | JetOrigin, plan: Plan) -> Found:
     first = types[origin.branches[0]] if origin.branches else "counted"
     asked = tuple(name for name in origin.optional if name in types)
     for name in (*origin.branches, *asked):
-        if message := types.problem(name):
+        if message := types.problem(name) or _unlike(variable, origin, plan, types[name]):
             return Found(variable, told, first, problem=f"branch {name!r}: {message}")
     return Found(
         variable, told, "counted" if isinstance(origin, LeptonCount) else first, asked=asked
     )
+
+
+def _unlike(variable: str, origin: EventOrigin | JetOrigin, plan: Plan, kind: str) -> str:
+    """Why a branch of a type cannot be read as a variable's: a list for a number, or vice versa."""
+    has_slots = isinstance(origin, Slots)
+    takes_lists = isinstance(origin, LeptonCount) or (variable in plan.jets and not has_slots)
+    if takes_lists == is_list(kind):
+        return ""
+    there, wanted = ("one number", "a list") if takes_lists else ("a list", "one number")
+    return f"it holds {there} per event, and {wanted} is needed"
 
 
 def _told(origin: EventOrigin | JetOrigin, plan: Plan) -> str:
