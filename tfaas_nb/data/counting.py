@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tfaas_nb.data.classes import to_read
 from tfaas_nb.data.dataset import BACKGROUND, SIGNAL
 from tfaas_nb.data.event_file import EventFile, steps
 from tfaas_nb.data.files import InputFile
 from tfaas_nb.data.normalisation import Samples
 from tfaas_nb.data.reading import Reading
-from tfaas_nb.data.root import OnError, to_read
+from tfaas_nb.data.root import OnError
 from tfaas_nb.errors import CutError, DataError
 
 #: Entries looked at before numbers are told: some 50 ms.

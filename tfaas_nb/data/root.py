@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, overload
 
 import numpy as np
 
 from tfaas_nb.data import units
+from tfaas_nb.data.classes import ClassSample, to_read
 from tfaas_nb.data.dataset import (
     BACKGROUND,
     SIGNAL,
@@ -21,16 +21,17 @@ from tfaas_nb.data.dataset import (
     check_left,
 )
 from tfaas_nb.data.event_file import OptionalBranches
-from tfaas_nb.data.files import InputFile, check_trees, expand, is_remote
+from tfaas_nb.data.files import InputFile, is_remote
 from tfaas_nb.data.finite import NonFinite, OnNan
 from tfaas_nb.data.generated import Generated
 from tfaas_nb.data.growing import Growing
-from tfaas_nb.data.normalisation import Sample, Samples, samples
+from tfaas_nb.data.normalisation import Samples
 from tfaas_nb.data.optional import check_optional
 from tfaas_nb.data.origins import Objects
 from tfaas_nb.data.ranges import FileSource, Here, Lot, OnCluster
-from tfaas_nb.data.reading import Cut, Reading, check_mapping, names
-from tfaas_nb.data.stream import MEMORY, Stream, Wanted, check_memory
+from tfaas_nb.data.reading import Cut, Reading, names
+from tfaas_nb.data.stream import MEMORY, Stream, check_memory
+from tfaas_nb.data.streamed import Wanted
 from tfaas_nb.errors import CutError, DataError, WeightError
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
 from tfaas_nb.options import check_option
@@ -341,86 +342,6 @@ def _reading(
     return Reading(features, tree, mapping, cut, weight, kept, objects, timeout, on_nan, absent)
 
 
-@dataclass(frozen=True)
-class Part:
-    """A sample of a class, with its files found.
-
-    Attributes
-    ----------
-    role : str
-        ``"signal"``, ``"background"`` or ``"events"``.
-    y : int
-        Its class.
-    sample : Sample
-        As it was given.
-    files : tuple of InputFile
-        Its files.
-    """
-
-    role: str
-    y: int
-    sample: Sample
-    files: tuple[InputFile, ...]
-
-    def reading(self, reading: Reading) -> Reading:
-        """The reading with the sample's own weight, if it has one."""
-        own, sums = self.sample.weight, self.sample.sums_weights
-        return replace(reading, weight=reading.weight if own is None else own, sums_weights=sums)
-
-
-def to_read(
-    classes: Sequence[tuple[str, int, Samples]], reading: Reading, may_share: bool = False
-) -> list[Part]:
-    """The samples of classes, with their files found, and nothing to read of them for nobody.
-
-    Raises
-    ------
-    DataError
-        As `parts`, and if a variable is mapped to a branch that nothing uses.
-    """
-    wanted = parts(classes, reading.timeout, may_share, reading.tree)
-    check_mapping([part.reading(reading) for part in wanted])
-    return wanted
-
-
-def parts(
-    classes: Sequence[tuple[str, int, Samples]],
-    timeout: float | None = None,
-    may_share: bool = False,
-    tree: str | None = None,
-) -> list[Part]:
-    """The samples of classes (role, y, samples), with their files found.
-
-    With `may_share`, a file that is signal and background is only warned of.  Two trees of one
-    file have other events; `tree` is the one that is read where none was named with a file.
-
-    Raises
-    ------
-    DataError
-        If a file does not exist, or belongs to two samples: its events would count twice,
-        or be signal and background at once.
-    """
-    found = [
-        Part(role, y, sample, tuple(expand(sample.files, timeout, tree)))
-        for role, y, given in classes
-        for sample in samples(given)
-    ]
-    check_trees((file for part in found for file in part.files), tree)
-    owner: dict[tuple[str, str | None], Part] = {}
-    for part in found:
-        for file in part.files:
-            other = owner.setdefault(file.identity(tree), part)
-            if other is part:
-                continue
-            if other.role == part.role:
-                raise DataError(f"{file} is in two samples of {part.role}: leave it in one of them")
-            both = f"{file} is in {other.role} and {part.role}"
-            if not may_share:
-                raise DataError(f"{both}: leave it in one of them")
-            warnings.warn(f"{both}: nothing tells its events apart then", stacklevel=4)
-    return found
-
-
 def _read(
     classes: Sequence[tuple[str, int, Samples]],
     reading: Reading,
@@ -453,7 +374,11 @@ def _held(stream: bool, memory: float) -> float | None:
 
 
 def _stream(
-    wanted: Sequence[Part], reading: Reading, on_error: OnError, progress: bool, memory: float
+    wanted: Sequence[ClassSample],
+    reading: Reading,
+    on_error: OnError,
+    progress: bool,
+    memory: float,
 ) -> Stream:
     return Stream.open(
         [
@@ -473,7 +398,7 @@ class _Reader:
 
     def __init__(
         self,
-        wanted: Sequence[Part],
+        wanted: Sequence[ClassSample],
         reading: Reading,
         on_error: OnError,
         progress: bool,

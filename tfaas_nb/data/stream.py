@@ -7,11 +7,9 @@ trained on and scored in the same way, and holds a sample of its events instead 
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +28,7 @@ from tfaas_nb.data.dataset import (
     check_left,
     check_split,
 )
-from tfaas_nb.data.event_file import EventFile
-from tfaas_nb.data.files import InputFile
+from tfaas_nb.data.epochs import HeldOut, Training
 from tfaas_nb.data.finite import summary
 from tfaas_nb.data.generated import Generated
 from tfaas_nb.data.negative import check_way
@@ -40,7 +37,8 @@ from tfaas_nb.data.optional import check_optional
 from tfaas_nb.data.part import Part
 from tfaas_nb.data.passes import Chunk, Faults, Negative, Pass, StreamedFile
 from tfaas_nb.data.position import Portion
-from tfaas_nb.data.reading import Reading
+from tfaas_nb.data.streamed import BAR_AFTER as _BAR_AFTER
+from tfaas_nb.data.streamed import Shared, Wanted, opened
 from tfaas_nb.data.survey import Drawn, Survey, Tally, survey
 from tfaas_nb.errors import DataError, TrainingError
 from tfaas_nb.features import FeatureSet
@@ -57,51 +55,6 @@ _SAMPLE = 1 / 8
 _MOST_DRAWN = 200_000
 _MOST_FOR_NORMALISATION = 50_000
 _FEWEST_IN_A_BLOCK = 1000
-_OPENING_THREADS = 4
-_BAR_AFTER = 1.0  # second
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A file to be streamed.
-
-    Attributes
-    ----------
-    file : InputFile
-        Local path or address, perhaps with its tree.
-    role : str
-        ``"signal"``, ``"background"`` or ``"events"``.
-    y : int
-        Class of its events.
-    reading : Reading
-        What to read of it.
-    sample : int
-        Number of the sample that it belongs to.
-    """
-
-    file: InputFile
-    role: str
-    y: int
-    reading: Reading
-    sample: int = 0
-
-
-@dataclass
-class _Shared:
-    """What all parts of a stream have in common."""
-
-    faults: Faults
-    memory: float
-    progress: bool
-    scaling: Sequence[Sample | None]
-    factors: dict[int, float] = field(default_factory=dict)
-    knows_units: bool = False
-
-    @property
-    def is_scaled(self) -> bool:
-        """Whether the factors of all samples are known."""
-        needed = {number for number, sample in enumerate(self.scaling) if sample is not None}
-        return needed <= set(self.factors)
 
 
 class Stream:
@@ -118,7 +71,7 @@ class Stream:
     def __init__(
         self,
         files: tuple[StreamedFile, ...],
-        shared: _Shared,
+        shared: Shared,
         portions: tuple[Portion, ...] = (),
         known: tuple[int, Survey] | None = None,
         negative: Negative = "keep",
@@ -164,8 +117,8 @@ class Stream:
             raise DataError("the list of ROOT files is empty")
         check_memory(memory)
         give_back()
-        shared = _Shared(Faults(go_on), memory, progress, scaling)
-        files = _opened(wanted, shared)
+        shared = Shared(Faults(go_on), memory, progress, scaling)
+        files = opened(wanted, shared)
         if not files:
             reasons = "; ".join(reason for _, reason in list(shared.faults.skipped.values())[:3])
             raise DataError(f"none of {len(wanted)} files could be read: {reasons}")
@@ -183,7 +136,7 @@ class Stream:
             files[0].reading, [(file.file, file.optional) for file in files], stacklevel=5
         )
         stream = cls(files, shared)
-        if stream._block < _FEWEST_IN_A_BLOCK:
+        if stream.block < _FEWEST_IN_A_BLOCK:
             needed = math.ceil(_FEWEST_IN_A_BLOCK * stream._event_bytes / _BLOCK / 1e4) / 100
             raise DataError(f"memory={memory:g} MB is too little: give it {needed:g} or more")
         return stream
@@ -402,7 +355,7 @@ class Stream:
 
         def mixed(should_stop: Callable[[], bool]) -> Iterator[Dataset]:
             random = np.random.default_rng([seed, epoch])
-            return self._pass.mixed(counts, self._block, random, should_stop)
+            return self._pass.mixed(counts, self.block, random, should_stop)
 
         return ahead(mixed)
 
@@ -460,7 +413,7 @@ class Stream:
         return 4 * len(self.features) + 8 + 8 * kept
 
     @property
-    def _block(self) -> int:
+    def block(self) -> int:
         """Most events of a block."""
         return int(self._shared.memory * 1e6 * _BLOCK / self._event_bytes)
 
@@ -483,7 +436,7 @@ class Stream:
         from tqdm.auto import tqdm
 
         ordered = self._pass
-        step = max(self._block // 4, 1)
+        step = max(self.block // 4, 1)
         total = sum(file.entries for file in ordered.readable)
         with (
             tqdm(
@@ -570,83 +523,6 @@ class Stream:
                 self._shared.factors[number] = sample.factor(sum(totals))
 
 
-@dataclass(frozen=True)
-class HeldOut:
-    """A stream made ready for training.
-
-    Attributes
-    ----------
-    training : Training
-        The events to learn from.
-    validation : Dataset
-        Events set aside.
-    known : Dataset
-        Some of the events to learn from, drawn at random, to learn the normalisation from.
-    """
-
-    training: Training
-    validation: Dataset
-    known: Dataset
-
-
-class Training:
-    """Events to learn from, in mixed blocks: a source of `tfaas_nb.training`.
-
-    Parameters
-    ----------
-    stream : Stream
-        The events.
-    seed : int
-        Decides their order.
-    progress : bool
-        Show a progress bar for each epoch.
-    """
-
-    def __init__(self, stream: Stream, seed: int, progress: bool) -> None:
-        self.stream = stream
-        self._seed = seed
-        self._progress = progress
-        self._only: Dataset | None = None
-
-    @property
-    def count(self) -> int:
-        """Events in an epoch."""
-        return len(self.stream)
-
-    @property
-    def weight_sums(self) -> tuple[float, float]:
-        """Sum of the weights of background and of signal."""
-        return self.stream.weight_sums
-
-    def blocks(self, epoch: int) -> Generator[Dataset, None, None]:
-        """All events once; if they fit into one block, they are read once."""
-        from tqdm.auto import tqdm
-
-        if self._only is not None:
-            yield self._only
-            return
-        single = self.count <= self.stream._block
-        with (
-            tqdm(
-                total=self.count,
-                desc=f"epoch {epoch}",
-                unit=" events",
-                unit_scale=True,
-                disable=not self._progress,
-                delay=_BAR_AFTER,
-                leave=False,
-            ) as bar,
-            closing(self.stream.blocks(epoch, self._seed)) as blocks,
-        ):
-            for block in blocks:
-                if single:
-                    self._only = block
-                size = len(block)
-                yield block
-                del block
-                bar.update(size)
-
-
 def check_memory(memory: Any) -> None:
     """Refuse what is no amount of memory.
 
@@ -712,41 +588,3 @@ def _of(seen: Survey, readable: set[int]) -> Survey:
         return seen
     drawn: Drawn = seen.drawn
     return Survey(tallies, drawn[np.isin(drawn.file, list(tallies))])
-
-
-def _opened(wanted: Sequence[Wanted], shared: _Shared) -> tuple[StreamedFile, ...]:
-    """What there is in each file, in order."""
-    from tqdm.auto import tqdm
-
-    stop = threading.Event()
-
-    def look(number: int) -> StreamedFile | None:
-        one = wanted[number]
-        sample = shared.scaling[one.sample]
-        with (
-            shared.faults.of(str(one.file), one.role, stop.is_set),
-            EventFile(one.file, one.reading, stop.is_set) as file,
-        ):
-            generated = file.generated(sample.sum_weights is not None) if sample else None
-            return StreamedFile(
-                number, one.file, one.role, one.y, file.tree, file.entries, file.uuid, one.reading,
-                one.sample, generated, file.optional, file.leaves_entries_out,
-            )  # fmt: skip
-        return None
-
-    with ThreadPoolExecutor(_OPENING_THREADS, thread_name_prefix="tfaas-nb opening") as threads:
-        try:
-            looks = threads.map(look, range(len(wanted)))
-            bar = tqdm(
-                looks,
-                total=len(wanted),
-                desc="opening",
-                unit="file",
-                disable=not shared.progress,
-                delay=_BAR_AFTER,
-            )
-            return tuple(file for file in bar if file is not None)
-        except BaseException:
-            stop.set()
-            threads.shutdown(wait=False, cancel_futures=True)
-            raise
