@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import (
     BundleError,
+    DataError,
     FeatureError,
     ModelNotFound,
     ServerError,
@@ -101,3 +103,17 @@ def test_what_is_wrong_with_a_path_is_told(bundle: Bundle, tmp_path: Path) -> No
         open_scorer(tmp_path)
     with pytest.raises(BundleError, match="No such file"):
         open_scorer(tmp_path / "none")
+
+
+@pytest.mark.parametrize("model", [3, None, b"model", {"name": "sum"}])
+def test_what_is_no_model_is_told_so(model: Any) -> None:
+    with pytest.raises(BundleError, match="a model is a Bundle, a Classifier, .* not "):
+        open_scorer(model)
+    with pytest.raises(BundleError, match="a model is a Bundle, a Classifier, .* not "):
+        tn.score(tn.sample_files()[0], model, "scores.root")
+
+
+@pytest.mark.parametrize("output", [None, 3, b"scores.root"])
+def test_scores_go_where_a_path_says(output: Any) -> None:
+    with pytest.raises(DataError, match="output must be the path of the file to write, not "):
+        tn.score(tn.sample_files()[0], PLAIN, output)

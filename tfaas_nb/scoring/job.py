@@ -17,6 +17,7 @@ from tfaas_nb.data.optional import check_optional
 from tfaas_nb.data.origins import Objects
 from tfaas_nb.data.reading import Cut, Reading, check_mapping, names
 from tfaas_nb.errors import CutError, DataError, MixedFilesError
+from tfaas_nb.options import check_option
 from tfaas_nb.scoring.parts import Here, OnCluster, Part, Source
 from tfaas_nb.scoring.score_file import ScoreFile, ScoreFolder
 from tfaas_nb.scoring.scorer import Model, given, open_scorer
@@ -152,6 +153,8 @@ def score(
     """
     if on_error not in _POLICIES:
         raise DataError(f"on_error is {_POLICIES[0]!r} or {_POLICIES[1]!r}, not {on_error!r}")
+    right = isinstance(output, (str, os.PathLike))
+    check_option("output", output, right, "the path of the file to write", DataError)
     inputs, target = expand(files, tree=tree), Path(output)
     if identity(str(target)) in (identity(file.path) for file in inputs):
         raise DataError(f"{target} is one of the files to score: give another name")

@@ -63,7 +63,7 @@ def open_scorer(model: Model, token: str | None = None) -> Scorer:
     Raises
     ------
     BundleError
-        If there is no model at the path, or it cannot be read.
+        If it is no model, there is none at the path, or it cannot be read.
     FeatureError
         If the model does not tell what it reads of an event.
     GraphError
@@ -75,6 +75,11 @@ def open_scorer(model: Model, token: str | None = None) -> Scorer:
         model = model.bundle("classifier")
     if isinstance(model, Bundle):
         return LocalScorer(model)
+    if not isinstance(model, (str, os.PathLike)):
+        raise BundleError(
+            "a model is a Bundle, a Classifier, the path of a bundle or the address of a model on "
+            f"a server, not {type(model).__name__}: {model!r}"
+        )
     if _is_address(model):
         return _remote(os.fspath(model), token)
     return LocalScorer(Bundle.load(_folder(Path(model))))
