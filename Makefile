@@ -33,13 +33,15 @@ root: .venv/tested
 # gigabytes that are gone afterwards, and a quarter of an hour or more. CI runs it after `make test`.
 environments: .venv/tested
 	$(PIP) --constraint constraints.txt --editable '.[environments]'
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m environments tests/environments
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m environments \
+	    -o faulthandler_timeout=1800 tests/environments
 
 # What takes minutes: servers under load, killed and fuzzed, notebooks and widgets that run again and
 # again in a kernel; CI runs it after `make test`.
 # `make reliability ARGS="--soak 600 --fuzz 1000000"` does so for longer, slow decoders included.
 reliability: .venv/tested
-	$(BIN)/python -m pytest -n 2 -m "endurance and not alone" $(ARGS) tests
+	$(BIN)/python -m pytest -n 2 -m "endurance and not alone" \
+	    $(if $(ARGS),-o faulthandler_timeout=0 $(ARGS)) tests
 	$(BIN)/python -m pytest -m "endurance and alone" tests/reliability
 
 # Pictures of the notebooks for SWAN's gallery, in notebooks/nbSnapshots; needs chromium besides.

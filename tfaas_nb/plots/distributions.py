@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from tfaas_nb.plots.style import BACKGROUND, SIGNAL, axes, finished, style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+#: Space on a logarithmic axis below the smallest content and above the largest.
+_BELOW = 3.0
 _BINS = 40
 
 
@@ -43,7 +46,7 @@ def scores(
         if threshold is not None:
             ax.axvline(threshold, color="black", linestyle="--", label=f"Cut at {threshold:.3f}")
         ax.set_xlim(low, high)
-        ax.set_yscale("log")
+        _log_scale(ax)
         ax.set_xlabel("Classifier score")
         ax.set_ylabel("Events (normalised)")
         ax.legend(loc="upper center")  # classifiers pile up events at both ends
@@ -69,15 +72,21 @@ def overtraining(found: TrainTest, ax: Axes | None = None) -> Axes:
     bins = np.linspace(low, high, _BINS // 2 + 1)
     with style():
         ax = axes(ax)
-        lowest, highest = np.inf, 0.0
+        lowest, highest = _extremes(
+            _contents(events, name, bins)[0]
+            for events in (train, test)
+            for name in ("signal", "background")
+        )
+        floor = lowest / _BELOW
         for name, look, marker, p in (
             ("signal", SIGNAL, "o", found.signal.p),
             ("background", BACKGROUND, "s", found.background.p),
         ):
-            content, _ = _contents(test, name, bins)
+            content = np.maximum(_contents(test, name, bins)[0], floor)
             ax.stairs(
                 *(content, bins),
                 fill=True,
+                baseline=floor,
                 facecolor=look["color"],
                 alpha=0.2,
                 linewidth=0,
@@ -85,6 +94,7 @@ def overtraining(found: TrainTest, ax: Axes | None = None) -> Axes:
             ax.stairs(
                 *(content, bins),
                 fill=True,
+                baseline=floor,
                 facecolor="none",
                 edgecolor=look["color"],
                 hatch=look["hatch"],
@@ -106,15 +116,35 @@ def overtraining(found: TrainTest, ax: Axes | None = None) -> Axes:
                 markerfacecolor=look["color"] if name == "signal" else "white",
                 label=f"{look['label']}, training (KS p = {p:.2g})",
             )
-            seen = np.concatenate([points[some], content[content > 0]])
-            lowest, highest = min(lowest, seen.min()), max(highest, seen.max())
         ax.set_xlim(low, high)
         ax.set_yscale("log")
-        ax.set_ylim(lowest / 3, highest * (highest / lowest) ** 0.5 * 3)
+        ax.set_ylim(floor, highest * (highest / lowest) ** 0.5 * _BELOW)
         ax.set_xlabel("Classifier score")
         ax.set_ylabel("Events (normalised)")
         ax.legend(loc="upper center", fontsize=14)
         return finished(ax)
+
+
+def _extremes(contents: Iterable[npt.NDArray[np.float64]]) -> tuple[float, float]:
+    """Smallest and largest of the contents that are not zero."""
+    joined = np.concatenate([content[content > 0] for content in contents])
+    return float(joined.min(initial=1.0)), float(joined.max(initial=1.0))
+
+
+def _log_scale(ax: Axes) -> None:
+    """Turn histograms to a logarithmic axis that ends below the smallest of their contents.
+
+    An outline that goes down to zero is, to Matplotlib, a thousand decades long there: where the
+    axis has only one decade, it spends hours on the dashes and the hatch of what nobody sees.
+    """
+    outlines = [np.array(patch.get_xy()) for patch in ax.patches]  # type: ignore[attr-defined]
+    lowest, highest = _extremes(outline[:, 1] for outline in outlines)
+    floor = lowest / _BELOW
+    for patch, outline in zip(ax.patches, outlines, strict=True):
+        outline[:, 1] = np.maximum(outline[:, 1], floor)
+        patch.set_xy(outline)  # type: ignore[attr-defined]
+    ax.set_yscale("log")
+    ax.set_ylim(floor, highest * _BELOW)
 
 
 def _range(scores: npt.NDArray[Any]) -> tuple[float, float]:
