@@ -59,6 +59,11 @@ _WIDEST = 4096
 _MADE_UP = 4
 
 
+def name_from(text: str) -> str:
+    """A name for a model, made of a file's name or of any other text."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-.")[:100] or "model"
+
+
 def check_name(name: str) -> str:
     """The name, if a model may be called so.
 
@@ -68,7 +73,7 @@ def check_name(name: str) -> str:
         If it is not 1 to 100 letters, digits, ``_``, ``-`` or ``.``, or starts with ``-``
         or ``.``.
     """
-    if not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise BundleError(
             f"{name!r} cannot name a model: use up to 100 letters, digits, '_', '-' or '.', "
             "the first a letter, digit or '_'"
@@ -100,6 +105,48 @@ class Bundle:
     labels: tuple[str, ...]
     card: Mapping[str, Any] = field(default_factory=dict)
     reference_events: ReferenceEvents | None = None
+
+    @classmethod
+    def of(cls, model: Any, name: str | None = None, features: FeatureNames = ()) -> Bundle:
+        """A bundle of a model, however it is at hand.
+
+        Parameters
+        ----------
+        model : Bundle, Classifier, FrozenGraph, OnnxGraph, keras.Model, path or bytes
+            A path is a bundle's or a SavedModel's folder, an archive of one, or a model's file of
+            any format that is served; bytes are those of such a file.
+        name : str, optional
+            Name under which it will be served; by default its own, the classifier's features' or
+            the file's.
+        features : sequence of str, str or FeatureSet, optional
+            Names of its features in its order; see `with_features`.
+
+        Raises
+        ------
+        BundleError
+            If it is nothing that can be served, there is no such file, or a name is missing.
+        GraphError
+            If the model may not or cannot be served.
+        """
+        if isinstance(model, (str, os.PathLike)):
+            return _from_path(Path(model), name, features)
+        if isinstance(model, bytes):
+            return cls.from_upload(model, name, features=features)
+        if isinstance(model, Bundle):
+            return (model.renamed(name) if name else model).with_features(features)
+        if callable(getattr(model, "bundle", None)):
+            return cls.of(model.bundle(name), features=features)
+        if any(kind.__module__.partition(".")[0] == "keras" for kind in type(model).__mro__):
+            model = FrozenGraph.freeze(model)
+        if not isinstance(model, (FrozenGraph, OnnxGraph)):
+            raise BundleError(
+                f"a {type(model).__name__} is no model that can be served: bring a Classifier, a "
+                "Keras model, or the file of one; other libraries' models as ONNX (skl2onnx, "
+                "onnxmltools, torch.onnx)"
+            )
+        if name is None:
+            raise BundleError(f"a {type(model).__name__} has no name to be served by: give name=")
+        return cls.create(name, model, ()).with_features(features)
 
     @classmethod
     def create(
@@ -320,6 +367,11 @@ class Bundle:
         BundleError, GraphError, MissingExtra, TooLarge
             As `from_archive` and `from_parts`.
         """
+        if not isinstance(data, bytes):
+            raise BundleError(
+                f"from_upload takes the bytes of a file, not a {type(data).__name__}: "
+                "tn.Bundle.of(path) reads a file or folder"
+            )
         if model_file.is_model(data):
             return cls.from_parts(b"", data, name=name, reader=reader, features=features)
         return cls.from_archive(data, name, signature, reader, features)
@@ -653,6 +705,30 @@ class Bundle:
             return ""
         table = Table(("input", "unit", "1 %", "median", "99 %"), rows)
         return folded("Inputs, in the order of the model", table)
+
+
+def _from_path(path: Path, name: str | None, features: FeatureNames) -> Bundle:
+    """The model in a file or folder, called as that is unless it has a name."""
+    stem = name_from(path.name.partition(".")[0])
+    try:
+        if not path.is_dir():
+            data = path.read_bytes()
+            lone = model_file.is_model(data) and name is None
+            return Bundle.from_upload(data, stem if lone else name, features=features)
+    except OSError as error:
+        raise BundleError(
+            f"{error.filename or path}: {error.strerror}; name a model's file or folder on this "
+            "machine"
+        ) from error
+    except (BundleError, GraphError) as error:
+        raise type(error)(f"{path}: {error}") from error
+    if (path / PARAMS).is_file():
+        return Bundle.of(Bundle.load(path), name, features)
+    if not (path / saved_model.FILE).is_file():
+        raise BundleError(
+            f"the folder {path} holds neither {PARAMS} nor {saved_model.FILE}: it is no model's"
+        )
+    return Bundle.from_saved_model(path, name or stem, features=features)
 
 
 def _training_files(card: Mapping[str, Any]) -> list[str]:

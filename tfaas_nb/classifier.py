@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb import network, training
-from tfaas_nb.bundle import Bundle
-from tfaas_nb.data.dataset import Dataset, check_dataset
+from tfaas_nb.bundle import Bundle, name_from
+from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.finite import check_events
-from tfaas_nb.data.matching import matched
+from tfaas_nb.data.matching import dataset_of, matched
 from tfaas_nb.data.negative import Treated, treated
 from tfaas_nb.data.overlap import Fingerprints
 from tfaas_nb.data.stream import Stream
@@ -105,7 +105,10 @@ class Classifier:
 
     def fit(
         self,
-        data: Dataset | Stream,
+        data: Any,
+        y: Any = None,
+        weight: Any = None,
+        *,
         progress: bool = True,
         on_epoch: Callable[[Epoch], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
@@ -114,11 +117,15 @@ class Classifier:
 
         Parameters
         ----------
-        data : Dataset or Stream
+        data : Dataset, Stream, table or array
             Training events of both classes; a part is held out for the validation loss.  Their
             weights count, see `Settings` on balance and on negative ones.  Of a stream, the
             part held out and the events to learn the normalisation from are as many as fit
-            into its memory.
+            into its memory.  A table is read as `Dataset.from_columns` does; the columns of an
+            array of shape (events, features) are those of `TTBAR_ALL_HADRONIC` if they are as
+            many, else called x0, x1 and so on.
+        y, weight : str or array of shape (events,), optional
+            Of a table or an array: classes, 1 signal and 0 background, and weights.
         progress : bool
             Show a progress bar (in a notebook, a widget).
         on_epoch : callable, optional
@@ -132,9 +139,26 @@ class Classifier:
         TrainingError
             If there are too few events of a class or their weights are unusable, or training
             was interrupted before the first epoch ended.
+        DataError
+            If a table comes without classes, or what comes is none.
         FeatureError
             If a value of an event is not finite; it names feature and event.
         """
+        try:
+            return self._fit(dataset_of(data, y, weight), progress, on_epoch, should_stop)
+        except KeyboardInterrupt:
+            raise TrainingError(
+                "the training was interrupted before its first epoch ended: there is nothing to "
+                "keep, and the classifier is what it was"
+            ) from None
+
+    def _fit(
+        self,
+        data: Dataset | Stream,
+        progress: bool,
+        on_epoch: Callable[[Epoch], None] | None,
+        should_stop: Callable[[], bool] | None,
+    ) -> Classifier:
         settings = self.settings
         if isinstance(data, Dataset):
             data.check_finite()
@@ -208,15 +232,20 @@ class Classifier:
         scores = network.predict(self.model, X)[:, 0]
         return float(scores[0]) if single else scores
 
-    def evaluate(self, data: Dataset | Stream, allow_overlap: bool = False) -> Evaluation:
+    def evaluate(
+        self, data: Any, y: Any = None, weight: Any = None, *, allow_overlap: bool = False
+    ) -> Evaluation:
         """Judge it on events it has not seen.
 
         Negative weights are treated as in the training, see `Settings`; the evaluation says so.
 
         Parameters
         ----------
-        data : Dataset or Stream
-            Events of both classes.
+        data : Dataset, Stream, table or array
+            Events of both classes.  The columns of a table are matched by name, those of an
+            array are in the order of the training's.
+        y, weight : str or array of shape (events,), optional
+            Of a table or an array: classes, 1 signal and 0 background, and weights.
         allow_overlap : bool
             Go on although events were in the training; the evaluation, its report and the
             model's card say so.
@@ -232,6 +261,7 @@ class Classifier:
             If a value of an event is not finite; it names feature and event.
         """
         fitted = self._fit_result()
+        data = dataset_of(data, y, weight, self.features, "evaluate")
         if isinstance(data, Dataset):
             data.check_finite()
             _check_finite_weights(data, DataError)
@@ -250,7 +280,6 @@ class Classifier:
             )  # fmt: skip
             before: Dataset | _Scored = scored
         else:
-            check_dataset(data, "evaluate")
             found = treated(data.weight, how)
             usable = replace(data[found.kept], weight=found.weight) if found.told else data
             scores = self.predict(usable)
@@ -302,7 +331,7 @@ class Classifier:
         """
         return FrozenGraph.freeze(self.model, self.features.names)
 
-    def bundle(self, name: str, description: str = "") -> Bundle:
+    def bundle(self, name: str | None = None, description: str = "") -> Bundle:
         """Freeze it and add all that a server or a colleague must know.
 
         Four training events of each class go with it as reference events.  After `evaluate` it
@@ -310,8 +339,8 @@ class Classifier:
 
         Parameters
         ----------
-        name : str
-            Name under which it will be served.
+        name : str, optional
+            Name under which it will be served; by default that of its features.
         description : str, optional
             A sentence for people.
 
@@ -324,7 +353,7 @@ class Classifier:
         """
         data, judged = self._fit_result().data, self._evaluation
         made = Bundle.create(
-            name,
+            name_from(data.features.name) if name is None else name,
             self.freeze(),
             labels=(self.label,),
             features=[summary.to_dict() for summary in data.summaries()],

@@ -17,7 +17,7 @@ import numpy as np
 from tfaas_nb.asked_events import AskedEvents, are_inputs
 from tfaas_nb.bundle import CARD, LABELS, PARAMS, Bundle
 from tfaas_nb.connection import Connection, json_of
-from tfaas_nb.errors import FeatureError, ModelNotFound, ServerError, TfaasError
+from tfaas_nb.errors import BundleError, FeatureError, ModelNotFound, ServerError, TfaasError
 from tfaas_nb.features import order_keys
 from tfaas_nb.features.columns import numeric
 from tfaas_nb.patience import patiently, score_each
@@ -74,16 +74,16 @@ class Client(Connection):
     _scored: Sequence[Any] = ()
 
     def upload(
-        self, bundle: Bundle, name: str | None = None, features: FeatureNames = ()
+        self, model: Any, name: str | None = None, features: FeatureNames = ()
     ) -> int | None:
         """Put a model on the server; from now on it serves this version of it.
 
         Parameters
         ----------
-        bundle : Bundle
-            The model.
+        model : Bundle, Classifier, keras.Model, path or bytes
+            The model, as `Bundle.of` takes it: a path is that of a model's file or folder.
         name : str, optional
-            Name under which it is served, instead of the bundle's own.
+            Name under which it is served, instead of its own; see `Bundle.of`.
         features : sequence of str, str or FeatureSet, optional
             Names of the model's features in its order, if the bundle does not tell them: with
             these it can be asked by name, and with files.
@@ -98,7 +98,13 @@ class Client(Connection):
         BundleError, GraphError
             If the server refuses it, or the names do not fit the model.
         """
-        bundle = (bundle.renamed(name) if name else bundle).with_features(features)
+        if name is not None and not isinstance(name, str):
+            raise BundleError(
+                f"upload takes the model first and then its name: upload(model, {str(model)!r})"
+                if isinstance(model, str)
+                else f"a model's name is text, not a {type(name).__name__}"
+            )
+        bundle = Bundle.of(model, name, features)
         if self.is_ours():
             headers = {"Content-Type": "application/octet-stream"}
             large = len(bundle.graph.serialized) > _LARGE

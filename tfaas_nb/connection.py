@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import requests
 
 from tfaas_nb.errors import ServerError, ServerUnreachable, TfaasError, from_answer
+from tfaas_nb.options import check_option, is_number
 from tfaas_nb.patience import seconds_told
 
 #: What our server says of itself: a proxy leaves the first as it is, but rewrites ``Server``.
@@ -19,6 +22,7 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 #: Bytes per second of a model that a busy machine reads, tries and stores at least.
 _SLOWEST = 1e6
 _QUOTED = 300
+_UNAUTHORIZED = 401
 
 
 class Connection:
@@ -34,7 +38,10 @@ class Connection:
         cert: str | os.PathLike[str] | tuple[str | os.PathLike[str], ...] | None = None,
         fingerprint: str | None = None,
     ) -> None:
-        parts = urlsplit(url)
+        parts = _address(url)
+        check_option("token", token, token is None or isinstance(token, str), "text", ServerError)
+        seconds = is_number(timeout) and timeout > 0
+        check_option("timeout", timeout, seconds, "a positive number of seconds", ServerError)
         # The token goes into a header: an address is shown, and noted in logs.
         self.url = parts._replace(query="", fragment="").geturl().rstrip("/")
         self.token = token = token or parse_qs(parts.query).get("token", [None])[0]
@@ -86,19 +93,20 @@ class Connection:
             )
         except requests.exceptions.SSLError as error:
             raise ServerUnreachable(
-                f"{self.url} is not trusted, or speaks no TLS: {_reason(error)}; ca=FILE names the "
-                "authority of its certificate, fingerprint=... the certificate"
+                f"{self.url} is not trusted, or speaks no TLS: {_reason(error, timeout)}; "
+                "ca=FILE names the authority of its certificate, fingerprint=... the certificate"
             ) from error
         except (requests.RequestException, OSError) as error:
             raise ServerUnreachable(
-                f"no answer from {self.url}: {_reason(error)}; is the server running there?"
+                f"no answer from {self.url}: {_reason(error, timeout)}; is the server running "
+                "there?"
             ) from error
         ours = _OURS in answer.headers or answer.headers.get("Server", "").startswith(_SERVER)
         # A refusal may be the word of a proxy, which says nothing of the server behind it.
         if ours or answer.ok:
             self._is_ours = ours
         if answer.status_code >= 400:
-            raise _reported(answer)
+            raise _reported(answer, self.token)
         return answer
 
     def _verify(self) -> bool | str | None:
@@ -149,16 +157,65 @@ def json_of(answer: requests.Response) -> Any:
         ) from error
 
 
-def _reported(answer: requests.Response) -> TfaasError:
+def _address(url: Any) -> SplitResult:
+    """The parts of a server's address, which names its protocol."""
+    if not isinstance(url, str):
+        raise ServerError(
+            f"a server's address is text such as 'http://127.0.0.1:8083', not {url!r:.100}"
+        )
+    if "://" not in url:
+        raise ServerError(
+            f"the address {url!r} does not begin with http:// or https://: write 'http://{url}'"
+        )
+    try:
+        parts = urlsplit(url)
+        whole = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError as error:
+        raise ServerError(f"the address {url!r} cannot be read: {error}") from error
+    if parts.scheme not in ("http", "https") or not whole:
+        raise ServerError(
+            f"{url!r} is no address of a server: it is http:// or https://, a host, and a port "
+            "in 1-65535 such as 'http://127.0.0.1:8083'"
+        )
+    return parts
+
+
+def _reported(answer: requests.Response, token: str | None) -> TfaasError:
     try:
         found = answer.json()
         message, kind = str(found["error"]), found.get("kind")
     except (ValueError, KeyError, TypeError, AttributeError):
         message, kind = answer.text[:_QUOTED].strip() or answer.reason, None
+    if answer.status_code == _UNAUTHORIZED:
+        shown = "shows another one" if token else "shows none"
+        message += f"; this client {shown}: tn.Client(url, token=...) takes the server's"
     error = from_answer(answer.status_code, kind, message)
     error.retry_after = seconds_told(answer.headers.get("Retry-After"))
     return error
 
 
-def _reason(error: Exception) -> str:
-    return type(error).__name__ if isinstance(error, requests.Timeout) else str(error)[:_QUOTED]
+def _reason(error: Exception, timeout: float) -> str:
+    """The cause of a failed request in a few words, not the chain of libraries it went through."""
+    for cause in _causes(error):
+        if isinstance(cause, requests.Timeout):
+            return f"nothing came within {timeout:g} s"
+        if isinstance(cause, socket.gaierror):
+            return "its name is not known"
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+    return str(error)[:_QUOTED]
+
+
+def _causes(error: object) -> Iterator[BaseException]:
+    """An exception and those it came of; urllib3 keeps some as arguments."""
+    seen: list[BaseException] = []
+    todo = [error]
+    while todo:
+        cause = todo.pop(0)
+        if isinstance(cause, BaseException) and cause not in seen:
+            seen.append(cause)
+            yield cause
+            todo += [getattr(cause, "reason", None), cause.__cause__, cause.__context__]
+            todo += list(cause.args)

@@ -45,7 +45,7 @@ class Trained(Protocol):
 class Trainable(Protocol):
     """What can be fitted: a `Classifier`, or one of this module."""
 
-    def fit(self, data: Dataset, progress: bool = ...) -> Trained:
+    def fit(self, data: Dataset, *, progress: bool = ...) -> Trained:
         """Train on events of both classes with their weights."""
         ...
 

@@ -107,7 +107,6 @@ def test_the_features_of_the_demo_are_recognised(events: Dataset) -> None:
 def test_a_table_is_no_dataset_by_itself(classifier: Classifier, unseen: Dataset) -> None:
     frame = tables.pandas_frame(tables.columns_of(unseen.features.names, unseen.X))
     for call in (
-        lambda: classifier.evaluate(frame),
         lambda: tn.overlap(frame, unseen),
         lambda: tn.overlap(unseen, frame),
         lambda: Dataset(frame, unseen.y, unseen.weight, unseen.features),
@@ -115,6 +114,59 @@ def test_a_table_is_no_dataset_by_itself(classifier: Classifier, unseen: Dataset
     ):
         with pytest.raises(DataError, match=r"not a (DataFrame|Series): tn.Dataset.from_columns"):
             call()
+    with pytest.raises(DataError, match=r"class of each event: evaluate\(X, y\).*not a DataFrame"):
+        classifier.evaluate(frame)
+
+
+def test_tables_and_arrays_with_classes_are_judged_as_the_dataset(
+    classifier: Classifier, unseen: Dataset
+) -> None:
+    expected = classifier.evaluate(unseen)
+    backwards = tables.columns_of(unseen.features.names, unseen.X)
+    backwards = dict(reversed(backwards.items()))
+    frame = tables.pandas_frame(backwards | {"truth": unseen.y})
+    for events, y in ((unseen.X, unseen.y), (backwards, unseen.y), (frame, "truth")):
+        judged = classifier.evaluate(events, y)
+        assert np.array_equal(judged.scores, expected.scores)
+        assert judged.roc.area == expected.roc.area
+    with pytest.raises(FeatureError, match="41 columns, but 42 features are named"):
+        classifier.evaluate(unseen.X[:, :41], unseen.y)
+
+
+def test_an_array_is_named_by_features(unseen: Dataset) -> None:
+    made = Dataset.from_columns(unseen.X, unseen.y, unseen.features)
+    assert made.features == unseen.features
+    assert np.array_equal(made.X, unseen.X)
+    few = Dataset.from_columns(unseen.X[:, :2], unseen.y, ["a", "b"])
+    assert few["b"].tolist() == unseen.X[:, 1].tolist()
+
+
+@pytest.mark.slow
+def test_a_classifier_is_fitted_to_tables_and_arrays(unseen: Dataset) -> None:
+    settings: Any = {"epochs": 1, "members": 1, "seed": 3}
+    X, y = unseen.X[:, :3], unseen.y
+    weight = np.linspace(0.5, 1.5, len(y))
+    named = Dataset.from_columns(X, y, ["x0", "x1", "x2"], weight)
+    expected = Classifier(**settings).fit(named, progress=False)
+    table = {"x0": X[:, 0], "x1": X[:, 1], "x2": X[:, 2], "class": y, "w": weight}
+    for events, *others in ((X, y, weight), (table, "class", "w")):
+        fitted = Classifier(**settings).fit(events, *others, progress=False)
+        assert fitted.features.names == ("x0", "x1", "x2")
+        assert np.array_equal(fitted.predict(X), expected.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((X,), r"class of each event: fit\(X, y\) with 1 for signal"),
+        ((None,), "not a NoneType alone"),
+        (("events.root",), r"not the path 'events.root': tn.load"),
+        ((Dataset.from_columns(COLUMNS, [0, 1, 1], ["met"]), False), "options by their names"),
+    ],
+)
+def test_a_classifier_is_not_fitted_to_anything(arguments: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Classifier().fit(*arguments)
 
 
 def test_it_is_judged_as_what_was_read_from_files(classifier: Classifier, unseen: Dataset) -> None:
@@ -338,7 +390,7 @@ def frame(**changes: Any) -> Any:
         (pd.concat({"reco": frame()}, axis=1), {}, "the table's columns have 2 levels"),
         (frame().iloc[:0], {"y": "truth"}, "the table has no rows"),
         (pd.DataFrame(), {}, "the table has no rows"),
-        (X, {}, "a ndarray has no names of columns: bring a DataFrame"),
+        (X, {"features": None}, "a ndarray has no names of columns: bring a DataFrame"),
         (pd.DataFrame(X), {}, "a DataFrame has no names of columns"),
         (COLUMNS | {"met": [1.0]}, {}, "columns differ in length"),
     ],

@@ -138,7 +138,8 @@ class Dataset:
         ----------
         table : DataFrame, Arrow table, array, mapping, or path
             A DataFrame of pandas or polars, an Arrow table or record batch, a structured array,
-            an awkward array of records, ``{name: array}``, a list of ``{name: value}``; or
+            an awkward array of records, ``{name: array}``, a list of ``{name: value}``; an
+            array of shape (events, features), whose columns `features` names in their order; or
             paths, globs or a list of Parquet and CSV files, which need pyarrow.  Values are raw
             physics values (GeV, rad).
         y : str or array of shape (events,), optional

@@ -147,7 +147,7 @@ def events_of(
     DataError, FeatureError
         If the table does not give what was asked for.
     """
-    found = _Table.of(table)
+    found = _Table.of(_with_names(table, features))
     check_aligned({"the table": table, "y": y, "weight": weight}, DataError)
     keep = (keep,) if isinstance(keep, str) else tuple(keep)
     roles = {"y": y, "weight": weight}
@@ -167,6 +167,22 @@ def events_of(
     )
 
 
+def _with_names(table: Any, features: FeatureSet | Sequence[str] | str | None) -> Any:
+    """A plain array as ``{name: column}``, if the features in its order are given."""
+    if features is None or not isinstance(table, np.ndarray) or table.ndim != 2:
+        return table
+    given = features.names if isinstance(features, FeatureSet) else features
+    names = (given,) if isinstance(given, str) else tuple(given)
+    if table.shape[1] != len(names):
+        raise FeatureError(
+            f"the array has {table.shape[1]} columns, but {len(names)} features are named: "
+            "name each column, in its order"
+        )
+    if len(set(names)) != len(names):
+        raise FeatureError(f"features are named twice among {_listed(names)}")
+    return {name: table[:, column] for column, name in enumerate(names)}
+
+
 @dataclass(frozen=True, eq=False)
 class _Table:
     """A table with a row for each event, whose columns have names of their own."""
@@ -180,7 +196,8 @@ class _Table:
         if columns is None:
             raise DataError(
                 f"a {type(table).__name__} has no names of columns: bring a DataFrame, an Arrow "
-                "table, {name: array}, a structured or an awkward array, or the path of a file"
+                "table, {name: array}, a structured or an awkward array, or the path of a file; "
+                "or an array of shape (events, features), with features=[...] in its order"
             )
         where: dict[str, int] = {}
         for i, name in enumerate(columns.names):
