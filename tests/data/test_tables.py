@@ -347,6 +347,14 @@ def frame(**changes: Any) -> Any:
     ("table", "options", "message"),
     [
         (frame(), {"features": ["met", "HT"]}, "lacks the columns 'HT'"),
+        (frame(), {"features": ["lepPT"]}, r"lacks the columns 'lepPT' \(the nearest .*\) of "),
+        (frame(), {"features": {"met", "ht"}}, "in their order, names of columns, not {"),
+        (frame(), {"features": {"met": 1}}, "in their order, names of columns, not {'met': 1}"),
+        (frame(), {"features": ["met", None]}, "in their order, names of columns, not None"),
+        (X, {"features": set(NAMES)}, "in their order, names of columns, not {"),
+        (frame(), {"features": 3}, "in their order, names of columns, not 3"),
+        (frame(), {"keep": None}, "keep must be names of columns, not None"),
+        (frame(), {"keep": [3]}, "keep must be names of columns, not 3"),
         (frame(), {"features": ["met", "lepPT"]}, "lacks the columns 'lepPT'.*nearest.*'lepPt'"),
         (frame(), {"features": None}, r"which columns are features\? .*'w', 'lepPt', 'truth'"),
         (frame(), {"features": []}, "of which there are none"),
@@ -398,6 +406,20 @@ def frame(**changes: Any) -> Any:
 def test_what_does_not_fit_is_told(table: Any, options: Mapping[str, Any], message: str) -> None:
     with pytest.raises((DataError, FeatureError), match=message):
         Dataset.from_columns(table, **({"y": "truth", "features": NAMES} | dict(options)))
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [[1, 2**63, 2**64 - 1], [2**53 + 1, 2, 3], [-(2**53) - 1, 0, 2**63 - 1]],
+    ids=["unsigned", "signed", "both"],
+)
+def test_whole_numbers_of_64_bits_are_kept_exactly(numbers: list[int]) -> None:
+    objects = np.array(numbers, object)
+    for column in (numbers, tuple(numbers), objects, pd.Series(objects)):
+        data = Dataset.from_columns(
+            {"met": [1.0, 2.0, 3.0], "event": column}, keep=["event"], features=["met"]
+        )
+        assert data.extra["event"].tolist() == numbers
 
 
 def test_a_multi_index_of_rows_is_no_matter() -> None:

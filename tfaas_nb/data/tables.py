@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from tfaas_nb.errors import DataError, FeatureError, MissingExtra
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet, feature_set_of, order_keys
 from tfaas_nb.features.columns import Columns, check_aligned, columns_of, numeric
 from tfaas_nb.nearest import hint
+from tfaas_nb.options import check_option
 
 Floats = npt.NDArray[np.float32]
 
@@ -27,6 +28,7 @@ _CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 #: Endings of files that `read_files` reads.
 ENDINGS = (".parquet", *_CSV)
 _LISTED = 8
+_FEATURES = "a FeatureSet or, in their order, names of columns"
 _ROWS = "rows are counted from 0"
 
 
@@ -149,7 +151,7 @@ def events_of(
     """
     found = _Table.of(_with_names(table, features))
     check_aligned({"the table": table, "y": y, "weight": weight}, DataError)
-    keep = (keep,) if isinstance(keep, str) else tuple(keep)
+    keep = _names(keep, "keep", "names of columns")
     roles = {"y": y, "weight": weight}
     taken = {role: name for role, name in roles.items() if isinstance(name, str)}
     for role, name in [*taken.items(), *(("keep", name) for name in keep)]:
@@ -172,7 +174,7 @@ def _with_names(table: Any, features: FeatureSet | Sequence[str] | str | None) -
     if features is None or not isinstance(table, np.ndarray) or table.ndim != 2:
         return table
     given = features.names if isinstance(features, FeatureSet) else features
-    names = (given,) if isinstance(given, str) else tuple(given)
+    names = _names(given, "features", _FEATURES)
     if table.shape[1] != len(names):
         raise FeatureError(
             f"the array has {table.shape[1]} columns, but {len(names)} features are named: "
@@ -248,14 +250,10 @@ class _Table:
             return self._recognised([name for name in self.columns.names if name not in others])
         if isinstance(features, FeatureSet):
             return features
-        names = [features] if isinstance(features, str) else list(features)
-        odd = next((name for name in names if not isinstance(name, str)), None)
-        if odd is not None or not names:
-            raise FeatureError(
-                "features must be a FeatureSet or names of columns, "
-                f"{'not ' + repr(odd) if names else 'of which there are none'}"
-            )
-        return feature_set_of("columns", names)
+        names = _names(features, "features", _FEATURES)
+        if not names:
+            raise FeatureError(f"features must be {_FEATURES}, of which there are none")
+        return feature_set_of("columns", list(names))
 
     def _recognised(self, names: list[str]) -> FeatureSet:
         known = TTBAR_ALL_HADRONIC
@@ -296,6 +294,7 @@ class _Table:
         for name in missing[:_LISTED]:
             inside = " (in the index: .reset_index() makes it a column)"
             near = hint(name, [one for one in self.where if one not in features.names])
+            near = f" ({near.removeprefix('; ')})" if near else ""
             shown.append(f"{name!r}{inside if name in self.columns.index else near}")
         more = f" and {len(missing) - _LISTED} more" if len(missing) > _LISTED else ""
         lists = [v.name for v in features.jet if v.name in self.where]
@@ -350,6 +349,24 @@ class _Table:
             return int(np.searchsorted(np.cumsum(counts), at, side="right"))
 
         return counts, _finite(numeric(flat, name), name, row)
+
+
+def _names(given: Any, role: str, wanted: str) -> tuple[str, ...]:
+    """Names of columns, of which a single one may be given by itself.
+
+    Raises
+    ------
+    FeatureError
+        If they are no text, or have no order.
+    """
+    if isinstance(given, str):
+        return (given,)
+    right = isinstance(given, Iterable) and not isinstance(given, (Mapping, Set, bytes))
+    check_option(role, given, right, wanted, FeatureError)
+    names = tuple(given)
+    for name in names:
+        check_option(role, name, isinstance(name, str), wanted, FeatureError)
+    return names
 
 
 def _as_awkward(ak: Any, value: Any) -> Any:
