@@ -6,6 +6,7 @@ more digits than it does, so what was brought is kept beside it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -50,6 +51,11 @@ class AskedEvents:
         FeatureError
             If a value is missing or no number, or keys are given for what has names.
         """
+        if isinstance(events, (str, os.PathLike)):
+            raise FeatureError(
+                f"events are values or a table of them, not {os.fspath(events)!r:.200}: "
+                "tn.score(files, model, output) scores files, tn.read(files) reads them"
+            )
         table = None if isinstance(events, Dataset) else columns_of(events)
         if isinstance(events, Dataset):
             asked = cls(events.features.names, events.X)

@@ -112,6 +112,7 @@ class Classifier:
         progress: bool = True,
         on_epoch: Callable[[Epoch], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
+        **options: Any,
     ) -> Classifier:
         """Train on a dataset; a second call starts anew.
 
@@ -144,6 +145,12 @@ class Classifier:
         FeatureError
             If a value of an event is not finite; it names feature and event.
         """
+        if options:
+            name, value = next(iter(options.items()))
+            raise TrainingError(
+                f"fit has no option {name!r}: options of the training go to the classifier, "
+                f"tn.Classifier({name}={value!r:.50}).fit(...), or classifier.changed(...)"
+            )
         try:
             return self._fit(dataset_of(data, y, weight), progress, on_epoch, should_stop)
         except KeyboardInterrupt:

@@ -284,6 +284,11 @@ class Client(Connection):
         0.2 s and so on up to 30 s.  When something goes wrong amid many events, or the cell is
         interrupted, what was scored is in `unfinished`.
         """
+        if not isinstance(model, str):
+            raise FeatureError(
+                f"predict takes the model's name first, not a {type(model).__name__}: "
+                "client.predict('ttbar', events)"
+            )
         if are_inputs(events):
             return _shaped(self._by_input(model, events, progress), False)
         asked = AskedEvents.of(events, keys)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfaas_nb.client import Client
-from tfaas_nb.errors import BundleError, TfaasError
+from tfaas_nb.errors import BundleError, ServerError, TfaasError
 from tfaas_nb.reference import Reference
 from tfaas_nb.reference_events import ReferenceEvents
 from tfaas_nb.wire.params import FeatureNames
@@ -85,6 +85,12 @@ def promote(
     ServerUnreachable
         If a server does not answer.
     """
+    for role, server in (("source", source), ("target", target)):
+        if not isinstance(server, Client):
+            raise ServerError(
+                f"{role} of promote is a tn.Client, not {server!r:.100}: "
+                "tn.Client(url, token=...), or server.client()"
+            )
     is_ours = target.is_ours()
     # The version that is meant now, whatever is uploaded meanwhile.
     version_there = source.params(model).get("version")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tfaas_nb.classifier import Classifier
-from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.dataset import Dataset, check_dataset
 from tfaas_nb.data.stream import Stream
 from tfaas_nb.training_job import Plan, TrainingJob
 
@@ -60,6 +60,9 @@ def train_on(
     ClusterError
         If that is no cluster.
     """
+    for events in (data, test):
+        if events is not None and not isinstance(events, Stream):
+            check_dataset(events, "train_on")
     made = (classifier or Classifier()).changed(**options)
     return TrainingJob(cluster, Plan(made, data, test, name, description), _panel)
 

@@ -164,6 +164,8 @@ class Expression:
             # Python says 0, or one after the last, where something is missing at the end.
             place = min((error.offset or len(translated) + 1) - 1, len(translated))
             why = "it breaks off" if place == len(translated) else error.msg
+            if translated[place : place + 1] == "=":
+                why = "equal is ==; = gives a value, which an expression does not"
             start = columns[place]
             raise DataError(
                 _at(text, what, start, start + 1, f"not an expression ({why})")

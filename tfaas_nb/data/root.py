@@ -93,7 +93,7 @@ def load(
 ) -> Stream: ...
 def load(
     signal: Samples,
-    background: Samples,
+    background: Samples = None,  # type: ignore[assignment]
     features: FeatureSet = TTBAR_ALL_HADRONIC,
     tree: str | None = None,
     *,
@@ -191,6 +191,12 @@ def load(
     reading = _reading(
         features, tree, branches, cut, weight, keep, objects, timeout, on_nan, optional
     )
+    for role, files in (("signal", signal), ("background", background)):
+        if files is None:
+            raise DataError(
+                f"load needs files of signal and background, and there is no {role}: "
+                "load(signal=..., background=...); tn.read(files) reads events of one kind"
+            )
     classes = [("signal", SIGNAL, signal), ("background", BACKGROUND, background)]
     return _read(classes, reading, on_error, progress, _held(stream, memory), cluster)
 

@@ -25,6 +25,7 @@ from tfaas_nb.data.dataset import (
     FeatureSummary,
     Skipped,
     Source,
+    check_dataset,
     check_left,
     check_split,
 )
@@ -542,12 +543,15 @@ def check_in_memory(events: Any, name: str) -> None:
     ------
     TrainingError
         If it is one.
+    DataError
+        If it is no dataset at all.
     """
     if isinstance(events, Stream):
         raise TrainingError(
             f"{name} needs its events in memory, as a Dataset, not a stream: load them without "
             f"stream=True, or give {name} some of them, stream.sample"
         )
+    check_dataset(events, name)
 
 
 def _sum_of(generated: Generated | None, entries: float) -> float:

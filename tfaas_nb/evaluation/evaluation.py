@@ -407,7 +407,7 @@ class Evaluation:
 
     def report(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] = "report.html",
         title: str = "Evaluation of a classifier",
         features: Sequence[str] | None = None,
         data: Dataset | None = None,
@@ -424,7 +424,7 @@ class Evaluation:
         Parameters
         ----------
         path : path
-            The file; one that exists is replaced at once.
+            The file, ``report.html`` here by default; one that exists is replaced at once.
         title : str
             Its heading.
         features : sequence of str, optional
@@ -454,6 +454,10 @@ class Evaluation:
         target = Path(path).expanduser()
         if not target.parent.is_dir():
             raise DataError(f"the folder {target.parent} does not exist")
+        if target.is_dir():
+            raise DataError(
+                f"{target} is a folder: a report is one file, such as {target / 'report.html'}"
+            )
         events = self.data if data is None else data
         for name in features or ():
             if events is not None:

@@ -85,6 +85,11 @@ class FeatureSet:
         self._check()
 
     def _check(self) -> None:
+        if not isinstance(self.name, str):
+            raise FeatureError(
+                f"the first argument of a FeatureSet is its name, not {self.name!r:.100}: "
+                "FeatureSet('two jets', event=['nJets'], jet=['jetPt'], jets=2)"
+            )
         self._check_numbers()
         if self.jets > _MOST_JETS or len(self.jet) * self.jets > _MOST_FEATURES:
             raise FeatureError(

@@ -116,6 +116,12 @@ def _named(
     curves: Curve | Mapping[str, Curve], band: Band | Mapping[str, Band] | None
 ) -> tuple[Mapping[str, Curve], Mapping[str, Band]]:
     named = curves if isinstance(curves, Mapping) else {"": curves}
+    for curve in named.values():
+        if not hasattr(curve, "eps_b"):
+            raise DataError(
+                f"a {type(curve).__name__} is no ROC curve: evaluation.roc is one, and "
+                "tn.metrics.Roc.of(y, scores) makes one"
+            )
     if band is None:
         return named, {}
     bands = band if isinstance(band, Mapping) else {next(iter(named)): band}

@@ -238,6 +238,11 @@ class Server:
         with self._lock:
             if self.is_running:
                 return self
+            if self.directory.is_file():
+                raise ServerError(
+                    f"models are kept in a folder, and {self.directory} is a file: name a folder, "
+                    "which is made if it is not there, and upload models to the server"
+                )
             self._take_over()
             if self.token is None and self._wanted_token is not False:
                 self.token = new_token()

@@ -14,7 +14,7 @@ from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.serving.server import Server
 from tfaas_nb.widgets.background import Background
 from tfaas_nb.widgets.data_panel import DataPanel
-from tfaas_nb.widgets.panel import WIDE, WRAPPED, Panel, client_of
+from tfaas_nb.widgets.panel import WIDE, WRAPPED, Panel, client_of, server_of
 from tfaas_nb.widgets.query import Query
 from tfaas_nb.widgets.roc_view import RocView, evaluate_models, left_out
 from tfaas_nb.widgets.server_panel import ServerPanel
@@ -57,7 +57,7 @@ Upload, Query
 
     def __init__(self, server: Server | None = None, data: Dataset | Stream | None = None) -> None:
         self._owns_server = server is None
-        self.server = server or Server()
+        self.server = server_of(server, "Dashboard")
         self._trainings = 0
         self._sent_names: set[str] = set()
         self._background = Background("evaluate models")

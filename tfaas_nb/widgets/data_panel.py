@@ -28,7 +28,7 @@ from tfaas_nb.table import Table, folded
 from tfaas_nb.widgets import paths
 from tfaas_nb.widgets.background import Background
 from tfaas_nb.widgets.latest import IsOver, Latest
-from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel, offer
+from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel, check_events, offer
 
 #: Labels of one width where fields stand below each other.
 _ALIGNED = {"description_width": "8.5em"}
@@ -212,6 +212,7 @@ class DataPanel(Panel):
     def __init__(
         self, data: Dataset | Stream | None = None, features: FeatureSet = TTBAR_ALL_HADRONIC
     ) -> None:
+        check_events(data, "DataPanel")
         self.features = data.features if data is not None else features
         self._look = Latest("look at files")
         self._complete = Latest("complete paths", 0.05)

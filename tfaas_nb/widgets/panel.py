@@ -9,7 +9,9 @@ from html import escape
 import ipywidgets
 
 from tfaas_nb.client import Client
-from tfaas_nb.errors import ServerError, TfaasError
+from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.stream import Stream
+from tfaas_nb.errors import DataError, ServerError, TfaasError
 from tfaas_nb.serving.server import Server
 from tfaas_nb.widgets import cell
 
@@ -22,6 +24,52 @@ WIDE = {"width": "auto", "min_width": "9em"}
 LABELS = {"description_width": "initial"}
 #: A row of controls that goes on below where the page is narrow.
 WRAPPED = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "0 8px"}
+
+
+def check_source(source: object, widget: str) -> None:
+    """Refuse what reaches no models.
+
+    Raises
+    ------
+    ServerError
+        If it is neither a server nor a client.
+    """
+    if not isinstance(source, (Server, Client)):
+        raise ServerError(
+            f"{widget} takes a tn.Server or a tn.Client first, not a {type(source).__name__}: "
+            f"{widget}(server), or {widget}(tn.Client(url, token=...))"
+        )
+
+
+def server_of(server: object, widget: str) -> Server:
+    """The server that a widget starts and stops; a new one if there is none.
+
+    Raises
+    ------
+    ServerError
+        If it is no server of this kernel.
+    """
+    if server is not None and not isinstance(server, Server):
+        raise ServerError(
+            f"{widget} takes a tn.Server, which it starts and stops, not a "
+            f"{type(server).__name__}; {widget}() makes one"
+        )
+    return Server() if server is None else server
+
+
+def check_events(data: object, widget: str) -> None:
+    """Refuse what are no events.
+
+    Raises
+    ------
+    DataError
+        If it is neither a dataset, a stream, nor None.
+    """
+    if data is not None and not isinstance(data, (Dataset, Stream)):
+        raise DataError(
+            f"{widget} takes events as a Dataset or a Stream, not a {type(data).__name__}: "
+            "tn.load(...) or tn.Dataset.from_columns(table, y=...) makes one"
+        )
 
 
 def client_of(source: Source) -> Client:
@@ -61,6 +109,11 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         self.message = ipywidgets.HTML()
         super().__init__([*controls, self.message])
         cell.remember(self)
+
+    def __del__(self) -> None:
+        # One that refused its arguments has nothing to close.
+        if "message" in self.__dict__:
+            super().__del__()
 
     def say(self, text: str, error: bool = False) -> None:
         """Show a message."""

@@ -35,6 +35,8 @@ from tfaas_nb.widgets.panel import (
     WRAPPED,
     Panel,
     Source,
+    check_events,
+    check_source,
     client_of,
     offer,
 )
@@ -120,6 +122,8 @@ class Query(Panel):
         features: FeatureSet = TTBAR_ALL_HADRONIC,
         evaluations: Evaluation | Mapping[str, Evaluation] | None = None,
     ) -> None:
+        check_source(source, "Query")
+        check_events(data, "Query")
         self.source = source
         self.score: Any = None
         self.contributions: Contributions | None = None

@@ -92,6 +92,7 @@ class RocView(Panel):
     point = traitlets.Instance(WorkingPoint, allow_none=True)
 
     def __init__(self, evaluations: Evaluation | Mapping[str, Evaluation]) -> None:
+        named = _named(evaluations)
         self._drawn: dict[Any, _Marked] = {}
         self._bands: dict[int, tuple[Evaluation, Band]] = {}
         self._turn = Turn()
@@ -111,7 +112,7 @@ class RocView(Panel):
             ]
         )
         self._observe()
-        self.use(evaluations)
+        self.use(named)
 
     @classmethod
     def of_models(
@@ -200,7 +201,7 @@ class RocView(Panel):
     @in_turn
     def use(self, evaluations: Evaluation | Mapping[str, Evaluation]) -> None:
         """Show other evaluations."""
-        named = {"model": evaluations} if isinstance(evaluations, Evaluation) else evaluations
+        named = _named(evaluations)
         self._drawn, self._bands, self.link.value = {}, {}, ""
         with self._turn.silently():
             self.evaluations = dict(named)
@@ -525,6 +526,25 @@ def _significance(
 def _compact(html: str) -> str:
     """HTML without the line height of a row of controls."""
     return f'<div style="line-height:1.4">{html}</div>'
+
+
+def _named(evaluations: Any) -> Mapping[str, Evaluation]:
+    """Evaluations by the names of their models.
+
+    Raises
+    ------
+    DataError
+        If they are none.
+    """
+    named = {"model": evaluations} if isinstance(evaluations, Evaluation) else evaluations
+    if not isinstance(named, Mapping) or not all(
+        isinstance(one, Evaluation) for one in named.values()
+    ):
+        raise DataError(
+            f"RocView takes an Evaluation or {{name: Evaluation}}, not a "
+            f"{type(evaluations).__name__}: classifier.evaluate(test) makes one"
+        )
+    return named
 
 
 def _rejections(evaluations: Mapping[str, Evaluation]) -> Table:

@@ -15,7 +15,7 @@ from tfaas_nb.table import Table
 from tfaas_nb.widgets import proxy
 from tfaas_nb.widgets.copy_line import CopyLine
 from tfaas_nb.widgets.pace import Gauge
-from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel, offer
+from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel, offer, server_of
 from tfaas_nb.widgets.turn import Turn, in_turn
 
 #: Seconds between two looks at the server's counts.
@@ -63,7 +63,7 @@ class ServerPanel(Panel):
     deleted = traitlets.Unicode("")
 
     def __init__(self, server: Server | None = None) -> None:
-        self.server = server or Server()
+        self.server = server_of(server, "ServerPanel")
         self._looking: threading.Event | None = None
         self._asked: tuple[str, int | None] | None = None
         self._turn = Turn()

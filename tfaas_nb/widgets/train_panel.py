@@ -21,7 +21,16 @@ from tfaas_nb.training import Epoch
 from tfaas_nb.widgets.background import Background
 from tfaas_nb.widgets.live_curve import Curve, counted, picture
 from tfaas_nb.widgets.option_form import LOOKS, OptionForm, explained
-from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel, Source, client_of
+from tfaas_nb.widgets.panel import (
+    LABELS,
+    WIDE,
+    WRAPPED,
+    Panel,
+    Source,
+    check_events,
+    check_source,
+    client_of,
+)
 
 _NO_EVENTS = "No events yet: load them first (in the dashboard, in the tab Data)."
 _ENDED = {
@@ -86,6 +95,9 @@ class TrainPanel(Panel):
     running = traitlets.Bool(False)
 
     def __init__(self, data: Dataset | Stream | None = None, source: Source | None = None) -> None:
+        check_events(data, "TrainPanel")
+        if source is not None:
+            check_source(source, "TrainPanel(data, source)")
         self.source = source
         self.data: Dataset | Stream | None = None
         self.test: Dataset | Stream | None = None

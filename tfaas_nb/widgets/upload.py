@@ -16,7 +16,7 @@ from tfaas_nb.widgets import chosen
 from tfaas_nb.widgets.arrival import Arrival, size
 from tfaas_nb.widgets.background import Background
 from tfaas_nb.widgets.file_drop import FileDrop
-from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel, Source, client_of
+from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel, Source, check_source, client_of
 
 _ACCEPT = ",".join((*(ending for ending in chosen.ENDINGS if ending != ".tar.gz"), ".gz"))
 
@@ -60,6 +60,7 @@ class Upload(Panel):
     uploaded = traitlets.Unicode("")
 
     def __init__(self, source: Source) -> None:
+        check_source(source, "Upload")
         self.source = source
         self.version: int | None = None
         self._bundle: Bundle | None = None
