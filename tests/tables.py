@@ -31,6 +31,10 @@ def polars_frame(columns: Mapping[str, Floats]) -> Any:
     return pl.DataFrame(dict(columns))
 
 
+def polars_structs(columns: Mapping[str, Floats]) -> Any:
+    return polars_frame(columns).to_struct("events")
+
+
 def arrow_table(columns: Mapping[str, Floats]) -> Any:
     """In two chunks."""
     whole = pa.table({name: pa.array(values) for name, values in columns.items()})
@@ -87,8 +91,9 @@ Bring = Callable[[Mapping[str, Floats]], Any]
 
 #: Several events, with names.
 TABLES: tuple[Bring, ...] = (
-    *(pandas_frame, pandas_nullable, pandas_arrow, polars_frame, arrow_table, arrow_batch),
-    *(structured, recarray, records, arrays, lists, series, dicts, rows_of_pandas, named_tuples),
+    *(pandas_frame, pandas_nullable, pandas_arrow, polars_frame, polars_structs, arrow_table),
+    *(arrow_batch, structured, recarray, records, arrays, lists, series, dicts),
+    *(rows_of_pandas, named_tuples),
 )
 
 #: One event, with names.

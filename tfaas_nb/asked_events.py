@@ -18,6 +18,7 @@ import numpy.typing as npt
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import FeatureError
 from tfaas_nb.features.columns import columns_of, numeric
+from tfaas_nb.features.names import check_names, names_in
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
@@ -49,22 +50,26 @@ class AskedEvents:
         Raises
         ------
         FeatureError
-            If a value is missing or no number, or keys are given for what has names.
+            If a value is missing or no number, keys are given for what has names, or a name
+            is no text or repeated.
         """
         if isinstance(events, (str, os.PathLike)):
             raise FeatureError(
                 f"events are values or a table of them, not {os.fspath(events)!r:.200}: "
                 "tn.score(files, model, output) scores files, tn.read(files) reads them"
             )
+        if keys is not None:
+            keys = names_in(keys, "keys")
         table = None if isinstance(events, Dataset) else columns_of(events)
         if isinstance(events, Dataset):
             asked = cls(events.features.names, events.X)
         elif table is not None:
             asked = cls(table.names, [table.column(i) for i in range(len(table.names))])
         else:
-            return cls(None if keys is None else tuple(keys), numeric(events))
-        if keys is not None:
+            asked = cls(keys, numeric(events))
+        if keys is not None and asked.names is not keys:
             raise FeatureError("the events have names of their own: leave keys=[...] away")
+        check_names(asked.names or ())
         return asked
 
     @cached_property
@@ -113,4 +118,12 @@ def _fits_float32(values: Array) -> bool:
 
 def are_inputs(events: Any) -> bool:
     """Whether events come as whole inputs: a mapping of arrays of more axes than the events'."""
-    return isinstance(events, Mapping) and any(np.ndim(value) > 1 for value in events.values())
+    return isinstance(events, Mapping) and any(_axes(value) > 1 for value in events.values())
+
+
+def _axes(values: Any) -> int:
+    """Axes of an array or of nested lists; 1 of lists of different lengths, which are no array."""
+    try:
+        return np.ndim(values)
+    except Exception:  # of whatever library the values are: it is said where they are read
+        return 1

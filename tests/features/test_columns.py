@@ -135,6 +135,15 @@ def frame(**changes: Any) -> Any:
         (pyarrow.dataset.dataset(pa.table(COLUMNS)), r"bring what \.to_table\(\) gives"),
         (pa.table(COLUMNS).to_reader(), r"bring what \.read_all\(\) gives"),
         ([dict.fromkeys(COLUMNS, 1.0), [1.0] * 4], "event 1 has no names, event 0 has"),
+        ([[1.0] * 4, frame().iloc[0]], "event 1 has names, event 0 has none"),
+        ([pd.Series([1.0] * 4), frame().iloc[0]], "event 1 has names, event 0 has none"),
+        ([(1.0,) * 4, next(frame().itertuples(index=False))], "event 1 has names, event 0 has"),
+        ([frame(), frame()], r"list of tables or columns \(DataFrame\) is no list of events"),
+        (pa.table(COLUMNS).to_batches(), r"list of tables or columns \(RecordBatch\)"),
+        (
+            pl.DataFrame(COLUMNS).with_columns(met=pl.lit(7, pl.Int128)),
+            "values of 'met' are of Int128, which NumPy does not take",
+        ),
         ([pd.Series({"met": 1.0}), pd.Series({"n": 1.0})], "event 1 has not the keys of event 0"),
         (frame().rename(columns={"met": 7}), "columns must be names of features, not 7"),
         (
@@ -158,6 +167,19 @@ def frame(**changes: Any) -> Any:
 def test_what_does_not_fit_is_told(events: Any, message: str) -> None:
     with pytest.raises(FeatureError, match=message):
         SET.matrix(events)
+
+
+@pytest.mark.parametrize("kind", [pd.Series, pl.Series])
+def test_a_column_alone_is_no_event(kind: Any) -> None:
+    """With as many values as there are features, it once was; several were a transposed table."""
+    four = pd.Series([1.0, 2.0, 3.0, 4.0])
+    column = pd.Series(four, name="met") if kind is pd.Series else pl.Series("met", four.to_list())
+    with pytest.raises(FeatureError, match="missing: n, flag, eta"):
+        SET.matrix(column)
+    with pytest.raises(FeatureError, match=r"list of tables or columns \(Series\)"):
+        SET.matrix([column] * 4)
+    of_one = FeatureSet("one", (Variable("met"),))
+    np.testing.assert_array_equal(of_one.matrix(column)[0][:, 0], [1, 2, 3, 4])
 
 
 def test_series_that_would_be_aligned_otherwise_are_refused() -> None:

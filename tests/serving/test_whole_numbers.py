@@ -245,6 +245,7 @@ COLUMNS = {"b": np.array([e[1] for e in LARGE]), "a": np.array([e[0] for e in LA
         COLUMNS,
         pd.DataFrame(COLUMNS),
         pd.DataFrame(COLUMNS).convert_dtypes(),
+        pd.DataFrame(COLUMNS).astype(object),
         pl.DataFrame(COLUMNS),
         pa.table(COLUMNS),
         as_records(LARGE),

@@ -3,7 +3,8 @@
 Recognised are pandas' and polars' DataFrames, Arrow tables and record batches, structured and
 record arrays of NumPy, record arrays of Awkward Array, arrays of xarray with names along their
 last axis, mappings of arrays, and lists of events.  An event alone is a mapping, a pandas Series,
-a named tuple, or a record.  None of the libraries is imported: a table is known by what it can do.
+a named tuple, or a record.  A Series that has a name itself, but none in its index, is a column,
+not an event; one of structs is a table.  None of the libraries is imported: a table is known by what it can do.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ Floats = npt.NDArray[np.float32]
 _NUMERIC = "biuf"
 #: Types of numbers that need no further look.
 _PLAIN = frozenset((int, float, bool, np.float32, np.float64, np.int32, np.int64))
+#: Elements of a list that have no names.
+_PLAIN_ROWS = frozenset((*_PLAIN, list, tuple, str, bytes, type(None)))
 _SHOWN = 40
 _EXACT = 2**53  # up to here every whole number is a double
 #: Index of pandas that the rows of a table of jets have, as uproot and Awkward Array write it.
@@ -174,12 +177,30 @@ def _pandas(table: Any) -> Columns | None:
     return Columns(names, len(table), False, tuple(levels), lambda i: table.iloc[:, i])
 
 
-def _series(event: Any) -> Columns | None:
-    """A pandas Series whose index names features is an event."""
-    if not hasattr(event, "iloc") or hasattr(event, "columns"):
+def _series(series: Any) -> Columns | None:
+    """A Series of pandas: an event if its index names features, or a column with a name."""
+    if not hasattr(series, "iloc") or hasattr(series, "columns"):
         return None
-    names = _labels(event.index, "index")
-    return None if names is None else Columns(names, 1, True, (), lambda i: event.iloc[i])
+    names = _labels(series.index, "index")
+    if names is not None:
+        return Columns(names, 1, True, (), lambda i: series.iloc[i])
+    return _lone_column(series)
+
+
+def _polars_series(series: Any) -> Columns | None:
+    """A Series of polars: a table if it holds structs, or a column with a name."""
+    if not (hasattr(series, "to_frame") and hasattr(series, "get_chunks")):
+        return None
+    if hasattr(series.dtype, "fields"):
+        return columns_of(series.struct.unnest())
+    return _lone_column(series)
+
+
+def _lone_column(series: Any) -> Columns | None:
+    """A table of one column; None without a name, as an event's values have none."""
+    if not isinstance(series.name, str) or not series.name:
+        return None
+    return Columns((series.name,), len(series), False, (), lambda _: series)
 
 
 def _polars(table: Any) -> Columns | None:
@@ -257,9 +278,14 @@ def _mapping(table: Any) -> Columns | None:
 
 def _records(events: Any) -> Columns | None:
     """A list of events by name, each in an order of its own."""
-    if not isinstance(events, (list, tuple)) or not events or _mapping_of(events[0]) is None:
+    if not isinstance(events, (list, tuple)) or _PLAIN_ROWS.issuperset(map(type, events)):
         return None
     found = [_mapping_of(event) for event in events]
+    if found[0] is None:
+        named = next((i for i, event in enumerate(found) if event), None)
+        if named is None:
+            return None
+        raise FeatureError(f"event {named} has names, event 0 has none: bring all in one way")
     names = _text(list(found[0] or ()), "keys")
     expected = set(names)
     for i, event in enumerate(found):
@@ -277,8 +303,13 @@ def _mapping_of(event: Any) -> Mapping[Any, Any] | None:
     if isinstance(event, Mapping):
         return event
     found = columns_of(event) if _may_be_named(event) else None
-    if found is None or not found.single:
+    if found is None:
         return None
+    if not found.single:
+        raise FeatureError(
+            f"a list of tables or columns ({type(event).__name__}) is no list of events: join "
+            "them to one table first"
+        )
     if len(set(found.names)) < len(found.names):
         raise FeatureError(f"an event names {_repeated(found.names)!r} more than once")
     return {name: found.value(i) for i, name in enumerate(found.names)}
@@ -286,7 +317,7 @@ def _mapping_of(event: Any) -> Mapping[Any, Any] | None:
 
 def _may_be_named(event: Any) -> bool:
     """Whether an element of a list may be an event by name: plain lists are the most of them."""
-    return not isinstance(event, (list, str, bytes, numbers.Number))
+    return type(event) not in _PLAIN_ROWS and not isinstance(event, numbers.Number)
 
 
 _TABLES: tuple[Callable[[Any], Columns | None], ...] = (
@@ -295,6 +326,7 @@ _TABLES: tuple[Callable[[Any], Columns | None], ...] = (
     _pandas,
     _series,
     _polars,
+    _polars_series,
     _arrow,
     _structured,
     _awkward,
@@ -451,6 +483,9 @@ def _as_array(values: Any, name: str) -> Array:
         raise FeatureError(
             _no_numbers(name, "lists of different lengths or of mixed content")
         ) from error
+    except Exception as error:  # of whatever library the values are
+        reason = f"of {dtype or type(values).__name__}, which NumPy does not take ({error})"
+        raise FeatureError(_no_numbers(name, reason)) from error
 
 
 def _exact(found: Array, values: Any) -> Array:

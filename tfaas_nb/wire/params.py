@@ -10,6 +10,7 @@ import orjson
 
 from tfaas_nb.errors import BundleError, FeatureError
 from tfaas_nb.features import FeatureSet
+from tfaas_nb.features.names import names_in
 from tfaas_nb.nearest import misspelt, unknown_keys
 
 #: Names of a model's features in its order: a list, text with commas between, or a feature set.
@@ -21,6 +22,8 @@ HOW_TO_NAME = (
     "address, the form's field 'features', client.upload(model, features=[...]), or the list "
     "'features' of its params.json"
 )
+
+_NO_NAME = "must be text, {} is none: write a,b,c"
 
 #: Value of `Params.input_order`.
 UNKNOWN = "unknown"
@@ -155,14 +158,28 @@ def feature_names(features: Any) -> tuple[str, ...]:
     """
     if isinstance(features, FeatureSet):
         return features.names
-    names = _split(features) if isinstance(features, str) else list(features or ())
-    for name in names:
-        if not isinstance(name, str) or not name:
-            raise BundleError(f"names of features must be text, {name!r} is none: write a,b,c")
+    if features is None:
+        return ()
+    given = _split(features) if isinstance(features, str) else features
+    names = names_in(given, "names of features", BundleError, _NO_NAME)
+    if "" in names:
+        raise BundleError(f"names of features {_NO_NAME.format(repr(''))}")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise BundleError(f"two features are called {twice!r}: give each value a name of its own")
-    return tuple(names)
+    return names
+
+
+def told_names(features: Any) -> tuple[str, ...]:
+    """Names of features that another server's ``params.json`` tells; none if it tells no names.
+
+    Other people's may be written otherwise, which is no reason to take no array of events.
+    """
+    try:
+        names = tuple(str(feature["name"]) for feature in _feature_list(features or ()))
+    except BundleError:
+        return ()
+    return names if len(set(names)) == len(names) else ()
 
 
 def _split(text: str) -> list[Any]:
