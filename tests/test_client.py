@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests import tables
@@ -126,9 +127,9 @@ def test_several_outputs_have_a_column_each(server: Server) -> None:
     )
     client = server.client()
     client.upload(bundle, features="a, b, c")
-    one = client.predict("double", [1.0, 2.0, 3.0], keys="abc")
+    one = client.predict("double", [1.0, 2.0, 3.0], keys=["a", "b", "c"])
     np.testing.assert_array_equal(one, np.array([2, 4, 6]))
-    many = client.predict("double", [[1.0, 2.0, 3.0]] * 2, keys="abc")
+    many = client.predict("double", [[1.0, 2.0, 3.0]] * 2, keys=["a", "b", "c"])
     np.testing.assert_array_equal(many, np.array([[2, 4, 6]] * 2))
 
 
@@ -211,6 +212,46 @@ def test_an_event_in_any_order_is_scored_by_its_names(
     for found in (client.predict("ttbar", event), classifier.predict(event)):
         assert type(found) is float
         assert found == pytest.approx(float(classifier.predict(events.X[7])), abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["table", "keys"])
+def test_a_name_that_comes_twice_is_told(client: Client, events: Dataset, kind: str) -> None:
+    names = [*events.features.names[:-1], "nJets"]
+    X = events.X[:3]
+    asked, keys = (X, names) if kind == "keys" else (pd.DataFrame(X, columns=names), None)
+    with pytest.raises(FeatureError, match="sent more than once: nJets"):
+        client.predict("ttbar", asked, keys=keys)
+
+
+@pytest.mark.parametrize("asked", [[1.0, 2.0, 3.0], [[1.0, 2.0, 3.0]] * 2])
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"a", "b", "c"}, "keys have an order, a set has none"),
+        (3, "keys must be a list of names, not 3"),
+        ([1, 2, 3], "keys must be text, 1 is none"),
+        ([b"a", b"b", b"c"], "keys must be text, b'a' is none"),
+        (["a", None, "c"], "keys must be text, None is none"),
+        (["\ud800", "b", "c"], r"holds '\\ud800', which is no character"),
+    ],
+)
+def test_keys_that_are_no_names_are_told(
+    client: Client, asked: Any, keys: Any, message: str
+) -> None:
+    with pytest.raises(FeatureError, match=message):
+        client.predict("sum", asked, keys=keys)
+
+
+@pytest.mark.parametrize("model", [None, 3, b"ttbar"])
+def test_a_model_has_a_name(client: Client, model: Any) -> None:
+    with pytest.raises(ModelNotFound, match="a model is asked by its name, not by"):
+        client.predict(model, [1.0])
+
+
+def test_lists_of_different_lengths_are_told(client: Client) -> None:
+    for ragged in ([[1.0], [2.0, 3.0]], [[1.0, [2.0]], 3.0]):
+        with pytest.raises(FeatureError, match="values of 'b' are lists of different lengths"):
+            client.predict("sum", {"a": [1.0, 2.0], "b": ragged, "c": [1.0, 2.0]})
 
 
 def test_names_are_not_given_twice(client: Client, events: Dataset) -> None:
@@ -627,8 +668,14 @@ class InOrder(GoServer):
 
 
 @pytest.fixture
-def in_order() -> Iterator[Client]:
-    handler = type("Handler", (InOrder,), {"models": {}})
+def models() -> dict[str, Any]:
+    """What the stand-in tells of its models."""
+    return {}
+
+
+@pytest.fixture
+def in_order(models: dict[str, Any]) -> Iterator[Client]:
+    handler = type("Handler", (InOrder,), {"models": models})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -663,6 +710,36 @@ def test_a_go_server_that_knows_no_names_takes_arrays_only(in_order: Client, sma
         in_order.predict("sum", {"a": 1.0, "b": 2.0, "c": 3.0})
     with pytest.raises(FeatureError, match=r"a Go TFaaS, does not tell .*bring an array"):
         in_order.predict("sum", [1.0, 2.0, 3.0], keys=["a", "b", "c"])
+
+
+@pytest.mark.parametrize("features", [["a", "b", "c"], ["a", {"name": "b"}, {"name": "c"}]])
+def test_a_go_server_may_tell_names_as_text(
+    in_order: Client, models: dict[str, Any], features: Any
+) -> None:
+    models["m"] = {"name": "m", "features": features}
+    assert in_order.predict("m", {"c": 3.0, "b": 2.0, "a": 1.0}) == 321
+    models["m"] = {"name": "m", "features": features, "input_order": "unknown"}
+    with pytest.raises(FeatureError, match="does not tell the order of its inputs 'a'"):
+        in_order.predict("m", [1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("features", ["a,b,c", {"a": 1}, [1, 2, 3], ["a", "a", "b"], [["a"]], 3])
+def test_features_that_are_no_names_are_as_good_as_none(
+    in_order: Client, models: dict[str, Any], features: Any
+) -> None:
+    models["m"] = {"name": "m", "features": features}
+    assert in_order.predict("m", [1.0, 2.0, 3.0]) == 321
+    with pytest.raises(FeatureError, match="does not tell the names of the features"):
+        in_order.predict("m", {"c": 3.0, "b": 2.0, "a": 1.0})
+
+
+@pytest.mark.parametrize("params", [[], "text", None, 3])
+def test_what_is_no_params_json_is_told(
+    in_order: Client, models: dict[str, Any], params: Any
+) -> None:
+    models["m"] = params
+    with pytest.raises(ServerError, match=r"answered .* for the params.json of 'm'"):
+        in_order.predict("m", [1.0, 2.0, 3.0])
 
 
 @pytest.mark.parametrize("name", ["sum", "with-dash.v2"])

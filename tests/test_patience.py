@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from http.server import ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ from tests.test_client import GoServer
 from tfaas_nb import patience
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.client import Client
-from tfaas_nb.errors import ServerError, TfaasError, TooManyRequests
+from tfaas_nb.errors import FeatureError, ServerError, TfaasError, TooManyRequests
 from tfaas_nb.patience import patiently, seconds_told
+from tfaas_nb.serving.server import Server
 
 EVENTS = np.arange(15.0).reshape(5, 3)
 EXPECTED = EVENTS @ [1, 2, 3]
@@ -58,10 +60,12 @@ def serving(
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         client = Client(f"http://127.0.0.1:{server.server_port}")
-        client.upload(Bundle.from_parts(b'{"name": "sum"}', serialized(weighted_sum)))
-        yield client
-        server.shutdown()
-        thread.join()
+        try:
+            client.upload(Bundle.from_parts(b'{"name": "sum"}', serialized(weighted_sum)))
+            yield client
+        finally:  # else whatever fails amid it would keep the process alive
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture
@@ -132,10 +136,29 @@ def test_what_was_scored_before_an_interrupt_is_kept(monkeypatch: pytest.MonkeyP
 
 def test_patience_ends(slept: list[float]) -> None:
     with serving({2: (429, "86400")}) as client:
-        with pytest.raises(TooManyRequests):
+        with pytest.raises(TooManyRequests, match="86400 s more .*scored before is in client.unf"):
             client.predict("sum", EVENTS)
         assert len(client.unfinished) == 1
     assert slept == []
+
+
+def test_what_was_scored_of_other_events_is_forgotten(slept: list[float]) -> None:
+    with serving({4: (500, None)}) as client:
+        with pytest.raises(ServerError):
+            client.predict("sum", EVENTS)
+        with pytest.raises(FeatureError):
+            client.predict("sum", EVENTS, keys=["a", "b", "c"])
+        assert len(client.unfinished) == 0
+
+
+@pytest.mark.parametrize("events", [EVENTS, EVENTS[0]])
+def test_a_server_of_ours_is_waited_for_too(tmp_path: Path, events: Any) -> None:
+    with Server(tmp_path, port=0, token=False, rate=4) as server:
+        client = server.client()
+        client.upload(Bundle.from_parts(b'{"name": "sum"}', serialized(weighted_sum)))
+        for _ in range(6):
+            found = client.predict("sum", events, progress=False)
+            np.testing.assert_array_equal(found, events @ [1, 2, 3])
 
 
 @pytest.mark.parametrize("progress", [True, False])
@@ -170,6 +193,8 @@ def test_waiting_has_an_end_in_all() -> None:
         *((None, None), ("", None), ("-1", None), ("1.5", None), ("soon", None), ("²", None)),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
         ("Wed, 21 Oct 2015 07:28:00", 0),
+        *((f"{'0' * 12}5", 5), ("Wed, 99999999999999999999 Oct 2015 07:28:00 GMT", None)),
+        ("Wed, 21 Oct 2015 07:28:00 -99999999999999999999", None),
     ],
 )
 def test_times_to_wait(header: str | None, seconds: int | None) -> None:

@@ -26,7 +26,7 @@ from tfaas_nb.signature import Array, Signature, Tensor
 from tfaas_nb.table import Table
 from tfaas_nb.wire import oip, tfaas
 from tfaas_nb.wire.image import decode_labels
-from tfaas_nb.wire.params import HOW_TO_NAME, UNKNOWN, FeatureNames
+from tfaas_nb.wire.params import HOW_TO_NAME, UNKNOWN, FeatureNames, told_names
 
 #: Header of an upload's answer.
 _VERSION = "X-Model-Version"
@@ -159,7 +159,12 @@ class Client(Connection):
         ModelNotFound
             If there is none of that name.
         """
-        answer: dict[str, Any] = json_of(self._ask("GET", f"/params/{_quoted(model)}"))
+        answer = json_of(self._ask("GET", f"/params/{_quoted(model)}"))
+        if not isinstance(answer, dict):
+            raise ServerError(
+                f"{self.url} answered {answer!r:.100} for the params.json of {model!r}: is it a "
+                "TFaaS server?"
+            )
         return answer
 
     def width(self, model: str) -> int | None:
@@ -300,6 +305,8 @@ class Client(Connection):
                 f"events have shape {values.shape}; model {model!r} takes (events, {takes})"
             )
         tfaas.check_finite(names or _positions(values), values)
+        if not asked.is_single:
+            self._scored = ()
         if self.is_ours():
             scores = self._scores(model, names, asked, progress)
         else:
@@ -366,18 +373,18 @@ class Client(Connection):
         FeatureError
             If the model's file does not tell the order of its inputs.
         """
-        params = self.params(model)
-        features = params.get("features") or ()
+        params = patiently(lambda: self.params(model))
+        names = told_names(params.get("features"))
         if params.get("input_order") == UNKNOWN:
-            self._signature_or_names(model, features).check_ordered(model)
-        return tuple(feature["name"] for feature in features) or None
+            self._signature_or_names(model, names).check_ordered(model)
+        return names or None
 
-    def _signature_or_names(self, model: str, features: Any) -> Signature:
+    def _signature_or_names(self, model: str, names: Sequence[str]) -> Signature:
         """Inputs whose order nobody knows; a Go TFaaS tells the names of their columns at most."""
         if self.is_ours():
             signature = self._signature(model)
         else:
-            named = tuple(Tensor(str(f["name"]), "float32", ()) for f in features)
+            named = tuple(Tensor(name, "float32", ()) for name in names)
             signature = Signature(named, ())
         return replace(signature, is_ordered=False)
 
@@ -388,7 +395,7 @@ class Client(Connection):
     ) -> Any:
         if asked.is_single and names is not None:
             values = asked.values if asked.fits_float32 else asked.numbers()
-            return self._one(model, names, values)[np.newaxis]
+            return patiently(lambda: self._one(model, names, values))[np.newaxis]
         if names is None or not asked.fits_float32:
             signature = self._signature(model)
             if names is None or not signature.is_exact_in_float32:
@@ -407,7 +414,7 @@ class Client(Connection):
     def _in_parts(self, parts: list[slice], ask: Callable[[slice], Any], progress: bool) -> Any:
         """Scores of events that are sent in several requests."""
         if len(parts) == 1:
-            return ask(parts[0])
+            return patiently(lambda: ask(parts[0]))
         return np.concatenate(self._patiently(parts, ask, progress, "request"))
 
     def _patiently(
@@ -421,13 +428,15 @@ class Client(Connection):
 
     def _signature(self, model: str) -> Signature:
         """Tensors of a model on our server."""
-        return oip.signature_in(json_of(self._ask("GET", f"/v2/models/{self._numbered(model)}")))
+        address = f"/v2/models/{self._numbered(model)}"
+        return oip.signature_in(json_of(patiently(lambda: self._ask("GET", address))))
 
     def _numbered(self, model: str) -> str:
         """A reference for the Open Inference Protocol, which knows no labels."""
         reference = Reference.parse(model)
         if reference.label is not None:
-            reference = Reference(reference.name, self.params(model)["version"])
+            told = patiently(lambda: self.params(model))
+            reference = Reference(reference.name, told["version"])
         return _quoted(str(reference))
 
     def _inputs(
@@ -493,8 +502,7 @@ class Client(Connection):
         self, model: str, names: tuple[str, ...], values: Any
     ) -> tuple[tuple[str, ...], Any]:
         """Values in the order of the model."""
-        features = self.params(model).get("features") or ()
-        expected = tuple(feature["name"] for feature in features)
+        expected = told_names(patiently(lambda: self.params(model)).get("features"))
         if not expected:
             raise FeatureError(
                 f"{self.url}, a Go TFaaS, does not tell the names of the features of {model!r}, "
@@ -526,7 +534,15 @@ class Client(Connection):
 
 
 def _quoted(model: str) -> str:
-    """A reference to a model as part of an address."""
+    """A reference to a model as part of an address.
+
+    Raises
+    ------
+    ModelNotFound
+        If it is none.
+    """
+    if not isinstance(model, str):
+        raise ModelNotFound(f"a model is asked by its name, not by {model!r:.100}")
     return "/".join(map(_segment, Reference.parse(model).parts))
 
 

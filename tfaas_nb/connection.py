@@ -14,7 +14,7 @@ import requests
 
 from tfaas_nb.errors import ServerError, ServerUnreachable, TfaasError, from_answer
 from tfaas_nb.options import check_option, is_number
-from tfaas_nb.patience import seconds_told
+from tfaas_nb.patience import patiently, seconds_told
 
 #: What our server says of itself: a proxy leaves the first as it is, but rewrites ``Server``.
 _OURS, _SERVER = "X-Tfaas-Nb", "tfaas_nb/"
@@ -65,7 +65,7 @@ class Connection:
     def is_ours(self) -> bool:
         """Whether the server is tfaas_nb; a Go TFaaS knows neither archives nor ``.npy``."""
         if self._is_ours is None:
-            self._ask("GET", "/status")
+            patiently(lambda: self._ask("GET", "/status"))
         return bool(self._is_ours)
 
     def close(self) -> None:

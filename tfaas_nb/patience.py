@@ -33,10 +33,10 @@ def seconds_told(header: str | None) -> int | None:
     """
     text = (header or "").strip()
     if text.isascii() and text.isdecimal():
-        return min(int(text[:9]), 10**9)
+        return int(text.lstrip("0")[:9] or 0)
     try:
         until = parsedate_to_datetime(text)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     if until.tzinfo is None:
         until = until.replace(tzinfo=timezone.utc)
@@ -68,10 +68,20 @@ def patiently(ask: Callable[[], T], most: float = MOST_SECONDS) -> T:
                 raise
             seconds = pause if error.retry_after is None else max(error.retry_after, _FIRST)
             if waited + seconds > most:
-                raise
+                raise _given_up(error, waited, seconds, most) from error
             waited += seconds
             time.sleep(seconds)
     raise AssertionError("there is always another pause")
+
+
+def _given_up(error: TfaasError, waited: float, seconds: float, most: float) -> TfaasError:
+    """The refusal, and how long it would still take."""
+    last = type(error)(
+        f"{error} (waited {waited:.3g} s, {seconds:.0f} s more would be beyond the {most:.3g} s of "
+        "patience for one request; what was scored before is in client.unfinished)"
+    )
+    last.retry_after = error.retry_after
+    return last
 
 
 def _pauses() -> Iterator[float]:
