@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
@@ -13,7 +15,8 @@ from tfaas_nb.comparison import ComparedClassifiers, compare, yardsticks
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import DataError, TrainingError
 from tfaas_nb.measured import quoted
-from tfaas_nb.metrics import Comparison, Roc
+from tfaas_nb.metrics import Comparison, Importance, LearningCurve, Roc
+from tfaas_nb.validation.cross_validation import cross_validate
 from tfaas_nb.yardsticks import Boosting, Logistic, Trainable
 
 pytestmark = pytest.mark.slow
@@ -172,3 +175,24 @@ def test_by_default_the_usual_four_are_compared() -> None:
     assert list(compared.curves) == list(yardsticks())
     for name in list(compared.curves)[1:]:
         assert compared.difference(name).difference < 0
+
+
+def test_a_table_is_told_how_to_become_a_dataset(split: tuple[Dataset, Dataset]) -> None:
+    """By everything that trains or judges."""
+    train, test = split
+    table: Any = pd.DataFrame(train.X, columns=train.features.names)
+    calls: dict[str, Callable[[], object]] = {
+        "fit": lambda: Classifier().fit(table, progress=False),
+        "compare": lambda: compare(table, test, progress=False),
+        "cross-validation": lambda: cross_validate(table, progress=False),
+        "importance": lambda: Importance.of(lambda data: data.X[:, 0], table, progress=False),
+        "learning_curve": lambda: LearningCurve.of(
+            lambda data: lambda events: events.X[:, 0], train, table, progress=False
+        ),
+    }
+    for name, call in calls.items():
+        with pytest.raises(DataError, match=rf"{name} takes a Dataset, not a DataFrame: .*from_co"):
+            call()
+    for trainable in (Logistic(), Boosting()):
+        with pytest.raises(DataError, match="fit takes a Dataset, not a DataFrame"):
+            trainable.fit(table)

@@ -167,7 +167,8 @@ class Classifier:
         should_stop: Callable[[], bool] | None,
     ) -> Classifier:
         settings = self.settings
-        if isinstance(data, Dataset):
+        if not isinstance(data, Stream):
+            check_dataset(data, "fit")
             data.check_finite()
             _check_finite_weights(data, TrainingError)
         data = _usable(data, settings.negative_weights)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.classifier import Classifier
-from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.dataset import Dataset, check_dataset
 from tfaas_nb.data.matching import matched
 from tfaas_nb.errors import TrainingError
 from tfaas_nb.features import FeatureSet
@@ -93,6 +93,7 @@ class Boosting:
 
     def fit(self, data: Dataset, progress: bool = False) -> Trained:
         """Train it."""
+        check_dataset(data, "fit")
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         model = HistGradientBoostingClassifier(
@@ -134,6 +135,7 @@ class Logistic:
 
     def fit(self, data: Dataset, progress: bool = False) -> Trained:
         """Train it."""
+        check_dataset(data, "fit")
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
@@ -160,6 +162,7 @@ class _Scikit:
     features: FeatureSet
 
     def predict(self, events: Dataset) -> Any:
+        check_dataset(events, "predict")
         events.check_finite()
         return self.model.predict_proba(self.columns(matched(events, self.features)))[:, 1]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.dataset import Dataset, check_dataset
 from tfaas_nb.errors import DataError
 from tfaas_nb.features import FeatureSet
 from tfaas_nb.measured import Measured
@@ -108,6 +108,7 @@ class Importance:
             raise DataError(f"shuffle once or more often, not {repeats!r} times")
         check_count("most_events", most_events, 2, DataError)
         check_seed(seed, DataError)
+        check_dataset(data, "importance")
         data.check_finite()
         groups = _groups(data.features, by)
         random = np.random.default_rng(seed)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.dataset import Dataset, check_dataset
 from tfaas_nb.errors import DataError
 from tfaas_nb.metrics.roc import Roc
 from tfaas_nb.options import check_seed, is_number
@@ -82,6 +82,7 @@ class LearningCurve:
         parts = _fractions(fractions)
         check_seed(seed, DataError)
         for events in (data, test):
+            check_dataset(events, "learning_curve")
             events.check_finite()
         order = _class_by_class(data, seed)
         train_curves, test_curves, sizes = [], [], []
