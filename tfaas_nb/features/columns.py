@@ -4,7 +4,8 @@ Recognised are pandas' and polars' DataFrames, Arrow tables and record batches, 
 record arrays of NumPy, record arrays of Awkward Array, arrays of xarray with names along their
 last axis, mappings of arrays, and lists of events.  An event alone is a mapping, a pandas Series,
 a named tuple, or a record.  A Series that has a name itself, but none in its index, is a column,
-not an event; one of structs is a table.  None of the libraries is imported: a table is known by what it can do.
+not an event; one of structs is a table.  None of the libraries is imported: a table is known by
+what it can do.
 """
 
 from __future__ import annotations
