@@ -182,7 +182,6 @@ def test_a_table_is_told_how_to_become_a_dataset(split: tuple[Dataset, Dataset])
     train, test = split
     table: Any = pd.DataFrame(train.X, columns=train.features.names)
     calls: dict[str, Callable[[], object]] = {
-        "fit": lambda: Classifier().fit(table, progress=False),
         "compare": lambda: compare(table, test, progress=False),
         "cross-validation": lambda: cross_validate(table, progress=False),
         "importance": lambda: Importance.of(lambda data: data.X[:, 0], table, progress=False),

@@ -167,8 +167,7 @@ class Classifier:
         should_stop: Callable[[], bool] | None,
     ) -> Classifier:
         settings = self.settings
-        if not isinstance(data, Stream):
-            check_dataset(data, "fit")
+        if isinstance(data, Dataset):
             data.check_finite()
             _check_finite_weights(data, TrainingError)
         data = _usable(data, settings.negative_weights)
