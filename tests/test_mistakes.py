@@ -336,7 +336,7 @@ MISTAKES: dict[str, tuple[Mistake, type[Exception], tuple[str, ...]]] = {
     ),
     "model and events the other way": (
         lambda d: d.client.predict(d.test, "ttbar"),
-        errors.FeatureError, ("name first", "client.predict('ttbar', events)"),
+        errors.ModelNotFound, ("by its name", "client.predict('ttbar', events)"),
     ),
     "too few columns": (
         lambda d: d.client.predict("ttbar", d.test.X[:, :41]), errors.FeatureError, ("41", "42"),

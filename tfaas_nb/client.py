@@ -290,9 +290,9 @@ class Client(Connection):
         interrupted, what was scored is in `unfinished`.
         """
         if not isinstance(model, str):
-            raise FeatureError(
-                f"predict takes the model's name first, not a {type(model).__name__}: "
-                "client.predict('ttbar', events)"
+            raise ModelNotFound(
+                f"a model is asked by its name, not by {model!r:.100}: "
+                "client.predict('ttbar', events) names it first"
             )
         if are_inputs(events):
             return _shaped(self._by_input(model, events, progress), False)
