@@ -83,7 +83,7 @@ MISTAKES: dict[str, tuple[Mistake, type[Exception], tuple[str, ...]]] = {
         lambda d: tn.load("nix.root", OTHER, **QUIET), errors.DataError, ("nix.root",),
     ),
     "one class": (lambda d: tn.load(FILE), errors.DataError, ("background", "tn.read(files)")),
-    "no signal": (lambda d: tn.load(None, OTHER), errors.DataError, ("no signal", "load(signal")),
+    "no signal": (lambda d: tn.load(None, OTHER), errors.DataError, ("by its path", "NoneType")),
     "a folder": (
         lambda d: tn.load(d.folder / "empty", OTHER), errors.DataError, ("folder", "*.root"),
     ),

@@ -191,12 +191,11 @@ def load(
     reading = _reading(
         features, tree, branches, cut, weight, keep, objects, timeout, on_nan, optional
     )
-    for role, files in (("signal", signal), ("background", background)):
-        if files is None:
-            raise DataError(
-                f"load needs files of signal and background, and there is no {role}: "
-                "load(signal=..., background=...); tn.read(files) reads events of one kind"
-            )
+    if background is None and signal is not None:
+        raise DataError(
+            "load needs files of signal and of background, and there is no background: "
+            "load(signal=..., background=...); tn.read(files) reads events of one kind"
+        )
     classes = [("signal", SIGNAL, signal), ("background", BACKGROUND, background)]
     return _read(classes, reading, on_error, progress, _held(stream, memory), cluster)
 
