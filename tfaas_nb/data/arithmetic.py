@@ -162,7 +162,7 @@ def divide(first: Any, second: Any) -> Any:
 
 
 def _divided(call: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """Division with a remainder, rounded down; by zero it gives what doubles give."""
+    """A quotient or a remainder of whole numbers; by zero it gives what doubles give."""
 
     def computed(first: Any, second: Any) -> Any:
         a, b = _operands(first, second)
@@ -177,6 +177,17 @@ def _divided(call: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return computed
 
 
+def _remainder(first: Any, second: Any) -> Any:
+    """The remainder with the sign of the first number, as C++ and ROOT have it."""
+    a, b = np.asarray(first), np.asarray(second)
+    return _remainder_of_objects(a, b) if _is_object(a, b) else np.fmod(a, b)
+
+
+_remainder_of_objects = np.frompyfunc(
+    lambda first, second: (-1 if first < 0 else 1) * (abs(first) % abs(second)), 2, 1
+)
+
+
 def _whole_division(call: Callable[[Any, Any], Any], first: Any, second: Any) -> Any:
     a, b = number(first), number(second)
     if _is_whole(a, b):
@@ -189,7 +200,7 @@ def _whole_division(call: Callable[[Any, Any], Any], first: Any, second: Any) ->
 
 
 floor_divide = _divided(np.floor_divide)
-modulo = _divided(np.mod)
+modulo = _divided(_remainder)
 
 
 def power(first: Any, second: Any) -> Any:
