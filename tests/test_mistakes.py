@@ -269,7 +269,7 @@ MISTAKES: dict[str, tuple[Mistake, type[Exception], tuple[str, ...]]] = {
         errors.ServerError, ("in use", "another port"),
     ),
     "a file for the models": (
-        lambda d: tn.Server(FILE, port=0).start(), errors.ServerError, (FILE, "name a folder"),
+        lambda d: tn.Server(FILE, port=0).start(), errors.RepositoryError, (FILE, "name a folder"),
     ),
     "a client of a stopped server": (
         lambda d: tn.Server(d.folder / "m").client(), errors.ServerError, ("call start()",),

@@ -233,15 +233,15 @@ class Server:
             If the port is taken, a file of the certificate cannot be used, or the thread or a
             process could not start.
         RepositoryError
-            If the models are to be loaded and the directory cannot be read.
+            If the directory is a file, or the models are to be loaded and it cannot be read.
         """
         with self._lock:
             if self.is_running:
                 return self
             if self.directory.is_file():
-                raise ServerError(
-                    f"models are kept in a folder, and {self.directory} is a file: name a folder, "
-                    "which is made if it is not there, and upload models to the server"
+                raise RepositoryError(
+                    f"{self.directory} cannot be read: Not a directory, and models are kept in one: "
+                    "name a folder, which is made if it is not there, and upload models"
                 )
             self._take_over()
             if self.token is None and self._wanted_token is not False:
