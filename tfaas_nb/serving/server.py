@@ -240,7 +240,7 @@ class Server:
                 return self
             if self.directory.is_file():
                 raise RepositoryError(
-                    f"{self.directory} cannot be read: Not a directory, and models are kept in one: "
+                    f"{self.directory} cannot be read: Not a directory; models are kept in one: "
                     "name a folder, which is made if it is not there, and upload models"
                 )
             self._take_over()
