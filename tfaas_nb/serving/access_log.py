@@ -224,7 +224,7 @@ class _File(_Told, logging.handlers.WatchedFileHandler):
 
 
 class _Descriptor(_Told, logging.Handler):
-    """The same to an open file, which is closed with the handler."""
+    """Appends lines to an open file descriptor, which is closed with the handler."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()

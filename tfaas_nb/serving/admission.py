@@ -1,8 +1,9 @@
-"""What a model of a stranger must pass before the server touches it.
+"""Admission of models: the tests that an uploaded model must pass before it is served.
 
-It is read, vetted, converted if need be and built in a process of its own, within limits, and in
-another one asked about events of zeros and its reference events.  What crashes TensorFlow, takes
-all memory or never ends does it there.  Here comes only what is known of a model that answered.
+An untrusted model is read, vetted, converted if need be and built in a process of its own, within
+limits, and evaluated in another one for events of zeros and its reference events.  A model that
+crashes TensorFlow, takes all memory or never ends does it there.  The server itself gets only the
+result for a model that answered.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _FORMATS: Mapping[str, type[FrozenGraph] | type[OnnxGraph]] = {
 
 
 class _Answers:
-    """What processes answered of models that were admitted: the same again is not asked again."""
+    """Cache of the results of admission; a model that was admitted is not tried again."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -80,7 +81,7 @@ class Admission:
 
     @property
     def here(self) -> Here:
-        """What reads models that were admitted before, by the same rules."""
+        """Reader, in this process, of models that were admitted before; it has the same rules."""
         return Here(self.allowed)
 
     def read(self, content: bytes, input_node: str = "", output_node: str = "") -> Read:
@@ -160,7 +161,7 @@ class Admission:
 
 
 def _understood(answer: bytes, content: bytes) -> Read:
-    """What a process found out; it read a stranger's file, so its words are looked at, too."""
+    """Parse the answer of the process that read a model, which a hostile file may have forged."""
     head, _, converted = answer.partition(b"\n")
     try:
         told = json.loads(head)

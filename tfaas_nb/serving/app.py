@@ -149,7 +149,7 @@ class App:
         return sorted(plain | {(route.method, route.shown) for route in self._named})
 
     def admit(self, head: Head) -> Call:
-        """What will answer a request.
+        """Return the call that will answer a request.
 
         Raises
         ------
@@ -205,7 +205,7 @@ class App:
         return response
 
     def _caller(self, head: Head) -> Caller:
-        """Who asks: somebody with a token or a certificate, or Netron's page with its key."""
+        """Return the caller: the owner of a token or certificate, or Netron's page with its key."""
         access = self.access
         try:
             return access.check(head.headers, head.query, head.subject)
@@ -219,7 +219,7 @@ class App:
             return Caller("netron", Role.READER)
 
     def _refused(self, request: Request | None) -> Tally:
-        """Where an answer is counted whose request was not admitted."""
+        """Return the tally that counts an answer to a request that was not admitted."""
         if request is None:
             return self.counts.tally(OTHER, OTHER)
         path = request.head.path
@@ -244,6 +244,6 @@ class App:
         return self._counted(route.method, route.shown, Call(route.most_bytes, in_thread))
 
     def _counted(self, method: str, address: str, call: Call) -> Call:
-        """What answers an address, with where it is counted and who may ask it."""
+        """Return a call with the tally that counts its answers and the role that may ask it."""
         tally, role = self.counts.tally(address, method), role_of(method, address)
         return dataclasses.replace(call, tally=tally, role=role)

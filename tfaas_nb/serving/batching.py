@@ -88,7 +88,7 @@ class Batcher:
 
     @property
     def is_begun(self) -> bool:
-        """Whether events of this turn of the event loop may wait here already."""
+        """True if events of this turn of the event loop may wait here already."""
         return self._scheduled or self._held
 
     def add(self, model: Model, event: Event, encode: Encode, deliver: Deliver) -> None:
@@ -119,7 +119,7 @@ class Batcher:
         self._held = more_to_come
 
     def _is_alone(self, model: Model) -> bool:
-        """Whether to compute an event at once: the first of a turn that follows a quiet one.
+        """Return True if an event is to be computed at once: the first after a quiet turn.
 
         It costs a crowd no more than one small call a turn, and spares a lone client the way
         round the loop.

@@ -1,4 +1,4 @@
-"""What a connection hands its requests to."""
+"""Interface between a connection and the application that answers its requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tfaas_nb.serving.roles import Role
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """What an admitted request will be answered by.
+    """Handler of an admitted request, with its limits.
 
     Attributes
     ----------
@@ -35,10 +35,10 @@ class Call:
 
 
 class Application(Protocol):
-    """What answers requests."""
+    """Application that answers the requests of a server."""
 
     def admit(self, head: Head) -> Call:
-        """What will answer; raises a `TfaasError` to refuse."""
+        """Return the call that will answer; raises a `TfaasError` to refuse."""
         ...
 
     def refuse(self, error: TfaasError) -> Response:

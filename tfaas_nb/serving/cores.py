@@ -44,7 +44,7 @@ class Cores:
         self._lock = threading.Lock()
 
     def score(self, engine: Engine, events: Floats) -> Floats:
-        """What ``engine(events)`` gives, float32 of shape (events, outputs).
+        """Compute ``engine(events)`` on all cores: float32 of shape (events, outputs).
 
         Raises
         ------

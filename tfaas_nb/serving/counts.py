@@ -1,4 +1,4 @@
-"""What a server counts: plain numbers, since a single event is answered in microseconds.
+"""Counters of a server: plain numbers, since a single event is answered in microseconds.
 
 Requests and errors are counted in the event loop's thread alone, events wherever models are
 called.  Other threads read what `tfaas_nb.serving.snapshot` takes down.
@@ -74,7 +74,7 @@ class Counts:
         self.errors: Counter[str] = Counter()
 
     def tally(self, path: str, method: str) -> Tally:
-        """Where the answers to a method of an address are counted.
+        """Return the tally that counts the answers to a method of an address.
 
         Parameters
         ----------

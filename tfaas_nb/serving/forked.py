@@ -1,4 +1,4 @@
-"""What a copy of this process (`os.fork`, `multiprocessing`) lets go of: it does not serve."""
+"""Release of files and sockets in a copy of this process (`os.fork`), which does not serve."""
 
 from __future__ import annotations
 

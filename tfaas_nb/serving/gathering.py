@@ -52,11 +52,11 @@ class Readable(Protocol):
     """A connection."""
 
     def plain_socket(self) -> socket.socket | None:
-        """What can be read from by whoever asks; None while it cannot."""
+        """Return the socket if any thread may read from it; None while none may."""
         ...
 
     def read_elsewhere(self, elsewhere: bool) -> None:
-        """Whether the event loop shall leave the socket to others."""
+        """Leave the reading of the socket to others, or give it back to the event loop."""
         ...
 
     def take(self, data: bytes) -> None:

@@ -77,7 +77,7 @@ _log = logging.getLogger("tfaas_nb")
 
 @dataclass(frozen=True)
 class Limits:
-    """What a connection may take.
+    """Limits of a server's connections: sizes, times, rates and numbers.
 
     Attributes
     ----------
@@ -417,7 +417,7 @@ class Connection(asyncio.Protocol):
             self.flush()
 
     def _is_about_to_ask(self) -> bool:
-        """Whether bytes have come that are not read yet, or will on a connection just made."""
+        """Return True if bytes wait to be read, or are awaited on a connection just made."""
         found = self._transport.get_extra_info("socket")
         if found is None or self._transport.is_closing():
             return False
@@ -438,9 +438,9 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     def owed(self) -> tuple[bool, float] | None:
-        """Whether the client keeps others waiting or is merely idle, and for how many seconds.
+        """Return True for a slow client or False for an idle one, with its delay in seconds.
 
-        None while it does neither, since it waits for us, or has only just begun.
+        None if it is neither: it waits for an answer, or has only just begun.
         """
         owed = self._loop.time() - self._since
         is_slow = self._stuck or self._asking or self._deaf or not self._has_asked
@@ -448,7 +448,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def _is_waiting(self) -> bool:
-        """Whether the client waits for us."""
+        """True if the client waits for an answer."""
         return bool(self._answers) and not self._stuck
 
     def _expect(self, seconds: float) -> None:
@@ -739,7 +739,7 @@ def _announced(headers: dict[bytes, bytes], most: int) -> int:
 
 
 def _told(error: BaseException | None) -> TfaasError:
-    """What a client is told of an error within a callback."""
+    """Turn an error within a callback into the error that the client gets."""
     if isinstance(error, TfaasError):
         return error
     _log.error("a connection failed", exc_info=error)

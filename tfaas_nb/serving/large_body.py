@@ -45,7 +45,7 @@ class LargeBody(asyncio.BufferedProtocol):
         self._left = memoryview(self._body.data)[len(begun) :]
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the next bytes go; what follows the body is left to the owner."""
+        """Return the buffer for the next bytes; those after the body are left to the owner."""
         return self._left
 
     def buffer_updated(self, nbytes: int) -> None:

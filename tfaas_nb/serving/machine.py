@@ -1,4 +1,4 @@
-"""What this process and its machine are busy with."""
+"""Use of processor and memory by this process, and load and versions of its machine."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from tfaas_nb.serving.counts import InMemory
 
 
 class Held(Protocol):
-    """What takes memory.
+    """Anything that a `Memory` holds.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ T = TypeVar("T", bound=Held)
 
 
 class Memory(Generic[T]):
-    """What was made or read, by what it was made from.
+    """Cache of things made or read, by what each was made from; the least recently used leave.
 
     Parameters
     ----------
@@ -50,18 +50,18 @@ class Memory(Generic[T]):
 
     @property
     def taken(self) -> InMemory:
-        """How much is held, and how often something came and left."""
+        """Number and size of the things held, and counts of loads and evictions."""
         with self._lock:
             size = sum(held.size for held in self._held.values())
             return InMemory(len(self._held), size, self._loads, self._evictions)
 
     def peek(self, key: Hashable) -> T | None:
-        """What is held; None if it is not."""
+        """Return a thing that is held; None if it is not."""
         with self._lock:
             return self._held.get(key)
 
     def get(self, key: Hashable, read: Callable[[], T]) -> T:
-        """What is held, else what `read` gives; who asks for the same meanwhile waits for it."""
+        """Return a thing that is held, or call `read` for it, once for all threads that ask."""
         with self._lock:
             held = self._held.get(key)
             if held is not None:

@@ -17,7 +17,7 @@ from tfaas_nb.wire.tfaas import JSON
 
 
 class Head(NamedTuple):
-    """What a request says before its body: path decoded, header names lower-case.
+    """Head of a request: method, path (decoded), query and headers (names in lower case).
 
     `subject` is that of the certificate that the client showed, empty if it showed none.
     """
@@ -69,7 +69,7 @@ class Request(NamedTuple):
         return forms.parse(self.head.header(b"content-type"), self.body)
 
     def parts(self) -> dict[str, forms.Part]:
-        """The same with the names that files had where they come from.
+        """Parts of a form by name, each with the name of the client's file.
 
         Raises
         ------

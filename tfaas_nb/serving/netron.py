@@ -56,13 +56,13 @@ _QUIET_FILE = "without-cookies.js"
 
 
 def key(token: str) -> str:
-    """What opens Netron's files and the graphs, and nothing else, in place of the token."""
+    """Make the key that, in place of the token, opens Netron's files and the graphs alone."""
     code = hmac.digest(token.encode(), b"netron", "sha256")
     return base64.urlsafe_b64encode(code).rstrip(b"=").decode()
 
 
 def is_opened(head: Head, token: str) -> bool:
-    """Whether a request shows the key to what it asks for."""
+    """Return True if a request shows the key to its address."""
     found = _KEYED.fullmatch(head.path)
     return (
         found is not None
@@ -78,7 +78,7 @@ def without_key(path: str) -> str:
 
 
 def address(name: str, version: int | str, token: str | None, file: str = MODEL) -> str:
-    """Where a model's graph is drawn, relative to the server's home page.
+    """Address of Netron's page for a model's graph, relative to the server's home page.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def _content(file: str) -> bytes:
 
 
 def _folder() -> Path:
-    """Where the package lies; nothing of it is run."""
+    """Folder of the installed package Netron; none of its code is run."""
     found = importlib.util.find_spec("netron")
     if found is None or not found.submodule_search_locations:
         raise MissingExtra("graphs are drawn by Netron: pip install netron")

@@ -122,7 +122,7 @@ class OpenInference:
 
 
 def _names_inputs(model: Model, body: bytes, length: int | None) -> bool:
-    """Whether a request sends tensors as they are: to a model that is more than a matrix.
+    """Return True if a request names the input tensors of a model that is more than a matrix.
 
     Such a model may still be asked by features, one tensor for each.
     """

@@ -24,7 +24,7 @@ from tfaas_nb.wire.image import Canvas
 
 
 class Overview:
-    """What a server tells of itself.
+    """Pages about the server itself: home page, status, metrics and health.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class Overview:
         )
 
     def own_snapshot(self) -> Snapshot:
-        """What this process has counted and holds."""
+        """Take a snapshot of this process: its counters, and its models in memory."""
         return Snapshot.take(
             self._counts,
             self._service.scored,
@@ -79,7 +79,7 @@ class Overview:
         )
 
     def _snapshot(self) -> Snapshot:
-        """The same of all workers."""
+        """Sum of the snapshots of all worker processes."""
         return self._shared.sum(self.own_snapshot) if self._shared else self.own_snapshot()
 
     def _health(self, request: Request) -> Response:
@@ -125,7 +125,7 @@ class Overview:
         return Response(shown.encode(), "text/html; charset=utf-8", headers=page.HEADERS)
 
     def _shown(self, model: Mapping[str, Any], stored: Stored | None) -> dict[str, Any]:
-        """What the page shows of a model beyond its description."""
+        """Fields that the home page shows of a model in addition to its description."""
         if stored is None or "error" in model:
             return {}
         file = PurePosixPath(model.get("model") or MODEL).name
@@ -136,7 +136,7 @@ class Overview:
         }
 
     def _inputs(self, name: str) -> dict[str, Any]:
-        """What a model takes, if it is in memory: a number of values, or a picture."""
+        """Kind of input of a model in memory: a number of values, or a picture."""
         model = self._service.loaded(name)
         if model is None:
             return {}

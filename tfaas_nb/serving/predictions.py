@@ -28,7 +28,7 @@ _HELD_LOOK_SECONDS = 0.1
 
 
 class Dialect(NamedTuple):
-    """How requests are read and answers written.
+    """Dialect of predictions: functions that read requests and write answers.
 
     Attributes
     ----------

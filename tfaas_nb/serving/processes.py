@@ -132,7 +132,7 @@ class ServerProcesses:
         wait_until_set(self._ended)
 
     def is_alive(self) -> bool:
-        """Whether they answer; a worker that ended by itself is being replaced."""
+        """Return True if they answer; a worker that ended by itself is being replaced."""
         return not self._ended.is_set()
 
 
@@ -171,7 +171,7 @@ class _Port:
 
 
 class _Shared:
-    """What the workers share besides the port."""
+    """Resources that the workers share besides the port."""
 
     def __init__(self, settings: Settings) -> None:
         self._directory = OwnFolder()
@@ -185,7 +185,7 @@ class _Shared:
 
     @property
     def descriptors(self) -> list[int]:
-        """What a worker inherits."""
+        """Numbers of the open files that a worker inherits."""
         return [] if self.errors is None else [self.errors]
 
     def close(self) -> None:
@@ -228,7 +228,7 @@ class _Worker:
         self._thread.start()
 
     def wait_ready(self, timeout: float | None) -> str | None:
-        """Why it could not start; None when it could."""
+        """Wait until it is ready; return the reason if it could not start, else None."""
         if not self._settled.wait(timeout):
             return f"its process did not get ready within {timeout:g} s"
         return self._failure
@@ -267,7 +267,7 @@ class _Worker:
         self._settled.set()
 
     def _one_life(self) -> str | None:
-        """How a process ended; None when none was started."""
+        """Run a process until it ends; return how it ended, or None if none was started."""
         self._failure = None
         with LastWords() as words:
             try:

@@ -18,7 +18,7 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def exposition(snapshot: Snapshot) -> bytes:
-    """What a Prometheus server scrapes.
+    """Write the metrics in the text format that a Prometheus server scrapes.
 
     Parameters
     ----------

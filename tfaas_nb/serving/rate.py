@@ -1,4 +1,4 @@
-"""How often each token may ask: a bucket per token that fills at a rate and holds a burst."""
+"""Rate limit: a token bucket per caller, which fills at a rate and holds a burst."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class Rates:
 
 
 class _Bucket:
-    """What a caller may still ask at once."""
+    """Token bucket of a caller: the number of requests that it may send at once."""
 
     __slots__ = ("_rate", "_since", "level")
 

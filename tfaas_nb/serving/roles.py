@@ -1,4 +1,4 @@
-"""Which role every address asks for: the one table of it.
+"""Roles, and the table of the role that each address asks for.
 
 An address that does not stand here is the admins' alone, and a test misses its row.
 """
@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 
 class Role(IntEnum):
-    """Who may ask; each may what those before it may."""
+    """Role of a caller; each may do all that the roles before it may."""
 
     ANYBODY = 0
     READER = 1
@@ -74,5 +74,5 @@ OPEN = frozenset(key.partition(" ")[2] for key, role in ROLES.items() if role is
 
 
 def role_of(method: str, address: str) -> Role:
-    """Who may ask an address, as `Route.shown` writes it."""
+    """Return the least role that may ask an address, as `Route.shown` writes it."""
     return ROLES.get(f"{method} {address}", Role.ADMIN)

@@ -1,4 +1,4 @@
-"""How much of a server may be taken at once; whoever finds it full is told to come again."""
+"""Limits of bodies and connections at once; a client over a limit is told to come again."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Room:
 
 
 def most_connections(most: int) -> int:
-    """How many of so many connections leave the process files to open: a cell opens some, too."""
+    """Bound a number of connections by the open files allowed, some of which others need."""
     files = _open_files()
     return most if files is None else max(1, min(most, files // _PART_OF_FILES))
 

@@ -41,7 +41,7 @@ class Route:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the pattern is one path and no more."""
+        """True if the pattern is one literal path."""
         return re.escape(self.pattern) == self.pattern
 
     @property
@@ -51,7 +51,7 @@ class Route:
         return re.sub(r"\(\?:([^)]*)\)\?", r"[\1]", named).replace("\\", "")
 
     def names(self, path: str) -> dict[str, str | None] | None:
-        """What the path's named groups are; None if it is another route's path."""
+        """Return the named groups of a path; None if it is another route's path."""
         found = re.fullmatch(self.pattern, path)
         return found.groupdict() if found else None
 
@@ -70,7 +70,7 @@ def served(
 
 
 def reference(name: str, version: str | None = None, label: str | None = None) -> str:
-    """What the parts of an address name."""
+    """Write the reference to a model from the parts of an address."""
     if version is not None:
         return f"{name}/versions/{version}"
     return name if label is None else f"{name}/labels/{label}"

@@ -1,8 +1,8 @@
-"""Who may ask a server: tokens, client certificates, and the host and origin of a request.
+"""Access control: tokens, client certificates, and the host and origin of a request.
 
 Jupyter's rules for a local server: a random token by default, and no answer to a page of
-another site, nor under a foreign host name (DNS rebinding).  What who was let in may ask stands
-in `tfaas_nb.serving.roles`.
+another site, nor under a foreign host name (DNS rebinding).  The role that each address asks for
+stands in `tfaas_nb.serving.roles`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def check_token(token: str) -> None:
 
 
 class Caller(NamedTuple):
-    """Who asks, and what it may.
+    """Authenticated sender of a request, with its role.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class Caller(NamedTuple):
 
 @dataclass(frozen=True)
 class Access:
-    """What a request must show.
+    """Rules of access: the tokens, host names and certificates that a request must show.
 
     Attributes
     ----------
@@ -139,7 +139,7 @@ class Access:
         return Caller(subject, Role.READER if self.certificates else Role.ADMIN)
 
     def is_certified(self, subject: str) -> bool:
-        """Whether a certificate is shown, or none is asked for."""
+        """Return True if a client certificate was shown, or none is asked for."""
         return bool(subject) or not self.certificates
 
     def _check_page(self, headers: Mapping[bytes, bytes]) -> None:
@@ -155,7 +155,7 @@ class Access:
             raise Forbidden(f"pages of {origin.decode('latin-1')!r} may not ask this server")
 
     def _answers_for(self, name: str) -> bool:
-        """Whether a name is among the hosts, or a wildcard is that stands for its first part."""
+        """Return True if a host name is allowed, by itself or by a wildcard for its first part."""
         first, _, rest = name.partition(".")
         return name in self.hosts or (bool(first) and f"*.{rest}" in self.hosts)
 
@@ -171,7 +171,7 @@ class Access:
         return tuple((_digest(token.encode()), who) for token, who in held if token)
 
     def _holder(self, shown: bytes) -> Caller | None:
-        """Who has a token.
+        """Return the caller that owns a token; None if nobody does.
 
         Digests are compared: they are of one length, and how far one agrees with another tells
         nothing of the token.  All are looked at, whichever it is.
@@ -219,7 +219,7 @@ def check_listening(host: str, is_closed: bool, is_encrypted: bool) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server that listens on an address."""
+    """Return True if a server that listens on an address is reached from this machine alone."""
     try:
         return ipaddress.ip_address(host.partition("%")[0]).is_loopback
     except ValueError:

@@ -54,7 +54,7 @@ def running() -> tuple[Server, ...]:
 
 
 class Run(Protocol):
-    """What answers, from `start` to `stop`."""
+    """A server that runs, from `start` to `stop`, in a thread or in processes."""
 
     port: int
 
@@ -71,7 +71,7 @@ class Run(Protocol):
         """Block until it ends."""
 
     def is_alive(self) -> bool:
-        """Whether it answers."""
+        """Return True if it answers."""
 
 
 class Server:
@@ -293,7 +293,7 @@ class Server:
 
     @property
     def is_running(self) -> bool:
-        """Whether it answers."""
+        """True if the server answers."""
         return self._run is not None and self._run.is_alive()
 
     @property
@@ -324,7 +324,7 @@ class Server:
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether its connections are."""
+        """True if connections are encrypted (HTTPS)."""
         return self._tls is not None
 
     def client(self, timeout: float = 60.0) -> Client:
@@ -479,7 +479,7 @@ def _tls(
     keyfile: str | os.PathLike[str] | None,
     client_ca: str | os.PathLike[str] | None,
 ) -> Tls | None:
-    """How connections are encrypted, with absolute paths: the current directory may change."""
+    """TLS files with absolute paths, as the current directory may change; None without any."""
     names = {"certfile": certfile, "keyfile": keyfile, "client_ca": client_ca}
     files = [option_values.path(file, name) for name, file in names.items()]
     cert, *others = [str(Path(file).absolute()) if file else None for file in files]

@@ -1,4 +1,4 @@
-"""What a server does: predict, upload, delete, over a repository and engines; no HTTP."""
+"""Service: predicts, uploads and deletes, over a repository and engines, without HTTP."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class Model:
 
     @functools.cached_property
     def takes_floats(self) -> bool:
-        """Whether float32 holds all that its inputs do."""
+        """True if float32 holds all values of its inputs exactly."""
         return self._signature.is_exact_in_float32
 
     @property
@@ -157,7 +157,7 @@ class Model:
         return query.values if order is None else query.values[:, order]
 
     def _positions(self, query: Query) -> npt.NDArray[np.intp] | None:
-        """Where the model's features stand among the columns; None: as they do in the model."""
+        """Positions of the model's features among the columns; None if the order is the model's."""
         if not query.keys and query.values.shape[1]:
             self._signature.check_ordered(self.bundle.name)
             _check_width(self.bundle, query.values.shape[1])
@@ -250,7 +250,7 @@ class Service:
 
     @property
     def in_memory(self) -> InMemory:
-        """What its models take, and how often they came and left."""
+        """Number and size of the models in memory, and counts of loads and evictions."""
         return self._memory.taken
 
     def look(self) -> None:
@@ -470,7 +470,7 @@ class Service:
                     raise
 
     def _served(self, text: str) -> Stored:
-        """What a reference means on disk now."""
+        """Find the stored version that a reference means now."""
         try:
             stored = self.repository.find(text) if text else self.repository.last_uploaded()
             if stored is None:

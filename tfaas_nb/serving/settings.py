@@ -1,4 +1,4 @@
-"""What a server's process must know, as it travels to another process."""
+"""Settings of a server's process, in a form that can be sent to another process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEFAULT_GRACE = 3.0
 
 @dataclass(frozen=True)
 class Settings:
-    """What is served, and to whom.
+    """Settings of a server: the models that it serves, and its clients.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class Settings:
 
     @property
     def access(self) -> Access:
-        """What a request must show."""
+        """Rules of access for requests."""
         return Access(
             self.token,
             frozenset(self.hosts),
@@ -89,12 +89,12 @@ class Settings:
 
     @property
     def tls(self) -> Tls | None:
-        """How connections are encrypted."""
+        """Files for the encryption of connections; None for plain HTTP."""
         return Tls(self.certfile, self.keyfile, self.client_ca) if self.certfile else None
 
     @property
     def most(self) -> Rate | None:
-        """How often each token may ask."""
+        """Rate at which each token may ask; None for no limit."""
         return Rate.of(self.rate, self.burst)
 
     def to_values(self) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class Settings:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Settings:
-        """What `to_values` gave, read from JSON."""
+        """Make settings from the values that `to_values` gave, read from JSON."""
         names = ("hosts", "allow_ops", "reader_tokens", "admin_subjects")
         lists = {name: tuple(values[name]) for name in names}
         return cls(**{**values, **lists})

@@ -65,7 +65,7 @@ class SharedCounts:
             thread.join()
 
     def sum(self, take: Callable[[], Snapshot]) -> Snapshot:
-        """What all workers have counted; `take` gives this process's part."""
+        """Add up the counts of all workers; `take` gives this process's part."""
         total = self._write(take)
         for file in sorted(self.directory.glob("*.json")):
             if file != self._file:

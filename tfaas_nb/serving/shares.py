@@ -28,5 +28,5 @@ Threads = Mapping[Share, Executor]
 
 
 def all_in(threads: Executor) -> dict[Share, Executor]:
-    """The same threads for every kind of work."""
+    """Use the same threads for every kind of work."""
     return dict.fromkeys(Share, threads)

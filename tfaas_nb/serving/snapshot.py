@@ -1,4 +1,4 @@
-"""What a server has counted at one moment: a value that can be written, read, and added up.
+"""Snapshot of a server's counters: a value that can be written, read, and added up.
 
 Several worker processes that share a port add theirs up, so that whichever is asked tells of
 all.  Counters of a worker that died stay in the sum, for they must not go back; what it held
@@ -39,7 +39,7 @@ _NO_CALLS = Spread((0,) * (len(EVENTS) + 1), 0.0)
 
 @dataclass(frozen=True)
 class Held:
-    """What worker processes hold now.
+    """Resources of the worker processes now: models and memory.
 
     Attributes
     ----------
@@ -153,11 +153,11 @@ class Snapshot:
         )
 
     def past(self) -> Snapshot:
-        """The same of processes that hold nothing any more."""
+        """Return the counters alone, for processes that hold nothing any more."""
         return dataclasses.replace(self, held=Held())
 
     def only_models(self, names: Iterable[str]) -> Snapshot:
-        """The same with all events of other models under `DELETED`.
+        """Return a copy in which the events of all other models are counted under `DELETED`.
 
         What uploads and deletes leave behind must not make the answer grow for ever.
         """
@@ -186,7 +186,7 @@ class Snapshot:
 
     @classmethod
     def from_json(cls, data: bytes) -> Snapshot:
-        """What `to_json` wrote.
+        """Read a snapshot that `to_json` wrote.
 
         Raises
         ------

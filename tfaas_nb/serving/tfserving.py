@@ -54,7 +54,7 @@ class TensorFlowServing:
         return Response(orjson.dumps(tfserving.model_status(states)))
 
     def _state(self, stored: Stored) -> tfserving.Version:
-        """Whether a version can be served; those not in memory are compared with their hashes."""
+        """State of a version; the files of one not in memory are compared with their hashes."""
         version, service = str(stored.version), self._service
         if service.repository.is_unloaded(stored.name):
             return tfserving.Version(version, "END")
@@ -126,7 +126,7 @@ def _signed(model: Model, signature: str | None) -> Model:
 
 
 def _signature_name(model: Model) -> str:
-    """What the signature was called in the SavedModel that the model came from."""
+    """Name of the signature in the SavedModel that the model was converted from."""
     origin = model.bundle.card.get("converted_from")
     name = origin.get("signature") if isinstance(origin, Mapping) else None
     return name if isinstance(name, str) and name else tfserving.SIGNATURE

@@ -135,7 +135,7 @@ class ServerThread:
         wait_until_set(self._ended)
 
     def is_alive(self) -> bool:
-        """Whether it answers."""
+        """Return True if it answers."""
         return self._thread.is_alive()
 
     def _main(self) -> None:
@@ -167,7 +167,7 @@ class ServerThread:
 
 
 def _threads(share: Share) -> Executor:
-    """Those of a kind of work; none starts before it is needed."""
+    """Make the pool of threads for a kind of work; none starts before it is needed."""
     name, most = f"tfaas_nb-work-{share.value}", _THREADS[share]
     # What is being stored is let end with the interpreter; a model need never give a thread back.
     return ThreadPoolExecutor(most, name) if share is Share.UPLOADS else Pool(most, name)

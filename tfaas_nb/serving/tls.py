@@ -68,7 +68,7 @@ class Tls:
     client_ca: str | None = None
 
     def context(self) -> ssl.SSLContext:
-        """How connections are encrypted, by TLS 1.2 at least.
+        """Make the context that encrypts connections, by TLS 1.2 at least.
 
         Raises
         ------
@@ -146,14 +146,14 @@ class Tls:
         return frozenset(name for kind, name in named if kind in ("DNS", "IP Address"))
 
     def stamps(self) -> tuple[tuple[int, int, int], ...]:
-        """What changes when a file of the certificate does."""
+        """Times, sizes and inodes of the certificate's files, which change when one is replaced."""
         files = [self.certfile, *([self.keyfile] if self.keyfile else [])]
         found = [Path(file).stat() for file in files]
         return tuple((f.st_mtime_ns, f.st_size, f.st_ino) for f in found)
 
 
 class Encrypted:
-    """How a listening socket is encrypted, with a certificate that may be renewed.
+    """Encryption of a listening socket, with a certificate that may be renewed.
 
     Parameters
     ----------
@@ -194,9 +194,9 @@ class Encrypted:
 
 
 def subject(shown: ssl.SSLObject) -> str:
-    """Whose certificate a client has shown, as ``/DC=ch/DC=cern/CN=Some One``; empty if nobody's.
+    """Subject of a client's certificate, as ``/DC=ch/DC=cern/CN=Some One``; empty without one.
 
-    That of a proxy certificate (RFC 3820) is the person who signed it: it appends a name for
+    For a proxy certificate (RFC 3820) it is the person who signed it: it appends a name for
     every proxy on the way, which OpenSSL has checked.
     """
     try:
@@ -269,7 +269,7 @@ def _trust(context: ssl.SSLContext, authorities: str) -> None:
 
 
 def _tried(context: ssl.SSLContext, leaf: bytes, path: str) -> Mapping[str, object]:
-    """What a client that trusts the very certificate finds in it; an error if it refuses it."""
+    """Shake hands with a client that trusts the certificate; return its view of it, or raise."""
     trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     trusting.check_hostname = False
     trusting.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_ALLOW_PROXY_CERTS

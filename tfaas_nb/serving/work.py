@@ -93,7 +93,7 @@ class Work:
 
 
 def _headers(error: TfaasError) -> tuple[tuple[str, str], ...]:
-    """What else a client is told of an error: when to ask again, who to be, or what to ask."""
+    """Headers of an error's answer: Retry-After, WWW-Authenticate or Allow."""
     found: tuple[tuple[str, str], ...] = ()
     if error.retry_after is not None:
         found += (("retry-after", str(error.retry_after)),)

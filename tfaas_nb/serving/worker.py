@@ -1,4 +1,4 @@
-"""What a process does that only serves: listen to its parent, answer, and leave no trace.
+"""Main program of a process that only serves, and ends with its parent without a trace.
 
 ``tfaas_nb/serving/processes.py`` starts it.
 """
@@ -70,7 +70,7 @@ def warm_up() -> None:
 
 
 class _Parent:
-    """Who is told."""
+    """Parent process, to which messages are sent as lines of JSON."""
 
     def __init__(self, answers: int) -> None:
         self._answers, self._lock = answers, threading.Lock()

@@ -42,7 +42,7 @@ _ALWAYS = (
 
 
 class Address(NamedTuple):
-    """What answers somewhere: method, path as `Route.shown` gives it, and largest body."""
+    """Address that the server answers: method, path as in `Route.shown`, and largest body."""
 
     method: str
     path: str
@@ -121,7 +121,7 @@ def _operation(operation: Operation, address: Address, path: str) -> dict[str, A
 
 
 def _responses(operation: Operation, has_names: bool) -> dict[str, Any]:
-    """What may be answered; statuses and reasons of errors as the error tree has them."""
+    """Responses of an operation; statuses and reasons of errors are those of the error classes."""
     reasons: dict[int, list[str]] = {}
     for kind in sorted(_kinds(operation, has_names), key=lambda one: (one.status, one.__name__)):
         doc = (kind.__doc__ or "").strip().partition("\n")[0]
@@ -146,7 +146,7 @@ def _responses(operation: Operation, has_names: bool) -> dict[str, Any]:
 
 
 def _kinds(operation: Operation, has_names: bool) -> set[type[TfaasError]]:
-    """What may be wrong."""
+    """Classes of errors that an operation may answer with."""
     kinds: set[type[TfaasError]] = {*_ALWAYS, *operation.errors}
     if not operation.is_open:
         kinds |= {errors.Unauthorized, errors.Forbidden, errors.TooManyRequests}

@@ -1,4 +1,4 @@
-"""What is asked and answered at each address."""
+"""Table of the operations of the HTTP interface: request and answer of each address."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TAGS = {
 
 @dataclass(frozen=True)
 class Operation:
-    """What a request and its answers look like.
+    """Description of a request and of its answers.
 
     Attributes
     ----------

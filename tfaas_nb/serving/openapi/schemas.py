@@ -1,4 +1,4 @@
-"""What all of a description refers to: schemas, examples, parameters, headers, tokens.
+"""Components of the OpenAPI document: schemas, examples, parameters, headers, security.
 
 Numbers and names come from the definitions of the dialects.
 """
