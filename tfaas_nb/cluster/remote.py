@@ -18,7 +18,7 @@ _TICK = 1.0
 
 
 class Listener(Protocol):
-    """Who hears of a task, in a thread of its own; must not raise."""
+    """Listener to a task, called in a thread of its own; its methods must not raise."""
 
     def began(self, worker: str) -> None:
         """It begins on a worker; a second time if the first one was lost."""

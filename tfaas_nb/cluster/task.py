@@ -1,4 +1,4 @@
-"""What a task on a worker may ask and tell of its job; anywhere else there is no job to end."""
+"""Link from a task on a worker to its job: whether to stop, and messages on its progress."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _nobody(message: Any) -> None:
 
 @dataclass(frozen=True)
 class Job:
-    """What a task is part of.
+    """Job that a task is part of.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ def of_job(job: Job) -> Iterator[None]:
 
 
 def should_stop() -> bool:
-    """Whether what is done in this thread should come to an end."""
+    """Return True if the work in this thread should come to an end."""
     job: Job | None = getattr(_current, "job", None)
     return job is not None and (job.stop.is_set() or job.over.is_set())
 

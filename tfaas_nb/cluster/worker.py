@@ -1,4 +1,4 @@
-"""What a worker of the cluster holds for a job: brought to it once, opened when first needed."""
+"""Tasks on a worker, with the object that each job ships there once and opens on first use."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Shipped(WorkerPlugin):  # type: ignore[misc] # Dask has no types
 
     @property
     def value(self) -> Any:
-        """What was opened."""
+        """Object that was shipped, opened when it is first asked for."""
         with self._lock:
             if not self._there:
                 self._there.append(self._opened())

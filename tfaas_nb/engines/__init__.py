@@ -21,7 +21,7 @@ class Engine(Protocol):
 
     @property
     def signature(self) -> Signature:
-        """What it takes and gives."""
+        """Signature of the model: its inputs and outputs."""
         ...
 
     def __call__(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -109,7 +109,7 @@ class OnnxEngine:
 
 
 def _is_matrix(graph: OnnxGraph) -> bool:
-    """Whether rows of float32 go in as they are, and one output of float32 comes out."""
+    """Return True if the model takes rows of float32 as they are and has one output of float32."""
     (first, *more), flat = graph.signature.inputs, graph.signature.flat_outputs
     return (
         not (more or graph.is_single)

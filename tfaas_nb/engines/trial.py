@@ -1,4 +1,4 @@
-"""Whether a model answers events at all: asked with zeros before it is stored or served."""
+"""Trial of a model with events of zeros, before it is stored or served."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def check_rows(outputs: Mapping[str, Array], events: int) -> None:
 
 
 def _varies(signature: Signature) -> bool:
-    """Whether more than the width of a plain row is unknown."""
+    """Return True if lengths other than the width of a plain row are unknown."""
     return any(len(tensor.shape) > 1 and tensor.size is None for tensor in signature.inputs)
 
 

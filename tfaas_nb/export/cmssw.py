@@ -72,13 +72,13 @@ def cmssw(content: Content, directory: Path) -> Path:
 
 
 def _is_plain(signature: Signature) -> bool:
-    """Whether one matrix of float32 goes in, and one comes out where scores are asked for."""
+    """Return True if the model takes one matrix of float32, and its scores are one, too."""
     scores = Signature(signature.inputs, signature.flat_outputs)
     return scores.is_matrix and bool(scores.width)
 
 
 def _use(values: dict[str, str], frozen: FrozenGraph | None, as_onnx: OnnxGraph | None) -> str:
-    """How the plugins and the files of the model are used: those that there are."""
+    """Instructions for the plugins and files of the model that were written."""
     configurations = [
         *([TENSORFLOW_CONFIGURATION] if frozen else []),
         *([ONNX_CONFIGURATION] if as_onnx else []),
@@ -90,7 +90,7 @@ def _use(values: dict[str, str], frozen: FrozenGraph | None, as_onnx: OnnxGraph 
 
 
 def _needs(frozen: FrozenGraph | None, as_onnx: OnnxGraph | None) -> str:
-    """What the files ask of the software that reads them."""
+    """Versions of TensorFlow and onnxruntime that can read the files."""
     lines = ["The graph needs TensorFlow 2.6 or later."] if frozen else []
     if as_onnx:
         opsets = as_onnx.opsets
@@ -193,7 +193,7 @@ def _told(files: dict[str, bytes]) -> str:
 
 
 def _identifier(name: str) -> str:
-    """What a class of C++ may be called: ``TtbarV2`` for ``ttbar-v2``."""
+    """Name of a model as a class of C++: ``TtbarV2`` for ``ttbar-v2``."""
     words = re.findall(r"[A-Za-z0-9]+", name)
     found = "".join(word[0].upper() + word[1:] for word in words) or "Model"
     return found if found[0].isalpha() else f"Model{found}"

@@ -1,4 +1,4 @@
-"""What a package of CMSSW needs besides the model, as texts to fill in (`string.Template`)."""
+"""Templates of a CMSSW package: plugins, build file and instructions (`string.Template`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is exported: a model, and what its bundle tells of it."""
+"""Contents of an export: a model, with labels, features and files of its bundle."""
 
 from __future__ import annotations
 

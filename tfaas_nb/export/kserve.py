@@ -55,7 +55,7 @@ def kserve(content: Content, directory: Path) -> Path:
 
 
 def service_name(name: str) -> str:
-    """What Kubernetes lets a service be called: small letters, digits, ``-``."""
+    """Name of a model as Kubernetes allows it for a service: small letters, digits, ``-``."""
     found = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "model"
     found = found if found[0].isalpha() else f"model-{found}"
     return found[:_MOST_LETTERS].rstrip("-")

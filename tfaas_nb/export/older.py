@@ -40,7 +40,7 @@ LATER: Mapping[str, frozenset[str]] = {
 
 
 def for_older(graph: FrozenGraph) -> FrozenGraph:
-    """The same graph without what TensorFlow 2.6 does not know.
+    """Return the graph without attributes that TensorFlow 2.6 does not know.
 
     Raises
     ------

@@ -49,9 +49,9 @@ def run(
     *options: str,
     limits: Limits | None = None,
 ) -> bytes:
-    """What a function of ours makes of some files, in a process of its own.
+    """Run a function of ours on some files, in a process of its own, and return its result.
 
-    In a process that exists for such a job already it is called as it is.
+    Within a process that exists for such a job already, the function is called directly.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a process that works on files of strangers finds in its environment: none of our secrets."""
+"""Environment of a process that reads untrusted files: it holds none of our secrets."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def _work(control: socket.socket, wanted: job.Job, errors: int, ended: int) -> N
 
 
 def _await(control: socket.socket, ended: int, seconds: float, parent: int) -> bool:
-    """Whether a copy ends in time, and while there is somebody to tell."""
+    """Wait for a copy to end; return False if it is late, or nobody waits for its result."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0 and os.getppid() == parent:
         ready = select.select([ended, control.fileno()], [], [], min(left, _LOOK_SECONDS))[0]

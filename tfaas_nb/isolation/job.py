@@ -30,7 +30,7 @@ _is_bound = False
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done.
+    """Job for a process of its own: a function, its folder and options, and its limits.
 
     Attributes
     ----------
@@ -56,14 +56,14 @@ class Job:
 
     @classmethod
     def from_json(cls, told: bytes | str) -> Job:
-        """What `to_json` gave."""
+        """Read a job that `to_json` wrote."""
         values: Mapping[str, Any] = json.loads(told)
         limits = Limits.from_values(values["limits"])
         return cls(values["work"], values["home"], tuple(values["options"]), limits)
 
 
 def is_bound() -> bool:
-    """Whether this process exists for a job, so that another one would protect nothing more."""
+    """Return True if this process exists for a job; a further process would add no protection."""
     return _is_bound
 
 

@@ -1,4 +1,4 @@
-"""What a process that works on files of strangers may use."""
+"""Limits of a process that reads untrusted files: time, memory, size of files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Limits:
 
     @classmethod
     def of(cls, size: int) -> Limits:
-        """Those for a model of `size` bytes: enough for every sound one on a busy machine.
+        """Limits for a model of `size` bytes: enough for every sound one on a busy machine.
 
         A model's bytes are held by its file, its parsed form, TensorFlow's graph and a session.
         """
@@ -45,7 +45,7 @@ class Limits:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Limits:
-        """What `to_values` gave."""
+        """Make limits from the values that `to_values` gave."""
         return cls(**values)
 
     def apply(self) -> None:
@@ -83,7 +83,7 @@ class Limits:
         return None
 
     def too_slow(self) -> GraphError:
-        """What is told when the time is up."""
+        """Error for a model that took longer than the limit."""
         return GraphError(f"the model took more than {self.seconds:g} s to read and to try")
 
 
@@ -98,6 +98,6 @@ def _data_bytes() -> int | None:
 
 
 def _be_the_first_to_go() -> None:
-    """Where memory ends all the same, let the system end this process and not the kernel."""
+    """Have the system end this process, and not the kernel, if memory runs out all the same."""
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
         score.write("1000")

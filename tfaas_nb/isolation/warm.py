@@ -28,7 +28,7 @@ _START += "from tfaas_nb.isolation.forks import main; main(sys.argv[1])"
 
 
 def is_possible() -> bool:
-    """Whether processes can be copied here: macOS's libraries do not survive it."""
+    """Return True if processes can be forked here; macOS's libraries do not survive it."""
     return sys.platform == "linux"
 
 
@@ -167,7 +167,7 @@ class Warm:
 
 
 def _heard(control: socket.socket, seconds: float) -> dict[str, Any]:
-    """What it says next; nothing if it has ended, or says nothing in time."""
+    """Receive the process's next message; empty if it has ended, or sends nothing in time."""
     control.settimeout(seconds)
     try:
         said = control.recv(_MOST_BYTES)

@@ -75,7 +75,7 @@ class Arrival:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all has arrived."""
+        """True if all bytes have arrived."""
         return self.received == self.total
 
     def take(self, file: int, offset: int, part: bytes, sha256: str | None = None) -> None:
@@ -146,7 +146,7 @@ def size(count: int) -> str:
 
 
 def too_large(count: int, most: int) -> str:
-    """Why so many bytes are not taken, in words."""
+    """Message for a user whose model is larger than a server takes."""
     return (
         f"{size(count)} are too much: a server takes models of up to {size(most)}. "
         "Give it fewer weights, or copy its folder into the server's directory of models"

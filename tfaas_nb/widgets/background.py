@@ -1,4 +1,4 @@
-"""What takes a widget longer than a blink: done in a thread, so that the kernel stays free."""
+"""Slow work of a widget, done in a thread, so that the kernel stays free."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Background:
 
     @property
     def is_busy(self) -> bool:
-        """Whether something is being done."""
+        """True if a piece of work is under way or waits."""
         return self._thread is not None
 
     def run(self, work: Work) -> None:

@@ -1,4 +1,4 @@
-"""What a cell made ends when the cell is run again.
+"""Closing of the widgets that a cell made, when the cell is run again.
 
 ipywidgets keeps every widget that was ever made, with its comm, until it is closed; nobody
 closes the widgets of a cell that is run once more.
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 
 class Closes(Protocol):
-    """What can end."""
+    """Anything that can be closed."""
 
     def close(self) -> None:
         """End; may be called twice."""

@@ -1,4 +1,4 @@
-"""What a person chose: which file is the model, which tell of it, and what is inside."""
+"""Reading of the files that a user chose: a model, its description, labels and the like."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def read_path(path: str) -> Bundle:
 
 
 def inside(bundle: Bundle) -> Table:
-    """What a person should know of a bundle before it is served."""
+    """Table of a bundle's contents, for a user to check before the model is served."""
     graph = bundle.graph
     names = bundle.features or ()
     shown = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
@@ -155,7 +155,7 @@ def _role(name: str) -> str:
 
 
 def _name(model: str, params: bytes) -> str | None:
-    """What a model without ``params.json`` is called: as its file."""
+    """Name for a model without ``params.json``: that of its file; None if there is one."""
     ending = next(e for e in _LONE if model.lower().endswith(e))
     return None if params else _plain(model[: -len(ending)])
 

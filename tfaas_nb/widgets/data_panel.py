@@ -59,7 +59,7 @@ class _Cancelled(Exception):
 
 @dataclass(frozen=True)
 class Asked:
-    """What the fields say.
+    """Contents of the fields of a data panel.
 
     Attributes
     ----------
@@ -95,7 +95,7 @@ class Asked:
     optional: str = ""
 
     def reading(self) -> Reading:
-        """What is to be read.
+        """Make the description of the events to be read.
 
         Raises
         ------
@@ -352,7 +352,7 @@ class DataPanel(Panel):
         self._show_feature(None)
 
     def asked(self) -> Asked:
-        """What the fields say now."""
+        """Return the contents of the fields now."""
         fields = {"signal": self.signal, "background": self.background}
         named = {role: paths.split(field.value) for role, field in fields.items()}
         return Asked(
@@ -557,7 +557,7 @@ def _inspection(role: str, found: Inspection) -> str:
 
 
 def _counts(asked: Asked, found: Mapping[str, Count], state: str = "") -> str:
-    """How many events pass, as a table."""
+    """HTML table of the numbers of events that pass the selection."""
     columns = ["", "events", "pass the selection", "fraction"]
     if asked.weight:
         columns.append("sum of weights")

@@ -129,7 +129,7 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
         self._show_groups()
 
     def _controls(self, features: Sequence[Mapping[str, Any]]) -> _Controls:
-        """Those that were made for these features before, or new ones."""
+        """Return the controls for some features, the earlier ones if the same were shown before."""
         key = json.dumps([features, list(self._slots.items())], sort_keys=True)
         found = self._kept.pop(key, None) or self._made(features)
         self._kept[key] = found
@@ -309,7 +309,7 @@ def _short(value: float) -> str:
 
 
 def _step(feature: Mapping[str, Any]) -> float:
-    """What an arrow key adds: about a hundredth of the range, a round number."""
+    """Step of an arrow key: about a hundredth of the range, a round number."""
     width = float(feature.get("high", 1.0)) - float(feature.get("low", 0.0))
     return float(10.0 ** np.floor(np.log10(width / 20))) if width > 0 else 1.0
 

@@ -59,7 +59,7 @@ class FileDrop(anywidget.AnyWidget):
 
     @property
     def is_receiving(self) -> bool:
-        """Whether files are on their way."""
+        """True if files are on their way."""
         return self._arrival is not None
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel
 
 
 class JobPanel(Panel):
-    """What a training on a cluster does.
+    """Panel of a training on a cluster: its progress, its curves, and buttons to end it.
 
     The job goes on when the panel is closed.
 

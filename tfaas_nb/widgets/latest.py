@@ -89,7 +89,7 @@ class Latest:
         return number != self._number
 
     def _next(self) -> tuple[Work, int] | None:
-        """What to do now; waits until nothing newer was asked for in the delay."""
+        """Wait for work, until no newer one comes in the delay; return it, or None without any."""
         while self._wanted is not None:
             work, due = self._wanted
             left = due - time.monotonic()

@@ -54,7 +54,7 @@ class Curve:
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time for a picture."""
+        """True if it is time for a new picture."""
         return self.clock() >= self._next
 
     def drawn(self, began: float) -> None:

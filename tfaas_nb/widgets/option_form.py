@@ -28,7 +28,7 @@ class Whole:
     high: int
 
     def control(self, value: Any, **looks: Any) -> ipywidgets.Widget:
-        """What a person sets it with."""
+        """Make the control with which a user sets the option."""
         return ipywidgets.BoundedIntText(value, min=self.low, max=max(self.high, value), **looks)
 
     def read(self, shown: Any) -> Any:
@@ -284,7 +284,7 @@ def explained(control: ipywidgets.Widget, meaning: str) -> ipywidgets.Box:
 
 
 def _defaults() -> dict[str, Any]:
-    """What a classifier does when nothing is said."""
+    """Default values of a classifier's options, by name."""
     classifier = Classifier()
     return {
         f.name: getattr(part, f.name)

@@ -1,4 +1,4 @@
-"""How fast a server answers now: from what it has counted at two moments."""
+"""Pace of a server: rate and latency of requests, from its counts at two moments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all widgets have: a column of controls, and a line that says what happened."""
+"""Base of all widgets: a column of controls, and a line that says what happened."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def split(text: str) -> list[str]:
 
 
 def completions(text: str) -> list[str]:
-    """What the field could say next: folders and ROOT files that begin like its last path.
+    """Completions of a field of paths: folders and ROOT files that begin like its last path.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Where a browser finds a port of the kernel's machine, if Jupyter hands it through."""
+"""Path of a port of the kernel's machine on the Jupyter server, by jupyter-server-proxy."""
 
 from __future__ import annotations
 

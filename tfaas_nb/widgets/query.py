@@ -450,7 +450,7 @@ class Query(Panel):
         )
 
     def _tell_changes(self, client: Client, model: str, event: Mapping[str, float]) -> None:
-        """What each feature does to the score, from one request with an event for each."""
+        """Show each feature's contribution to the score, by one request with an event for each."""
         typical = self.form.typical_of_present()
         if not isinstance(self.score, float) or not typical:
             return
@@ -521,7 +521,7 @@ class Query(Panel):
         self._complete.ask(complete)
 
     def _as_read(self) -> FeatureSet:
-        """How events are read for the chosen model."""
+        """Definition of the features by which events are read for the chosen model."""
         return self._read_as or self._features
 
     def _pick_from_files(self, files: Sequence[str]) -> None:
@@ -569,9 +569,9 @@ class Query(Panel):
         self._tell_score()
 
     def _offer_working_points(self) -> None:
-        """Those that an evaluation can tell: given, or to be made of events of known class.
+        """Offer the working points of an evaluation, given or to be made of events of known class.
 
-        Without either the model's own.
+        Without any, offer the model's own.
         """
         names: list[str] = []
         if self.model.value and self._can_evaluate():
@@ -664,7 +664,7 @@ class _Scores:
 
 
 def _name(point: Mapping[str, float]) -> str:
-    """What a model's own working point is called."""
+    """Label of a model's own working point."""
     return f"ε_S = {point['eps_s']:.2g}"
 
 

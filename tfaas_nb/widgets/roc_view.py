@@ -354,7 +354,7 @@ class RocView(Panel):
         self.point = point
 
     def _draw(self, figure: str) -> Any:
-        """What draws a figure; one to export has the working point in it."""
+        """Return the function that draws a figure, by default with the working point in it."""
         return partial(self._draw_scores if figure == "scores" else self._draw_curves)
 
     def _draw_curves(self, ax: Axes, marked: bool = True) -> None:
@@ -456,7 +456,7 @@ def _evaluated(client: Client, name: str, data: Dataset) -> Evaluation:
 
 
 def left_out(unsuitable: Mapping[str, str]) -> str:
-    """Which models are not evaluated, and why."""
+    """Sentence that names the models which are not evaluated, each with the reason."""
     return "Left out: " + "; ".join(f"{name!r}: {why}" for name, why in unsuitable.items()) + "."
 
 

@@ -1,7 +1,7 @@
-"""Whose turn it is to change controls that belong together.
+"""Lock around controls that belong together, so that one thread at a time changes them.
 
-What a page changes is done in the kernel's thread, what follows a training or an upload in the
-thread of that work: both may want to fill the same form at the same moment.
+A change on the page is handled in the kernel's thread, one that follows a training or an upload
+in the thread of that work: both may fill the same form at the same moment.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Turn:
 
     @property
     def is_silent(self) -> bool:
-        """Whether the calling thread sets controls silently; waits while another one does."""
+        """True if the calling thread sets controls silently; waits while another one does."""
         with self._lock:
             return self._silent > 0
 

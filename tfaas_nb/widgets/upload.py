@@ -167,7 +167,7 @@ class Upload(Panel):
             self._foresee()
 
     def _read(self, what: str, read: Callable[[], Bundle]) -> Bundle | None:
-        """What is read, or None after it was told of which file that failed."""
+        """Read a bundle; on failure, show the error with the name of the file and return None."""
         try:
             return read()
         except TfaasError as error:

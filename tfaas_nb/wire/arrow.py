@@ -143,7 +143,7 @@ def _check_in_place(kind: str, message: bytes) -> None:
 
 
 def _field(message: bytes, table: int, field: int) -> int:
-    """Where a field of a flatbuffer's table stands; 0 if the table lacks it."""
+    """Position of a field in a flatbuffer's table; 0 if the table lacks it."""
     vtable = table - int(struct.unpack_from("<i", message, table)[0])
     size = struct.unpack_from("<H", message, vtable)[0]
     slot = 4 + 2 * field

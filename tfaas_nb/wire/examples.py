@@ -1,4 +1,4 @@
-"""The same request as text to copy: curl, Python without this package, C++ with libcurl."""
+"""Examples of a request to copy: curl, Python without this package, C++ with libcurl."""
 
 from __future__ import annotations
 
@@ -134,13 +134,13 @@ def _option(token: bool | str) -> str:
 
 
 def _authorization(token: bool | str) -> str:
-    """What the header ``Authorization`` says; empty where there is none."""
+    """Value of the header ``Authorization``; empty if no token is needed."""
     shown = TOKEN if token is True else token
     return f"Bearer {shown}" if shown else ""
 
 
 def _address(url: str, model: str, event: Event) -> str:
-    """Where to ask: values without names by a protocol that has none."""
+    """Address of the request; for values without names it is TensorFlow Serving's."""
     return f"{url}/json" if isinstance(event, Mapping) else f"{url}/v1/models/{model}:predict"
 
 

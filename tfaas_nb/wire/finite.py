@@ -14,7 +14,7 @@ Array = npt.NDArray[Any]
 
 
 def all_finite(values: Array) -> bool:
-    """Whether every value is finite."""
+    """Return True if every value is finite."""
     # The sum of squares tells at half the cost, unless it is too large itself.
     return math.isfinite(np.vdot(values, values)) or bool(np.isfinite(values).all())
 

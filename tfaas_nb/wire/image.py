@@ -31,7 +31,7 @@ _MOST_PIXELS = 50_000_000
 
 @dataclass(frozen=True)
 class Canvas:
-    """How a model takes pictures.
+    """Form of the pictures that a model takes: size, channels and order of axes.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Canvas:
 
     @classmethod
     def of(cls, signature: Signature, channels: int = 0) -> Canvas:
-        """How a model with some signature takes pictures.
+        """Find the form of the pictures that a model takes, from its signature.
 
         Parameters
         ----------

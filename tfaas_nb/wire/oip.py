@@ -118,7 +118,7 @@ class Tensors:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model answered.
+    """Answer of a server to an inference request.
 
     Attributes
     ----------
@@ -731,7 +731,7 @@ def _joined(message: dict[str, Any], raw: bytes | None) -> tuple[bytes, int | No
 
 
 def decode_answer(body: bytes, json_length: int | None = None) -> Answer:
-    """What a server answered; see `decode_infer` for the parameters.
+    """Decode a server's answer; see `decode_infer` for the parameters.
 
     Raises
     ------
@@ -823,7 +823,7 @@ def index(entries: Iterable[Entry]) -> list[dict[str, str]]:
 
 
 def decode_repository(body: bytes) -> dict[str, Any]:
-    """What a request to the model repository asks for; it may have no body.
+    """Decode a request to the model repository, which may have no body.
 
     Raises
     ------
@@ -834,7 +834,7 @@ def decode_repository(body: bytes) -> dict[str, Any]:
 
 
 def wants_ready(request: Mapping[str, Any]) -> bool:
-    """Whether a request for the index is for those models only that can be asked.
+    """Return True if a request for the index asks for models that are ready alone.
 
     Raises
     ------

@@ -41,7 +41,7 @@ _POINT_KEYS = (*_POINT, *sorted(_POINT_NUMBERS), "chosen", "text")
 
 @dataclass(frozen=True)
 class Params:
-    """What ``params.json`` says of a model.
+    """Contents of a model's ``params.json``.
 
     The first twelve attributes are TFaaS's.  `features` (one mapping per input: ``name``,
     ``unit``, ``low``, ``median``, ``high``, ``present``), `feature_set` (how events are read
@@ -225,7 +225,7 @@ def _feature_list(values: Any) -> tuple[Mapping[str, Any], ...]:
 
 
 def described(features: Any) -> tuple[Mapping[str, Any], ...]:
-    """What is told of each input, by name; each key must be one that pages and widgets show.
+    """Check the descriptions of a model's inputs, and return them; unknown keys are refused.
 
     Raises
     ------

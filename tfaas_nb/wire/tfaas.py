@@ -206,7 +206,7 @@ def _read_known(body: bytes) -> Event | Query | None:
 
 
 class _Head(NamedTuple):
-    """What stands in a JSON request before its values."""
+    """Part of a JSON request that stands before its values."""
 
     keys: tuple[str, ...]
     model: str | None
@@ -215,7 +215,7 @@ class _Head(NamedTuple):
 
 @functools.lru_cache(maxsize=256)
 def _head(text: bytes) -> _Head | None:
-    """What `text` says, if it is all of a JSON object but its last members, and has keys."""
+    """Parse the start of a JSON request up to its values; None if it is not so, or has no keys."""
     try:
         found = orjson.loads(text + b'"values":[]}')
         if "records" not in found:
@@ -609,7 +609,7 @@ def encode_each_predictions(scores: Floats, labels: Sequence[str]) -> list[bytes
 
 @functools.lru_cache(maxsize=256)
 def _before_probabilities(labels: tuple[str, ...], outputs: int) -> tuple[bytes, ...]:
-    """What precedes the four bytes of each output's probability in a ``Predictions``."""
+    """Encode a ``Predictions`` up to the four bytes of the probability, for each output."""
     names = [labels[i] if i < len(labels) else "" for i in range(outputs)]
     classes = [protobuf.Class(label=name, probability=1.0) for name in names]
     return tuple(protobuf.Predictions(prediction=[c]).SerializeToString()[:-4] for c in classes)

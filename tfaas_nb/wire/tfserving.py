@@ -190,7 +190,7 @@ def decode_tensors(body: bytes, names: Sequence[str]) -> Tensors:
 
 
 def is_nameless(body: bytes) -> bool:
-    """Whether a predict request sends events without the name of an input.
+    """Return True if a predict request sends events without the name of an input.
 
     Raises
     ------
