@@ -1,4 +1,4 @@
-"""What an iterator gives, made in a thread while what came before is worked on."""
+"""Prefetching iterator: a thread makes the next items while earlier ones are worked on."""
 
 from __future__ import annotations
 

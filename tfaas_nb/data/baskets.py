@@ -35,7 +35,7 @@ def checked(branch: Any) -> Any:
 
 
 def problem(branch: Any) -> str:
-    """Why the values of a branch cannot be trusted or read; empty if they can."""
+    """Return the reason for which a branch cannot be read or trusted; empty if there is none."""
     if why := differing_entries(branch):
         return f"it {why}"
     try:
@@ -48,7 +48,7 @@ def problem(branch: Any) -> str:
 
 
 def differing_entries(branch: Any) -> str:
-    """How the entries of a branch, or its counter's, differ from its tree's; empty if not.
+    """Describe how a branch's or its counter's entries differ from its tree's; empty if not.
 
     ROOT would give the last value again for entries that a branch does not have.
     """
@@ -85,7 +85,7 @@ class _CheckedLists(AsJagged):  # type: ignore[misc]
 
 
 def _counted(basket: Any, branch: Any, itemsize: int) -> npt.NDArray[np.int64]:
-    """Where the lists of a basket begin, in bytes, and the last one ends."""
+    """Return the byte offsets at which the lists of a basket begin, and the end of the last one."""
     start, stop = branch.basket_entry_start_stop(basket.basket_num)
     counts = branch.count_branch.array(
         entry_start=start, entry_stop=stop, library="np", array_cache=None

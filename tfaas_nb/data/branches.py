@@ -73,7 +73,7 @@ class Types(Mapping[str, str]):
         self.problems = friends.problems
 
     def column(self, name: str) -> Column:
-        """What a name stands for.
+        """Return the column that a name stands for.
 
         Raises
         ------
@@ -117,7 +117,7 @@ class Types(Mapping[str, str]):
         return self._addresses.nearest(name, among)
 
     def problem(self, name: str) -> str:
-        """Why a branch cannot be read as numbers; empty if it can, as far as its type tells."""
+        """Return the reason for which a branch cannot be read as numbers; empty if its type allows."""
         found = self._addresses.find(name)
         return self.ambiguity(name) if len(found) > 1 else found[0].problem
 
@@ -233,7 +233,7 @@ def _unreadable(column: Column, where: str, error: Exception) -> DataError:
 
 
 def _of_branches(tree: Any, branches: Sequence[Any], start: int, stop: int) -> dict[int, Any]:
-    """All that uproot finds by their paths are read together, which is quickest."""
+    """Read branches of a TTree: in one call, but for those that uproot does not find by path."""
     from tfaas_nb.data.baskets import checked
 
     options = {"library": "ak", "array_cache": None}

@@ -48,14 +48,14 @@ class Column(NamedTuple):
 
     @property
     def problem(self) -> str:
-        """Why no numbers can be read of it; empty if they can, as far as its type tells."""
+        """Reason for which the column cannot be read as numbers, by its type; empty if none."""
         if is_ntuple(self.tree):
             return _problem_of_field(self.branch)
         return _problem_of_branch(self.branch, self.leaf)
 
 
 def is_ntuple(tree: Any) -> bool:
-    """Whether it is an RNTuple rather than a TTree."""
+    """Return True if an object is an RNTuple rather than a TTree."""
     return bool(tree.classname == "ROOT::RNTuple")
 
 
@@ -156,7 +156,7 @@ def _some(parts: Sequence[Any]) -> str:
 
 
 def _is_numbers(form: Any) -> bool:
-    """Whether events have a number or a list of numbers."""
+    """Return True if events have a number or a list of numbers."""
     if form.parameter("__array__") in ("string", "bytestring"):
         return False
     if form.is_list:
@@ -225,7 +225,7 @@ def _lists_around(field: Any) -> int:
 
 
 def _is_of_numbers(kind: str) -> bool:
-    """Whether all types that a field may have, if it may have several, are numbers."""
+    """Return True if a field is no variant, or a variant of numbers only."""
     match = re.fullmatch(r"std::variant<(.*)>", kind)
     if match is None:
         return "std::variant<" not in kind

@@ -117,7 +117,7 @@ def check_format(path: str, place: str) -> None:
 
 
 def described(head: bytes) -> str:
-    """What a file is, by its beginning, and what to do with it."""
+    """Name the format of a file by its first bytes, and advise on what to do with it."""
     if head.startswith(_ZIP) and b".npy" in head[:_NPZ]:
         return f"NumPy arrays (.npz); {_ADVICE['table']}"
     for magic, name, advice in _MAGIC:
@@ -134,13 +134,13 @@ def described(head: bytes) -> str:
 
 
 def described_by_uproot(error: Exception) -> str:
-    """What a remote file is, by the first bytes in uproot's error; empty if it is not told."""
+    """Name the format of a remote file by its first bytes, if uproot's error has them."""
     match = _FIRST_BYTES.search(str(error))
     return described(ast.literal_eval(match[1])) if match else ""
 
 
 def _is_root(head: bytes) -> bool:
-    """Whether a file begins as ROOT's do: a text may begin with the same word."""
+    """Return True if a file begins like a ROOT file; a text may begin with the same word."""
     begin = int.from_bytes(head[8:12], "big")  # fBEGIN, where the first record is
     return _ROOT.startswith(head) or (head.startswith(_ROOT) and begin < _HEAD)
 
@@ -175,7 +175,7 @@ def _described_text(text: str) -> str:
 
 
 def _is_table(first: str, others: Sequence[str], separator: str) -> bool:
-    """Whether the lines, of which the last may be cut, have as many values each."""
+    """Return True if the lines have equal numbers of values; the last line may be cut off."""
     columns = first.count(separator)
     whole = others[:-1][:3]
     if not whole:
@@ -209,7 +209,7 @@ def check_closed(path: str, file: Any) -> None:
 
 
 def described_contents(file: Any) -> str:
-    """What a file without trees holds, with what to do about chains of files."""
+    """Describe the contents of a file without trees, with advice on chains of files."""
     if saved := chains(file):
         return f"it holds {described_chain(file, saved[0])}"
     kinds = file.classnames(cycle=False)

@@ -1,4 +1,4 @@
-"""How many events of files pass a selection, told while they are counted; none is kept."""
+"""Counting of the events that pass a selection, with progress; no events are held in memory."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Count:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all files were read."""
+        """True if all files were read."""
         return self.read_files == self.files
 
 

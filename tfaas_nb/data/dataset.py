@@ -37,7 +37,7 @@ _DESCRIBED = 100_000
 
 @dataclass(frozen=True)
 class FeatureSummary:
-    """Where the values of a feature lie, absent jets left out.
+    """Quantiles of a feature where it is present, and the fraction of events that have it.
 
     Attributes
     ----------
@@ -320,7 +320,7 @@ class Dataset:
         return replace(found, part=part)
 
     def present(self, feature: str) -> npt.NDArray[np.bool_]:
-        """Which events have a feature: for a jet's, those that have the jet; shape (events,).
+        """Mask of the events that have a feature: for a jet's, that jet; shape (events,).
 
         Raises
         ------
@@ -367,7 +367,7 @@ class Dataset:
 
     @property
     def _has_classes(self) -> bool:
-        """Whether `y` says what the events are; of those read to be scored it does not."""
+        """True if `y` holds the classes of the events; not so for events read to be scored."""
         return not self.sources or any(source.role != "events" for source in self.sources)
 
     def _repr_html_(self) -> str:
@@ -448,7 +448,7 @@ def check_split(test: object, seed: object, events: int | None = None) -> None:
 
 
 def _chosen(events: Any, count: int) -> Any:
-    """What NumPy takes as some of so many events, each once or more often."""
+    """Check a choice of events and return it as a NumPy index; events may be chosen repeatedly."""
     if isinstance(events, slice):
         ends = (events.start, events.stop, events.step)
         if all(end is None or is_whole(end, -(1 << 62)) for end in ends) and events.step != 0:
@@ -566,7 +566,7 @@ def _doubts(
     features: FeatureSet,
     sources: Sequence[Source],
 ) -> dict[str, str]:
-    """Where a table came from → reasons to doubt its units, of one class and of the other."""
+    """Return the reasons to doubt a table's units, by class: origin and class → reason."""
     name = ", ".join(source.file for source in sources) or "the table"
     parts = {f"{name} ({role})": X[y == kind] for role, kind in _CLASSES.items()}
     return {role: units.doubt(part, features) for role, part in parts.items()}

@@ -35,7 +35,7 @@ Floats = npt.NDArray[np.float32]
 
 
 class Entries:
-    """What is computed of the branches of a range of entries.
+    """Values computed from the branches of a range of entries.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class Entries:
 
     @cached_property
     def extra(self) -> dict[str, Array]:
-        """What is kept beside the features: branch → values, finite or not."""
+        """Branches to keep beside the features: branch → values, finite or not."""
         plan = self._plan
         return {
             name: Branch(name).of_events(self._read, None, plan.objects, plan.where)
@@ -105,7 +105,7 @@ class Entries:
 
     @cached_property
     def passed(self) -> Mask | None:
-        """Which entries are events that pass the selection; None if all are."""
+        """Mask of the entries that are events and pass the selection; None if all do."""
         selected, valid = self._passing_cut, self._valid
         if selected is None or valid is None:
             return valid if selected is None else selected
@@ -121,7 +121,7 @@ class Entries:
 
     @cached_property
     def _valid(self) -> Mask | None:
-        """Which entries are events of what is read; None if all are."""
+        """Mask of the entries that are events of the case that is read; None if all are."""
         required = self._plan.required
         if not required:
             return None
@@ -159,7 +159,7 @@ class Entries:
 
     @property
     def has_bad(self) -> bool:
-        """Whether anything is not finite, of any event."""
+        """True if any event has a value that is not finite."""
         return bool(self._bad or self._bad_jets)
 
     @property
@@ -171,7 +171,7 @@ class Entries:
         return [bad for bad in found if len(bad)]
 
     def bad_among(self, passed: Mask | None) -> list[BadValues]:
-        """Those of `bad` that are of selected events; of all, if there is no selection."""
+        """Return the bad values of the selected events; of all events without a selection."""
         found = self.bad if passed is None else [bad.among(passed) for bad in self.bad]
         return [bad for bad in found if len(bad)]
 
@@ -235,7 +235,7 @@ class Entries:
         return passed
 
     def _term(self, name: str) -> Array:
-        """What a name in an expression stands for; NaN where a jet is absent."""
+        """Return the values of a name in an expression; NaN where a jet is absent."""
         plan = self._plan
         term = plan.terms[name]
         if isinstance(term, OfEvent):
@@ -283,7 +283,7 @@ class Entries:
 
     @cached_property
     def _there(self) -> npt.NDArray[np.bool_]:
-        """Which slots hold a jet, shape (events, jets)."""
+        """Mask of the slots that hold a jet, shape (events, jets)."""
         assert self._jets is not None
         return np.asarray(np.arange(self._plan.reading.features.jets) < self._jets.counts[:, None])
 
@@ -312,7 +312,7 @@ class Entries:
 
     @cached_property
     def _selected(self) -> Mask | None:
-        """Which of the jets read count; None if all do."""
+        """Mask of the jets that count, of those read; None if all do."""
         selected = self._passing
         if not self._plan.pads:
             return selected
@@ -323,7 +323,7 @@ class Entries:
 
     @cached_property
     def _passing(self) -> Mask | None:
-        """Which jets pass the selection of jets; None without one."""
+        """Mask of the jets that pass the selection of jets; None without one."""
         if not self._plan.selects_jets:
             return None
         objects, lists = self._plan.objects, self._lists
@@ -435,7 +435,7 @@ class Entries:
         return {name: Lists(matrix[there], counts) for name, matrix in matrices.items()}
 
     def _filled(self, matrices: Mapping[str, Array]) -> npt.NDArray[np.bool_]:
-        """Which slots hold a jet: those of positive pT; without pT, those not padded."""
+        """Return the mask of slots with a jet: of positive pT or, without pT, not padded."""
         if "jetPt" in matrices:
             return np.asarray(matrices["jetPt"] > 0)  # NaN is not above zero either
         features = self._plan.reading.features
@@ -493,6 +493,6 @@ def _of_jets_named(origin: JetOrigin) -> str:
 
 
 def _line(error: Exception) -> str:
-    """Where in the function an error arose, as far as it is known."""
+    """Return the line of the user's function where an error arose; empty if unknown."""
     frames = traceback.extract_tb(error.__traceback__)[1:2]  # the first is the call of it
     return f" in line {frames[0].lineno} of {frames[0].filename}" if frames else ""

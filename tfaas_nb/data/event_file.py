@@ -164,7 +164,7 @@ class EventFile:
 
     @property
     def leaves_entries_out(self) -> bool:
-        """Whether not all entries are events, selected or not: see `tfaas_nb.data.variations`."""
+        """True if some entries are not events at all: see `tfaas_nb.data.variations`."""
         return bool(self._planned.required)
 
     @property
@@ -265,7 +265,7 @@ class EventFile:
         raise refusal(joined(everywhere), self._where, self._sums_entries)
 
     def _refused(self, entries: Entries) -> list[BadValues]:
-        """Those that nothing is to be done with."""
+        """Return the bad values that make reading fail."""
         entries.X, entries.weight  # noqa: B018 (what is not finite is noted by these)
         how, found = self.reading.on_nan, entries.bad_among(entries.passed)
         if how == "skip":
@@ -276,7 +276,7 @@ class EventFile:
 
     @property
     def _sums_entries(self) -> bool:
-        """Whether the weights of all entries are summed, selected or not."""
+        """True if the weights of all entries are summed, selected or not."""
         return self.reading.sums_weights and self._account().is_over_entries
 
     def _sum(self, weight: npt.NDArray[np.float32]) -> float:

@@ -190,7 +190,7 @@ class Expression:
         return self._error(node, why)
 
     def is_condition(self, name: str) -> bool:
-        """Whether a name in it stands for something that is so or not, wherever it stands."""
+        """Return True if a name is used as a condition (true or false) wherever it stands."""
         return all(self._uses(self._tree, name, self.what == "selection"))
 
     def _uses(self, node: ast.expr, name: str, condition: bool) -> Iterator[bool]:

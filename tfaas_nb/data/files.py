@@ -1,4 +1,4 @@
-"""Which files are meant: paths, globs, lists of them, addresses, each perhaps with its tree."""
+"""Selection of files: paths, globs, lists, addresses, each with an optional tree."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class InputFile:
         return InputFile(placed(self.path, folder), self.tree)
 
     def identity(self, tree: str | None = None) -> tuple[str, str | None]:
-        """What two names of the same events have in common, of a tree by default."""
+        """Return a key that is equal for all names of the same events, of a tree by default."""
         own = self.tree or tree
         return identity(self.path), own and own.partition(";")[0].strip("/")
 
@@ -183,7 +183,7 @@ def _split(text: str) -> tuple[str, str | None]:
 
 
 def identity(path: str) -> str:
-    """What two names of the same file have in common."""
+    """Return a key that is equal for all names of the same file."""
     return path if is_remote(path) else os.path.realpath(path)
 
 
@@ -193,12 +193,12 @@ def placed(path: str, folder: str) -> str:
 
 
 def is_remote(path: str) -> bool:
-    """Whether a file is read over a network protocol."""
+    """Return True if a file is read over a network protocol."""
     return "://" in path
 
 
 def is_xrootd(path: str) -> bool:
-    """Whether an address is one of XRootD's: ``root://`` and the like."""
+    """Return True if an address is one of XRootD's: ``root://`` and the like."""
     return path.partition("://")[0] in _XROOTD and is_remote(path)
 
 
@@ -232,7 +232,7 @@ def _files_of_events(folder: Path, path: str) -> list[str]:
 
 
 def _holds_events(path: Path) -> bool:
-    """Whether it is a ROOT file, and not what `tfaas_nb.score` writes."""
+    """Return True if it is a ROOT file, and not one that `tfaas_nb.score` wrote."""
     import uproot
 
     try:

@@ -68,7 +68,7 @@ def as_float32(values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float32], Mask 
 
 
 def not_finite(values: npt.NDArray[Any]) -> Mask:
-    """Which values are not finite as float32."""
+    """Return the mask of the values that are not finite as float32."""
     with np.errstate(over="ignore"):
         return np.asarray(~np.isfinite(values.astype(np.float32, copy=False)))
 
@@ -98,13 +98,13 @@ class BadValues:
     is_weight: bool = False
 
     def among(self, events: Mask) -> BadValues:
-        """Those of some of the events."""
+        """Return the bad values of some of the events, given as a mask."""
         inside = events[self.event]
         event, value = self.event[inside], self.value[inside]
         return BadValues(self.name, event, value, self.column, self.is_weight)
 
     def shifted(self, entries: int) -> BadValues:
-        """The same with events counted from another entry."""
+        """Return the bad values with `entries` added to the positions of their events."""
         return BadValues(self.name, self.event + entries, self.value, self.column, self.is_weight)
 
     def __len__(self) -> int:
@@ -162,7 +162,7 @@ class NonFinite:
 
 
 def summary(parts: Iterable[NonFinite | None]) -> str:
-    """What became of events of several files, for a repr; empty if there are none."""
+    """Summarise the treatment of values that are not finite, for a repr; empty if none occurred."""
     found = NonFinite.joined(parts)
     if found is None:
         return ""
@@ -207,7 +207,7 @@ def refusal(found: Sequence[BadValues], where: str, summed: bool = False) -> Dat
 
 
 def joined(parts: Iterable[BadValues]) -> list[BadValues]:
-    """Those of each branch together, in the order of their first entries."""
+    """Join the bad values of each branch, in the order of their first entries."""
     by_name: dict[str, list[BadValues]] = {}
     for part in parts:
         by_name.setdefault(part.name, []).append(part)

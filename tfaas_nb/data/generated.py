@@ -86,7 +86,7 @@ class Runs:
 
     @classmethod
     def of(cls, file: Any) -> Runs:
-        """Those of an open file."""
+        """Read the sums over NanoAOD's tree of runs from an open file."""
         if _RUNS not in file.keys(cycle=False, recursive=False):
             return cls()
         tree = file[_RUNS]
@@ -125,7 +125,7 @@ class Runs:
         return Generated(path, _OF_ALL, problem=self._skimmed(plan.reading.weight, entries))
 
     def _skimmed(self, weight: str | float | None, entries: int) -> str:
-        """Why a sum over the entries is not that over the events generated; empty if it is."""
+        """Explain why a sum over entries is not one over all generated events; empty if it is."""
         if self.events == entries:
             return ""
         what = "1 for each event" if weight is None else repr(weight)

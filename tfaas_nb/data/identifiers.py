@@ -50,5 +50,5 @@ def _endings(branches: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _is_number(typename: str) -> bool:
-    """Whether a branch of this type holds one number per event."""
+    """Return True if a branch of this type holds one number per event."""
     return bool(re.fullmatch(r"(std::)?(u?int\d+_t|float|double)", typename))

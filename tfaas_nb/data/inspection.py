@@ -1,4 +1,4 @@
-"""What a ROOT file has, and what it lacks, for a set of features."""
+"""Inspection of a ROOT file: the branches that it has and lacks for a set of features."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class Found:
-    """Where a variable comes from, or that it is missing.
+    """Origin of a variable in a file, or a note that it is missing.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ class Found:
 
     @property
     def note(self) -> str:
-        """What else there is to say."""
+        """Further remarks: the problem, the nearest branch or the branches of a selection."""
         if self.problem:
             return self.problem
         if self.nearest:
@@ -94,7 +94,7 @@ class Found:
 
 @dataclass(frozen=True, repr=False)
 class Inspection:
-    """What `inspect` found; it shows itself as tables.
+    """Result of `inspect`, displayed as tables.
 
     Attributes
     ----------
@@ -141,13 +141,13 @@ class Inspection:
 
     @property
     def is_readable(self) -> bool:
-        """Whether `tn.load` would read the features as things are."""
+        """True if `tn.load` can read the features without further arguments."""
         problems = any(one.problem for one in self.variables)
         return self.tree is not None and not self.missing and not problems
 
     @property
     def summary(self) -> str:
-        """What is missing, in words."""
+        """Missing variables and advice, in words."""
         if self.problem:
             return self.problem
         if self.is_readable:
@@ -274,7 +274,7 @@ _ABSENT = "0, as the file lacks it and it is optional"
 
 
 def _of_variations(plan: Plan, file: Any, tree: Any) -> list[str]:
-    """Which entries would be read, if the tree is a snapshot with systematic variations."""
+    """Describe the entries to be read, if the tree is a snapshot with systematic variations."""
     try:
         bits = events_only(plan, file).required
         if not bits:
@@ -334,7 +334,7 @@ def _found(variable: str, origin: EventOrigin | JetOrigin, plan: Plan) -> Found:
 
 
 def _unlike(variable: str, origin: EventOrigin | JetOrigin, plan: Plan, kind: str) -> str:
-    """Why a branch of a type cannot be read as a variable's: a list for a number, or vice versa."""
+    """Explain why a branch's type does not fit a variable: a list for a number, or vice versa."""
     has_slots = isinstance(origin, Slots)
     takes_lists = isinstance(origin, LeptonCount) or (variable in plan.jets and not has_slots)
     if takes_lists == is_list(kind):

@@ -13,7 +13,7 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Jets:
-    """Where the jets of a range of events belong.
+    """Positions of the jets of a range of events in the feature matrix.
 
     Attributes
     ----------

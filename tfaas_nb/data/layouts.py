@@ -1,4 +1,4 @@
-"""Where the quantities of an event stand in CMS's files.
+"""Layouts of CMS's files: the branches that hold the quantities of an event.
 
 `LAYOUTS` is the table: one entry for each kind of file, recognised by branches that only it
 has.  What a file of our own has is told by an explicit mapping, variable by variable.
@@ -184,7 +184,7 @@ class Resolver:
     objects: Objects | None = None
 
     def event(self, variable: str) -> EventOrigin:
-        """Where a per-event variable comes from; its branches may be missing."""
+        """Return the origin of a per-event variable; its branches may be missing."""
         if variable in self.mapping:
             return self._mapped(variable, self.mapping[variable])
         if variable == "nJets" and self.objects is not None:
@@ -206,7 +206,7 @@ class Resolver:
         return Branch(name)
 
     def jet(self, variable: str) -> JetOrigin:
-        """Where a per-jet variable comes from; its branches may be missing."""
+        """Return the origin of a per-jet variable; its branches may be missing."""
         name = self.mapping.get(variable)
         if name is None and variable in self.layout.jet:
             return self.layout.jet[variable]
@@ -244,12 +244,12 @@ def _number(text: str) -> float | None:
 
 
 def is_fixed(typename: str) -> bool:
-    """Whether a branch of this type holds as many numbers of each event, padding among them."""
+    """Return True if a branch of this type has a fixed number of values per event, some padding."""
     return bool(re.search(r"\[\d+\]$|^std::array<", typename))
 
 
 def is_list(typename: str) -> bool:
-    """Whether a branch of this type holds several numbers per event."""
+    """Return True if a branch of this type holds several numbers per event."""
     return bool(
         re.search(r"\[|vector|array|Array|RVec|\b(list|deque|bitset|\w*(set|map))<", typename)
     )

@@ -17,7 +17,7 @@ from tfaas_nb.features.columns import columns_of
 
 
 def matched(data: Dataset, features: FeatureSet) -> Dataset:
-    """The same events with their columns in the order of other features.
+    """Return the events with their columns in the order of other features.
 
     Parameters
     ----------

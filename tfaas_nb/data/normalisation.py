@@ -1,4 +1,4 @@
-"""What simulated events stand for: cross-section × luminosity / sum of weights."""
+"""Normalisation of simulated events: cross-section × luminosity / sum of weights."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ class Sample:
 
     @property
     def is_normalised(self) -> bool:
-        """Whether events are scaled to a cross-section, for which Σ weights must be known."""
+        """True if events are scaled to a cross-section, for which Σ weights must be known."""
         return self.xsec is not None
 
     @property
     def sums_weights(self) -> bool:
-        """Whether the sum of weights is taken from the files."""
+        """True if the sum of weights is taken from the files."""
         return self.is_normalised and self.sum_weights is None
 
     def check(self, files: Sequence[Generated]) -> None:
@@ -108,7 +108,7 @@ class Sample:
             )
 
     def factor(self, sum_weights: float) -> float:
-        """What the weight of each event is multiplied by.
+        """Return the factor by which the weight of each event is multiplied.
 
         Parameters
         ----------

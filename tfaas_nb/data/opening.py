@@ -40,7 +40,7 @@ def decoding(path: str) -> Iterator[None]:
 
 
 def _why(error: Exception) -> str:
-    """What went wrong in the opening of a file, in words for users.
+    """Return the reason for which a file cannot be opened, in words for users.
 
     Most of Python's own errors are none: they speak of what the decoder met in the bytes.
     """

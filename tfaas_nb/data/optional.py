@@ -58,7 +58,7 @@ def check_optional(
 
 
 def _hint(reading: Reading, name: str, file: InputFile) -> str:
-    """What the first file says of a name that is not optional; it has the nearest one."""
+    """Return the first file's error about a name that is not optional; it has the nearest name."""
     optional = tuple(other for other in reading.optional if other != name)
     try:
         with EventFile(file, replace(reading, optional=optional)):

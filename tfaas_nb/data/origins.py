@@ -1,4 +1,4 @@
-"""Where a variable comes from: a branch, or several and what is computed of them.
+"""Origins of variables: a branch, or several and a computation on them.
 
 Each kind of origin names its ``branches``, which must be there, and the ``optional`` ones, which
 are read if they are.  Those of per-event variables give ``of_events(...)``, one number per event;
@@ -23,7 +23,7 @@ from tfaas_nb.options import check_option, is_number
 
 @dataclass(frozen=True)
 class Objects:
-    r"""What counts as a jet or a lepton in files that hold all that was reconstructed.
+    r"""Selection of jets and leptons in files that hold all reconstructed objects.
 
     The defaults are the selection of the packaged sample (`tfaas_nb.data.simulation.Selection`).
 
@@ -99,7 +99,7 @@ class Sum:
 
 @dataclass(frozen=True)
 class Number:
-    """The same number for every event."""
+    """Constant number for all events."""
 
     value: float
     branches: ClassVar[tuple[str, ...]] = ()
@@ -150,7 +150,7 @@ class Leptons:
 
     @property
     def collection(self) -> str:
-        """What its branches begin with."""
+        """Prefix of the branches of the collection."""
         return self.pt.removesuffix("_pt")
 
     @property
@@ -159,7 +159,7 @@ class Leptons:
         return tuple(filter(None, (self.isolation, self.identification)))
 
     def count(self, read: Read, objects: Objects, where: str) -> npt.NDArray[np.int64]:
-        """How many of each event are selected."""
+        """Count the selected leptons of each event."""
         pt = _lists(read, self.pt, where)
         selected = pt.values > objects.lepton_pt_min
         selected &= np.abs(self._same(read, self.eta, pt, where)) < objects.lepton_eta_max
@@ -221,7 +221,7 @@ class LeptonCount:
 
     @property
     def collections(self) -> tuple[Leptons, ...]:
-        """Those that count."""
+        """Collections of leptons to be counted."""
         return tuple(kind[0] for kind in self.kinds)
 
     def among(self, branches: Container[str]) -> LeptonCount:
@@ -231,7 +231,7 @@ class LeptonCount:
         )
 
     def advice(self, branches: Container[str]) -> str:
-        """What to do where a kind of leptons is not there at all; empty if none is missing."""
+        """Return advice on a kind of leptons that the file lacks; empty if none is missing."""
         absent = [kind for kind in self.kinds if kind[0].pt not in branches]
         if not absent:
             return ""

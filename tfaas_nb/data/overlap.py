@@ -41,7 +41,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Overlap:
-    """Which events of a dataset are in another one, too.
+    """Events of a dataset that are in another one, too.
 
     Attributes
     ----------
@@ -95,7 +95,7 @@ class Overlap:
             )
 
     def table(self) -> Table:
-        """What was found."""
+        """Return the numbers of the comparison as a table."""
         rows = (
             ("events compared", self.events),
             ("of these in the other, too", len(self)),
@@ -154,7 +154,7 @@ class Fingerprints:
 
     @classmethod
     def joined(cls, parts: Iterable[Fingerprints]) -> Fingerprints:
-        """Those of events that were read in parts, in the given order."""
+        """Join the fingerprints of events that were read in parts, in the given order."""
         parts = list(parts)
         named = [part.named for part in parts if part.named is not None]
         return cls(
@@ -177,7 +177,7 @@ class Fingerprints:
         return position
 
     def found_in(self, other: Fingerprints) -> Overlap:
-        """Which events of another dataset are these again."""
+        """Find the events of another dataset that are also in this one."""
         order = np.argsort(self.values)
         mine, theirs = self.values[order] >> np.uint64(1), other.values >> np.uint64(1)
         seen, at = _find(mine, theirs)
@@ -199,7 +199,7 @@ class Fingerprints:
 
 
 def overlap(first: Dataset, second: Dataset) -> Overlap:
-    """Which events of the second dataset are in the first one, too.
+    """Find the events of the second dataset that are in the first one, too.
 
     The second dataset's columns are put into the order of the first's by their names. What
     counts as the same event is told in the module's text; nothing is compared pair by pair.
@@ -275,7 +275,7 @@ def _telling(X: npt.NDArray[np.float32]) -> Hashes:
 
 
 def _find(rising: Hashes, wanted: Hashes) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.intp]]:
-    """Which are there, and where (somewhere, if not)."""
+    """Return a mask of the hashes that are there, and their positions (any, if not there)."""
     if not len(rising):
         return np.zeros(len(wanted), dtype=bool), np.zeros(len(wanted), dtype=np.intp)
     at = np.minimum(np.searchsorted(rising, wanted), len(rising) - 1)
@@ -285,7 +285,7 @@ def _find(rising: Hashes, wanted: Hashes) -> tuple[npt.NDArray[np.bool_], npt.ND
 def _beyond_chance(
     known: Hashes, wanted: Hashes, doubt: int
 ) -> tuple[npt.NDArray[np.bool_], float]:
-    """Which meet what was there once, if they are more than chance has it; and what it has.
+    """Match hashes that occur once, if more match than by chance; return the chance number, too.
 
     With `doubt`, as if one more value had been there twice, and a few events less were met.
     """

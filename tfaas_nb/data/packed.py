@@ -43,7 +43,7 @@ _BYTES_OF_FLOAT = np.dtype([("exponent", ">u1"), ("mantissa", ">u2")])
 
 @dataclass(frozen=True)
 class Packing:
-    """How numbers are stored.
+    """Encoding of packed numbers: integers of a range, or floats of a shorter mantissa.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ def _bound(text: str) -> float:
 
 
 def interpretation(branch: Any) -> Any:
-    """What uproot is to take the bytes of a branch for: as it says itself, but for packed numbers.
+    """Return uproot's interpretation of a branch; our own for packed numbers.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ class _Packed(AsDtype):  # type: ignore[misc]
 
     @property
     def cache_key(self) -> str:
-        """What tells it from other interpretations."""
+        """Key that distinguishes it from other interpretations."""
         return f"{self.typename}({self._factor!r},{self._low!r},{self._bits})"
 
     def basket_array(self, data: Any, *args: Any, **options: Any) -> Any:

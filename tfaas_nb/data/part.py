@@ -1,4 +1,4 @@
-"""Which part of a whole sample events are that were split off."""
+"""Part of a whole sample: the fraction of it that a split left, for each class."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Part:
 
     @classmethod
     def joined(cls, parts: Sequence[Part | None], sums: Sequence[Both]) -> Part | None:
-        """That of datasets put together, which have these sums of weights; None for a whole.
+        """Return the part that joined datasets with these sums of weights are; None for a whole.
 
         Different parts of the same sample add up; of different samples, what is expected does.
         """
@@ -74,7 +74,7 @@ class Part:
         return here / self.fractions[kind]
 
     def told(self, kinds: Sequence[int] = (0, 1)) -> str:
-        """What numbers of these classes are of, in words."""
+        """Describe the part to which numbers of these classes refer, in words."""
         background, signal = (f"{100 * fraction:.3g} %" for fraction in self.fractions)
         about = "about " if self.about else ""
         if len(kinds) == 1:

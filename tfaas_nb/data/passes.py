@@ -85,7 +85,7 @@ class StreamedFile:
 
 @dataclass
 class Faults:
-    """What becomes of files that cannot be read.
+    """Policy for files that cannot be read, and a record of those skipped.
 
     Attributes
     ----------
@@ -141,7 +141,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Pass:
-    """What is passed through, and how.
+    """Files and portions of events to be passed through, and the treatment of their weights.
 
     Attributes
     ----------

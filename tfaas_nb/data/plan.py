@@ -1,4 +1,4 @@
-"""Which branches of one tree are read, and what each is for; decided before anything is read."""
+"""Plan of the branches to be read from a tree and their uses, made before anything is read."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ Term = OfEvent | OfJet | Derived
 
 @dataclass(frozen=True)
 class Plan:
-    """How a reading is done on one tree.
+    """Plan for a reading of one tree.
 
     Attributes
     ----------
@@ -92,17 +92,17 @@ class Plan:
 
     @property
     def objects(self) -> Objects:
-        """Which jets and leptons count."""
+        """Selection of jets and leptons."""
         return self.reading.objects or self.layout.objects or Objects()
 
     @property
     def selects_jets(self) -> bool:
-        """Whether jets are selected, rather than taken as the file has them."""
+        """True if jets are selected, rather than taken as the file has them."""
         return (self.reading.objects or self.layout.objects) is not None
 
     @property
     def pads(self) -> bool:
-        """Whether jets and values that are not finite are taken as absent."""
+        """True if jets and values that are not finite are taken as absent."""
         return self.reading.on_nan == "pad"
 
     @cached_property
@@ -146,12 +146,12 @@ class Plan:
         return tuple(missing), tuple(found)
 
     def _lacks(self, branch: str, variable: str = "") -> bool:
-        """Whether the tree lacks a branch, which is allowed by its name or its variable's."""
+        """Return True if the tree lacks a branch that is optional by its or its variable's name."""
         optional = self.reading.optional
         return (branch in optional or variable in optional) and not self.branches.meant(branch)
 
     def _is_absent(self, variable: str, origin: JetOrigin) -> bool:
-        """Whether the tree lacks a variable of jets, which is allowed."""
+        """Return True if the tree lacks an optional variable of jets."""
         features, missing = self.reading.features, self.resolver.missing([origin])
         decides = (features.order_by, *(("jetPt", "jetEta") if self.selects_jets else ()))
         if not missing or variable in decides:
@@ -174,7 +174,7 @@ class Plan:
         return tuple(dict.fromkeys(names))
 
     def is_number_of_jets(self, origin: EventOrigin) -> bool:
-        """Whether it is the file's own number of the jets that are read."""
+        """Return True if the origin is the file's own number of the jets that are read."""
         own = "nJets" not in self.reading.branches and bool(self.jets)
         return own and isinstance(origin, Branch) and origin == self.resolver.event("nJets")
 
@@ -207,7 +207,7 @@ class Plan:
 
     @cached_property
     def terms(self) -> dict[str, Term]:
-        """What the names in cut and weight stand for.
+        """Terms for the names in cut and weight.
 
         Raises
         ------
@@ -247,7 +247,7 @@ class Plan:
         return origins
 
     def _may_be_empty(self, origin: JetOrigin) -> bool:
-        """Whether not all of its numbers are of a jet."""
+        """Return True if some of the origin's numbers may belong to no jet."""
         present = (name for name in origin.branches if name in self.branches)
         return isinstance(origin, Slots) or any(is_fixed(self.branches[n]) for n in present)
 
@@ -307,7 +307,7 @@ class Plan:
                 raise DataError(f"in {self.where} {message}{how}")
 
     def _advice(self, missing: Sequence[str], for_variable: Mapping[str, str]) -> str:
-        """What to do about the first of the missing branches."""
+        """Return advice on the first of the missing branches."""
         variable = for_variable.get(missing[0])
         if variable is None:
             return self.suggestions.hint(missing[0])

@@ -37,7 +37,7 @@ class Portion:
         return self.high - self.low
 
     def has(self, file: str, entries: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Which entries of a file belong to it."""
+        """Return the mask of the entries of a file that belong to the portion."""
         number = numbers(file, entries, self.seed)
         return (number >= self.low) & (number < self.high)
 

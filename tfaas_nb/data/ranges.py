@@ -75,7 +75,7 @@ class Lot:
 
 
 class FileSource(Protocol):
-    """What reads files."""
+    """Protocol of a source of opened files."""
 
     def opened(self, file: InputFile, lot: int) -> AbstractContextManager[Opened]:
         """A file of the lot of that number; files are asked for in order, each once."""

@@ -1,4 +1,4 @@
-"""What is to be read of every file."""
+"""Specification of a reading: features, selection and weights, the same for every file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Cut = Callable[[Dataset], npt.NDArray[np.bool_]]
 
 @dataclass(frozen=True)
 class Reading:
-    """What is to be read of every file.
+    """Specification of a reading, the same for every file.
 
     Attributes
     ----------

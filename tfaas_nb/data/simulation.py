@@ -57,7 +57,7 @@ _LEPTONS = (11, 13)
 
 @dataclass(frozen=True)
 class Selection:
-    """Which events are kept, and what counts as a jet or a lepton (pT in GeV)."""
+    """Selection of events, jets and leptons (pT in GeV)."""
 
     pt_hat_min: float = 320.0
     jet_radius: float = 0.8
@@ -73,7 +73,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Simulation:
-    """How many events of a process a file holds, of how many, and their cross-section.
+    """Numbers of events of a simulated file, selected and generated, and the cross-section.
 
     Attributes
     ----------
@@ -183,7 +183,7 @@ def simulate(
 def _told(
     progress: Callable[[int], None] | bool, process: str, events: int
 ) -> Iterator[Callable[[int], object]]:
-    """What is called with numbers of newly selected events."""
+    """Provide the function that takes numbers of newly selected events: a progress bar's, or given."""
     if callable(progress):
         yield progress
         return

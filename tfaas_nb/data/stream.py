@@ -185,7 +185,7 @@ class Stream:
 
     @property
     def part(self) -> Part | None:
-        """Which part of a whole sample it is, up to a fluctuation, if it came of `split`."""
+        """Part of a whole sample that `split` left, up to a fluctuation; None without a split."""
         split = [p.fraction for p in self._portions if p.seed % 2 == _seed(0, for_sampling=False)]
         fraction = float(np.prod(split))
         return Part((fraction, fraction), about=True) if split else None
@@ -273,7 +273,7 @@ class Stream:
         return Stream(self.files, self._shared, self._portions, None, how)
 
     def from_anywhere(self) -> Stream:
-        """The same events, with paths that do not depend on the folder of the process."""
+        """Return the stream with paths that do not depend on the working directory."""
         folder = str(Path.cwd())
         files = tuple(replace(one, file=one.file.placed(folder)) for one in self.files)
         return Stream(files, self._shared, self._portions, self._known, self._negative)
@@ -376,7 +376,7 @@ class Stream:
 
     @property
     def _treatment(self) -> str:
-        """What became of values that are not finite, as far as the files were read for it."""
+        """Treatment of values that are not finite, in words; empty before the files were read."""
         return "" if self._known is None else summary(s.not_finite for s in self.sources)
 
     def _repr_html_(self) -> str:
@@ -401,7 +401,7 @@ class Stream:
 
     @property
     def _is_whole(self) -> bool:
-        """Whether the number of entries is that of the events."""
+        """True if the number of entries is that of the events."""
         whole = all(
             f.reading.cut is None and f.reading.on_nan != "skip" and not f.leaves_entries_out
             for f in self.files
@@ -461,7 +461,7 @@ class Stream:
         progress: bool | None = None,
         told: Callable[[int, int], None] | None = None,
     ) -> Survey:
-        """What one look at all events found; a second look is taken only for another seed."""
+        """Return the survey of all events; a second one is made only for another seed."""
         if self._known is None or seed not in (None, self._known[0]):
             seed = 1 if seed is None else seed
             capacity = int(self._shared.memory * 1e6 * _SAMPLE / self._event_bytes)

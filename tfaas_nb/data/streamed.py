@@ -45,7 +45,7 @@ class Wanted:
 
 @dataclass
 class Shared:
-    """What all parts of a stream have in common."""
+    """Settings that all parts of a stream have in common."""
 
     faults: Faults
     memory: float
@@ -56,13 +56,13 @@ class Shared:
 
     @property
     def is_scaled(self) -> bool:
-        """Whether the factors of all samples are known."""
+        """True if the factors of all samples are known."""
         needed = {number for number, sample in enumerate(self.scaling) if sample is not None}
         return needed <= set(self.factors)
 
 
 def opened(wanted: Sequence[Wanted], shared: Shared) -> tuple[StreamedFile, ...]:
-    """What there is in each file, in order."""
+    """Open all files to learn their trees, entries and sums of weights; return them in order."""
     from tqdm.auto import tqdm
 
     stop = threading.Event()

@@ -45,7 +45,7 @@ class Suggestions:
     mapping: Mapping[str, str]
 
     def of_jet(self, variable: str, missing: str) -> str | None:
-        """What may stand for a variable of the jets, as a mapping takes it; None if nothing."""
+        """Suggest a branch for a variable of the jets, as in a mapping; None if there is none."""
         if variable in self.mapping:
             return nearest(missing, self._patterns) if "{}" in missing else self._list(missing)
         if self.layout.marks and not self.layout.slots:
@@ -60,7 +60,7 @@ class Suggestions:
         )
 
     def of_event(self, variable: str, missing: str) -> str | None:
-        """What may stand for a variable of the event; None if nothing."""
+        """Suggest a branch for a variable of the event; None if there is none."""
         counted = variable in ("nJets", "nLeptons") and variable not in self.mapping
         if counted and self.layout is PLAIN and self.is_of_cms:
             return None  # where the jets are missing, their number is no other collection's
@@ -93,7 +93,7 @@ class Suggestions:
 
     @cached_property
     def is_of_cms(self) -> bool:
-        """Whether a file has collections by names that are known, perhaps without large jets."""
+        """True if a file has collections with CMS's names, perhaps without large jets."""
         ids = [known.event_id for known in LAYOUTS if known.objects is not None]
         return any(all(name in self.branches for name in own) for own in ids)
 

@@ -16,7 +16,7 @@ from tfaas_nb.data.position import numbers
 
 @dataclass(frozen=True)
 class Tally:
-    """What was found in a file.
+    """Numbers of events and sums of weights of a file.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class Drawn:
         return whole if np.array_equal(order, np.arange(len(order))) else whole[order]
 
     def smallest(self, count: int) -> Drawn:
-        """Those of the smallest numbers, at most as many as asked for."""
+        """Return the events with the smallest random numbers, at most `count` of them."""
         if count >= len(self):
             return self
         return self[np.sort(np.argpartition(self.number, count - 1)[:count])]
@@ -104,7 +104,7 @@ class Drawn:
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What one look at all events of a stream found.
+    """Result of one pass over all events of a stream.
 
     Attributes
     ----------

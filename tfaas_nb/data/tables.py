@@ -58,7 +58,7 @@ class TableEvents:
 
 
 def is_path(table: Any) -> bool:
-    """Whether it is a path, or a list of them, rather than a table."""
+    """Return True if it is a path, or a list of them, rather than a table."""
     if isinstance(table, (list, tuple)):
         return bool(table) and all(isinstance(one, (str, os.PathLike)) for one in table)
     return isinstance(table, (str, os.PathLike))

@@ -141,7 +141,7 @@ def _bits(file: Any, tree: str) -> dict[str, Bit] | None:
 
 
 def _pairs(content: bytes) -> Iterator[tuple[str, Bit]]:
-    """What a ``std::unordered_map<std::string, std::pair<std::string, unsigned>>`` holds."""
+    """Decode a ``std::unordered_map<std::string, std::pair<std::string, unsigned>>``."""
     at = _WORD
     for _ in range(int.from_bytes(content[:_WORD], "big")):
         length, at = content[at], at + 1
@@ -169,7 +169,7 @@ def valid(masks: Mapping[Bit, npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:
 
 
 def described(required: Mapping[Bit, str], masks: Mapping[Bit, Any]) -> str:
-    """Which entries are read, and how many, in words."""
+    """Describe the entries to be read, with their number."""
     rows = valid(masks)
     bits = " and ".join(f"bit {bit.number} of {bit.mask}" for bit in required)
     return (

@@ -75,7 +75,7 @@ class _Refused(Exception):
 
 
 class XRootDSource(Source):  # type: ignore[misc]
-    """Where uproot reads the bytes of a ``root://`` file: its ``handler``.
+    """Reader of the bytes of a ``root://`` file for uproot: its ``handler``.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class XRootDSource(Source):  # type: ignore[misc]
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
+        """True if the source was closed."""
         return self._shut
 
     def __enter__(self) -> XRootDSource:
@@ -196,7 +196,7 @@ class _Line:
         self._end = math.inf
 
     def persist(self, attempt: Callable[[], T]) -> T:
-        """What an attempt gives that succeeds, while there is time for one."""
+        """Repeat an attempt until it succeeds or the time is over, and return its result."""
         began, told = time.monotonic(), False
         self._end = began + self.timeout
         while True:

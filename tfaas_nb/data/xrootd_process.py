@@ -76,7 +76,7 @@ class _Desk:
             self._send(number, False, status.code, status.errno, status.message, None)
 
     def _plain(self, method: str, response: Any) -> Any:
-        """What can be sent of a response."""
+        """Return the parts of a response that can be sent between processes."""
         if method == "stat":
             return int(response.size)
         if method == "vector_read":
