@@ -117,7 +117,7 @@ class Types(Mapping[str, str]):
         return self._addresses.nearest(name, among)
 
     def problem(self, name: str) -> str:
-        """Return the reason for which a branch cannot be read as numbers; empty if its type allows."""
+        """Return the reason for which a branch cannot be read as numbers; empty if none shows."""
         found = self._addresses.find(name)
         return self.ambiguity(name) if len(found) > 1 else found[0].problem
 

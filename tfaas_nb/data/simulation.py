@@ -183,7 +183,7 @@ def simulate(
 def _told(
     progress: Callable[[int], None] | bool, process: str, events: int
 ) -> Iterator[Callable[[int], object]]:
-    """Provide the function that takes numbers of newly selected events: a progress bar's, or given."""
+    """Provide a function that takes numbers of newly selected events, and shows them by default."""
     if callable(progress):
         yield progress
         return

@@ -1,4 +1,4 @@
-"""What a classifier is worth on events it has not seen, and the report that tells it."""
+"""Evaluation of classifiers on events that they were not trained on, and its report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a classifier is worth on events it has not seen."""
+"""Evaluation of a classifier on events that it was not trained on."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class Evaluation:
         return cls(values, y, weight, roc, events, trained, overlap, part, scaled=scaled)
 
     def with_signs(self, before: Labelled, told: str) -> Evaluation:
-        """The same, that knows of negative weights and expects events by their sums.
+        """Add the treatment of negative weights, and expect events by the sums of signed weights.
 
         Parameters
         ----------
@@ -180,7 +180,7 @@ class Evaluation:
 
     @property
     def sample(self) -> str:
-        """Which events, in the words of a caption."""
+        """Numbers of events of each class and their files, for a caption."""
         return _sample(self.y, self.data)
 
     def rejections(self) -> Table:
@@ -590,7 +590,7 @@ class Evaluation:
 
 
 def _sample(y: npt.NDArray[np.int8], data: Dataset | None) -> str:
-    """Which events, in the words of a caption."""
+    """Return the numbers of events of each class and their files, for a caption."""
     signal = int(np.count_nonzero(y == 1))
     files = list(dict.fromkeys(source.file for source in data.sources)) if data else []
     where = f" ({', '.join(files)})" if files else ""

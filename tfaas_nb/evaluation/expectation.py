@@ -1,4 +1,4 @@
-"""How many events are expected, as far as the weights of simulated ones tell it."""
+"""Expected numbers of events, by the weights of simulated ones."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ class Report:
 
 
 def leak_warning(overlap: Overlap) -> str:
-    """What everything made of events of the training says."""
+    """Return the warning for numbers that include events of the training."""
     return f"Not an honest test: {overlap} were in the training."
 
 

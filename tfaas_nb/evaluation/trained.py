@@ -1,4 +1,4 @@
-"""What an evaluation asks of the classifier it judges."""
+"""Protocols of the events and the classifier that an evaluation needs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Trained(Protocol):
 
     @property
     def history(self) -> Any:
-        """What happened in the training: a `training.History`."""
+        """History of the training: a `training.History`."""
 
     def training_scores(self) -> tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]:
         """Classes, scores and weights of the events it was trained on."""
@@ -45,7 +45,7 @@ class Trained(Protocol):
         """Scores of events, shape (events,)."""
 
     def retrained(self, data: Dataset) -> Trained:
-        """The same kind of classifier, trained on other events."""
+        """Train a classifier of the same kind on other events, and return it."""
 
     def card(self) -> Mapping[str, Any]:
-        """What one must know of it, as plain values for JSON."""
+        """Return the model card as plain values for JSON."""

@@ -317,7 +317,7 @@ def _mapping_of(event: Any) -> Mapping[Any, Any] | None:
 
 
 def _may_be_named(event: Any) -> bool:
-    """Whether an element of a list may be an event by name: plain lists are the most of them."""
+    """Return True if an element of a list may be an event by name; rows of plain lists are not."""
     return type(event) not in _PLAIN_ROWS and not isinstance(event, numbers.Number)
 
 
@@ -457,7 +457,7 @@ def _refuse_null(name: str, at: int, count: int, has_events: bool) -> None:
 
 
 def _missing(values: Any) -> npt.NDArray[np.bool_] | None:
-    """Which values a library marks as missing; None if it marks none."""
+    """Return the mask of the values that a library marks as missing; None if it marks none."""
     if isinstance(values, np.ma.MaskedArray):
         return np.asarray(np.ma.getmaskarray(values))
     count = getattr(values, "null_count", None)  # polars and Arrow

@@ -1,4 +1,4 @@
-"""What a classifier reads of an event: ordered names, units, how many jets, the padding.
+"""Feature set of a classifier: ordered names, units, number of jets and padding value.
 
 A `FeatureSet` is the contract between the ROOT file, the training and every later
 request: the same names in the same order, raw physics values, absent jets padded.
@@ -180,7 +180,7 @@ class FeatureSet:
         return self.jet[(column - len(self.event)) // self.jets]
 
     def derivation(self, feature: str) -> Derived:
-        """How a derived feature is computed.
+        """Return the definition of a derived feature.
 
         Raises
         ------
@@ -285,7 +285,7 @@ class FeatureSet:
 
 
 def order_keys(expected: Sequence[str], given: Sequence[str]) -> tuple[int, ...]:
-    """Where each expected feature stands among the given keys.
+    """Return the position of each expected feature among the given keys.
 
     Parameters
     ----------
@@ -379,7 +379,7 @@ TTBAR_ALL_HADRONIC = FeatureSet(
 
 
 def feature_set_of(name: str, features: Sequence[str]) -> FeatureSet:
-    """How the features of a model are read that tells only their names.
+    """Make a feature set for a model that has only the names of its features.
 
     Names such as ``jetPt_0``, ``jetPt_1`` … are a variable of the leading jets, which are ordered
     by ``jetPt``; ``m_jj`` and other quantities of single jets are derived.  Every other name is a

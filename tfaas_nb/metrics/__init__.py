@@ -1,4 +1,4 @@
-"""How well scores separate signal from background, with uncertainties.
+"""Separation of signal and background by scores, with uncertainties.
 
 Nothing here knows what made the scores: classes, scores and weights go in, frozen results
 that show themselves come out.

@@ -54,7 +54,7 @@ _LEAST_BACKGROUND = 4 * _BELOW
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Band:
-    """Where a ROC curve lies with a given probability, at each signal efficiency by itself.
+    """Confidence band of a ROC curve, for each signal efficiency by itself.
 
     Attributes
     ----------
@@ -130,7 +130,7 @@ class Band:
 
     @property
     def extent(self) -> str:
-        """Where the band is drawn, and where too few events are left for it, in a sentence."""
+        """Range in which the band is drawn, and the reason for its ends, in a sentence."""
         if not len(self.eps_s):
             return "No band is drawn: there are too few events."
         return (

@@ -1,4 +1,4 @@
-"""What each feature of one event does to its score: one at a time is made typical."""
+"""Contributions of features to an event's score: one at a time is set to its typical value."""
 
 from __future__ import annotations
 

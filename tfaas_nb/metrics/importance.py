@@ -1,4 +1,4 @@
-"""How much worse a classifier gets when a feature is shuffled among the events that have it.
+"""Permutation importance: loss of AUC when a feature is shuffled among the events with it.
 
 The padding of absent jets stays where it is: a jet with a momentum but the mass of the padding
 is nothing the classifier ever saw, and what it makes of it says nothing of the feature.

@@ -1,4 +1,4 @@
-"""What more training events would bring: AUC on the same test events over the events trained on."""
+"""Learning curve: AUC on the same test events over the number of training events."""
 
 from __future__ import annotations
 

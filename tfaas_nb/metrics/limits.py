@@ -81,7 +81,7 @@ def movement(chosen: float, events: float, other: Callable[[Array], Array]) -> f
 
 
 def is_movable(chosen: float, events: float) -> bool:
-    """Whether enough events lie on both sides of a chosen cut to tell how it moves."""
+    """Return True if enough events lie on both sides of a cut to estimate how it varies."""
     return min(chosen, 1 - chosen) * events >= LEAST_EVENTS
 
 

@@ -136,12 +136,12 @@ class Overtraining:
 
     @property
     def is_gap_suspicious(self) -> bool:
-        """Whether AUC is larger on the training events, with p below `SUSPICIOUS`."""
+        """True if AUC is larger on the training events, with p below `SUSPICIOUS`."""
         return self.gap_p < SUSPICIOUS
 
     @property
     def is_suspicious(self) -> bool:
-        """Whether either class is scored differently, or AUC is larger on the training events.
+        """True if either class is scored differently, or AUC is larger on the training events.
 
         Each of the three with a probability below `SUSPICIOUS`.
         """
@@ -149,7 +149,7 @@ class Overtraining:
 
     @property
     def verdict(self) -> str:
-        """What both tests say, and what to do, in sentences."""
+        """Conclusion from both tests, and advice, in sentences."""
         differ = [n for n, t in (("signal", self.signal), ("background", self.background))
                   if t.p < SUSPICIOUS]  # fmt: skip
         sigmas = self.gap / self.gap_error if self.gap_error > 0 else 0.0

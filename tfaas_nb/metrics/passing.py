@@ -1,4 +1,4 @@
-"""What passes cuts on a score: counts, sums of weights and of their squares."""
+"""Events that pass cuts on a score: counts, sums of weights and of squared weights."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Tail:
         return float(1 - 0.05 ** (1 / self.effective))
 
     def above(self, thresholds: npt.ArrayLike) -> Passing:
-        """What has a score of at least each threshold; these may come in any order."""
+        """Sum the events with scores of at least each threshold; thresholds may have any order."""
         cuts = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
         count = np.searchsorted(self.falling, -cuts, side="right")
         w, squares = self.weights, self.squares

@@ -189,12 +189,12 @@ class Roc:
 
     @staticmethod
     def _has_error(efficiency: float, tail: Tail, chosen: float, by: Tail) -> bool:
-        """Whether an efficiency has an error where the other one was chosen, not limits."""
+        """Return True if an efficiency has an error rather than limits, the other being chosen."""
         counted = 0 < efficiency < 1 and tail.effective >= limits.ONE_EVENT
         return counted and limits.is_movable(chosen, by.effective)
 
     def at_threshold(self, threshold: float) -> WorkingPoint:
-        """What a cut on the score leaves."""
+        """Return the working point of a cut on the score."""
         at = int(np.searchsorted(-self.thresholds, -threshold, side="right")) - 1
         return self._point(max(at, 0), threshold)
 

@@ -253,7 +253,7 @@ class SignificanceScan:
 
     @property
     def symbol(self) -> str:
-        """How the significance is written."""
+        """Symbol of the significance: Z_A or S/√B."""
         return KINDS[self.kind]
 
     def table(self) -> Table:

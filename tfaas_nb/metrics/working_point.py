@@ -123,13 +123,13 @@ class WorkingPoint:
 
     @property
     def is_uncertain(self) -> bool:
-        """Whether fewer than `FEW_EVENTS` background events are left, effectively."""
+        """True if fewer than `FEW_EVENTS` effective background events are left."""
         left = self.background_effective
         return (self.background_left if left is None else left) < FEW_EVENTS
 
     @property
     def convention(self) -> str:
-        """What the errors hold for, in a sentence."""
+        """Convention of the errors (the quantity held fixed), in a sentence."""
         return CONVENTIONS[self.chosen]
 
     @property
@@ -160,7 +160,7 @@ class WorkingPoint:
         return str(self.background_rejection)
 
     def table(self) -> Table:
-        """What passes the cut, each number with its error."""
+        """Return the threshold, the efficiencies and the events that pass, with errors."""
         rows: list[tuple[Any, ...]] = [
             ("score ≥", f"{self.threshold:.5f}"),
             ("ε_S", str(self.signal_efficiency)),

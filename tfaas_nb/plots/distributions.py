@@ -212,7 +212,7 @@ def _bins(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
 
 
 def _are_counts(values: npt.NDArray[np.float32]) -> bool:
-    """Whether there are a few whole numbers only."""
+    """Return True if the values are whole numbers of a small range."""
     if not len(values) or np.any(values % 1):
         return False
     low, high = np.quantile(values, [0.0, 0.995])

@@ -1,4 +1,4 @@
-"""What a result must have to be drawn; those of `metrics` have it."""
+"""Protocols of the results that can be drawn; those of `metrics` satisfy them."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Point(Protocol):
 
 
 class Band(Protocol):
-    """Where a ROC curve lies with a given probability."""
+    """Confidence band of a ROC curve."""
 
     @property
     def eps_s(self) -> Array:
@@ -128,7 +128,7 @@ class Scan(Protocol):
 
     @property
     def symbol(self) -> str:
-        """How the significance is written."""
+        """Symbol of the significance: Z_A or S/√B."""
 
     @property
     def thresholds(self) -> Array:
@@ -148,7 +148,7 @@ class Scan(Protocol):
 
     @property
     def expected_of(self) -> str:
-        """What the expected events are of, in words, or nothing."""
+        """Sample to which the expected events refer, in words, or nothing."""
 
     @property
     def signal(self) -> float:
@@ -168,7 +168,7 @@ class Scan(Protocol):
 
     @property
     def allowed(self) -> Array:
-        """Which cuts leave enough background events."""
+        """Mask of the cuts that leave enough background events."""
 
     @property
     def best(self) -> Point:
@@ -272,7 +272,7 @@ class Losses(Protocol):
 
     @property
     def by(self) -> str:
-        """What was shuffled at a time: a feature or a variable."""
+        """Unit that was shuffled at a time: a feature or a variable."""
 
     @property
     def repeats(self) -> int:

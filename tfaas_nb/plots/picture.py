@@ -33,12 +33,12 @@ def png(draw: Draw, size: tuple[float, float] = SIZE, dpi: int = 72) -> bytes:
 
 
 def svg(draw: Draw, size: tuple[float, float] = SIZE) -> bytes:
-    """The same as lines and shapes, for browsers; letters are shapes, too."""
+    """Draw a picture as SVG, for browsers; letters are shapes, too."""
     return _made(draw, "svg", size)
 
 
 def pdf(draw: Draw, size: tuple[float, float] = SIZE) -> bytes:
-    """The same for a note."""
+    """Draw a picture as PDF, for a note."""
     return _made(draw, "pdf", size)
 
 

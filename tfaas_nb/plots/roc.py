@@ -131,7 +131,7 @@ def _named(
 
 
 def _looks(ax: Axes, named: Mapping[str, Curve]) -> dict[str, dict[str, Any]]:
-    """How each curve is drawn, and what the legend calls it."""
+    """Return the line style, colour and legend label of each curve."""
     shown = _shortened(list(named))
     colors = _colors()
     # Curves that are there already keep their looks to themselves.
@@ -169,7 +169,7 @@ def _shortened(names: Sequence[str]) -> dict[str, str]:
 
 
 def _levels(bands: Mapping[str, Band]) -> dict[str, str]:
-    """What the legend says of bands, once for all of a level, beside the first of them."""
+    """Return the legend's texts on the bands' levels, one for each level: band → text."""
     first: dict[str, str] = {}
     for name, band in bands.items():
         if len(band.eps_s):

@@ -1,4 +1,4 @@
-"""How figures look: the style, the looks of classes and lines, and the experiment's label."""
+"""Style of figures, looks of classes and lines, and the experiment's label."""
 
 from __future__ import annotations
 

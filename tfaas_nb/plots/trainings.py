@@ -1,4 +1,4 @@
-"""How trainings went: losses over epochs, areas over the number of training events."""
+"""Plots of trainings: losses over epochs, areas over the number of training events."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _POLICIES = ("stop", "skip")
 
 @dataclass(frozen=True, repr=False)
 class Scored:
-    """What a scoring job did.
+    """Result of a scoring job.
 
     Attributes
     ----------

@@ -57,7 +57,7 @@ class Part:
     doubt: str = ""
 
     def columns(self, file: int) -> Columns:
-        """What is written of them, the file being the one at that position.
+        """Return the columns to be written, with `file` as the position of the events' file.
 
         Raises
         ------
@@ -116,7 +116,7 @@ class _Keys:
 
     @classmethod
     def of(cls, path: str, own: Identifiers, first: _First, optional: Sequence[str]) -> _Keys:
-        """Those of a file, under the names that the first file has.
+        """Find the identifiers of a file, and name them as in the first file.
 
         Raises
         ------
@@ -140,7 +140,7 @@ class _Keys:
     def named(
         self, extra: Mapping[str, npt.NDArray[Any]], keep: tuple[str, ...]
     ) -> dict[str, npt.NDArray[Any]]:
-        """What was kept, with the keys under their common names."""
+        """Return the extra branches, with the identifiers under their common names."""
         typed = {name: extra[name].astype(kind) for name, kind in self.types.items()}
         values, keys = {**extra, **typed}, zip(self.names, self.branches, strict=True)
         return {name: values[own] for name, own in keys} | {name: values[name] for name in keep}
@@ -163,7 +163,7 @@ _NO_KEYS = _Keys((), ())
 
 
 class Source(Protocol):
-    """Where scored events come from."""
+    """Protocol of a source of scored events."""
 
     def scored(self, file: InputFile) -> AbstractContextManager[ScoredFile]:
         """A file whose events are scored; files are asked for in order."""

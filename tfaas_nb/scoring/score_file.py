@@ -56,7 +56,7 @@ class ScoreFile:
         self._empty: Columns | None = None
 
     def begin(self, number: int, source: str) -> None:
-        """What follows is of that file of events: no matter here."""
+        """Ignore the beginning of another file of events: all go to one file."""
 
     def write(self, columns: Columns) -> None:
         """Add events: columns of equal length, the same names every time.
@@ -133,7 +133,7 @@ class ScoreFolder:
         self._part: ScoreFile | None = None
 
     def begin(self, number: int, source: str) -> None:
-        """What follows is of that file of events, and goes to a file of its own."""
+        """Begin a file for the scores of another file of events."""
         self._end_part()
         stem = re.sub(r"[^A-Za-z0-9_.-]", "_", Path(source.partition("?")[0]).stem)
         self._part = ScoreFile(self._written / f"{number:05d}-{stem}{self._suffix}")

@@ -1,4 +1,4 @@
-"""Who scores: a bundle in this process, or a model on a server, the same to the caller."""
+"""Scorers of events: a bundle in this process or a model on a server, with one interface."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _ADDRESS = re.compile(r"(?P<server>.*?)/models/(?P<model>[^?#]+?)/?")
 
 
 class Scorer(Protocol):
-    """What scores events."""
+    """Protocol of a scorer of events."""
 
     @property
     def features(self) -> FeatureSet:
-        """How its events are read."""
+        """Feature set with which its events are read."""
         ...
 
     def scores(self, X: Floats) -> Floats:

@@ -1,1 +1,1 @@
-"""What classifiers are worth on parts they were not trained on, and which settings do best."""
+"""Cross-validation of classifiers, and scans over their settings."""

@@ -1,4 +1,4 @@
-"""How much a classifier's AUC depends on the events it was given: k-fold cross-validation."""
+"""k-fold cross-validation: the spread of a classifier's AUC with the events of its training."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Fold:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class CrossValidation:
-    """What a classifier is worth on parts it was not trained on.
+    """Result of a cross-validation: scores and AUC of each fold by the classifier without it.
 
     Attributes
     ----------
@@ -231,7 +231,7 @@ def cross_validations(
 
 
 def _way(trainable: Trainable) -> str:
-    """How it treats negative weights."""
+    """Return the treatment of negative weights by a classifier."""
     return trainable.settings.negative_weights if isinstance(trainable, Classifier) else "refuse"
 
 

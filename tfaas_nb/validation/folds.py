@@ -29,7 +29,7 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class LeftOut:
-    """What a classifier is worth on the fold that it was not trained on.
+    """Scores of a fold by the classifier that was not trained on it.
 
     Attributes
     ----------
@@ -164,5 +164,5 @@ def _fitted(trainable: Trainable, data: Dataset) -> Trained:
 
 
 def _interrupted(trained: Any) -> bool:
-    """Whether a classifier was stopped, which then is not worth what it could be."""
+    """Return True if the training was interrupted, so that the classifier is not at its best."""
     return isinstance(trained, Classifier) and trained.history.stopped == "interrupted"

@@ -1,4 +1,4 @@
-"""Which settings do best: a scan over hyper-parameters, each of them cross-validated."""
+"""Scan over hyper-parameters, with a cross-validation of each setting."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Scan:
 
     @property
     def best_options(self) -> Options:
-        """What to change of the default: ``Classifier(**scan.best_options)``."""
+        """Best options, to be given to a classifier: ``Classifier(**scan.best_options)``."""
         return self.best.options
 
     def difference(self, trial: Trial) -> tuple[float, float]:
