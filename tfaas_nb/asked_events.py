@@ -85,12 +85,12 @@ class AskedEvents:
 
     @property
     def is_single(self) -> bool:
-        """Whether it is a lone event."""
+        """True if it is a single event."""
         return self.values.ndim == 1
 
     @cached_property
     def fits_float32(self) -> bool:
-        """Whether float32 holds what was brought, and nobody can take it for anything else."""
+        """True if float32 holds the values as they were given, without loss or ambiguity."""
         parts = [self.brought] if isinstance(self.brought, np.ndarray) else self.brought
         return all(map(_fits_float32, parts))
 
@@ -117,7 +117,7 @@ def _fits_float32(values: Array) -> bool:
 
 
 def are_inputs(events: Any) -> bool:
-    """Whether events come as whole inputs: a mapping of arrays of more axes than the events'."""
+    """Return True if events come as whole inputs: a mapping with arrays of more than one axis."""
     return isinstance(events, Mapping) and any(_axes(value) > 1 for value in events.values())
 
 

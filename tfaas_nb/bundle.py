@@ -431,20 +431,20 @@ class Bundle:
 
     @property
     def feature_set(self) -> FeatureSet | None:
-        """How its inputs are read from ROOT files; None when they have no names.
+        """Feature set to read its inputs from ROOT files; None when they have no names.
 
-        Of a model that tells only names, each is taken for a branch with a number per event.
+        If the model has only names, the set is made from them; see `feature_set_of`.
         """
         if self.params.feature_set or not self.features:
             return self.params.feature_set
         return feature_set_of(self.name, self.features)
 
     def renamed(self, name: str) -> Bundle:
-        """The same model under another name."""
+        """Return the model under another name."""
         return replace(self, params=replace(self.params, name=check_name(name)))
 
     def with_features(self, features: FeatureNames) -> Bundle:
-        """The same model with names for its features, which it did not tell.
+        """Return the model with names for its features, which it does not have itself.
 
         Parameters
         ----------
@@ -500,7 +500,7 @@ class Bundle:
     def with_reference_events(
         self, events: npt.ArrayLike | None = None, engine: Engine | None = None
     ) -> Bundle:
-        """The same model with a few reference events, scored by an engine.
+        """Return the model with a few reference events, scored by an engine.
 
         Parameters
         ----------
@@ -647,7 +647,7 @@ class Bundle:
         return gzip.compress(self.tar(), mtime=0)
 
     def tar(self) -> bytes:
-        """The same as a ``.tar``, which large weights are sent faster in: they hardly shrink."""
+        """Return the bundle as a ``.tar``, which is faster to make: weights hardly shrink by gzip."""
         stream = io.BytesIO()
         with tarfile.open(fileobj=stream, mode="w") as tar:
             for name, content in self.files().items():

@@ -193,7 +193,7 @@ class Classifier:
 
     @property
     def history(self) -> History:
-        """What happened in the training."""
+        """History of the training: losses per epoch."""
         return self._fit_result().history
 
     @property
@@ -375,7 +375,7 @@ class Classifier:
         return made.with_reference_events(np.concatenate(list(few)))
 
     def card(self) -> dict[str, Any]:
-        """What one must know of it, as plain values for JSON: a bundle's model card.
+        """Return the model card of a bundle, as plain values for JSON.
 
         Raises
         ------
@@ -491,7 +491,7 @@ class _Scored:
         )
 
     def some(self, found: Treated) -> _Scored:
-        """Those events that remain, with the weights that they then have."""
+        """Return the events that remain after a treatment of weights, with their new weights."""
         seen, kept = self.fingerprints, found.kept
         named = None if seen.named is None else seen.named[kept]
         remaining = Fingerprints(seen.values[kept], named)

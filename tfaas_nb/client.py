@@ -168,7 +168,7 @@ class Client(Connection):
         return answer
 
     def width(self, model: str) -> int | None:
-        """How many values a model of our server takes per event, None where that varies.
+        """Return the number of values that a model takes per event; None where that varies.
 
         Raises
         ------
@@ -233,7 +233,7 @@ class Client(Connection):
         self._ask("DELETE", _label_path(model, label))
 
     def status(self) -> dict[str, Any]:
-        """What the server says of itself."""
+        """Return the status of the server."""
         answer: dict[str, Any] = json_of(self._ask("GET", "/status"))
         return answer
 

@@ -63,7 +63,7 @@ class Connection:
         self._is_ours: bool | None = None
 
     def is_ours(self) -> bool:
-        """Whether the server is tfaas_nb; a Go TFaaS knows neither archives nor ``.npy``."""
+        """Return True if the server is tfaas_nb; a Go TFaaS knows neither archives nor ``.npy``."""
         if self._is_ours is None:
             patiently(lambda: self._ask("GET", "/status"))
         return bool(self._is_ours)
@@ -110,7 +110,7 @@ class Connection:
         return answer
 
     def _verify(self) -> bool | str | None:
-        """What the server's certificate is held against; None for what requests knows."""
+        """Return the `verify` option for requests: certificates to trust; None for its default."""
         if self._trusted is None and not self._session.trust_env:
             return os.environ.get("REQUESTS_CA_BUNDLE") or None
         return self._trusted

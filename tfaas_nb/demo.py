@@ -29,7 +29,7 @@ _TEST_FRACTION = 0.3
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demo found.
+    """Result of the demo.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Demo:
 
     @property
     def agrees(self) -> bool:
-        """Whether all ways gave the same score to `TOLERANCE`."""
+        """True if all ways gave the same score to `TOLERANCE`."""
         values = list(self.scores.values())
         return max(values) - min(values) <= TOLERANCE
 

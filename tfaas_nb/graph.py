@@ -208,12 +208,12 @@ class FrozenGraph:
 
     @property
     def has_loops(self) -> bool:
-        """Whether how long it takes may depend on an event's values, without bound."""
+        """True if the graph has loops, so that an event's values may make it run without bound."""
         return has_loops(self.graph_def())
 
     @property
     def has_half_precision(self) -> bool:
-        """Whether it computes with numbers of 16 bits, which have three digits."""
+        """True if it computes with numbers of 16 bits, which have three digits."""
         return has_half_precision(self.graph_def())
 
     @property
@@ -267,7 +267,7 @@ class FrozenGraph:
 
     @classmethod
     def from_values(cls, serialized: bytes, values: Mapping[str, Any]) -> FrozenGraph:
-        """What was read and vetted before, of which `to_values` tells."""
+        """Make a graph that was read and vetted before from the values of `to_values`."""
         features = values["features"]
         return cls(
             serialized,
@@ -419,7 +419,7 @@ def _input_tensors(sources: Sequence[Any]) -> tuple[Tensor, ...]:
 
 
 def _output_names(model: Any, answer: Any) -> list[str]:
-    """What the outputs are called, in the order in which Keras flattens them."""
+    """Return the names of the outputs, in the order in which Keras flattens them."""
     count = len(backend.keras().tree.flatten(answer))
     if count == 1:
         return [OUTPUT_NODE]
@@ -463,7 +463,7 @@ def _before_copies(nodes: Mapping[str, Any], edge: str) -> str:
 
 
 def _waits_for_nothing(nodes: Mapping[str, Any], controls: Iterable[str]) -> bool:
-    """Whether control inputs come from where variables were read, which are constants now."""
+    """Return True if control inputs only wait for variables, which are constants now."""
     found = [nodes[_node_of(control)] for control in controls]
     return all(
         node.op in _IDLE and (node.op != "NoOp" or _waits_for_nothing(nodes, node.input))
@@ -487,7 +487,7 @@ def _parse(serialized: bytes) -> Any:
 
 
 def _portable(graph: Any, ends: Sequence[str]) -> Any:
-    """What an older TensorFlow also loads: what the ends need, no default attributes."""
+    """Return a graph for older TensorFlows: the nodes that the ends need, no default attributes."""
     tf = backend.tensorflow()
 
     with graph.as_default():
@@ -569,12 +569,12 @@ def _placeholders(nodes: Mapping[str, Any], results: list[str], built: Any) -> l
 
 
 def _are_clear(names: list[str], built: Any) -> bool:
-    """Whether nodes are all the ends of a kind: a lone one, or several with numbers per event."""
+    """Return True if nodes are all ends of a kind: one, or several with numbers per event."""
     return len(names) == 1 or (bool(names) and all(_has_events(built, name) for name in names))
 
 
 def _has_events(built: Any, node: str) -> bool:
-    """Whether a node gives numbers with a first axis of any length."""
+    """Return True if a node gives numbers with a first axis of any length."""
     outputs = built.get_operation_by_name(node).outputs
     if not outputs or outputs[0].dtype.base_dtype.name not in NUMERIC:
         return False
@@ -611,7 +611,7 @@ def _features(sources: Sequence[Any], signature: Signature) -> tuple[str, ...] |
 
 
 def _is_ordered(sources: Sequence[Any], named: bool) -> bool:
-    """Whether inputs stand in the order of whoever made the model.
+    """Return True if the inputs are in the order that the model's author gave them.
 
     Nodes of others stand in the order in which they were made, unless their names were given.
     """
@@ -621,7 +621,7 @@ def _is_ordered(sources: Sequence[Any], named: bool) -> bool:
 
 
 def is_marked(nodes: Iterable[Any]) -> bool:
-    """Whether nodes are inputs of a graph that was frozen here, in the order of the model."""
+    """Return True if nodes are inputs of a graph frozen here, in the order of the model."""
     return all(_TENSOR_NAME in node.attr and _NO_ORDER not in node.attr for node in nodes)
 
 

@@ -243,7 +243,7 @@ class _Trial:
 
     @property
     def _is_single(self) -> bool:
-        """Whether the engine asks about one event after the other anyway."""
+        """True if the engine scores events one by one anyway."""
         return isinstance(self._bundle.graph, OnnxGraph) and self._bundle.graph.is_single
 
     def _check(self, most: int, sizes: Sequence[int], extremes: Indices) -> None:
@@ -355,7 +355,7 @@ class _Trial:
                 self._refuse(before, after, differs, "beside other events")
 
     def _is_real(self, events: Indices, before: Scores, after: Scores, differs: Array) -> bool:
-        """Whether a difference is more than how the same call scatters from time to time."""
+        """Return True if a difference exceeds the scatter of repeated identical calls."""
         repeated = [again for _ in range(4) if (again := self._score(events)) is not None]
         scatter = np.max([np.abs(again - before) for again in repeated], axis=0, initial=0.0)
         with np.errstate(invalid="ignore"):
@@ -377,7 +377,7 @@ class _Trial:
         return np.stack([self._alone[int(event)] for event in events])
 
     def _explained(self, events: Indices, expected: Scores, found: Scores) -> Array:
-        """Where rounding explains a difference; see the module."""
+        """Return the mask of the scores whose difference rounding explains; see the module."""
         allowed = _tolerance(expected) + _ROUNDING * self._sizes(events)
         with np.errstate(invalid="ignore"):
             explained: Array = np.abs(found - expected) <= allowed
@@ -400,7 +400,7 @@ class _Trial:
         return size
 
     def _scatter(self, event: int) -> Scores:
-        """How far scores move when inputs change in the last digit that the model computes with."""
+        """Return the spread of an event's scores when its inputs change in their last digit."""
         random = np.random.default_rng(9)
         inputs = {name: values[[event]] for name, values in self._inputs.items()}
         shaken = [{n: self._shaken(v, random) for n, v in inputs.items()} for _ in range(_REPLICAS)]
@@ -440,7 +440,7 @@ def _groups(events: Indices, sizes: Sequence[int]) -> Iterator[Indices]:
 
 
 def _occurrence(kinds: Indices) -> Indices:
-    """How many events of its kind come before each."""
+    """Count, for each event, the events of its kind that come before it."""
     return np.array([np.count_nonzero(kinds[:i] == kind) for i, kind in enumerate(kinds)])
 
 
@@ -450,6 +450,6 @@ def _tolerance(scores: Scores) -> Scores:
 
 
 def _differ(expected: Scores, found: Scores) -> Array:
-    """Where scores differ beyond the tolerance; written so that NaN differs, too."""
+    """Return the mask of scores that differ beyond the tolerance; NaN differs, too."""
     with np.errstate(invalid="ignore"):
         return ~(np.abs(found - expected) <= _tolerance(expected))

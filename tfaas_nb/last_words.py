@@ -35,7 +35,7 @@ class LastWords:
             os.close(writing)
 
     def text(self) -> str:
-        """What was said last; waits a moment for the end of a process that has just ended."""
+        """Return the last output; wait a moment for the end of a process that has just ended."""
         self._end()
         return bytes(self._kept).decode("utf-8", "replace").strip()
 

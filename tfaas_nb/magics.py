@@ -187,7 +187,7 @@ class _Words(ArgumentParser):
 
 
 class _Body:
-    """What stood in JSON: events, or keys and values of them."""
+    """Content of a JSON text: events, or their keys and values."""
 
     def __init__(self, found: Any) -> None:
         self.keys = None
@@ -224,7 +224,7 @@ def _read(client: Client, model: str, path: str) -> Dataset:
 
 
 def _is_path(text: str) -> bool:
-    """Whether a line is meant as a path rather than as Python."""
+    """Return True if a line is meant as a path rather than as Python."""
     looks = text.lower().endswith((".root", ".json", *TABLES)) or text.startswith("root://")
     try:
         return looks or Path(text).expanduser().is_file()
@@ -237,7 +237,7 @@ def _client(source: Server | Client) -> Client:
 
 
 def _in_words(action: Any) -> Any:
-    """What it gives; what goes wrong on purpose is told in one line, without a traceback."""
+    """Run an action; show errors that are meant for users in one line, without a traceback."""
     try:
         return action()
     except TfaasError as error:

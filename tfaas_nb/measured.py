@@ -47,7 +47,7 @@ class Measured:
 
     @property
     def has_error(self) -> bool:
-        """Whether there is a standard error: finite and not zero."""
+        """True if there is a standard error, finite and not zero."""
         return self.error is not None and math.isfinite(self.error) and self.error > 0
 
     @property
@@ -63,7 +63,7 @@ class Measured:
 
     @property
     def equation(self) -> str:
-        """What follows a symbol: ``= 0.50 ± 0.02`` or ``< 0.003 at 95 % CL``."""
+        """Value with its sign of relation: ``= 0.50 ± 0.02`` or ``< 0.003 at 95 % CL``."""
         text = str(self)
         return text if text.startswith(("<", ">", "within")) else f"= {text}"
 

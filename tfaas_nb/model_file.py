@@ -49,7 +49,7 @@ class Read:
 
 
 class Reader(Protocol):
-    """What reads the models of bundles."""
+    """Protocol of a reader of model files."""
 
     def read(self, content: bytes, input_node: str = "", output_node: str = "") -> Read:
         """The model in a file, whatever the file is called."""
@@ -124,7 +124,7 @@ HERE = Here()
 
 
 def is_model(data: bytes) -> bool:
-    """Whether bytes start as a model's file does, and not as an archive of several."""
+    """Return True if bytes begin like a model file, and not like an archive of several files."""
     return data.startswith((_ZIP, _VERSION_FIRST, _GRAPH_DEF, *_REFUSED))
 
 

@@ -56,7 +56,7 @@ def _nearest(name: str, names: Sequence[str], cutoff: float) -> str | None:
 
 
 def only_number_differs(name: str, near: str) -> bool:
-    """Whether a name differs from the nearest one in a number that it has."""
+    """Return True if a name differs from the nearest one in a number that it has."""
     return _numbers(name) != _numbers(near) and bool(_INDEX.search(name) or _repeats(name, near))
 
 
@@ -72,7 +72,7 @@ def hint(name: str, known: Iterable[str]) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The same as a question in brackets."""
+    """Return the nearest name as a question in brackets; empty if there is none."""
     near = nearest(name, known)
     return "" if near is None else f" (did you mean {near!r}?){note(name, near)}"
 
@@ -106,7 +106,7 @@ def _folded(name: str) -> str:
 
 
 def _is_of_another(known: str, name: str) -> bool:
-    """Whether each of two names has a word for an observable that the other has not."""
+    """Return True if each of two names has a word for an observable that the other lacks."""
     one, other = _observables(known), _observables(name)
     return bool(one - other and other - one)
 
@@ -135,7 +135,7 @@ def _has_stem_of(known: str, name: str) -> bool:
 
 
 def _repeats(name: str, known: str) -> bool:
-    """Whether the name has a digit twice that the known one has once."""
+    """Return True if the name has a digit twice that the known one has once."""
     typed, meant = _numbers(name), _numbers(known)
     return len(typed) == len(meant) and all(
         a == b or (len(b) == 1 and a == b + b) for a, b in zip(typed, meant, strict=True)

@@ -149,7 +149,7 @@ class Parts:
 
     @property
     def trained(self) -> list[Any]:
-        """Those with weights."""
+        """Models with weights to train."""
         return [part for part in (self.embedding, self.decision) if part is not None]
 
     def logits(self, X: Floats) -> Any:
@@ -212,7 +212,7 @@ def _embedded(quantities: Quantities, members: list[_Member]) -> Any:
 
 
 def _decision(widths: list[int], members: list[_Member]) -> Any:
-    """What decides on the event's quantities and, if there is one, the sum over jets."""
+    """Build the layers that decide, on the event's quantities and, if there are jets, their sum."""
     keras = backend.keras()
 
     event, *embedded = inputs = [keras.Input((width,)) for width in widths]

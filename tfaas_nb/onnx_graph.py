@@ -108,14 +108,14 @@ class OnnxGraph:
 
     @property
     def has_loops(self) -> bool:
-        """Whether how long it takes may depend on an event's values, without bound."""
+        """True if the graph has loops, so that an event's values may make it run without bound."""
         if _LOOP.encode() not in self.serialized:
             return False
         return any(node.op_type == _LOOP for node in _all_nodes(_parse(self.serialized)))
 
     @property
     def has_half_precision(self) -> bool:
-        """Whether it computes with numbers of 16 bits, which have three digits."""
+        """True if it computes with numbers of 16 bits, which have three digits."""
         model = _parse(self.serialized)
         kinds = {tensor.data_type for tensor in _all_tensors(model)}
         kinds |= {attribute.i for attribute in _all_attributes(model) if attribute.name == "to"}
@@ -173,7 +173,7 @@ class OnnxGraph:
 
     @classmethod
     def from_values(cls, serialized: bytes, values: Mapping[str, Any]) -> OnnxGraph:
-        """What was read and vetted before, of which `to_values` tells."""
+        """Make a graph that was read and vetted before from the values of `to_values`."""
         features = values["features"]
         return cls(
             serialized,
@@ -345,7 +345,7 @@ def _inputs(model: Any) -> list[Any]:
 
 
 def _is_ordered(model: Any, names: list[str]) -> bool:
-    """Whether the inputs stand in the order of whoever made the model.
+    """Return True if the inputs are in the order that the model's author gave them.
 
     tf2onnx takes them from a SavedModel's signature in the order of their names.
     """

@@ -1,4 +1,4 @@
-"""What a number given as an option may be, and the error that says so."""
+"""Checks of numbers given as options, with errors that name the allowed values."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def as_plain(value: Any) -> None:
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a finite number; truth values are not."""
+    """Return True if it is a finite number; truth values are not."""
     kinds = (int, float, np.integer, np.floating)
     try:
         return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
@@ -85,5 +85,5 @@ def is_number(value: Any) -> bool:
 
 
 def is_whole(value: Any, least: int) -> bool:
-    """Whether it is a whole number of at least so much."""
+    """Return True if it is a whole number of at least `least`."""
     return is_number(value) and isinstance(value, (int, np.integer)) and bool(value >= least)

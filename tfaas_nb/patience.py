@@ -44,7 +44,7 @@ def seconds_told(header: str | None) -> int | None:
 
 
 def patiently(ask: Callable[[], T], most: float = MOST_SECONDS) -> T:
-    """What a call returns, which is repeated while the server asks to come again later.
+    """Repeat a call while the server asks to come again later, and return its result.
 
     Parameters
     ----------

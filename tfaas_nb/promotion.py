@@ -121,7 +121,7 @@ def promote(
 def _difference(
     server: Client, model: str, events: ReferenceEvents, keys: Sequence[str] | None
 ) -> float:
-    """How far scores are from those of the reference events; `keys` name their values, if known."""
+    """Return the largest difference of scores from the reference events'; `keys` name values."""
     scores = np.asarray(server.predict(model, events.matrix, keys=keys))
     return events.check(scores.reshape(len(events), -1), f"on {server.url}")
 
@@ -135,7 +135,7 @@ def _refuse_former(target: Client, name: str) -> None:
 
 
 def _withdrawn(target: Client, placed: str, version: int | None) -> str:
-    """What became of the model when it was taken from the target again."""
+    """Delete the model from the target again, and say in words if that worked."""
     if version is None and target.is_ours():  # a plain name would mean the former versions, too
         return f"{placed!r} stays on {target.url}, which did not tell its version"
     try:

@@ -1,4 +1,4 @@
-"""What a network sees of an event: quantities derived from raw features, normalised, masked.
+"""Inputs of a network: quantities derived from raw features, normalised and masked.
 
 Physics is the same when the detector is turned about the beam or mirrored, and when jets change
 places; the quantities are made so that they are, too: azimuths relative to the leading jet,
@@ -57,7 +57,7 @@ class Quantities:
 
     @property
     def tensors(self) -> list[Any]:
-        """Those that there are."""
+        """Tensors that are not None."""
         return [t for t in (self.event, self.jets, self.mask) if t is not None]
 
 
@@ -198,7 +198,7 @@ class _Jets:
         return [ops.cos(turned), sines]
 
     def quantities(self) -> Any:
-        """All that is known of each jet, of shape (events, jets, n)."""
+        """Return the quantities of each jet, of shape (events, jets, n)."""
         ops = backend.keras().ops
 
         parts = []
@@ -235,7 +235,7 @@ class _Jets:
         return [difference, ops.exp(difference)]
 
     def pair(self) -> Any:
-        """How the two leading jets stand to each other, shape (events, n); None if not known.
+        """Return quantities of the pair of leading jets, shape (events, n); None if not known.
 
         Sum and difference of logarithms of their momenta and of cosh Δη − cos Δφ are that
         of their invariant mass (but for the jets' own masses), which the network can add up.
@@ -266,7 +266,7 @@ class _Jets:
 
 
 def _is_positive(variable: Variable, features: FeatureSet, X: Floats) -> bool:
-    """Whether a jet variable is an energy, or is never negative, so that a logarithm helps."""
+    """Return True if a jet variable is an energy or never negative, so that a logarithm helps."""
     if variable.unit in ("GeV", "rad"):
         return variable.unit == "GeV"
     there = X[:, features.jet_columns(features.order_by)] != features.padding

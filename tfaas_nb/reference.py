@@ -1,4 +1,4 @@
-"""What a client calls a model: its name, and perhaps which version or label of it."""
+"""Reference to a model by its name, with an optional version or label."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Reference:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """What stands between the slashes, each to be quoted by itself in an address."""
+        """Parts between the slashes, each to be quoted by itself in an address."""
         if self.version is not None:
             return (self.name, "versions", str(self.version))
         return (self.name,) if self.label is None else (self.name, "labels", self.label)

@@ -229,19 +229,19 @@ class Repository:
 
     @_readable
     def is_unloaded(self, name: str) -> bool:
-        """Whether a model is not to be served."""
+        """Return True if a model is marked as not to be served."""
         return (self.directory / name / _UNLOADED).exists()
 
     @_readable
     def is_stored(self, stored: Stored) -> bool:
-        """Whether a version is still there, and has not been deleted."""
+        """Return True if a version is still there, and has not been deleted."""
         if not stored.version:
             return (stored.path / PARAMS).is_file()
         return stored.version > self._deleted_up_to(stored.name) and not _is_deleted(stored.path)
 
     @_readable
     def identity(self, stored: Stored) -> tuple[object, ...]:
-        """What differs when a version's files are not those they were.
+        """Return a key that changes when the files of a version change.
 
         Versions never change; but a directory that somebody copied here may be copied again.
         """
@@ -250,7 +250,7 @@ class Repository:
         return (stored, *sorted((path.name, _stamp_of(path)) for path in self._copied(stored.name)))
 
     def stamp(self) -> object:
-        """What differs after every change that a repository made, also in another process.
+        """Return a stamp that differs after every change by a repository, also in another process.
 
         One `os.stat`; every `REREAD_SECONDS` the file is opened, which asks a network file
         system's server rather than this machine's memory of it.  None before the first change,
@@ -295,7 +295,7 @@ class Repository:
         self.params(stored)
 
     def params(self, stored: Stored) -> Params:
-        """What ``params.json`` says of a version, without loading its graph.
+        """Return the ``params.json`` of a version, without loading its graph.
 
         Raises
         ------
@@ -687,7 +687,7 @@ class Repository:
             probe.unlink()
 
     def _incoming(self) -> Path:
-        """Where to write what is then renamed into place."""
+        """Return a path to write to before the result is renamed into place."""
         directory = self.directory / _INCOMING
         durable.make(directory)
         return directory / writer.named()
@@ -749,7 +749,7 @@ def _check_label(label: str) -> None:
 
 
 def _entries(directory: Path) -> list[Path]:
-    """What is in a directory; nothing if it is none."""
+    """List a directory; nothing if it is none."""
     try:
         return list(directory.iterdir())
     except _NOT_THERE:
@@ -757,7 +757,7 @@ def _entries(directory: Path) -> list[Path]:
 
 
 def _content(path: Path) -> bytes:
-    """What is in a file; to read what is none (a pipe) might never end."""
+    """Read a file; refuse other kinds (a pipe), which might never end."""
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "not a file", str(path))
     try:

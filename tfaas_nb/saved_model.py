@@ -46,7 +46,7 @@ _MOST_DIGITS = 9
 
 @dataclass(frozen=True)
 class Plan:
-    """What of a SavedModel is served.
+    """Part of a SavedModel that is served.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ def frozen(
 def plan(
     serialized: bytes, signature: str | None = None, allowed: Collection[str] = ALLOWED
 ) -> Plan:
-    """What of a ``saved_model.pb`` would be served; see `frozen`.
+    """Plan the part of a ``saved_model.pb`` that would be served; see `frozen`.
 
     Raises
     ------
@@ -420,7 +420,7 @@ def _node_of(edge: str) -> str:
 
 
 def _index_of(edge: str) -> int:
-    """Which output: ``node:2`` in a graph, ``node:tensors:2`` in a function."""
+    """Return the number of an output: ``node:2`` in a graph, ``node:tensors:2`` in a function."""
     last = edge.rpartition(":")[2]
     if not last.isdecimal():
         return 0

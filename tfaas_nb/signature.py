@@ -1,4 +1,4 @@
-"""What a model takes and gives: named tensors with a leading axis of events.
+"""Signature of a model: its inputs and outputs, named tensors with a leading axis of events.
 
 Every model also has a *flat view*, float32 (events, columns) → float32 (events, outputs), in
 which events are asked about by feature names: its columns are the elements of the inputs, one
@@ -62,7 +62,7 @@ class Tensor:
 
     @property
     def is_floating(self) -> bool:
-        """Whether its numbers have a fraction."""
+        """True if it holds floating-point numbers."""
         return self.dtype.startswith("float")
 
     def conformed(self, values: npt.ArrayLike) -> Array:
@@ -169,7 +169,7 @@ class Signature:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Signature:
-        """What `to_values` gave."""
+        """Make a signature from the values of `to_values`."""
         inputs, outputs = _tensors(values["inputs"]), _tensors(values["outputs"])
         return cls(inputs, outputs, bool(values.get("is_ordered", True)))
 
@@ -191,7 +191,7 @@ class Signature:
 
     @cached_property
     def is_matrix(self) -> bool:
-        """Whether the flat view is the model itself: one float32 matrix in, one out."""
+        """True if the flat view is the model itself: one float32 matrix in, one out."""
         (first, *more) = (*self.inputs, *self.outputs)
         return (
             len(more) == 1
@@ -202,7 +202,7 @@ class Signature:
 
     @cached_property
     def is_exact_in_float32(self) -> bool:
-        """Whether float32 holds whatever the inputs do, as good as they do."""
+        """True if float32 holds all values of the inputs without loss."""
         return all(tensor.dtype in ("float16", "float32") for tensor in self.inputs)
 
     @cached_property
@@ -254,7 +254,7 @@ class Signature:
         raise FeatureError(f"there is no input {name!r}: inputs are {_names(self.inputs)}")
 
     def is_named_by(self, names: Collection[str], features: Collection[str]) -> bool:
-        """Whether names are meant for inputs and not for the columns of the flat view.
+        """Return True if names are meant for inputs and not for the columns of the flat view.
 
         Parameters
         ----------

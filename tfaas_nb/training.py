@@ -39,7 +39,7 @@ _STAYING = 64 * 2**20
 
 @dataclass(frozen=True)
 class Settings:
-    """How a network is fitted.
+    """Settings of the fit of a network.
 
     Attributes
     ----------
@@ -139,7 +139,7 @@ class Epoch:
 
 @dataclass(frozen=True, repr=False)
 class History:
-    """What happened in a training.
+    """History of a training.
 
     Attributes
     ----------
@@ -187,7 +187,7 @@ class Block(Protocol):
 
 
 class Source(Protocol):
-    """Where training events come from.
+    """Protocol of a source of training events.
 
     Attributes
     ----------
@@ -388,7 +388,7 @@ class _Loop:
 
 @dataclass(frozen=True)
 class _Scale:
-    """What weights of background and signal are multiplied with, so that their mean is one.
+    """Factors for the weights of background and signal that make their mean one.
 
     The learning rate then keeps its meaning, whatever the unit of weights.
     """
@@ -611,7 +611,7 @@ class _Learner:
 
 
 def _side_by_side(tensors: list[Any]) -> Any:
-    """What is known of each event in one row, shape (events, n)."""
+    """Join the tensors of each event into one row, shape (events, n)."""
     tf = backend.tensorflow()
     return tf.concat([tf.reshape(t, (len(t), -1)) for t in tensors], axis=1)
 

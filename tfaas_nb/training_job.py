@@ -83,12 +83,12 @@ class TrainingJob:
 
     @property
     def error(self) -> TfaasError | None:
-        """What went wrong."""
+        """Error that ended the job; None if there is none."""
         return self._progress.error
 
     @property
     def history(self) -> History:
-        """What happened in the training.
+        """History of the training.
 
         Raises
         ------
@@ -146,7 +146,7 @@ class TrainingJob:
         return self._progress.made
 
     def _told(self) -> str:
-        """Where it stands, in words."""
+        """Describe the state of the job in words."""
         progress = self._progress
         if progress.made:
             return repr(progress.made.history)
@@ -177,7 +177,7 @@ class TrainingJob:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What is trained on what.
+    """Specification of a training: the classifier, its events and the name of the model.
 
     Attributes
     ----------
@@ -206,7 +206,7 @@ class Plan:
         check_name(self.name)
 
     def from_anywhere(self) -> Plan:
-        """The same for a process in another folder."""
+        """Return the plan for a process in another working directory."""
         found: dict[str, Any] = {
             role: events.from_anywhere()
             for role, events in (("data", self.data), ("test", self.test))
@@ -243,7 +243,7 @@ class _Made:
 
 
 class _Progress:
-    """What is known of a job; heard in one thread, asked in others."""
+    """Progress of a job, updated by one thread and read by others."""
 
     def __init__(self) -> None:
         self.state = WAITING

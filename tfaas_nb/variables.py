@@ -1,4 +1,4 @@
-"""What the quantities of an event are: names, units, titles, and what is derived from jets.
+"""Variables of an event: names, units, titles, and quantities derived from jets.
 
 `KNOWN` has the variables whose unit and title need not be told.  Derived quantities are named:
 

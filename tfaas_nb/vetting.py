@@ -1,4 +1,4 @@
-"""What a TensorFlow graph may hold: operations that only compute, wherever they stand.
+"""Vetting of TensorFlow graphs: only operations that compute are allowed, wherever they stand.
 
 A graph is looked through as data before TensorFlow builds or runs anything of it: its nodes, the
 functions of its library, and graphs, functions and nodes that are written down in constants and
@@ -79,7 +79,7 @@ def vet(graph_def: Any, allowed: Collection[str] = ALLOWED) -> None:
 
 
 def has_loops(graph_def: Any) -> bool:
-    """Whether a graph may never end: it has a loop, or a function that may call itself."""
+    """Return True if a graph may never end: it has a loop, or a function that may call itself."""
     names = {function.signature.name for function in graph_def.library.function}
     inner = (node for function in graph_def.library.function for node in function.node_def)
     return any(node.op in LOOPS for _, node in _all_nodes(graph_def, "")) or any(
@@ -93,7 +93,7 @@ def operations(graph_def: Any) -> set[str]:
 
 
 def has_half_precision(graph_def: Any) -> bool:
-    """Whether a graph computes with numbers of 16 bits, which have three digits."""
+    """Return True if a graph computes with numbers of 16 bits, which have three digits."""
     return any(
         not _HALF.isdisjoint((value.type, *value.list.type))
         for _, node in _all_nodes(graph_def, "")
@@ -102,7 +102,7 @@ def has_half_precision(graph_def: Any) -> bool:
 
 
 def _called(node: Any) -> Iterator[str]:
-    """What a node does, and functions that it may call."""
+    """Yield a node's operation and the names of functions that it may call."""
     yield node.op
     for value in node.attr.values():
         yield value.func.name
@@ -262,7 +262,7 @@ class _Texts:
 
 
 def _elements(tensor: Any) -> int:
-    """How many a tensor has; 0 if TensorFlow would refuse its shape."""
+    """Return a tensor's number of elements; 0 if TensorFlow would refuse its shape."""
     sizes = [dim.size for dim in tensor.tensor_shape.dim[: _MOST_AXES + 1]]
     return 0 if len(sizes) > _MOST_AXES or min(sizes, default=0) < 0 else math.prod(sizes)
 
@@ -314,7 +314,7 @@ def _parsed(read: Any, kind: Any, data: bytes) -> Any | None:
 
 
 def _is_graph(graph: Any) -> bool:
-    """Whether what was read is a graph indeed: any bytes are messages of some kind by chance."""
+    """Return True if the message read is a graph: any bytes may parse as a message by chance."""
     from tensorflow.python.framework import op_def_registry
 
     return any(op_def_registry.get(node.op) for _, node in _all_nodes(graph, ""))

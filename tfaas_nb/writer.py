@@ -1,4 +1,4 @@
-"""Who is writing a file: a name that tells later, to others, that its process lives no more.
+"""Names of writers of files: others can tell from a name if its process has ended.
 
 Process numbers mean something on one machine, in one container and until it is started again
 only, so those are part of the name.  Of writers elsewhere nothing can be told.
@@ -21,7 +21,7 @@ def named() -> str:
 
 
 def is_alive(name: str) -> bool | None:
-    """Whether the process that `named` a file so still lives; None if that cannot be told."""
+    """Return True if the process that `named` a file still lives; None if that cannot be known."""
     scope, pid, started = [*name.partition("-")[0].rsplit(".", 2), "", ""][:3]
     if not scope or scope != _scope() or not pid.isdecimal() or not started.isdecimal():
         return None
@@ -37,7 +37,7 @@ def is_alive(name: str) -> bool | None:
 
 @functools.lru_cache(maxsize=1)
 def _scope() -> str:
-    """Where process numbers mean something; empty where that is not known (not on Linux)."""
+    """Return the scope in which process numbers are valid; empty where not known (not on Linux)."""
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
         return f"{boot.replace('-', '')[:12]}.{(_PROC / 'self/ns/pid').stat().st_ino}"

@@ -35,7 +35,7 @@ ENGINEERED = (*(f"{stem}_{jet}" for stem in _OF_EACH for jet in (0, 1)), *_OF_BO
 
 
 class Trained(Protocol):
-    """What was fitted."""
+    """Protocol of a fitted classifier."""
 
     def predict(self, events: Dataset) -> Any:
         """Scores of events, shape (events,); larger means more signal-like."""
@@ -43,7 +43,7 @@ class Trained(Protocol):
 
 
 class Trainable(Protocol):
-    """What can be fitted: a `Classifier`, or one of this module."""
+    """Protocol of a classifier to fit: a `Classifier`, or one of this module."""
 
     def fit(self, data: Dataset, *, progress: bool = ...) -> Trained:
         """Train on events of both classes with their weights."""
