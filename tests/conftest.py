@@ -73,7 +73,7 @@ def trained(events: Dataset) -> Classifier:
 
 @pytest.fixture(scope="session")
 def classifier(trained: Classifier) -> Classifier:
-    """The same, of which tests may ask anything."""
+    """Copy of the trained classifier that tests may evaluate."""
     return copy.copy(trained)
 
 
@@ -90,7 +90,7 @@ def graph(bundle: Bundle) -> FrozenGraph:
 
 @pytest.fixture(scope="session")
 def other_bundle(events: Dataset) -> Bundle:
-    """The same kind of model with other weights, also called ttbar."""
+    """Bundle of a model with other weights, also called ttbar."""
     trained = Classifier(epochs=1, hidden=(4,), embedding=(), seed=8).fit(events, progress=False)
     return trained.bundle("ttbar", "another test model")
 

@@ -44,7 +44,7 @@ def running(module: str, port: int, folder: Path, options: tuple[str, ...]) -> I
 
 
 def runtime(folder: Path) -> Path:
-    """Where it writes how its kernels are reached."""
+    """Folder of Jupyter's connection files, which say how its kernels are reached."""
     return folder / ".jupyter" / "runtime"
 
 

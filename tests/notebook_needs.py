@@ -18,12 +18,12 @@ import pytest
 
 
 def lacks_curl() -> str:
-    """What is missing to run curl."""
+    """Reason why curl cannot be run; empty if it can."""
     return "" if shutil.which("curl") else "curl is not installed"
 
 
 def lacks_cpp() -> str:
-    """What is missing to compile a program that uses libcurl."""
+    """Reason why a program with libcurl cannot be compiled; empty if it can."""
     compiler = shutil.which("g++")
     if compiler is None:
         return "g++ is not installed"
@@ -34,7 +34,7 @@ def lacks_cpp() -> str:
 
 
 def lacks_c() -> str:
-    """What is missing to compile a program with TensorFlow's own library."""
+    """Reason why a program with TensorFlow's library cannot be compiled; empty if it can."""
     for program in ("gcc", "ld.gold"):
         if shutil.which(program) is None:
             return f"{program} is not installed"
@@ -46,7 +46,7 @@ def lacks_c() -> str:
 
 
 def lacks_onnx() -> str:
-    """What is missing to write and run ONNX models, which is an extra of the package."""
+    """Reason why ONNX models, an extra of the package, cannot be used; empty if they can."""
     wanted = ("onnx", "onnxruntime", "tf2onnx")
     missing = [name for name in wanted if importlib.util.find_spec(name) is None]
     return f"{missing[0]} is not installed" if missing else ""

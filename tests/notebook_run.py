@@ -35,7 +35,7 @@ _SECONDS = 600  # in which a cell must end
 
 @dataclass(frozen=True)
 class Run:
-    """What became of a notebook.
+    """Result of running a notebook.
 
     Attributes
     ----------
@@ -116,7 +116,7 @@ def run(
 
 
 def comparable(cell: Mapping[str, Any], rules: Path = SANITIZE) -> list[str]:
-    """What two runs of a code cell have in common, sanitized as for nbval."""
+    """Outputs of a code cell that two runs have in common, sanitized as for nbval."""
     found: list[str] = []
     streams: dict[str, str] = {}
     for output in cell["outputs"]:
@@ -196,7 +196,7 @@ def _proportional(process: psutil.Process) -> int:
 
 
 def _high_water(pid: int) -> int:
-    """What the kernel of the system remembers, on Linux; a look may miss a short peak."""
+    """Peak of a process's memory from Linux (VmHWM): sampling may miss a short one."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:

@@ -81,7 +81,7 @@ def _application(path: Path, page: Any, _: str) -> Iterator[Any]:
 
 
 def _small(picture: bytes) -> bytes:
-    """The same picture in few colours."""
+    """Reduce a picture to few colours."""
     from PIL import Image
 
     image = Image.open(io.BytesIO(picture)).convert("RGB")

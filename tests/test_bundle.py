@@ -215,7 +215,7 @@ def test_too_many_members_are_refused() -> None:
 
 
 def zeros(before: bytes, megabytes: int) -> bytes:
-    """What precedes zeros, and the zeros, in one gzip stream a thousandth of their size."""
+    """Make a gzip stream of some bytes and many zeros, a thousandth of their size."""
     squeeze = zlib.compressobj(9, zlib.DEFLATED, 31)
     parts = [squeeze.compress(before)]
     parts += [squeeze.compress(bytes(1 << 20)) for _ in range(megabytes)]

@@ -525,7 +525,7 @@ def test_the_token_is_not_shown(running: Server) -> None:
 
 
 class GoServer(BaseHTTPRequestHandler):
-    """What the Go TFaaS answers, as strict as it is; its model sums the values.
+    """Stand-in for the Go TFaaS, as strict as it is; its model sums the values.
 
     It knows neither archives nor .npy, wants a file ``op``, calls JSON plain text, ends it
     with a new line, and answers nearly every error with 500.
@@ -574,7 +574,7 @@ class GoServer(BaseHTTPRequestHandler):
             self.answer_json([self.score(row["values"])])
 
     def score(self, values: list[float]) -> float:
-        """The same for any model: by position, whatever the keys are."""
+        """Return the sum of the values for any model, by position, whatever the keys are."""
         return sum(values)
 
     def upload(self, body: bytes) -> None:
@@ -669,7 +669,7 @@ class InOrder(GoServer):
 
 @pytest.fixture
 def models() -> dict[str, Any]:
-    """What the stand-in tells of its models."""
+    """Descriptions of the stand-in's models."""
     return {}
 
 

@@ -25,7 +25,7 @@ QUICK: dict[str, Any] = {"epochs": 4, "hidden": (8,), "embedding": (8,), "member
 
 
 class Unwanted:
-    """What must not be trained."""
+    """Classifier that must not be trained."""
 
     def fit(self, data: Dataset, progress: bool = True) -> Any:
         raise AssertionError("it was trained")

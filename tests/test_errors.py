@@ -71,7 +71,7 @@ def test_a_missing_extra_is_an_import_error() -> None:
 
 
 def in_a_cell(folder: Path, cell: str, *options: str) -> str:
-    """What IPython says about a cell."""
+    """Run a cell in IPython and return its output."""
     told = subprocess.run(
         [sys.executable, "-m", "IPython", "--colors=NoColor", *options, "-c", cell],
         capture_output=True,

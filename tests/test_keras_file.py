@@ -169,7 +169,7 @@ def test_a_zip_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_far_more_than_the_file_is_refused() -> None:
-    """What repeats a little may do so: up to 32 MB, or a hundred times."""
+    """Allow files that unpack to 32 MB, or to a hundred times their size."""
     config = {"config.json": b"{}"}
     keras_file.check(zipped(config | {"model.weights.h5": bytes(31 << 20)}))
     noise = np.random.default_rng(3).bytes(400_000)

@@ -33,7 +33,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def told(shell: Any, capsys: pytest.CaptureFixture[str], cell: str) -> str:
-    """What a cell that goes wrong says: one line, no traceback."""
+    """Message of a cell that goes wrong: one line, no traceback."""
     done = shell.run_cell(cell)
     assert not done.success
     said = capsys.readouterr()

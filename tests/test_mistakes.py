@@ -1,4 +1,4 @@
-"""What users typically type wrong: told in our words, with what is wrong and the next step."""
+"""Typical mistakes of users: told in our words, with what is wrong and the next step."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ QUIET: Any = {"progress": False}
 
 @dataclass(frozen=True)
 class Desk:
-    """What lies on a user's desk."""
+    """Things at a user's hand: a classifier, datasets, a server and its client, a folder."""
 
     classifier: tn.Classifier
     train: Dataset

@@ -46,7 +46,7 @@ def build(features: FeatureSet = FEATURES, X: Floats | None = None, **changes: A
 
 
 def prepared(model: Any, X: Floats) -> list[Any]:
-    """What the layers that learn see: the event, its jets, which of these there are."""
+    """Inputs of the layers that learn: the event, its jets, and a mask of these."""
     return [np.asarray(t) for t in Parts.of(model).prepared(X).tensors]
 
 

@@ -42,7 +42,7 @@ def code_of(path: Path) -> list[Any]:
 
 
 def texts(path: Path) -> Iterator[str]:
-    """All that a notebook holds but its pictures."""
+    """Texts of a notebook: all that it holds but its pictures."""
     for cell in read(path).cells:
         yield cell.source
         for output in cell.get("outputs", ()):
@@ -100,7 +100,7 @@ def test_paths_and_tokens_are_found() -> None:
 
 
 def outputs(path: Path) -> Iterator[str]:
-    """All that nbval compares of a notebook's cells."""
+    """Outputs of a notebook's cells that nbval compares."""
     for cell in code_of(path):
         for output in cell.outputs:
             shown = output.get("data", {})

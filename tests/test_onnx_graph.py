@@ -85,7 +85,7 @@ def external() -> Any:
 
 
 def external_within() -> Any:
-    """The same hidden in a constant of a branch."""
+    """Model with an external weight in a constant of a branch."""
     value = numpy_helper.from_array(np.ones(2, np.float32), "v")
     value.external_data.add(key="location", value="secret")
     constant = helper.make_node("Constant", [], ["b"], value=value)

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 
 def plain_sum(tf: Any) -> None:
-    """What `GoServer` answers for any model."""
+    """Make a model that answers as `GoServer` does: with the sum of the values."""
     tf.reduce_sum(placeholder(tf), axis=1, keepdims=True, name="y")
 
 

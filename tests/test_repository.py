@@ -800,7 +800,7 @@ def test_a_change_is_read_from_the_file_system_itself_now_and_then(
 def test_a_directory_that_is_made_for_the_first_model_survives_with_it(
     tmp_path: Path, small: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What holds it is flushed, too: a crash would lose the directory with all that is in it."""
+    """Flush its parents, too: a crash would lose the directory with all that is in it."""
     flushed: set[Path] = set()
     flush = durable.flush
 

@@ -310,7 +310,7 @@ def test_other_files_are_no_saved_models(data: bytes) -> None:
 
 
 def test_copies_of_copies_without_end_are_refused() -> None:
-    """Whose origin was looked for for ever."""
+    """Refuse a cycle of copies: the search for its origin never ended."""
     (serialized,) = DECODERS["saved-model"].seeds()
     model = type_of_file().FromString(serialized)
     for node in model.meta_graphs[0].graph_def.node:

@@ -40,7 +40,7 @@ def measure(options: Options) -> Section:
 
 
 def ratios(rounds: int) -> Generator[float, None, None]:
-    """How many times the events per second of one worker two have, in each round."""
+    """Speed of two workers divided by that of one, in each round."""
     bundle = _bundle()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tfaas-nb-cluster-")))

@@ -26,7 +26,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Measured:
-    """What wrk tells: requests per second, and latencies in ms."""
+    """Result of wrk: requests per second, and latencies in ms."""
 
     rate: float
     p50: float

@@ -1,4 +1,4 @@
-"""What is served: the model of TFaaS's published benchmark, dense 42-128-128-128-64-64-1."""
+"""Model that is served: TFaaS's published benchmark, dense 42-128-128-128-64-64-1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long to measure, and where to say what is going on."""
+"""Options of the benchmarks: durations, and a function that shows progress."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Options:
-    """How long things are measured.
+    """Durations and sizes of the benchmarks.
 
     Attributes
     ----------

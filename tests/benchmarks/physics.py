@@ -1,4 +1,4 @@
-"""How well the default classifier separates, against boosting and others: k-fold AUC."""
+"""Separation by the default classifier, by boosting and by others: k-fold AUC."""
 
 from __future__ import annotations
 

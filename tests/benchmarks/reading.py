@@ -81,7 +81,7 @@ def _repeated(path: Path, copies: int) -> Path:
 
 
 def ours(path: Path) -> Floats:
-    """What a user types."""
+    """Read a file as a user does."""
     return tn.read(path, progress=False).X
 
 

@@ -1,4 +1,4 @@
-"""What was measured, as tables: in RESULTS.md all of it, in the README what matters most."""
+"""Tables of the results: all of them in RESULTS.md, the main ones in the README."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the benchmarks are made of: clients that time requests, and tables that are kept."""
+"""Parts of the benchmarks: clients that time requests, and tables of results."""
 
 from __future__ import annotations
 

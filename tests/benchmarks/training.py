@@ -60,7 +60,7 @@ def _auc(paired: Comparison, which: int) -> str:
 
 
 def _warm_up(kept: Dataset, held_out: Dataset) -> None:
-    """What TensorFlow and Keras load when they first fit is not what is measured."""
+    """Fit once before the measurement: TensorFlow and Keras load more when they first fit."""
     once = Settings(epochs=1)
     for fit in (_by_keras, _by_us):
         fit(_built(kept, once), kept[:: len(kept) // 100], held_out, once)

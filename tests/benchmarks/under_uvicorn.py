@@ -1,4 +1,4 @@
-"""The same application under uvicorn: what a protocol of our own is worth.
+"""The application under uvicorn, to measure the worth of our own HTTP protocol.
 
 Usage: python -m tests.benchmarks.under_uvicorn MODELS PORT
 """

@@ -25,7 +25,7 @@ SEND = "Send to the server"
 
 @pytest.fixture(params=["lab", "application", "notebook7", "classic"])
 def opened(request: pytest.FixtureRequest) -> Iterator[Opened]:
-    """The same notebook in JupyterLab, in Voila, in Notebook 7 and in the classic Notebook."""
+    """Open the notebook in JupyterLab, in Voila, in Notebook 7 and in the classic Notebook."""
     found: Opened = request.getfixturevalue(request.param)
     yield found
     assert found.window.errors == []

@@ -145,7 +145,7 @@ class Window:
         raise AssertionError(f"Tab does not lead to {label!r}, but to {seen}")
 
     def focused(self) -> str:
-        """What the control with the focus is called."""
+        """Return the label of the control that has the focus."""
         name: str = self.page.evaluate(
             """() => {
                 const it = document.activeElement;

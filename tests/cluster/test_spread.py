@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 class Opened:
-    """What a job needs; tells when and where it was opened and closed."""
+    """Object that a job needs; files tell when and where it was opened and closed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

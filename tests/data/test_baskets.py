@@ -196,7 +196,7 @@ DAMAGES = ("zeros", "entries", "another")
 
 
 def _basket(path: Path, branch: str, number: int = 1) -> tuple[int, int]:
-    """Where a basket stands in a file: its first byte and the one after its last."""
+    """Position of a basket in a file: its first byte and the one after its last."""
     with uproot.open(path) as file:
         found = file["events"][branch]
         start = int(found.member("fBasketSeek")[number])

@@ -1,4 +1,4 @@
-"""What is read of every layout equals a loop over events that shares no code with the package.
+"""Comparison of each layout's matrix with loops over events that share no code with it.
 
 `tests.event_loop` has the loops, over what uproot, or ROOT itself, gives of each branch.
 """
@@ -115,7 +115,7 @@ def _padded() -> Branches:
 
 
 def _flattened(first: int) -> Branches:
-    """The same, with a branch for each place."""
+    """Padded arrays with a branch for each place."""
     found: Branches = {}
     for name, column in _padded().items():
         if np.ndim(column) == 2:
@@ -235,7 +235,7 @@ WRITERS = {
 
 @dataclass(frozen=True)
 class Read:
-    """What the package must give for entries, by a loop over them."""
+    """Expected result for some entries, by a loop over them."""
 
     layout: Layout
     entries: list[Entry]
@@ -245,7 +245,7 @@ class Read:
         return [self.layout.loop(entry) for entry in self.entries]
 
     def passes(self, entry: Entry) -> bool:
-        """What `cut` says, in Python."""
+        """Return True if an entry passes `cut`, here written in Python."""
         event = self.layout.loop(entry)
         jets = event.jets[:5]
         second = len(jets) > 1 and jets[1].Mass > 100

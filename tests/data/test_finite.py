@@ -35,7 +35,7 @@ NAN, INF = float("nan"), float("inf")
 
 
 def bad(value: float) -> bool:
-    """Whether a float32 cannot hold a number."""
+    """Return True if a number is not finite as a float32."""
     with np.errstate(over="ignore"):
         return not math.isfinite(np.float32(value))
 

@@ -121,7 +121,7 @@ def test_scouting_nanoaod_is_read_as_a_loop_over_events_would(
 
 
 def tree_maker(values: dict[str, Any]) -> dict[str, Any]:
-    """The same events in TreeMaker's words; the numbers of leptons are its own."""
+    """Rename NanoAOD's branches to TreeMaker's; the numbers of leptons are its own."""
     names = {
         "pt": f"{P4}.fPt",
         "eta": f"{P4}.fEta",
@@ -301,7 +301,7 @@ def test_a_real_nanoaod_file_lacks_the_soft_drop_mass_and_reads_with_another() -
 
 
 def records(values: dict[str, Any]) -> dict[str, Any]:
-    """The same with a field of records for each collection, as CMSSW writes NanoAOD's RNTuples."""
+    """Group branches into a field of records for each collection, as in CMSSW's RNTuples."""
     found = {name: column for name, column in values.items() if not isinstance(column, ak.Array)}
     for collection in ("FatJet", "Electron", "Muon"):
         own = {n: column for n, column in values.items() if n.startswith(f"{collection}_")}

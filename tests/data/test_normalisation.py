@@ -182,7 +182,7 @@ def of_events(weight: str) -> list[float]:
 
 
 def scaled(weight: str) -> npt.NDArray[np.float64]:
-    """The same, scaled to the cross-section."""
+    """Weights of the generated events, scaled to the cross-section."""
     values = of_events(weight)
     return np.array([value * EXPECTED / math.fsum(values) for value in values])
 

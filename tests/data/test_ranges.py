@@ -1,4 +1,4 @@
-"""What a cluster reads is what one process reads."""
+"""Equality of the datasets that a cluster and one process read."""
 
 from __future__ import annotations
 

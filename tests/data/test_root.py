@@ -59,7 +59,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def one(path: Path, **changes: Any) -> Dataset:
-    """What is read of a file whose branches differ from the usual ones."""
+    """Read a file in which some branches differ from the usual ones."""
     write(path, {**branches(), **changes})
     return read(path, FEATURES)
 

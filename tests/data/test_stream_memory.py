@@ -1,4 +1,4 @@
-"""What training from files takes of memory, measured in processes of their own."""
+"""Memory of trainings from files, each measured in a process of its own."""
 
 from __future__ import annotations
 

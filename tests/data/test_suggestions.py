@@ -1,4 +1,4 @@
-"""What is suggested where a name is not known: something of the same kind, or nothing."""
+"""Suggestions for a name that is not known: something of the same kind, or nothing."""
 
 from __future__ import annotations
 

@@ -197,7 +197,7 @@ LISTS: dict[str, Any] = {
 
 
 def rows() -> list[list[float]]:
-    """What a loop over the events makes of them."""
+    """Expected feature matrix, by a loop over the events."""
     found = []
     for pts, etas, met, n in zip(PT, ETA, LISTS["met"], LISTS["nJets"], strict=True):
         jets = sorted(zip(pts, etas, strict=True), reverse=True)[:3]

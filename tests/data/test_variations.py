@@ -171,7 +171,7 @@ def test_without_the_map_of_bits_only_the_nominal_case_is_read(path: Path, tmp_p
 
 
 def test_rows_of_other_cases_are_left_out_without_root(tmp_path: Path) -> None:
-    """The same columns, written without ROOT, which compiles for long what RDataFrame runs."""
+    """Write the columns without ROOT, where the compilation for RDataFrame takes long."""
     masks = np.array([1, 0, 0b110, 0b111, 0b101, 2], np.uint64)
     columns = {"x": np.arange(6.0), "w": 1 + np.arange(6) / 128, "R_rdf_mask_Events_0": masks}
     path = write_tree(tmp_path / "masked.root", columns, "Events")

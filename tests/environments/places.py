@@ -1,4 +1,4 @@
-"""What it takes to install the project somewhere else: a clean copy, a clean shell, a Python."""
+"""Places to install the project in: a clean copy, a clean shell, a Python."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OWN = (
 
 
 def copy_of_repository(folder: Path) -> Path:
-    """What git would hand over of the work tree, committed or not; no stray file of it."""
+    """Copy the files that git knows or would add, committed or not, and no stray file."""
     listed = subprocess.check_output(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT
     )
@@ -58,7 +58,7 @@ def shell(home: Path, *first: Path, **more: str) -> dict[str, str]:
 
 
 def run(*command: str | Path, cwd: Path, env: Mapping[str, str]) -> str:
-    """What a command prints; its failure fails the test with the end of what it said."""
+    """Run a command and return its output; if it fails, fail with the end of that."""
     done = subprocess.run(
         list(map(str, command)), cwd=cwd, env=env, capture_output=True, text=True, check=False
     )
@@ -103,7 +103,7 @@ def declared(key: str) -> str:
 
 @cache
 def _pythons() -> tuple[str, ...]:
-    """Where interpreters are that pyenv has and does not show, and those of this machine."""
+    """Folders of interpreters: this machine's, and those of pyenv that are not on the path."""
     versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     ours = Path(sys.base_prefix) / "bin"
     return (str(ours), *sorted(str(path) for path in versions.glob("3.*/bin") if path != ours))

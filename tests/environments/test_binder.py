@@ -28,7 +28,7 @@ _BASE = {
 
 @pytest.fixture(scope="module")
 def dockerfile(place: Path, repository: Path) -> str:
-    """What repo2docker would build."""
+    """Dockerfile that repo2docker would build."""
     home = shell(place / "home")
     return run(tool("jupyter-repo2docker"), "--no-build", "--debug", ".", cwd=repository, env=home)
 

@@ -1,4 +1,4 @@
-"""What the notebooks took, told in the summary of the test run (`tests/conftest.py`)."""
+"""Time and memory of the notebooks, for the summary of the test run (`tests/conftest.py`)."""
 
 from __future__ import annotations
 

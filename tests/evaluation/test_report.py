@@ -31,7 +31,7 @@ def headings(html: str) -> list[str]:
 
 
 def self_contained(html: str) -> bool:
-    """Whether nothing is loaded from elsewhere."""
+    """Return True if a page loads nothing from elsewhere."""
     for tag, attributes in parsed(html).seen:
         assert tag not in {"script", "link", "iframe", "object"}
         for name in ("src", "href"):

@@ -1,4 +1,4 @@
-"""How often intervals hold the truth: samples of two Gaussians, whose ROC curve is known."""
+"""Coverage of intervals: samples of two Gaussians, whose ROC curve is known."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def true_eps_s(eps_b: float, shift: float) -> float:
 
 
 def shares(found: Mapping[object, list[bool]]) -> dict[object, float]:
-    """How often each was right."""
+    """Share of the times that each was right."""
     return {key: float(np.mean(right)) for key, right in found.items()}
 
 

@@ -16,7 +16,7 @@ SHIFT = 2.5
 
 
 def tolerance(toys: int, least: float) -> float:
-    """What is asked for, and three standard deviations where there are few toys."""
+    """Tolerance of a coverage: at least `least`, and three standard deviations of few toys."""
     return max(least, 3 * math.sqrt(ONE_SIGMA * (1 - ONE_SIGMA) / toys))
 
 

@@ -107,7 +107,7 @@ def test_accuracy_is_that_of_scikit_learn() -> None:
 
 
 def counted(y: Array, scores: Array, w: Array, cut: float) -> dict[str, float]:
-    """What passes a cut, by counting."""
+    """Efficiencies and numbers of the events that pass a cut, by counting."""
     passed, signal = scores >= cut, y == 1
     s, b = w[passed & signal].sum(), w[passed & ~signal].sum()
     return {
@@ -130,7 +130,7 @@ def spread(passed: Array, w: Array) -> float:
 
 
 def values(roc: Roc, point: WorkingPoint) -> dict[str, float]:
-    """All that is counted at the threshold, however this was chosen."""
+    """Efficiencies and numbers of a working point, with the errors at its threshold."""
     assert point.signal is not None
     assert point.background is not None
     given = roc.at_threshold(point.threshold)

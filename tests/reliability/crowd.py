@@ -31,7 +31,7 @@ def request(token: str, body: bytes, path: str = "/json", size: int | None = Non
 
 @dataclass
 class Crowd:
-    """What came of it.
+    """Result of the load by a crowd of clients, on one server.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class Crowd:
 
 
 def _is_ended(writer: asyncio.StreamWriter) -> bool:
-    """Whether the other side ended it, by a reset too, which shows even where nothing is read."""
+    """Return True if the server ended a connection, by a reset too, even without reading it."""
     if writer.is_closing():
         return True
     end = writer.get_extra_info("socket")

@@ -94,7 +94,7 @@ class Decoder:
     share: float = 1.0
 
     def tried(self, data: bytes) -> bool:
-        """Whether an input is decoded rather than refused.
+        """Decode an input; return False if it is refused.
 
         Raises
         ------
@@ -125,7 +125,7 @@ def watched() -> Iterator[Callable[[], None]]:
     said: list[str] = []
 
     def note(record: logging.LogRecord) -> None:
-        """What has a handler of its own is for those who ask; the rest Python prints."""
+        """Note a record if no handler of its own logger takes it: Python prints such a one."""
         logger: logging.Logger | None = logging.getLogger(record.name)
         while logger is not None and logger is not logging.getLogger():
             if logger.handlers and not record.name.startswith("tfaas_nb"):
@@ -475,7 +475,7 @@ def _form(data: bytes) -> Any:
 
 
 def _again_form(found: Any) -> None:
-    """What a client's form holds comes out of it."""
+    """Check that a form which a client encodes is decoded to its parts."""
     import requests
 
     plain = {n: p for n, p in found.items() if n and n.isascii() and n.isprintable()}
@@ -553,7 +553,7 @@ class _Noting(App):
 
 
 class _Pipe(asyncio.Transport):
-    """What stands for a socket."""
+    """Stand-in for a socket."""
 
     def __init__(self) -> None:
         super().__init__({"peername": ("127.0.0.1", 1)})

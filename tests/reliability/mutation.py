@@ -137,7 +137,7 @@ def _change(random: Random, tree: list[Any]) -> None:
 
 
 def _places(tree: list[Any]) -> list[tuple[Any, Any]]:
-    """Where values stand, as lists or objects and the places in them."""
+    """Positions of values in JSON: the list or object, and the place in it."""
     places: list[tuple[Any, Any]] = []
     pending: list[Any] = [tree]
     while pending and len(places) < 500:

@@ -1,4 +1,4 @@
-"""How schemathesis sends bodies that are neither JSON nor forms: as they are."""
+"""Hook by which schemathesis sends bodies that are neither JSON nor forms unchanged."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ TOKEN = "of-a-test"
 
 @dataclass(frozen=True)
 class Looked:
-    """What a server's process takes at one moment; `rss` in MB."""
+    """Resources of a server's process at one moment; `rss` in MB."""
 
     rss: float
     files: int

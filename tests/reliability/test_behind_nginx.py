@@ -1,4 +1,4 @@
-"""What a client does through nginx with the repository's own configuration."""
+"""Requests through nginx with the repository's own configuration."""
 
 from __future__ import annotations
 

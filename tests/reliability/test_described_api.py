@@ -44,7 +44,7 @@ def described(tmp_path: Path, bundle: Bundle) -> Iterator[Server]:
 
 
 def schemathesis(server: Server, folder: Path, config: str, *options: str) -> str:
-    """What schemathesis reports, which finds nothing wrong."""
+    """Run schemathesis, which must find nothing wrong, and return its report."""
     (folder / "schemathesis.toml").write_text(config)
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", "schemathesis.toml"]
     command += ["run", f"{server.url}/openapi.json", "--url", server.url]

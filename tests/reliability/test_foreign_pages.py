@@ -1,4 +1,4 @@
-"""What pages of other sites try in a browser of this machine: rebound names, and forged forms."""
+"""Attacks by pages of other sites in a browser here: rebound names, and forged forms."""
 
 from __future__ import annotations
 

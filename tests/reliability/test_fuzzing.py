@@ -105,7 +105,7 @@ def test_bombs_do_not_go_off(name: str) -> None:
 
 
 def inputs(name: str, told: int | None) -> int:
-    """How many a decoder gets: what was asked for, whatever it costs."""
+    """Number of inputs for a decoder: as asked for, else by its share."""
     return int(INPUTS * DECODERS[name].share) if told is None else told
 
 

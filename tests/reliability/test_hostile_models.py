@@ -191,7 +191,7 @@ def test_a_bomb_of_ten_thousand_to_one_is_refused(
     ids=["ReadFile", "onnx"],
 )
 def test_what_would_be_read_is_not_even_opened(server: Server, tmp_path: Path, make: Make) -> None:
-    """Who opens a pipe to read it waits for somebody to write, and can be seen to wait."""
+    """Try it with a pipe: if the server had opened that for reading, a writer could open it."""
     target = tmp_path / "target"
     os.mkfifo(target)
     check_refused(server, make(target), "")

@@ -1,4 +1,4 @@
-"""What a server must not do to the kernel that it runs in, nor the kernel to it."""
+"""Independence of a server and the kernel that it runs in: neither disturbs the other."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Kernel:
         return int(self.manager.provisioner.pid)  # type: ignore[union-attr]
 
     def run(self, code: str, fails: str = "", interrupt: bool = False) -> str:
-        """What a cell prints; what is printed meanwhile that is not its own is a stray.
+        """Run a cell and return its output; output of anything else meanwhile is a stray.
 
         Parameters
         ----------
@@ -150,7 +150,7 @@ def port_of(kernel: Kernel) -> int:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen there, while ended connections are still remembered."""
+    """Return True if a server could listen on a port, though ended connections linger there."""
     with contextlib.closing(socket.socket()) as again:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

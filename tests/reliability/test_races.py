@@ -44,7 +44,7 @@ def server(
 def while_asked(
     server: Server, ask: Callable[[], object], change: Callable[[], None]
 ) -> list[object]:
-    """What clients were answered while something changed."""
+    """Return the answers that clients get while something changes."""
     done = threading.Event()
 
     def go_on(_: int) -> list[object]:

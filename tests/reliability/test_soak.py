@@ -59,7 +59,7 @@ class Version:
 
 @dataclass
 class Story:
-    """What a model was in the course of time: its scores' factor → that version; 0 is none."""
+    """History of a model: factor of its scores → that version; 0 is none."""
 
     versions: dict[int, Version] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -83,7 +83,7 @@ class Story:
                 one.replaced = now
 
     def could_answer(self, factor: int, begun: float, ended: float) -> bool:
-        """Whether a request at that time may have met a version, or none at all."""
+        """Return True if a request at that time may have met a version, or none at all."""
         with self.lock:
             wanted = [self.versions.get(factor)] if factor else self._gone
             return any(v and v.begun <= ended and v.replaced >= begun for v in wanted)
@@ -102,7 +102,7 @@ class Soak:
         self._lock = threading.Lock()
 
     def run(self, seconds: float) -> list[tuple[float, Looked]]:
-        """What the server took, by time (s) from the beginning."""
+        """Put load on the server; return its use of resources, by time (s) from the beginning."""
         parts: list[tuple[Callable[[requests.Session], None], float]] = [
             (self._json, 0.005),
             (self._json, 0.005),

@@ -1,4 +1,4 @@
-"""What was measured to be wrong with TFaaS's own server, one test for each fault, over a socket."""
+"""Faults that were measured in TFaaS's own server, one test for each, over a socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a cluster is asked for, without one."""
+"""Requests to a cluster for scores, tested without one."""
 
 from __future__ import annotations
 

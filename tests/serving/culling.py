@@ -40,7 +40,7 @@ class Culling:
         return str(answer.json()["id"])
 
     def run(self, kernel: str, code: str) -> str:
-        """What a cell prints; an error in it fails the test."""
+        """Run a cell and return its output; an error in it fails the test."""
         client: Any = BlockingKernelClient(
             connection_file=str(self._runtime / f"kernel-{kernel}.json")
         )

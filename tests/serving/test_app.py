@@ -61,7 +61,7 @@ def ask(
     body: bytes = b"",
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """What the application answers."""
+    """Ask the application and return its answer."""
     path, _, query = target.partition("?")
     sent = {"host": "localhost"} | dict(headers or {})
     encoded = {name.lower().encode(): value.encode() for name, value in sent.items()}

@@ -198,7 +198,7 @@ def test_more_events_than_may_wait_are_told_to_come_again(
     events: Dataset,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Those before are scored, and so are those that come when they are."""
+    """Score the events before them, and those that come when these are done."""
     monkeypatch.setattr(batching, "MOST_WAITING", 10)
     engine = Counting(FrozenEngine(bundle.graph), seconds=0.01)
     one = [event(events.X[0], events.features.names)]

@@ -160,7 +160,7 @@ def test_a_boundary_has_an_end() -> None:
 
 
 def test_nothing_is_printed_of_a_damaged_form() -> None:
-    """What a stranger sends would stand in a cell."""
+    """Print nothing: a stranger's bytes would stand in a cell."""
     form = "multipart/form-data; boundary=x"
     code = (
         "import contextlib; from tfaas_nb.serving import forms\n"

@@ -1,4 +1,4 @@
-"""What HTTP/1.1 demands of a server, over real sockets, with an application that echoes."""
+"""Demands of HTTP/1.1 on a server, over real sockets, with an application that echoes."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Running:
         return socket.create_connection(("127.0.0.1", self.port), timeout=10)
 
     def ask(self, raw: bytes) -> bytes:
-        """All that comes back until the server closes."""
+        """Send bytes, and return all that comes back until the server closes."""
         with self.connect() as client:
             client.sendall(raw)
             return received(client)
@@ -225,7 +225,7 @@ def test_a_repeated_request_is_answered_as_the_first_time(echo: Running, size: i
 
 
 def test_a_head_with_bare_line_feeds_is_never_taken_for_another(echo: Running) -> None:
-    """What a parser may allow within a head must not move the end of one that is known."""
+    """Keep the end of a known head, whatever a parser may allow within a head."""
     odd = b"POST /odd HTTP/1.1\nHost: localhost\nContent-Length: 6\n\nab\r\n\r\n"
     for _ in range(2):
         answer = echo.ask(odd + get("/next", "Connection: close"))

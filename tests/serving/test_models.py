@@ -33,7 +33,7 @@ def twice(tf: Any) -> None:
 
 @pytest.fixture(scope="module")
 def double(small: Bundle) -> Bundle:
-    """The same, twice as large."""
+    """Twice the weighted sum of three inputs."""
     return Bundle.from_parts(PARAMS, serialized(twice))
 
 

@@ -37,7 +37,7 @@ def open_to_all(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -> Ite
 
 @pytest.fixture(params=["guarded", "open_to_all"])
 def root(request: pytest.FixtureRequest) -> str:
-    """Where Netron's page is, by a key or without one."""
+    """Address of Netron's page, by a key or without one."""
     server: Server = request.getfixturevalue(request.param)
     return f"{server.url}/netron/k/{KEY}/" if server.token else f"{server.url}/netron/"
 

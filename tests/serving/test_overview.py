@@ -1,4 +1,4 @@
-"""What a server tells of itself: status, and a page that is safe to open."""
+"""Pages about the server itself: status, and a home page that is safe to open."""
 
 from __future__ import annotations
 

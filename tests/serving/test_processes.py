@@ -63,7 +63,7 @@ def pids(server: Server) -> tuple[int, ...]:
 
 
 def exists(pid: int) -> bool:
-    """Whether there is such a process; a zombie is one."""
+    """Return True if there is such a process; a zombie is one."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -91,7 +91,7 @@ def healthy(url: str) -> bool:
 
 
 def descriptors() -> int:
-    """How many files, pipes and sockets this process has open."""
+    """Number of files, pipes and sockets that this process has open."""
     return len(os.listdir("/proc/self/fd"))
 
 

@@ -47,7 +47,7 @@ def summing(server: Server, small: Bundle) -> Server:
 
 @pytest.fixture(scope="module")
 def steady(tmp_path_factory: pytest.TempPathFactory, small: Bundle) -> Iterator[Server]:
-    """The same for tests that change nothing of it."""
+    """Server with the weighted sum, for tests that do not change it."""
     with Server(tmp_path_factory.mktemp("steady"), port=0) as server:
         server.client().upload(small)
         yield server

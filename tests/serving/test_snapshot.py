@@ -1,4 +1,4 @@
-"""What was counted, as a value: taken, written, read, added up."""
+"""Snapshots of counters: taken, written, read, added up."""
 
 from __future__ import annotations
 

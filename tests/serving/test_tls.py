@@ -588,7 +588,7 @@ def test_a_certificate_that_is_not_trusted_ends_the_connection(
 
 
 def test_what_one_certificate_may_the_next_may_not(guarded: Server, grid: Grid) -> None:
-    """The same bytes of a head, from somebody else."""
+    """Send the bytes of a known head with the certificate of somebody else."""
     request = get("/models", "Connection: keep-alive")
     wallets = [grid.wallet(grid.person, "jane"), None]
     wallets.append(grid.wallet(grid.authority.client([("CN", "John")]), "john"))

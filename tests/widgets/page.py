@@ -1,4 +1,4 @@
-"""What a page does when a person chooses files: sends them in parts, one after the answer."""
+"""Stand-in for a page with chosen files: sends them in parts, one after the answer."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def send(upload: Upload) -> None:
 
 @contextmanager
 def heard(drop: FileDrop) -> Iterator[list[dict[str, Any]]]:
-    """What a widget sends to its page meanwhile."""
+    """Collect the messages that a widget sends to its page meanwhile."""
     found: list[dict[str, Any]] = []
     drop.send = lambda content, buffers=None: found.append(content)
     try:

@@ -245,12 +245,12 @@ def test_nothing_of_ipywidgets_is_shadowed() -> None:
 
 
 def parts(widget: Widget) -> list[Widget]:
-    """What a widget is made of, itself included."""
+    """Widgets within a widget, itself included."""
     return [*_below(widget), widget]
 
 
 def label(control: Widget) -> str:
-    """What a control is called on the page."""
+    """Label of a control on the page."""
     return str(getattr(control, "description", "") or getattr(control, "label", ""))
 
 

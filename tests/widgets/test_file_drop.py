@@ -14,7 +14,7 @@ MOST = 10_000
 
 
 class Taken:
-    """What a widget hands on."""
+    """Receiver of the files that a widget hands on."""
 
     def __init__(self) -> None:
         self.files: tuple[Arrived, ...] = ()

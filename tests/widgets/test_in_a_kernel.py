@@ -57,7 +57,7 @@ print(panel.running, ours())
 
 
 def run(client: object, code: str) -> str:
-    """What a cell prints; an error in it fails the test."""
+    """Run a cell and return its output; an error in it fails the test."""
     printed: list[str] = []
 
     def collect(message: dict[str, dict[str, str]]) -> None:
@@ -157,7 +157,7 @@ def test_a_cell_run_five_times_leaves_what_one_run_leaves(
 
 
 def settled(client: object) -> list[Any]:
-    """What is left when threads that were told to end have ended."""
+    """Threads, comms, sockets and files that are left once everything has had time to end."""
     time.sleep(3)
     found: list[Any] = json.loads(run(client, LEFT))
     return found

@@ -40,7 +40,7 @@ class Pair:
 
     @in_turn
     def add(self, number: int) -> bool:
-        """Whether they were equal."""
+        """Add to both numbers; return True if they were equal."""
         equal = self.first == self.second
         self.first += number
         for _ in range(100):

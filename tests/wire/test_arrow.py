@@ -35,7 +35,7 @@ def tables(draw: st.DrawFn) -> tuple[list[str], Floats]:
 
 
 def stream(*batches: Any, schema: Any = None, **options: Any) -> bytes:
-    """What pyarrow itself writes."""
+    """Write a stream by pyarrow itself."""
     sink = pa.BufferOutputStream()
     schema = batches[0].schema if schema is None else schema
     with pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:

@@ -1,4 +1,4 @@
-"""What is JSON, and what only Python takes for it."""
+"""JSON bodies, and those that only Python takes for JSON."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def request(*inputs: Any, **parts: Any) -> bytes:
 
 
 def infer(*inputs: Any, after: bytes | None = None, **parts: Any) -> Infer:
-    """What is read of a request whose raw tensors are `after`."""
+    """Decode a request with the raw tensors `after`."""
     text = request(*inputs, **parts)
     return oip.decode_infer(text + (after or b""), None if after is None else len(text))
 

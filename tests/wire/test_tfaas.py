@@ -33,13 +33,13 @@ finite = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
 
 def decode_json(body: bytes) -> tfaas.Query:
-    """What the server makes of a JSON body, values as float32."""
+    """Decode a JSON body as the server does, values as float32."""
     found = tfaas.read_json(body)
     return found.query() if isinstance(found, tfaas.Event) else found
 
 
 def decode_row(body: bytes) -> tfaas.Query:
-    """What the server makes of a ``Row``, values as float32."""
+    """Decode a ``Row`` as the server does, values as float32."""
     return tfaas.read_row(body).query()
 
 

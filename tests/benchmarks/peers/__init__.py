@@ -16,7 +16,7 @@ Values = Sequence[float]
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a server is asked for the score of one event."""
+    """Protocol by which a server is asked for the score of one event."""
 
     path: str
     request: Callable[[Values], object]

@@ -43,7 +43,7 @@ class Length:
 
 @dataclass(frozen=True)
 class Found:
-    """What a peer was measured to do: clients → rounds, or why it was not."""
+    """Result of a peer: its rounds by number of clients, or the reason why there are none."""
 
     peer: Peer
     rounds: dict[int, list[Round]]

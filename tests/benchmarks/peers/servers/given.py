@@ -1,4 +1,4 @@
-"""What the benchmark gives every server: a model, a port, and the fastest way to call TensorFlow.
+"""Common ground of all servers: a model, a port, and the fastest way to call TensorFlow.
 
 The servers run in environments of their own, without this project.
 """
