@@ -647,7 +647,7 @@ class Bundle:
         return gzip.compress(self.tar(), mtime=0)
 
     def tar(self) -> bytes:
-        """Return the bundle as a ``.tar``, which is faster to make: weights hardly shrink by gzip."""
+        """Return the bundle as a ``.tar``, which is faster to make: gzip hardly shrinks weights."""
         stream = io.BytesIO()
         with tarfile.open(fileobj=stream, mode="w") as tar:
             for name, content in self.files().items():
