@@ -108,7 +108,7 @@ class _Limited(io.RawIOBase):
         return found
 
     def exactly(self, size: int) -> bytes:
-        """So many bytes, of which there may be no fewer."""
+        """Read exactly `size` bytes, or raise that the archive is cut short."""
         found = self.read(size)
         if len(found) < size:
             raise EOFError("it is cut short")

@@ -380,7 +380,7 @@ class Client(Connection):
         return names or None
 
     def _signature_or_names(self, model: str, names: Sequence[str]) -> Signature:
-        """Inputs whose order nobody knows; a Go TFaaS tells the names of their columns at most."""
+        """Return the inputs without an order; a Go TFaaS gives at most their columns' names."""
         if self.is_ours():
             signature = self._signature(model)
         else:

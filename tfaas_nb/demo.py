@@ -91,7 +91,7 @@ def _ask_every_way(classifier: Classifier, bundle: Bundle, models: Path) -> dict
 
 
 def _protobuf(client: Client, token: str | None, event: Mapping[str, float]) -> float:
-    """As a C++ program asks: a ``Row`` over plain HTTP."""
+    """Ask like a C++ program: with a ``Row`` over plain HTTP."""
     answer = requests.post(
         f"{client.url}/proto",
         params={"token": token},

@@ -141,7 +141,7 @@ def _config(packed: zipfile.ZipFile) -> bytes:
 
 
 def _objects(config: Any) -> Iterator[Mapping[str, Any]]:
-    """Everything in a configuration that Keras would build, but for the training setup."""
+    """Yield the objects that Keras would build from a configuration, but for the training setup."""
     pending = [config]
     while pending:
         found = pending.pop()

@@ -62,7 +62,7 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Here:
-    """Reads and vets models in this process; only what is converted has one of its own.
+    """Reader of models in this process; only models to be converted get a process of their own.
 
     For models of one's own, and those that were tried before.
 

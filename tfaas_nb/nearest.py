@@ -121,7 +121,7 @@ def _numbers(name: str) -> list[str]:
 
 
 def _stem(name: str) -> str:
-    """Without the number at the end."""
+    """Remove the number at the end."""
     return _INDEX.sub("", name)
 
 

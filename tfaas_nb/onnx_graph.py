@@ -138,12 +138,12 @@ class OnnxGraph:
 
     @property
     def input_name(self) -> str:
-        """As `input_node`: ONNX has no nodes at its ends."""
+        """Names of the inputs, as `input_node`: ONNX has no nodes at its ends."""
         return self.input_node
 
     @property
     def output_name(self) -> str:
-        """As `output_node`: ONNX has no nodes at its ends."""
+        """Names of the outputs, as `output_node`: ONNX has no nodes at its ends."""
         return self.output_node
 
     @property

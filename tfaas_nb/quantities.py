@@ -99,7 +99,7 @@ def plain(source: Any, X: Floats) -> Quantities:
 
 
 class _Learner:
-    """Learns means and widths of tensors on the training events."""
+    """Normalisation learned from the training events: means and widths of tensors."""
 
     def __init__(self, source: Any, X: Floats) -> None:
         self._source, self._X = source, X
@@ -166,7 +166,7 @@ class _Jets:
         return self._source[:, self._features.jet_columns(name)]
 
     def leading(self, name: str) -> Any:
-        """Of the leading jet, shape (events, 1)."""
+        """Return a variable of the leading jet, shape (events, 1)."""
         first = self._features.jet_columns(name).start
         return self._source[:, first : first + 1]
 
@@ -178,7 +178,7 @@ class _Jets:
 
     @cached_property
     def _logarithms(self) -> Any:
-        """Of the positive variables one after the other, shape (events, variables x jets)."""
+        """Logarithms of all positive variables in turn, shape (events, variables x jets)."""
         slots = self._features.jets
         least = [1.0 if self._units[name] == "GeV" else _TINY for name in self._positive]
         return _logarithm(

@@ -801,7 +801,7 @@ def _is_deleted(version: str | Path) -> bool:
 
 
 def _mark_deleted(version: Path) -> Path:
-    """Every deleter makes a mark of its own, so that it takes back none but its own."""
+    """Mark a version as deleted by a file of one's own, to be taken back without others' marks."""
     marker = version / f"{_DELETED}-{uuid.uuid4().hex}"
     marker.touch()
     return marker

@@ -163,7 +163,7 @@ class Signature:
     is_ordered: bool = field(default=True, compare=False)
 
     def to_values(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """Return plain values, as JSON can hold them."""
         ends = {"inputs": _values(self.inputs), "outputs": _values(self.outputs)}
         return ends | ({} if self.is_ordered else {"is_ordered": False})
 

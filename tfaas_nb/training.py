@@ -235,7 +235,7 @@ class Events:
         return float(background), float(signal)
 
     def blocks(self, epoch: int) -> Generator[Events, None, None]:
-        """All of them."""
+        """Yield all events as one block."""
         yield self
 
 
@@ -337,7 +337,7 @@ class _Loop:
         return self._finite(total / self.training.count)
 
     def _controls(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """For each step of so many events what `_Learner.learn` must know."""
+        """Return for each step of so many events the parameters of `_Learner.learn`."""
         controls = np.empty((len(counts), 4), np.float32)
         for row, count in zip(controls, counts, strict=True):
             self.steps += 1
@@ -536,7 +536,7 @@ class _Learner:
         return self._network.apply(quantities, call)
 
     def _compiled_learning(self, batch: int) -> Callable[..., Any]:
-        """All steps are of the same size: TensorFlow then need not compute shapes in each."""
+        """Compile steps of one size: TensorFlow then need not compute shapes in each."""
         tf = backend.tensorflow()
 
         def learn(table: Any, batches: Any, controls: Any) -> Any:

@@ -215,7 +215,7 @@ class Plan:
         return replace(self, classifier=self.classifier.changed(), **found)
 
     def train(self) -> tuple[bytes, History]:
-        """On a worker: the bundle as an archive, and what happened."""
+        """Train, on a worker; return the bundle as an archive, and the history."""
         if isinstance(self.data, Stream):
             give_back()
         classifier = self.classifier.fit(

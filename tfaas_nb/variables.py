@@ -127,7 +127,7 @@ class Derived:
 
     @property
     def variable(self) -> Variable:
-        """Its name, unit and title."""
+        """Name, unit and title of the quantity."""
         return Variable(self.name, self.unit, self.title)
 
     def values(
@@ -136,7 +136,7 @@ class Derived:
         there: npt.NDArray[np.bool_],
         padding: float,
     ) -> Floats:
-        """Its value for each event.
+        """Compute the value of the quantity for each event.
 
         Parameters
         ----------

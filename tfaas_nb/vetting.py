@@ -221,7 +221,7 @@ class _Texts:
         self._may_repeat = _MOST_REPEATED
 
     def of(self, attributes: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
-        """Each with the attribute's name."""
+        """Yield each text with the name of its attribute."""
         for key, value in _all_values(attributes):
             yield key, value.s
             for text in value.list.s:

@@ -81,7 +81,7 @@ def _index(named: Iterable[tuple[Column, Iterable[str]]]) -> dict[str, list[Colu
 
 
 def _spellings(column: Column) -> Iterator[str]:
-    """The path with dots; it may be what the path is itself."""
+    """Yield other spellings of a column's path: with dots, or without an array's length."""
     path = column.path
     yield from column.others
     if "/" in path:
@@ -100,7 +100,7 @@ def _ends(column: Column) -> Iterator[str]:
 
 
 def _collapsed(path: str) -> str:
-    """With dots, and without the beginning that ROOT repeats in the names of parts."""
+    """Return a path with dots, without the beginning that ROOT repeats in the names of parts."""
     parts: list[str] = []
     for part in path.split("/"):
         if parts and part.startswith(parts[-1].rstrip(".") + "."):

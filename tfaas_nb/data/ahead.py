@@ -15,7 +15,7 @@ _TICK = 0.05
 
 @dataclass(frozen=True)
 class _Last:
-    """The iterator has ended, or failed."""
+    """End of the iterator, perhaps by an error."""
 
     error: BaseException | None = None
 

@@ -1,4 +1,4 @@
-"""Memory that is freed goes back to the system, so that a bound on memory is one."""
+"""Allocation settings: freed memory goes back to the system, so that a bound on memory holds."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def _objects(values: Numbers) -> Numbers:
 
 
 def _operands(first: Any, second: Any) -> tuple[Numbers, Numbers]:
-    """Both as numbers; beside whole numbers that no double holds, doubles are such if they can."""
+    """Return both operands as numbers; whole doubles beside large whole numbers become whole."""
     a, b = number(first), number(second)
     if a.dtype == _FLOAT and b.dtype != _FLOAT:
         return _beside(a, b), b
@@ -121,7 +121,7 @@ def _whole_literal(value: Numbers) -> Numbers:
 
 
 def _fit_doubles(whole: Numbers) -> bool:
-    """Answer if doubles hold whole numbers exactly."""
+    """Return True if doubles hold the whole numbers exactly."""
     if _is_object(whole):
         return False
     low, high = _range(whole)

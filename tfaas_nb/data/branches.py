@@ -269,7 +269,7 @@ def _path(branch: Any, tree: Any) -> str:
 
 
 def _of_fields(ntuple: Any, fields: Sequence[Any], start: int, stop: int) -> dict[int, Any]:
-    """Of records uproot reads those parts that are asked for."""
+    """Read fields of an RNTuple; of records only the parts that are asked for."""
     chains = {id(field): _chain(field) for field in fields}
     asked = {field.field_id for field in fields}
     read = {field.field_id for chain in chains.values() for field in chain}

@@ -311,7 +311,7 @@ class Dataset:
         return replace(self[found.kept], weight=found.weight) if found.told else self
 
     def _part(self, events: npt.NDArray[np.int64], piece: str) -> Dataset:
-        """Some of the events, which know how many they are of all."""
+        """Return some of the events, with the part of the whole sample that they are."""
         found = self[events]
         sums, own = _sums(self.y, self.weight), _sums(found.y, found.weight)
         counts = _sums(found.y, np.ones(len(found))), _sums(self.y, np.ones(len(self)))
@@ -555,7 +555,7 @@ def concatenate(parts: Sequence[Dataset]) -> Dataset:
 
 
 def _are_scaled(parts: Sequence[Dataset], kind: int) -> bool:
-    """Answer if all events of a class are scaled to cross-sections."""
+    """Return True if all events of a class are scaled to cross-sections."""
     own = [part.scaled[kind] for part in parts if (part.y == kind).any()]
     return bool(own) and all(own)
 

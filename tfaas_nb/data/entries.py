@@ -264,7 +264,7 @@ class Entries:
         return self._matrices[variable]
 
     def _exact(self, variable: str) -> Array:
-        """As `_matrix`; whole numbers that float32 may not hold are what they are in the file."""
+        """Return the values of `_matrix`, exact for whole numbers that float32 may not hold."""
         values = self._lists[variable].values
         if values.dtype.kind not in "iu" or values.dtype.itemsize <= 2:
             return self._matrix(variable)

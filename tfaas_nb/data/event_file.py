@@ -351,7 +351,7 @@ class EventFile:
             return Runs.of(self._file).account(self.path, self._planned, self.entries)
 
     def _signs(self) -> tuple[bool, bool]:
-        """Answer if there are negative and positive generator weights, as far as they are read."""
+        """Tell if there are negative and positive generator weights, as far as they are read."""
         types = self._planned.branches
         if GENERATOR_WEIGHT not in types:
             return False, False

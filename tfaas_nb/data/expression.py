@@ -185,7 +185,7 @@ class Expression:
         return tuple(dict.fromkeys(name for name, _ in self._named()))
 
     def unknown(self, name: str, why: str) -> DataError:
-        """The error that a name in it deserves."""
+        """Return the error for a name in it, with the name marked in the text."""
         node = next(node for found, node in self._named() if found == name)
         return self._error(node, why)
 
@@ -194,7 +194,7 @@ class Expression:
         return all(self._uses(self._tree, name, self.what == "selection"))
 
     def _uses(self, node: ast.expr, name: str, condition: bool) -> Iterator[bool]:
-        """For each place of a name, whether a condition stands there."""
+        """Yield for each place of a name if a condition stands there."""
         if written := _written(node):
             if written == name:
                 yield condition
@@ -267,7 +267,7 @@ class Expression:
         return np.array(np.broadcast_to(truth(self._value(lookup)), (events,)))
 
     def values(self, lookup: Lookup, events: int) -> npt.NDArray[np.float64]:
-        """Its value for each event, float64 of shape (events,); see `mask`."""
+        """Compute the value for each event, float64 of shape (events,); see `mask`."""
         return np.array(np.broadcast_to(floats(self._value(lookup)), (events,)))
 
     def _value(self, lookup: Lookup, node: ast.expr | None = None) -> Any:
@@ -380,7 +380,7 @@ def _translated(text: str) -> tuple[str, tuple[int, ...]]:
 
 
 def _with_choices(pieces: list[_Piece]) -> list[_Piece]:
-    """With ``where(c, a, b)`` for each ``c ? a : b``, which reaches to the next comma or bracket.
+    """Replace each ``c ? a : b``, which ends at a comma or bracket, by ``where(c, a, b)``.
 
     What is no such choice stays as it is, for Python to refuse.
     """
@@ -412,7 +412,7 @@ def _bracket(left: Iterator[_Piece]) -> tuple[list[_Piece], list[_Piece]]:
 
 
 def _choice(part: list[_Piece]) -> list[_Piece]:
-    """Pieces without a comma; brackets in them were seen to before."""
+    """Replace ``c ? a : b`` in pieces without a comma; brackets in them are done already."""
     signs = _outside(part, "?:")
     if not signs or part[signs[0]][0] != "?":
         return part

@@ -138,7 +138,7 @@ class NonFinite:
 
     @classmethod
     def joined(cls, parts: Iterable[NonFinite | None]) -> NonFinite | None:
-        """All of them together; None for nothing."""
+        """Join the counts of several files; None for nothing."""
         found = [part for part in parts if part is not None]
         if not found:
             return None

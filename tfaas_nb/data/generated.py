@@ -65,7 +65,7 @@ class Generated:
 
     @property
     def is_over_entries(self) -> bool:
-        """Answer if the sum is that over the entries of the tree."""
+        """True if the sum is over the entries of the tree."""
         return self.total is None and not self.problem
 
 
@@ -166,7 +166,7 @@ def _is_generator_weight(branch: str) -> bool:
 
 
 def signs(parts: Iterable[npt.NDArray[Any]]) -> tuple[bool, bool]:
-    """Answer if there are negative and positive numbers; looks no further than it must."""
+    """Tell if there are negative and positive numbers; look no further than needed."""
     negative = positive = False
     for values in parts:
         negative = negative or bool((values < 0).any())

@@ -46,7 +46,7 @@ def _candidates(kinds: Sequence[np.dtype[Any]]) -> list[np.dtype[Any]]:
 
 
 def _is_safe(own: np.dtype[Any], kind: np.dtype[Any]) -> bool:
-    """Answer if a type holds any number of another; NumPy counts int64 to float64 as such."""
+    """Return True if a type holds any number of another; float64 does not hold any int64."""
     rounds = kind.kind == "f" and own.kind in "iu" and own.itemsize >= kind.itemsize
     return np.can_cast(own, kind) and not rounds
 

@@ -162,7 +162,7 @@ def recognise(branches: Mapping[str, str]) -> Layout:
 
 @dataclass(frozen=True)
 class Resolver:
-    """Finds variables in one tree: by the explicit mapping, then its layout, then by name.
+    """Resolver of variables in one tree: by the explicit mapping, then its layout, then by name.
 
     Attributes
     ----------

@@ -100,7 +100,7 @@ def open_file(
 
 
 def _check_complete(path: str, file: Any) -> None:
-    """A copy that broke off may still show some of its trees."""
+    """Refuse a file that is shorter than its header says; it may still show some trees."""
     if is_remote(path) and not is_xrootd(path):  # other servers need not tell the size
         return
     size, expected = file.source.num_bytes, file.fEND

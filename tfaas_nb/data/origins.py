@@ -145,7 +145,7 @@ class Leptons:
 
     @classmethod
     def named(cls, collection: str) -> Leptons:
-        """Of a collection of which nothing else is known."""
+        """Make a collection of which only the name is known."""
         return cls(f"{collection}_pt", f"{collection}_eta")
 
     @property
@@ -225,7 +225,7 @@ class LeptonCount:
         return tuple(kind[0] for kind in self.kinds)
 
     def among(self, branches: Container[str]) -> LeptonCount:
-        """With the collections that are there first."""
+        """Return the count with the collections that the file has first."""
         return LeptonCount(
             tuple(tuple(sorted(kind, key=lambda c: c.pt not in branches)) for kind in self.kinds)
         )
@@ -261,7 +261,7 @@ class LeptonCount:
     def unjudged(
         self, read: Read, objects: Objects, where: str
     ) -> Iterator[tuple[str, npt.NDArray[np.int64], Array]]:
-        """See `Leptons.unjudged`, of all collections."""
+        """Yield `Leptons.unjudged` of all collections."""
         for leptons in self.collections:
             yield from leptons.unjudged(read, objects, where)
 
@@ -302,7 +302,7 @@ class Slots:
     optional: ClassVar[tuple[str, ...]] = ()
 
     def matrix(self, read: Read, where: str) -> Array:
-        """Shape (events, branches)."""
+        """Return the values of the branches, shape (events, branches)."""
         columns = []
         for name in self.branches:
             values = read[name]

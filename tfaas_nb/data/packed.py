@@ -152,7 +152,7 @@ def _of_member(branch: Any, leaf: Any, name: str, is_variable: bool) -> Any:
 
 
 def _of_container(branch: Any) -> Any:
-    """Of ``std::vector<Double32_t>`` and the like, which ROOT stores without a range."""
+    """Return the interpretation of ``std::vector<Double32_t>`` and the like, without a range."""
     if len(branch.branches) or branch.member("fLeaves")[0].member("fLeafCount") is not None:
         return None
     if branch.top_level:

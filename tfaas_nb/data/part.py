@@ -89,7 +89,7 @@ class Part:
 
 
 def _fraction(part: float, of: float, count: float) -> float:
-    """By weight; by number where weights of both signs, or none, leave nothing to tell it."""
+    """Return a fraction by weight; by number where the weights do not give one."""
     fraction = part / of if of else 0.0
     if 0 < fraction <= 1:
         return fraction

@@ -100,7 +100,7 @@ class Faults:
 
     @contextmanager
     def of(self, file: str, role: str, should_stop: Stop = lambda: False) -> Iterator[None]:
-        """Note a `DataError` of a file, if that is what is wanted."""
+        """Record a `DataError` of a file and go on, if the user asked for it."""
         try:
             yield
         except (CutError, WeightError):
@@ -310,7 +310,7 @@ def _ranges(files: list[StreamedFile], step: int, random: np.random.Generator) -
 
 
 def _lane(files: list[StreamedFile], step: int, random: np.random.Generator) -> Iterator[_Range]:
-    """One file after another, the ranges of each in random order."""
+    """Yield the ranges of one file after another, those of each file in random order."""
     length, done = sum(file.entries for file in files), 0
     for file in files:
         ranges = list(steps(file.entries, step))

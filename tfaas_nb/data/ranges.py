@@ -82,12 +82,12 @@ class FileSource(Protocol):
         ...
 
     def close(self) -> None:
-        """Nothing more will be asked for."""
+        """End the reading; no more files will be asked for."""
         ...
 
 
 class Here:
-    """Reads in this process; hashes on the side."""
+    """Reader of files in this process; hashes are computed in a thread."""
 
     def __init__(self, lots: Sequence[Lot], hashed: bool) -> None:
         self._lots, self._hashed = lots, hashed
@@ -118,7 +118,7 @@ class Here:
 
 
 class OnCluster:
-    """Has the workers of a Dask cluster read.
+    """Reader of files by the workers of a Dask cluster.
 
     All files are looked into first; then ranges of entries are read by whoever is free, and
     arrive here in order.
@@ -182,7 +182,7 @@ class _Seen:
 
 @dataclass(frozen=True)
 class _Work:
-    """On a worker: how files are read."""
+    """Reader of files on a worker."""
 
     lots: tuple[Lot, ...]
     hashed: bool

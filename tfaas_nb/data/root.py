@@ -399,7 +399,7 @@ def _stream(
 
 
 class _Reader:
-    """Reads one file after another into arrays that grow."""
+    """Reader of one file after another into arrays that grow."""
 
     def __init__(
         self,
@@ -464,7 +464,7 @@ class _Reader:
         return OnCluster(lots, hashed, self._cluster)
 
     def dataset(self) -> Dataset:
-        """All events.
+        """Read all events.
 
         Raises
         ------
@@ -489,7 +489,7 @@ class _Reader:
         )
 
     def _is_scaled(self, kind: int) -> bool:
-        """Answer if all samples of a class have a cross-section."""
+        """Return True if all samples of a class have a cross-section."""
         own = [part.sample.is_normalised for part in self._wanted if part.y == kind]
         return bool(own) and all(own)
 

@@ -192,7 +192,7 @@ class Stream:
 
     @property
     def scaled(self) -> tuple[bool, bool]:
-        """Of background and of signal, whether weights are scaled to a cross-section."""
+        """True for background and for signal if weights are scaled to a cross-section."""
         own = [
             [file.generated is not None for file in self.files if file.y == kind]
             for kind in (BACKGROUND, SIGNAL)
@@ -503,7 +503,7 @@ class Stream:
     def _told(
         self, chunks: Iterator[Chunk], told: Callable[[int, int], None] | None
     ) -> Iterator[Chunk]:
-        """The chunks, with a word about each."""
+        """Yield the chunks, and report the progress after each."""
         done, entries = 0, sum(file.entries for file in self._pass.readable)
         for chunk in chunks:
             done += chunk.read
@@ -581,12 +581,12 @@ def _source(file: StreamedFile, tally: Tally) -> Source:
 
 
 def _seed(seed: int, for_sampling: bool) -> int:
-    """Splitting and sampling by the same seed must not take the same numbers."""
+    """Return a seed of random numbers that differs between splitting and sampling."""
     return 2 * seed + for_sampling
 
 
 def _of(seen: Survey, readable: set[int]) -> Survey:
-    """Without the events of files that turned out unreadable."""
+    """Remove the events of files that turned out unreadable."""
     tallies = {number: tally for number, tally in seen.tallies.items() if number in readable}
     if len(tallies) == len(seen.tallies):
         return seen

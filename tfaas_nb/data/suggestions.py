@@ -28,7 +28,7 @@ _FLAG = re.compile(r"(HLT|L1|Flag|DST)_|(pass|is|has)[A-Z_]")
 
 @dataclass(frozen=True)
 class Suggestions:
-    """Finds branches of a tree that may be meant.
+    """Finder of the branches of a tree that may be meant.
 
     Attributes
     ----------

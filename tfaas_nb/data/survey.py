@@ -39,7 +39,7 @@ class Tally:
     not_finite: NonFinite | None = None
 
     def and_those_of(self, chunk: Chunk) -> Tally:
-        """With the events of a chunk."""
+        """Add the events of a chunk."""
         weight = chunk.events.weight
         return Tally(
             self.events + len(weight),
@@ -83,7 +83,7 @@ class Drawn:
 
     @classmethod
     def joined(cls, parts: list[Drawn]) -> Drawn:
-        """All of them, in the order of files and entries."""
+        """Join drawn events, in the order of files and entries."""
         file = np.concatenate([part.file for part in parts])
         entry = np.concatenate([part.entry for part in parts])
         order = np.lexsort((entry, file))
@@ -123,7 +123,7 @@ class Survey:
         return sum(tally.events for tally in self.tallies.values())
 
     def scaled(self, factors: Mapping[int, float]) -> Survey:
-        """With weights multiplied by a factor for each file, where there is one."""
+        """Multiply the weights by a factor for each file, where there is one."""
         tallies = {
             file: replace(tally, weights=tally.weights * factors.get(file, 1.0))
             for file, tally in self.tallies.items()
@@ -137,7 +137,7 @@ class Survey:
         return Survey(tallies, replace(drawn, events=events))
 
     def without(self, taken: Drawn, left: Drawn) -> Survey:
-        """After some of the events drawn were taken away."""
+        """Return the survey without some of the events drawn."""
         tallies = dict(self.tallies)
         for file in np.unique(taken.file):
             own = taken.file == file

@@ -29,7 +29,7 @@ _DISCONNECTED = 107
 
 
 class _Desk:
-    """Takes requests, and sends answers when they are there."""
+    """Desk that takes requests, and sends answers when they are there."""
 
     def __init__(self, client: Any, connection: Connection) -> None:
         self._client = client
@@ -38,7 +38,7 @@ class _Desk:
         self._files: dict[int, Any] = {}
 
     def serve(self) -> None:
-        """Until the other end closes the connection."""
+        """Serve requests until the other end closes the connection."""
         while True:
             try:
                 number, file, method, arguments, seconds = self._connection.recv()

@@ -505,7 +505,7 @@ class Evaluation:
         )
 
     def _significance_of_sample(self) -> SignificanceScan | None:
-        """With the sums of weights; None where too few background events are left anywhere."""
+        """Scan the significance for the sums of weights; None if too little background is left."""
         try:
             return self._expectation.scan(self.roc)
         except DataError:

@@ -29,7 +29,7 @@ _MOST_FEATURES = 12
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """Everything that a report shows; what is not known is left out.
+    """Contents of a report; what is not known is left out.
 
     Attributes
     ----------

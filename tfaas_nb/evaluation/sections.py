@@ -80,7 +80,7 @@ def _row(point: WorkingPoint, band: Band | None) -> tuple[Any, ...]:
 
 
 def _round(number: float) -> str:
-    """Enough digits for a rejection, none of them after a large one."""
+    """Format a rejection with enough digits, none of them after a large one."""
     return f"{number:.0f}" if number >= 100 else f"{number:.1f}"
 
 

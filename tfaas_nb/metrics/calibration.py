@@ -259,7 +259,7 @@ class _Moments:
         return np.fmin(low, fraction), np.fmax(high, fraction)
 
     def variance(self, at: npt.NDArray[np.int64], score: Array) -> tuple[Array, Array]:
-        """For each event the variance of w (y − p), and the probability π to be signal."""
+        """Return each event's variance of w (y − p), and its probability π to be signal."""
         (b1, s1), (b2, s2) = self.first[:, at], self.second[:, at]
         # Multiplied by both mean weights, so that a score of 0 or 1 divides by nothing.
         signal, background = score * b1, (1 - score) * s1

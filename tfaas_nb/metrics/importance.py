@@ -169,7 +169,7 @@ class Importance:
 
 
 def _some(data: Dataset, most: int, random: np.random.Generator) -> Dataset:
-    """At most so many events, each class in proportion."""
+    """Draw at most so many events, each class in proportion."""
     if len(data) <= most:
         return data
     taken = []
@@ -195,7 +195,7 @@ def _groups(features: FeatureSet, by: str) -> dict[str, list[int]]:
 def _blocks(
     groups: list[list[int]], events: int, width: int, repeats: int
 ) -> Iterator[tuple[int, list[list[int]]]]:
-    """As many groups at a time as bounded memory holds, with the position of the first."""
+    """Yield as many groups at a time as bounded memory holds, with the position of the first."""
     size = max(1, _BLOCK // max(1, events * width * repeats))
     for start in range(0, len(groups), size):
         yield start, groups[start : start + size]

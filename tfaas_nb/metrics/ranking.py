@@ -31,7 +31,7 @@ Limits = tuple[float | None, float | None]
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Placements:
-    """For each event, the weighted fraction of the other class it is ranked rightly against.
+    """Weighted fraction of the other class against which each event is ranked rightly.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ class Placements:
 
 
 def _fraction_below(of: Array, among: Array, weight: Array) -> Array:
-    """For each score, the weighted fraction of the others below it, ties counted half."""
+    """Return for each score the weighted fraction of the others below it, ties counted half."""
     order = np.argsort(among)
     ladder = np.concatenate([[0.0], np.cumsum(weight[order])])
     below = ladder[np.searchsorted(among[order], of, side="left")]

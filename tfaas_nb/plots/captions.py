@@ -27,7 +27,7 @@ def roc(
     band: Band | None = None,
     points: Mapping[str, Point] | None = None,
 ) -> str:
-    """For `plots.roc`."""
+    """Return the caption for `plots.roc`."""
     text = f"Background rejection 1/ε_B over signal efficiency ε_S for {sample}. "
     return text + _areas(curves) + _band(band) + _points(points)
 
@@ -38,7 +38,7 @@ def efficiencies(
     band: Band | None = None,
     points: Mapping[str, Point] | None = None,
 ) -> str:
-    """For `plots.efficiencies`."""
+    """Return the caption for `plots.efficiencies`."""
     text = f"Signal efficiency ε_S over background efficiency ε_B for {sample}. "
     return text + _areas(curves) + _band(band) + _points(points)
 
@@ -71,12 +71,12 @@ def _points(points: Mapping[str, Point] | None) -> str:
 
 
 def scores(sample: str) -> str:
-    """For `plots.scores`."""
+    """Return the caption for `plots.scores`."""
     return f"Classifier score of {sample}. Each class is normalised to one."
 
 
 def overtraining(found: TrainTest, sample: str) -> str:
-    """For `plots.overtraining`."""
+    """Return the caption for `plots.overtraining`."""
     return (
         f"Classifier score of {sample} (filled), and of the training events (points), each "
         "normalised to one. Error bars are √Σw². Kolmogorov–Smirnov probability that training and "
@@ -87,7 +87,7 @@ def overtraining(found: TrainTest, sample: str) -> str:
 
 
 def feature(name: str, variable: Variable, present: float, sample: str) -> str:
-    """For `plots.feature`; `present` is the fraction of the events drawn."""
+    """Return the caption for `plots.feature`; `present` is the fraction of the events drawn."""
     unit = f" in {variable.unit}" if variable.unit else ""
     absent = "" if present == 1 else f" The {present:.1%} of events that have it are shown."
     return (
@@ -97,7 +97,7 @@ def feature(name: str, variable: Variable, present: float, sample: str) -> str:
 
 
 def importance(found: Losses, sample: str) -> str:
-    """For `plots.importance`."""
+    """Return the caption for `plots.importance`."""
     what = "the slots of one variable together" if found.by == "variable" else "one feature"
     return (
         f"Loss of AUC (from {found.auc:.4f}) when {what} is shuffled among the events that "
@@ -108,7 +108,7 @@ def importance(found: Losses, sample: str) -> str:
 
 
 def history(best: int | None = None) -> str:
-    """For `plots.history`."""
+    """Return the caption for `plots.history`."""
     kept = "" if best is None else f" The weights of epoch {best} were kept."
     return (
         "Binary cross-entropy over the epochs of the training, for the events it learned from "
@@ -117,7 +117,7 @@ def history(best: int | None = None) -> str:
 
 
 def learning_curve(found: Growth, sample: str) -> str:
-    """For `plots.learning_curve`."""
+    """Return the caption for `plots.learning_curve`."""
     return (
         f"AUC over the number of training events ({found.events[0]} to {found.events[-1]}), on "
         f"{sample}, the same for all trainings, and on the training events themselves. Error bars: "
@@ -127,7 +127,7 @@ def learning_curve(found: Growth, sample: str) -> str:
 
 
 def significance(found: Scan, sample: str) -> str:
-    """For `plots.significance`."""
+    """Return the caption for `plots.significance`."""
     formula = (
         "from the Asimov data set (Cowan et al., EPJC 71 (2011) 1554)"
         if found.symbol == "Z_A"
@@ -150,7 +150,7 @@ def significance(found: Scan, sample: str) -> str:
 
 
 def calibration(found: Reliability, sample: str) -> str:
-    """For `plots.calibration`."""
+    """Return the caption for `plots.calibration`."""
     return (
         f"Signal fraction of {sample} in bins of the score over the mean score, with binomial "
         "68.3 % intervals (Wilson, effective numbers of events of each class), and the share of "

@@ -148,7 +148,7 @@ def _log_scale(ax: Axes) -> None:
 
 
 def _range(scores: npt.NDArray[Any]) -> tuple[float, float]:
-    """From 0 to 1, unless scores are no probabilities."""
+    """Return the range of the axis: from 0 to 1, unless scores are no probabilities."""
     low, high = float(scores.min()), float(scores.max())
     return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
 

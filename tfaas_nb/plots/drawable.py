@@ -232,11 +232,11 @@ class TrainTest(Protocol):
 
     @property
     def train(self) -> CurveOfEvents:
-        """Of the training events."""
+        """ROC curve of the training events."""
 
     @property
     def test(self) -> CurveOfEvents:
-        """Of the test events."""
+        """ROC curve of the test events."""
 
     @property
     def signal(self) -> Test:
@@ -256,7 +256,7 @@ class Losses(Protocol):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the features."""
+        """Names of the features."""
 
     @property
     def drop(self) -> Array:
@@ -264,7 +264,7 @@ class Losses(Protocol):
 
     @property
     def error(self) -> Array:
-        """Their errors."""
+        """Errors of the losses."""
 
     @property
     def events(self) -> int:
@@ -292,8 +292,8 @@ class Growth(Protocol):
 
     @property
     def train(self) -> tuple[Curve, ...]:
-        """On the training events."""
+        """ROC curves of the training events."""
 
     @property
     def test(self) -> tuple[Curve, ...]:
-        """On the test events."""
+        """ROC curves of the test events."""

@@ -170,12 +170,12 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Nothing more will be asked for."""
+        """End the scoring; no more files will be asked for."""
         ...
 
 
 class Here:
-    """Reads and scores in this process."""
+    """Scorer of files in this process."""
 
     def __init__(self, reading: Reading, scorer: Scorer, files: Sequence[InputFile]) -> None:
         self._reading, self._scorer, self._files = reading, scorer, files
@@ -219,7 +219,7 @@ class Here:
 
 
 class OnCluster:
-    """Has the workers of a Dask cluster read and score.
+    """Scorer of files by the workers of a Dask cluster.
 
     All files are opened once to know their entries; then ranges of entries are read and scored,
     whoever is free, and arrive here in order.
@@ -287,7 +287,7 @@ class _Look:
 
     @staticmethod
     def seen(reading: Reading, look: _Look) -> _Seen | DataError:
-        """On a worker: what a file has, or why it cannot be read."""
+        """Look into a file, on a worker; return its branches, or the reason it cannot be read."""
         try:
             with EventFile(look.file, reading, folder=look.folder) as opened:
                 kept = [name for name in reading.keep if name in reading.optional]
@@ -312,7 +312,7 @@ class _Range:
 
 
 class _Work:
-    """On a worker: how events are read, and the model, opened once for all ranges."""
+    """Scorer of ranges on a worker; the model is opened once for all ranges."""
 
     def __init__(self, reading: Reading, opened: Callable[[], Scorer], folder: str) -> None:
         self.reading, self.scorer, self.folder = reading, opened(), folder

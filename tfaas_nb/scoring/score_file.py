@@ -249,7 +249,7 @@ def _as(values: npt.NDArray[Any], wanted: np.dtype[Any], name: str) -> npt.NDArr
 
 
 def _native(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """In this machine's byte order, which the files' writers ask for."""
+    """Convert values to this machine's byte order, as the files' writers need."""
     return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
 
 

@@ -86,7 +86,7 @@ def open_scorer(model: Model, token: str | None = None) -> Scorer:
 
 
 def given(model: Model, token: str | None = None) -> Callable[[], Scorer]:
-    """Opens the scorer where it is called, in another process of another machine, too.
+    """Return a function that opens the scorer, also in a process on another machine.
 
     What stands in a file here is read here.
     """

@@ -241,7 +241,7 @@ def _nothing_of(parts: Folds, how: str) -> CrossValidation:
 
 
 def _with(found: CrossValidation, parts: Folds, done: LeftOut, how: str) -> CrossValidation:
-    """One fold more."""
+    """Add one fold to a cross-validation."""
     left_out = parts.left_out[len(found.folds)]
     part, scores = parts.data[left_out], found.scores.copy()
     scores[left_out] = done.scores

@@ -151,7 +151,7 @@ class _Work:
 
 
 def _untrained(trainable: Trainable) -> Trainable:
-    """Without a fit that it may have: that need not travel."""
+    """Remove the fit of a classifier, which need not be sent to a worker."""
     return trainable.changed() if isinstance(trainable, Classifier) else trainable
 
 

@@ -68,7 +68,7 @@ class Scan:
 
     @property
     def best(self) -> Trial:
-        """Of the largest mean AUC.
+        """Trial with the largest mean AUC.
 
         The best of many looks better than it is: judge it on events that no fold had.
         """
@@ -84,7 +84,7 @@ class Scan:
         return trial.result.minus(self.default.result)
 
     def table(self) -> Table:
-        """For each trial its settings, mean AUC, and the paired difference to the default."""
+        """Return each trial's settings, mean AUC, and paired difference to the default."""
         names = list(dict.fromkeys(name for trial in self.trials for name in trial.options))
         columns = (*names, "AUC, mean ± error", "AUC − default, paired", "")
         rows = tuple((*(_value(t, name) for name in names), *self._row(t)) for t in self.trials)
