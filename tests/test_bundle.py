@@ -517,7 +517,7 @@ def test_a_model_of_200_mb_is_uploaded_and_answers(server: Server) -> None:
     assert "bytes of 'weights' are left out" in large.graph.text()
     assert len(large.graph.text()) < 10_000
     client = server.client()
-    assert client.upload(large) == 1
+    assert client.upload(large, features="a,b,c") == 1
     expected = weights()[:, 5] @ np.array([1.0, 2.0, 3.0], np.float32)
     assert client.predict("large", [1.0, 2.0, 3.0], keys=["a", "b", "c"]) == pytest.approx(expected)
 
