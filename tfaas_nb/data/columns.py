@@ -205,7 +205,7 @@ def _in_records(ntuple: Any) -> dict[str, Any]:
 
 
 def _spellings(path: str, field: Any) -> tuple[str, ...]:
-    """Return the spellings of a path: of pairs and tuples also ROOT's ``p._1``, and ``p.second``."""
+    """Return the spellings of a path: of pairs and tuples also ROOT's ``p._1`` and ``p.second``."""
     if not any(part.isdigit() for part in path.split(".")):
         return (path,)
     roots = ".".join(f"_{part}" if part.isdigit() else part for part in path.split("."))

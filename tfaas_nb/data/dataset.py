@@ -320,7 +320,7 @@ class Dataset:
         return replace(found, part=part)
 
     def present(self, feature: str) -> npt.NDArray[np.bool_]:
-        """Mask of the events that have a feature: for a jet's, that jet; shape (events,).
+        """Return the mask of the events that have a feature (of a jet: the jet), shape (events,).
 
         Raises
         ------

@@ -192,7 +192,7 @@ class Stream:
 
     @property
     def scaled(self) -> tuple[bool, bool]:
-        """True for background and for signal if weights are scaled to a cross-section."""
+        """Pair for background and signal: True if weights are scaled to a cross-section."""
         own = [
             [file.generated is not None for file in self.files if file.y == kind]
             for kind in (BACKGROUND, SIGNAL)
