@@ -44,7 +44,7 @@ def test_what_it_writes_scores_events_and_tells_what_it_is_worth(
     assert main(order(files, out, "--description", "a test")) == 0
     told = capsys.readouterr().out
     assert "Dataset(1500 signal + 1500 background events, 42 features)" in told
-    assert "Evaluation(900 events: AUC 0.9" in told
+    assert "Evaluation(900 events: AUC = 0.9" in told
     for name in ("mine", "mine.tar.gz", "mine.html"):
         assert str((out / name).resolve()) in told
         assert (out / name).exists()
