@@ -284,8 +284,8 @@ def test_a_network_of_half_precision_passes(policy: str) -> None:
         inner = network("deep")
     finally:
         keras.mixed_precision.set_global_policy("float32")
-    model = keras.Sequential([inner, keras.layers.Dense(1)])
-    frozen = FrozenGraph.freeze(model)
+    events = keras.Input((30,), dtype="float32")
+    frozen = FrozenGraph.freeze(keras.Model(events, keras.layers.Dense(1)(inner(events))))
     assert frozen.has_half_precision
     check(Bundle.create("m", frozen, ()))
 
