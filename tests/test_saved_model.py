@@ -128,7 +128,8 @@ def opened(hexadecimal: str) -> tuple[FrozenGraph, FrozenEngine]:
 @pytest.mark.slow
 def test_a_signature_of_any_names_is_frozen(graphs: dict[str, str]) -> None:
     graph, engine = opened(graphs["odd"])
-    assert graph.signature.inputs == (Tensor("index", "int32", ()), Tensor("x", "float32", (2,)))
+    # In the order of the function's arguments.
+    assert graph.signature.inputs == (Tensor("x", "float32", (2,)), Tensor("index", "int32", ()))
     assert graph.signature.outputs == (Tensor("the sum:0", "float32", (1,)),)
     found = engine.run({"x": [[1, 2], [0, 0]], "index": [0, 4]})
     np.testing.assert_array_equal(found["the sum:0"], [[57], [26]])

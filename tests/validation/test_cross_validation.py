@@ -138,7 +138,7 @@ def test_a_classifier_is_left_as_it_is(few: Dataset) -> None:
 
 
 def test_it_shows_a_table_of_folds(result: CrossValidation) -> None:
-    assert repr(result).startswith("CrossValidation(4 folds: AUC 0.9")
+    assert repr(result).startswith("CrossValidation(4 folds: AUC = 0.9")
     assert quoted(result.mean, result.error) in repr(result)
     assert "the standard error of the mean of folds" in repr(result)
     assert [row[:2] for row in result.table().rows] == [(i, 100) for i in (1, 2, 3, 4)]
@@ -153,7 +153,7 @@ def test_it_may_be_stopped_between_folds(few: Dataset) -> None:
         return len(asked) == 2
 
     found = cross_validate(few, 3, Logistic(), progress=False, should_stop=should_stop)
-    assert repr(found).startswith("CrossValidation(1 folds of 3, interrupted: AUC 0.")
+    assert repr(found).startswith("CrossValidation(1 folds of 3, interrupted: AUC = 0.")
     assert math.isnan(found.error)
     assert np.isfinite(found.scores).sum() == len(found.folds[0].events)
 
