@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
 import tfaas_nb as tn
@@ -22,6 +23,34 @@ from tfaas_nb.yardsticks import Boosting, Logistic, Trainable
 pytestmark = pytest.mark.slow
 
 QUICK: dict[str, Any] = {"epochs": 4, "hidden": (8,), "embedding": (8,), "members": 1}
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """Score by the first feature, with junk mixed in: as much as the seed has it, or fixed."""
+
+    column: int
+    seed: int = 0
+    fixed: float | None = None
+
+    def fit(self, data: Dataset, progress: bool = True) -> Mixed:
+        return self
+
+    def predict(self, data: Dataset) -> Any:
+        share = self.fixed
+        if share is None:
+            share = SPREAD * np.random.default_rng(self.seed).standard_normal()
+        return (data.X[:, 0] + share * data.X[:, self.column]).astype(np.float64)
+
+
+SPREAD, DISTANCE = 0.6, 1.5
+
+
+def toy(rng: np.random.Generator, events: int) -> Dataset:
+    y = np.arange(events) % 2
+    X = rng.standard_normal((events, 3))
+    X[:, 0] += DISTANCE * y
+    return Dataset.from_columns(X, y, ["x", "junk", "other"])
 
 
 class Unwanted:
@@ -195,3 +224,57 @@ def test_a_table_is_told_how_to_become_a_dataset(split: tuple[Dataset, Dataset])
     for trainable in (Logistic(), Boosting()):
         with pytest.raises(DataError, match="fit takes a Dataset, not a DataFrame"):
             trainable.fit(table)
+
+
+def test_seeds_are_trained_one_after_another_and_are_in_the_errors() -> None:
+    rng = np.random.default_rng(3)
+    train, test = toy(rng, 40), toy(rng, 300)
+    chosen: dict[str, Any] = {"random": Mixed(1, seed=10), "fixed": Mixed(2, fixed=0.3)}
+    compared = compare(train, test, chosen, progress=False, seeds=4)
+    random, fixed = compared.contenders
+    assert (len(random.trainings), len(fixed.trainings)) == (4, 4)
+    areas = [roc_auc_score(test.y, Mixed(1, seed).predict(test)) for seed in range(10, 14)]
+    assert random.area.value == pytest.approx(np.mean(areas))
+    curves = [Roc.of(test.y, Mixed(1, seed).predict(test)) for seed in range(10, 14)]
+    sample = np.mean([curve.auc_error**2 for curve in curves])
+    expected = np.sqrt(sample + 1.1969**2 * np.var(areas, ddof=1) / 4)  # Student's, of 3 degrees
+    assert random.area.error == pytest.approx(expected, rel=1e-3)
+    assert str(random.area) in str(compared.table())
+    assert "the trainings together" in compared.table().caption
+    assert compared.gain("fixed").value == pytest.approx(fixed.roc.auc - np.mean(areas))
+
+
+def test_with_one_seed_it_is_said_that_the_trainings_are_not_in_the_errors() -> None:
+    rng = np.random.default_rng(4)
+    compared = compare(toy(rng, 40), toy(rng, 60), {"a": Mixed(1), "b": Mixed(2)}, progress=False)
+    assert "randomness of the trainings is not in it: compare(..., seeds=5)" in (
+        compared.table().caption
+    )
+    assert str(compared.gain("b")) == str(compared.difference("b"))
+
+
+@pytest.mark.parametrize("seeds", [0, 1.5, True, "5"])
+def test_a_number_of_seeds_is_a_whole_number(split: tuple[Dataset, Dataset], seeds: Any) -> None:
+    with pytest.raises(TrainingError, match=f"seeds must be .* not {seeds!r}"):
+        compare(*split, {"a": Unwanted()}, seeds=seeds)
+
+
+def test_the_error_of_a_gain_covers_samples_and_trainings() -> None:
+    """Toys whose true mean area is known: of Gaussians it is Φ(d / √(2 (1 + share²)))."""
+    shares = np.linspace(-5, 5, 4001) * SPREAD
+    density = norm.pdf(shares, scale=SPREAD)
+    mean = np.average(norm.cdf(DISTANCE / np.sqrt(2 * (1 + shares**2))), weights=density)
+    truth = mean - norm.cdf(DISTANCE / np.sqrt(2 * (1 + 0.3**2)))
+    rng = np.random.default_rng(5)
+    pulls, naive = [], []
+    for number in range(300):
+        chosen: dict[str, Any] = {
+            "fixed": Mixed(2, fixed=0.3),
+            "random": Mixed(1, seed=1000 * number),
+        }
+        compared = compare(toy(rng, 20), toy(rng, 1000), chosen, progress=False, seeds=5)
+        gain, one = compared.gain("random"), compared.difference("random")
+        pulls.append((gain.value - truth) / gain.error)
+        naive.append((one.difference - truth) / one.error)
+    assert 0.62 < np.mean(np.abs(pulls) < 1) < 0.76
+    assert np.mean(np.abs(naive) < 1) < 0.45  # of one training, with the sample's error alone

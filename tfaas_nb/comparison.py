@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
@@ -17,13 +17,20 @@ from tfaas_nb.data.negative import common, treated
 from tfaas_nb.data.overlap import overlap
 from tfaas_nb.data.stream import check_in_memory
 from tfaas_nb.errors import DataError, TrainingError
+from tfaas_nb.measured import Measured
 from tfaas_nb.metrics import EFFICIENCIES, Comparison, Roc
-from tfaas_nb.options import check_seed
+from tfaas_nb.metrics.comparison import TRAINING_IS_NOT_IN_IT
+from tfaas_nb.options import check_count, check_seed
 from tfaas_nb.table import Table
 from tfaas_nb.yardsticks import Boosting, Logistic, Trainable, plain_network
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+_ERRORS = (
+    "means over the trainings; the errors are those of the finite sample of events and of the "
+    "trainings together"
+)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -40,17 +47,39 @@ class Contender:
         Time to train it.
     trained : object
         What was fitted; it can ``predict``.
+    repeats : tuple of Roc
+        Those of its trainings with further seeds, on the test events.
     """
 
     name: str
     roc: Roc
     seconds: float
     trained: Any
+    repeats: tuple[Roc, ...] = ()
+
+    @property
+    def trainings(self) -> tuple[Roc, ...]:
+        """ROC curve of each training, the first one first."""
+        return (self.roc, *self.repeats)
+
+    @property
+    def area(self) -> Measured:
+        """AUC, the mean over its trainings, with its error; see `ComparedClassifiers`."""
+        if not self.repeats:
+            return self.roc.area
+        areas = [(roc.auc, roc.auc_error) for roc in self.trainings]
+        return _over_trainings(areas, is_signed=False)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ComparedClassifiers:
     """Classifiers trained and tested on the same events; all are compared to the first.
+
+    With several trainings of each, areas and differences are their means, and the error is
+    √(σ² + t²s²/n): σ² is the mean of the squared errors of the finite sample (DeLong), which a
+    mean over trainings on the same events has at most, s the standard deviation of n trainings,
+    and t the 84 % quantile of Student's distribution with n − 1 degrees of freedom, by which the
+    error covers 68 % with a few trainings, too.
 
     Attributes
     ----------
@@ -81,6 +110,29 @@ class ComparedClassifiers:
             raise TrainingError(f"there is no {name!r} among {', '.join(self.curves)}")
         return Comparison.of_curves((self.curves[name], first.roc), (name, first.name))
 
+    def gain(self, name: str) -> Measured:
+        """AUC of a contender minus that of the first, the mean over their trainings.
+
+        The k-th training of one is paired with the k-th of the other, event by event.
+
+        Raises
+        ------
+        TrainingError
+            If there is none of that name.
+        """
+        paired = self.difference(name)
+        first, one = self.contenders[0].trainings, self._contender(name).trainings
+        if len(first) == len(one) == 1:
+            return paired.measured or Measured(paired.difference, paired.error, is_signed=True)
+        pairs = [
+            Comparison.of_curves((one[k % len(one)], first[k % len(first)]), paired.names)
+            for k in range(max(len(first), len(one)))
+        ]
+        return _over_trainings([(p.difference, p.error) for p in pairs], is_signed=True)
+
+    def _contender(self, name: str) -> Contender:
+        return next(c for c in self.contenders if c.name == name)
+
     def table(self) -> Table:
         """AUC ± σ, the paired difference to the first, rejections, and seconds to train."""
         rejections = [f"1/ε_B at ε_S {efficiency}" for efficiency in EFFICIENCIES]
@@ -89,12 +141,11 @@ class ComparedClassifiers:
 
     def _row(self, contender: Contender) -> tuple[Any, ...]:
         points = [contender.roc.working_point(efficiency) for efficiency in EFFICIENCIES]
-        paired = self.difference(contender.name)
         is_first = contender is self.contenders[0]
         return (
             contender.name,
-            str(contender.roc.area),
-            None if is_first else str(paired),
+            str(contender.area),
+            None if is_first else str(self.gain(contender.name)),
             *(p.told() for p in points),
             round(contender.seconds, 1),
         )
@@ -132,6 +183,7 @@ def compare(
     seed: int = 1,
     progress: bool = True,
     allow_overlap: bool = False,
+    seeds: int = 1,
 ) -> ComparedClassifiers:
     """Train classifiers on the same events, judge them on the same others.
 
@@ -149,6 +201,10 @@ def compare(
     allow_overlap : bool
         Go on although test events are among the training events, which flatters some
         classifiers more than others.
+    seeds : int
+        Trainings of each classifier, with as many seeds one after another.  From 2 on the
+        randomness of the trainings is in the errors.  A classifier without a seed is trained
+        once.
 
     Returns
     -------
@@ -168,6 +224,7 @@ def compare(
     from tqdm.auto import tqdm
 
     check_seed(seed)
+    check_count("seeds", seeds)
     chosen = yardsticks(seed) if classifiers is None else _named(classifiers)
     for events in (train, test):
         check_in_memory(events, "compare")
@@ -180,9 +237,14 @@ def compare(
     train, _ = _usable(train, how)
     test, told = _usable(test, how)
     leak = f"not an honest test: {seen} were in the training" if seen else ""
-    bar = tqdm(chosen.items(), desc="comparing", unit="classifier", disable=not progress)
-    found = tuple(_judged(n, c, train, test) for n, c in bar)
-    return ComparedClassifiers(found, tuple(note for note in (leak, told) if note))
+    variants = {name: list(_with_seeds(one, seeds)) for name, one in chosen.items()}
+    total = sum(map(len, variants.values()))
+    with tqdm(total=total, desc="comparing", unit="training", disable=not progress) as bar:
+        contenders = tuple(
+            _contender(name, ones, train, test, bar.update) for name, ones in variants.items()
+        )
+    errors = TRAINING_IS_NOT_IN_IT + ": compare(..., seeds=5)" if seeds == 1 else _ERRORS
+    return ComparedClassifiers(contenders, tuple(note for note in (leak, told, errors) if note))
 
 
 def _named(classifiers: Any) -> dict[str, Trainable]:
@@ -216,6 +278,42 @@ def _usable(data: Dataset, how: str) -> tuple[Dataset, str]:
             "tn.Classifier(negative_weights='absolute'), by which the others are treated, too"
         )
     return data, ""
+
+
+def _with_seeds(trainable: Trainable, seeds: int) -> Iterator[Trainable]:
+    """A classifier with its own seed and the next ones; a lone one if it has none."""
+    yield trainable
+    for step in range(1, seeds):
+        if _is_ours(trainable):
+            yield trainable.changed(seed=trainable.settings.seed + step)
+        elif is_dataclass(trainable) and hasattr(trainable, "seed"):
+            yield replace(trainable, seed=trainable.seed + step)
+
+
+def _contender(
+    name: str,
+    variants: Sequence[Trainable],
+    train: Dataset,
+    test: Dataset,
+    done: Callable[[], object],
+) -> Contender:
+    trainings = []
+    for variant in variants:
+        trainings.append(_judged(name, variant, train, test))
+        done()
+    return replace(trainings[0], repeats=tuple(training.roc for training in trainings[1:]))
+
+
+def _over_trainings(results: Sequence[tuple[float, float]], is_signed: bool) -> Measured:
+    """The mean of results of several trainings, each with the error of the finite sample."""
+    from scipy.stats import norm
+    from scipy.stats import t as student
+
+    values, errors = np.array(results).T
+    n = len(values)
+    spread = student.ppf(norm.cdf(1), n - 1) * np.std(values, ddof=1) if n > 1 else 0.0
+    error = float(np.sqrt(np.mean(errors**2) + spread**2 / n))
+    return Measured(float(values.mean()), error, is_signed=is_signed)
 
 
 def _judged(name: str, trainable: Trainable, train: Dataset, test: Dataset) -> Contender:

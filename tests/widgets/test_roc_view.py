@@ -67,7 +67,8 @@ def test_a_model_that_cannot_be_judged_is_left_out_and_named(
     def build(tf: Any) -> None:
         tf.matmul(placeholder(tf, width=42), tf.ones((42, 3)), name="y")
 
-    serving.client().upload(Bundle.from_parts(b'{"name": "classes"}', serialized(build)))
+    classes = Bundle.from_parts(b'{"name": "classes"}', serialized(build))
+    serving.client().upload(classes, features=events.features)
     view = RocView.of_models(serving.client(), events)
     assert list(view.evaluations) == ["ttbar"]
     assert "'classes': it has 3 outputs" in unescape(view.message.value)
