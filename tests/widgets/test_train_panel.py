@@ -66,7 +66,7 @@ def test_what_was_trained_is_a_normal_object(trained: TrainPanel, events: Datase
         .auc,
         abs=1e-6,
     )
-    assert f"AUC {evaluation.auc:.4f}" in trained.message.value
+    assert f"AUC {evaluation.roc.area}" in trained.message.value
     assert "all epochs are done" in trained.message.value
 
 
