@@ -65,7 +65,11 @@ class Connection:
     def is_ours(self) -> bool:
         """Return True if the server is tfaas_nb; a Go TFaaS knows neither archives nor ``.npy``."""
         if self._is_ours is None:
-            patiently(lambda: self._ask("GET", "/status"))
+            try:
+                patiently(lambda: self._ask("GET", "/status"))
+            except TfaasError:
+                if self._is_ours is None:  # a refusal tells whose it is, too
+                    raise
         return bool(self._is_ours)
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from tfaas_nb.errors import TfaasError, TooManyRequests
+from tfaas_nb.errors import Overloaded, ServerError, TfaasError, TooManyRequests
 
 Floats = npt.NDArray[np.float32]
 T = TypeVar("T")
@@ -49,8 +49,8 @@ def patiently(ask: Callable[[], T], most: float = MOST_SECONDS) -> T:
     Parameters
     ----------
     ask : callable
-        Raises `TooManyRequests`, or another error with a time to wait, while the server has too
-        much to do.
+        Raises `TooManyRequests` or `Overloaded`, or a server's error with a time to wait that is
+        not of a kind of its own, while the server has too much to do.
     most : float
         Seconds of waiting in all.
 
@@ -64,7 +64,7 @@ def patiently(ask: Callable[[], T], most: float = MOST_SECONDS) -> T:
         try:
             return ask()
         except TfaasError as error:
-            if error.retry_after is None and not isinstance(error, TooManyRequests):
+            if not _is_busy(error):
                 raise
             seconds = pause if error.retry_after is None else max(error.retry_after, _FIRST)
             if waited + seconds > most:
@@ -72,6 +72,13 @@ def patiently(ask: Callable[[], T], most: float = MOST_SECONDS) -> T:
             waited += seconds
             time.sleep(seconds)
     raise AssertionError("there is always another pause")
+
+
+def _is_busy(error: TfaasError) -> bool:
+    """Return True if a server has too much to do, not if it lacks its models, for instance."""
+    # Other servers, and proxies, answer 503 without our words for the reason.
+    is_foreign = type(error) is ServerError and error.retry_after is not None
+    return isinstance(error, (TooManyRequests, Overloaded)) or is_foreign
 
 
 def _given_up(error: TfaasError, waited: float, seconds: float, most: float) -> TfaasError:
