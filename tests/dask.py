@@ -54,6 +54,9 @@ class Cluster:
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
             # What a lost worker was doing may be begun again as often as tests have it lost.
             "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "2",
+            # Idle processes would take a tenth of a core each to watch themselves.
+            "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+            "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "500ms",
             **self._more,
         }
         with (self.folder / f"{module}-{len(self.workers)}.log").open("wb") as log:
