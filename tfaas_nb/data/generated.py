@@ -96,7 +96,8 @@ class Runs:
             name = next((name for name in names if name in branches), None)
             if name is None:
                 return None
-            return float(np.asarray(tree[name].array(library="np")).sum(dtype=np.float64))
+            # As awkward: uproot 5.6 takes a field of an RNTuple in no other way.
+            return float(np.asarray(tree[name].array(library="ak")).sum(dtype=np.float64))
 
         return cls(total(_SUM_OF_WEIGHTS), total(_COUNT))
 
