@@ -432,7 +432,9 @@ def numeric(values: Any, name: str = "") -> Array:
 def _check_kind(values: Any, name: str) -> None:
     dtype = getattr(values, "dtype", None)
     arrow = str(values.type) if hasattr(values, "null_count") and hasattr(values, "type") else ""
-    if hasattr(dtype, "categories") or arrow.startswith("dictionary"):
+    # Of polars' types, only those of later versions have `categories`.
+    are_categories = hasattr(dtype, "categories") or type(dtype).__name__ in ("Categorical", "Enum")
+    if are_categories or arrow.startswith("dictionary"):
         raise FeatureError(
             f"{_no_numbers(name, 'categories')}: turn them into numbers by a rule of yours"
         )
