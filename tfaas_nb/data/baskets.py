@@ -20,6 +20,8 @@ from tfaas_nb.errors import DataError
 
 #: Entries of which lists are compared with their counter, if that is not read anyway.
 _COMPARED = 1000
+#: Compressed bytes of a counter's basket from which on it is not read for a comparison alone.
+_LARGE = 1 << 16
 
 
 def checked(branch: Any) -> Any:
@@ -120,7 +122,8 @@ def check_counters(
 ) -> None:
     """Compare lists with the branch that counts them, which ROOT goes by.
 
-    A counter that was not read itself is read for the first entries.
+    A counter that was not read itself is read for the first entries, unless its basket there is
+    so large that decompressing it would cost a noticeable share of the reading.
 
     Parameters
     ----------
@@ -160,5 +163,10 @@ def check_counters(
 def _values(counter: Any, array: Any, start: int, stop: int) -> npt.NDArray[Any]:
     if array is not None:
         return np.asarray(array)
+    ends = np.asarray(counter.entry_offsets[1:])
+    sizes = counter.member("fBasketBytes")
+    basket = int(np.searchsorted(ends, start, side="right"))
+    if basket < len(sizes) and sizes[basket] > _LARGE:
+        return np.zeros(0, np.int64)
     few = min(stop, start + _COMPARED)
     return np.asarray(counter.array(entry_start=start, entry_stop=few, library="np"))
