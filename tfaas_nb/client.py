@@ -289,11 +289,7 @@ class Client(Connection):
         0.2 s and so on up to 30 s.  When something goes wrong amid many events, or the cell is
         interrupted, what was scored is in `unfinished`.
         """
-        if not isinstance(model, str):
-            raise ModelNotFound(
-                f"a model is asked by its name, not by {model!r:.100}: "
-                "client.predict('ttbar', events) names it first"
-            )
+        _check_is_name(model)
         if are_inputs(events):
             return _shaped(self._by_input(model, events, progress), False)
         asked = AskedEvents.of(events, keys)
@@ -533,6 +529,15 @@ class Client(Connection):
             return f"<p>{escape(repr(self))}: {escape(str(error))}</p>"
 
 
+def _check_is_name(model: object) -> None:
+    """Refuse to ask a model by anything but text."""
+    if not isinstance(model, str):
+        raise ModelNotFound(
+            f"a model is asked by its name, not by {model!r:.100}: "
+            "client.predict('ttbar', events) names it first"
+        )
+
+
 def _quoted(model: str) -> str:
     """A reference to a model as part of an address.
 
@@ -541,8 +546,7 @@ def _quoted(model: str) -> str:
     ModelNotFound
         If it is none.
     """
-    if not isinstance(model, str):
-        raise ModelNotFound(f"a model is asked by its name, not by {model!r:.100}")
+    _check_is_name(model)
     return "/".join(map(_segment, Reference.parse(model).parts))
 
 
