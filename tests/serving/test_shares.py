@@ -63,7 +63,8 @@ def asked(url: str, body: bytes, connections: int, **headers: str) -> Iterator[l
         with requests.Session() as session:
             while not ends.is_set():
                 begun = time.monotonic()
-                assert session.post(url, body, headers=headers, timeout=100).status_code == 200
+                answer = session.post(url, body, headers=headers, timeout=100)
+                assert answer.ok, answer.text
                 taken.append(time.monotonic() - begun)
 
     threads = [threading.Thread(target=ask) for _ in range(connections)]
