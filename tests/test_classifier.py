@@ -191,7 +191,8 @@ def test_negative_weights_are_judged_as_they_were_learned(
     how: str, events: Dataset, tmp_path: Path
 ) -> None:
     negative = np.arange(len(events)) % 5 == 0
-    signed = replace(events, weight=np.where(negative, -0.5, 1.0).astype(np.float32))
+    weight = np.where(negative, -0.5, 1.0).astype(np.float32)
+    signed = replace(events, weight=weight, scaled=(True, True))
     train, test = signed.split(0.3)
     quick = {"epochs": 1, "hidden": (4,), "embedding": (), "members": 1}
     found = Classifier(**quick, negative_weights=how).fit(train, progress=False).evaluate(test)

@@ -26,7 +26,7 @@ def dataset(events: int = 4000) -> Dataset:
     return Dataset(X, y, random.uniform(0.5, 1.5, events).astype(np.float32), FEATURES)
 
 
-DATA = dataset()
+DATA = replace(dataset(), scaled=(True, True))
 
 
 @pytest.fixture

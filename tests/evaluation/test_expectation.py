@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -49,7 +50,7 @@ def test_simulated_events_are_no_expectation(raw: Dataset, tmp_path: Path) -> No
     page = evaluation.report(tmp_path / "r.html", features=(), progress=False).read_text()
     assert "S/√B" not in page
     assert "B = 20000" not in page
-    assert "None is given: each event counts 1" in page
+    assert "None is given: no cross-section and luminosity" in page
 
 
 def test_given_numbers_are_taken(raw: Dataset, tmp_path: Path) -> None:
@@ -90,10 +91,24 @@ def test_a_scale_of_one_is_a_scale(raw: Dataset) -> None:
     assert judged(stream.sample).expected == (20_000, 20_000)
 
 
-def test_weights_that_differ_tell_it(raw: Dataset) -> None:
-    weight = np.random.default_rng(1).uniform(0.1, 0.3, len(raw)).astype(np.float32)
-    sums = [weight[raw.y == kind].sum(dtype=np.float64) for kind in (0, 1)]
-    assert judged(replace(raw, weight=weight)).expected == pytest.approx(sums, rel=1e-6)
+@pytest.mark.parametrize("weights", ["two", "pile-up", "class", "yields"])
+def test_weights_alone_tell_no_expectation(raw: Dataset, weights: str) -> None:
+    """Their sums are offered for the case that they do."""
+    random = np.random.default_rng(1)
+    weight = {
+        "two": np.full(len(raw), 2.0),
+        "pile-up": random.gamma(4, 0.25, len(raw)),
+        "class": np.where(raw.y == 1, 0.5, 1.0),
+        "yields": random.uniform(0.1, 0.3, len(raw)),
+    }[weights].astype(np.float32)
+    evaluation = judged(replace(raw, weight=weight))
+    assert evaluation.expected is None
+    with pytest.raises(DataError, match="weights alone do not tell") as refused:
+        evaluation.significance()
+    signal, background = re.findall(r"(?:signal|background)=([0-9.e+]+)", str(refused.value))
+    sums = [weight[raw.y == kind].sum(dtype=float) for kind in (1, 0)]
+    assert [float(signal), float(background)] == pytest.approx(sums, rel=1e-5)
+    assert evaluation.significance(signal=20, background=1e4).signal == 20
 
 
 @pytest.mark.slow

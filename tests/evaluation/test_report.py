@@ -59,7 +59,7 @@ def test_scores_alone_have_a_report(short: str, plain: Evaluation) -> None:
     assert f"{quoted(plain.auc, plain.auc_error)} (DeLong)" in short
     assert "ttbar.root, qcd.root" in short
     assert short.count("<figure>") == short.count("<figcaption>") == 5
-    assert "None is given: each event counts 1, and the numbers of simulated events" in short
+    assert "None is given: no cross-section and luminosity say how many events" in short
     assert plain.data is not None
     assert all(source.sha256 in short for source in plain.data.sources)
     assert tn.__version__ in short

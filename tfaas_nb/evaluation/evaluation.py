@@ -285,8 +285,8 @@ class Evaluation:
     def expected(self) -> tuple[float, float] | None:
         """Events of background and of signal expected before a cut; None if it is not known.
 
-        They are the sums of weights, of the whole sample if the events are a part that was split
-        off.  Events that all count 1 tell no expectation, unless that is by their cross-section.
+        They are the sums of weights that are scaled to a cross-section and a luminosity, of the
+        whole sample if the events are a part that was split off.
         """
         return self._expectation.both
 

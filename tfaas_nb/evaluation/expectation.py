@@ -21,13 +21,17 @@ class Expectation:
     part : Part or None
         Which part of a whole sample the events are.
     known : tuple of two bool
-        Whether the sums are of events expected.  They are not if each event counts 1 and nobody
-        said its cross-section: then they are numbers of simulated events.
+        Of background and of signal, True if the sums are of events expected: the weights are
+        scaled to a cross-section and a luminosity.  Weights alone do not say it: those of a
+        generator or of pile-up correct simulated events, and sum to any number.
+    are_weighted : bool
+        True if some event's weight is not 1.
     """
 
     sums: tuple[float, float]
     part: Part | None
     known: tuple[bool, bool]
+    are_weighted: bool
 
     @classmethod
     def of(
@@ -48,11 +52,8 @@ class Expectation:
         """
         weights = roc.events.background_weight, roc.events.signal_weight
         background, signal = (float(own.sum()) for own in weights)
-        told = [
-            is_scaled or signed is not None or bool((own != 1).any())
-            for is_scaled, own in zip(scaled, weights, strict=True)
-        ]
-        return cls(signed or (background, signal), part, (told[0], told[1]))
+        are_weighted = any(bool((own != 1).any()) for own in weights)
+        return cls(signed or (background, signal), part, scaled, are_weighted)
 
     def events(self, kind: int) -> float:
         """Events of a class before any cut, of the whole sample if those here are a part."""
@@ -89,7 +90,19 @@ class Expectation:
         """
         if not all(self.known[kind] for kind in kinds):
             raise DataError(
-                "it is not known how many events are expected: each counts 1, as simulated. Give "
-                "the numbers, signal= and background=, or load the samples with their "
-                "cross-sections, tn.Sample(files, xsec=..., lumi=...)"
+                "it is not known how many events are expected: no cross-section and luminosity "
+                "were given, and weights alone do not tell. Give the numbers before any cut, "
+                "signal= and background=, or load the samples with their cross-sections, "
+                f"tn.Sample(files, xsec=..., lumi=...){self._sums_of_weights}"
             )
+
+    @property
+    def _sums_of_weights(self) -> str:
+        """The numbers to give if weights are expected events already, in words."""
+        if not self.are_weighted:
+            return ""
+        background, signal = (f"{self.events(kind):.6g}" for kind in (0, 1))
+        return (
+            ". If the weights are expected events already, they sum to "
+            f"signal={signal}, background={background}"
+        )

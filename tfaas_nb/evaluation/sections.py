@@ -27,8 +27,8 @@ from tfaas_nb.metrics import (
 from tfaas_nb.table import Table
 
 _NOT_EXPECTED = (
-    "None is given: each event counts 1, and the numbers of simulated events are not those "
-    "expected in data. Give expected numbers by "
+    "None is given: no cross-section and luminosity say how many events are expected in data; "
+    "numbers of simulated events, and weights alone, do not. Give expected numbers by "
     "report(..., significance=evaluation.significance(signal=..., background=...)), or load the "
     "samples with their cross-sections by tn.Sample(files, xsec=..., lumi=...)."
 )
