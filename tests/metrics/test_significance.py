@@ -12,6 +12,7 @@ from scipy.stats import poisson
 from tests.metrics.toys import scored
 from tfaas_nb.errors import DataError
 from tfaas_nb.metrics import Roc, SignificanceScan, asimov, s_over_sqrt_b
+from tfaas_nb.plots import captions
 
 ROC = Roc.of(*scored(events=6000))
 
@@ -97,6 +98,19 @@ def test_a_maximum_in_the_empty_tail_is_not_taken() -> None:
     free = SignificanceScan.of(ROC, signal=50, background=10_000, systematics=0.3, min_background=2)
     assert free.at_best > scan.at_best
     assert free.best.threshold > scan.best.threshold
+
+
+def test_a_best_cut_at_the_end_of_the_search_says_so() -> None:
+    """As it does that it was chosen on the same events."""
+    inside = SignificanceScan.of(ROC, signal=1000, background=2000)
+    end = SignificanceScan.of(ROC, signal=50, background=10_000, systematics=0.3)
+    everything = SignificanceScan.of(ROC, signal=1, background=1e-3, min_background=1)
+    for scan in (inside, end, everything):
+        shown = [repr(scan), repr(scan.table()), captions.significance(scan, "the events")]
+        assert all("chosen on the same events" in text for text in (shown[0], shown[2]))
+        assert ["tighter" in text for text in shown] == [scan is end] * 3
+    assert inside.best.background_effective is not None
+    assert inside.best.background_effective > 60
 
 
 def test_expected_events_are_the_sums_of_weights_by_default() -> None:

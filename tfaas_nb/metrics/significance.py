@@ -256,6 +256,28 @@ class SignificanceScan:
         """Symbol of the significance: Z_A or S/√B."""
         return KINDS[self.kind]
 
+    @property
+    def is_at_limit(self) -> bool:
+        """True if a tighter cut may be better, but leaves too few events to be looked at.
+
+        So it is where the background events left are, within their Poisson error, the fewest
+        that a cut must leave.
+        """
+        fewest = max(self.min_background, 1)
+        left = self.best.background_effective or 0.0
+        return not self.allowed[-1] and left <= fewest + math.sqrt(fewest)
+
+    @property
+    def limit(self) -> str:
+        """Sentence on a best cut at the end of the cuts that are looked at; else empty."""
+        if not self.is_at_limit:
+            return ""
+        return (
+            "The best cut is among the tightest that leave the sample "
+            f"{self.min_background:.0f} background events: a tighter one may be better, which "
+            "takes more events to tell."
+        )
+
     def table(self) -> Table:
         """The best cut, what passes it, and the significance with its error."""
         p = self.best
@@ -270,7 +292,7 @@ class SignificanceScan:
             (f"largest {self.symbol}", str(self.measured)),
             ("background events of the sample left", f"{p.background_left}"),
         )
-        return Table(("significance scan", ""), rows, p.convention)
+        return Table(("significance scan", ""), rows, f"{p.convention} {self.limit}".rstrip())
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the scan; see `plots.significance`."""
@@ -279,9 +301,11 @@ class SignificanceScan:
         return plots.significance(self, ax)
 
     def __repr__(self) -> str:
+        limit = ", a tighter cut may be better" if self.is_at_limit else ""
         return (
             f"SignificanceScan({self.symbol} {self.measured.equation} at "
-            f"score ≥ {self.best.threshold:.3f}, ε_S {self.best.signal_efficiency.equation})"
+            f"score ≥ {self.best.threshold:.3f}, ε_S {self.best.signal_efficiency.equation}; "
+            f"cut chosen on the same events{limit})"
         )
 
     def _repr_html_(self) -> str:

@@ -145,8 +145,8 @@ def significance(found: Scan, sample: str) -> str:
         f"Efficiencies are those of {sample}; the band is their binomial error. "
         f"Largest: {found.measured}; cuts that leave the "
         f"sample fewer than {found.min_background:.0f} background events are not considered. "
-        "The cut was chosen on the same events, which flatters the value."
-    )
+        f"The cut was chosen on the same events, which flatters the value. {found.limit}"
+    ).rstrip()
 
 
 def calibration(found: Reliability, sample: str) -> str:

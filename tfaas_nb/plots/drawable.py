@@ -131,6 +131,10 @@ class Scan(Protocol):
         """Symbol of the significance: Z_A or S/√B."""
 
     @property
+    def limit(self) -> str:
+        """Sentence on a best cut at the end of the cuts that are looked at; else empty."""
+
+    @property
     def thresholds(self) -> Array:
         """Cuts, rising."""
 
