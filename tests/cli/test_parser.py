@@ -1,10 +1,10 @@
-"""Values that begin with a dash, on the command line."""
+"""Values that begin with a dash, on the command line, and messages as a shell writes them."""
 
 from __future__ import annotations
 
 import pytest
 
-from tfaas_nb.cli import parser
+from tfaas_nb.cli import parser, parsers
 
 SERVE = ["serve"]
 PROMOTE = ["promote", "m", "--to", "http://there"]
@@ -38,3 +38,23 @@ def test_a_missing_value_is_a_usage_error(
         parser().parse_args(arguments)
     assert ended.value.code == 2
     assert "usage: tfaas-nb" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("message", "spelled"),
+    [
+        ("(on_nan='skip' leaves them out)", "(--on-nan skip leaves them out)"),
+        ("say optional=['HLT_A', 'b c']", "say --optional HLT_A --optional 'b c'"),
+        ("branches={'jetPt': 'FatJet_pt'}", "--branch jetPt=FatJet_pt"),
+        ("say which with tree=...", "say which with --tree ..."),
+        ("or negative_weights= of it", "or --negative-weights of it"),
+        ("lumi=-3 must be positive", "lumi=-3 must be positive"),
+        ("tn.Sample(files, weight='w')", "tn.Sample(files, weight='w')"),
+        ("f(x) (cut='x > 1')", "f(x) (--cut 'x > 1')"),
+        ("timeout=30 of a server", "timeout=30 of a server"),
+        ("a file with signal=3", "a file with signal=3"),
+    ],
+)
+def test_a_message_names_the_options_of_the_command(message: str, spelled: str) -> None:
+    """Arguments of calls, and those for which it has no option, stay as they are in Python."""
+    assert parsers()[1]["train"].spelled(message) == spelled

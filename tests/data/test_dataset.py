@@ -225,6 +225,16 @@ def test_a_selection_shows_the_entries_it_was_made_from(data: Dataset) -> None:
     assert data.files.rows == (("a.root", "signal", "events", 12),)
 
 
+def test_a_part_says_of_how_many_events_of_its_files_it_is(data: Dataset) -> None:
+    train, test = data.split(0.5)
+    own = data.files.rows
+    for part in (train, test):
+        kept = sum(source.events for source in data.sources)
+        assert part.files.rows == own
+        assert part.files.caption == f"{part!r}, of the {kept} events kept of these files"
+    assert "of the" not in replace(data, sources=(Source("a", "signal", "t", 30),)).files.caption
+
+
 def test_summaries_leave_absent_jets_out(data: Dataset) -> None:
     summary = dict(zip(FEATURES.names, data.summaries(), strict=True))["jetPt_1"]
     kept = X[X[:, 2] > 0, 2]

@@ -115,6 +115,20 @@ def trained(train: Dataset) -> Classifier:
 
 
 @pytest.mark.slow
+def test_files_of_training_and_evaluation_are_listed_once(events: Dataset, tmp_path: Path) -> None:
+    train, test = events[::4].split(0.3)
+    classifier, path = trained(train), tmp_path / "r.html"
+    html = classifier.evaluate(test).report(path, features=(), progress=False).read_text()
+    numbers = f"training events ({len(train)} of the events kept) and of the evaluated events"
+    assert f"Files of the {numbers} ({len(test)} of the events kept)" in html
+    assert html.count(">SHA-256<") == 1
+    other = replace(test, sources=(replace(test.sources[0], file="other.root"),))
+    html = classifier.evaluate(other).report(path, features=(), progress=False).read_text()
+    assert html.count(">SHA-256<") == 2
+    assert "other.root" in html
+
+
+@pytest.mark.slow
 def test_two_trainings_with_one_seed_give_the_same_report(
     events: Dataset, unseen: Dataset, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.ntuples import write_tree
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.cli import main
 from tfaas_nb.errors import DataError, MixedFilesError
+from tfaas_nb.serving.server import Server
 
 pytestmark = pytest.mark.slow
 
@@ -149,6 +151,27 @@ def test_events_that_are_not_finite_are_refused_skipped_or_padded(
         assert "(x: 2 values)" in made._repr_html_()
 
 
+@pytest.mark.parametrize("how", ["skip", "pad"])
+def test_events_that_are_not_finite_are_treated_as_in_the_training(
+    how: str, model: Bundle, server: Server, tmp_path: Path
+) -> None:
+    """By a bundle, by a server that serves it, and by the command; unless it is said otherwise."""
+    note = {"file": "a.root", "not_finite": {"on_nan": how, "events": 3, "values": {"x": 3}}}
+    taught = replace(model, params=replace(model.params, provenance=(note,)))
+    server.client().upload(taught)
+    path = write_tree(tmp_path / "a.root", {"x": np.array([1.0, NAN, 3.0]), "HLT_A": np.ones(3)})
+    expected = {"skip": [11.0, 31.0], "pad": [11.0, 1.0, 31.0]}[how]
+    folder, output = str(taught.save(tmp_path)), tmp_path / "s.root"
+    for asked in (taught, folder, f"{server.url}/models/{model.name}"):
+        made = tn.score(path, asked, output, token=server.token, progress=False)
+        assert written(output)["score"].tolist() == expected
+        assert made.not_finite[0][1].on_nan == how
+        with pytest.raises(DataError, match="on_nan='skip' leaves"):
+            tn.score(path, asked, output, token=server.token, on_nan="error", progress=False)
+    assert main(["score", str(path), "--model", folder, "-o", str(output)]) == 0
+    assert written(output)["score"].tolist() == expected
+
+
 def test_the_command_takes_both(
     model: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -160,7 +183,7 @@ def test_the_command_takes_both(
     folder, output = str(model.save(tmp_path)), str(tmp_path / "s.root")
     command = ["score", *map(str, paths), "--model", folder, "-o", output]
     assert main(command) == 1
-    assert "on_nan='skip'" in capsys.readouterr().err
+    assert "--on-nan skip leaves such events out" in capsys.readouterr().err
     with pytest.warns(UserWarning, match="'HLT_A' is read as 0"):
         assert main([*command, "--on-nan", "skip", "--optional", "HLT_A"]) == 0
     assert "1 event left out for values that are not finite" in capsys.readouterr().out

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
@@ -16,21 +15,28 @@ _COMMANDS = (demo, train, serve, score, promote, simulate)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    options = parser().parse_args(arguments)
+    known, commands = parsers()
+    options = known.parse_args(arguments)
     try:
         code: int = options.run(options)
     except TfaasError as error:
-        print(f"tfaas-nb: {error}", file=sys.stderr)
+        message = commands[options.command].spelled(str(error))
+        print(f"tfaas-nb: {message}", file=sys.stderr)
         return _FAILED
     except KeyboardInterrupt:
         return train.INTERRUPTED
     return code
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Parser of the whole command line."""
+    return parsers()[0]
+
+
+def parsers() -> tuple[Parser, dict[str, Parser]]:
+    """Parser of the whole command line, and that of each command by its name."""
     known = Parser(prog="tfaas-nb", description="A signal/background classifier as a service.")
-    commands = known.add_subparsers(required=True, metavar="command")
+    commands = known.add_subparsers(required=True, metavar="command", dest="command")
     for command in _COMMANDS:
         command.add(commands)
-    return known
+    return known, dict(commands.choices)

@@ -1,11 +1,20 @@
-"""The command line's parser: options take values that begin with a dash."""
+"""The command line's parser: options take any value, and messages are spelled for a shell."""
 
 from __future__ import annotations
 
 import argparse
+import ast
+import re
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+#: An argument as our messages write it in Python: a name, and a literal, dots or nothing.
+_IN_PYTHON = re.compile(
+    r"(?<![\w.])(?P<name>[a-z_]+)="
+    r"(?P<value>'[^']*'|\[[^][]*\]|\{[^{}]*\}|\d[\w.]*\b|\.\.\.|(?=[\s,;:)]|$))"
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -21,6 +30,25 @@ class Parser(argparse.ArgumentParser):
         """Parse arguments; see `argparse.ArgumentParser.parse_known_args`."""
         arguments = sys.argv[1:] if args is None else list(args)
         return super().parse_known_args(self._joined(arguments), namespace)
+
+    def spelled(self, message: str) -> str:
+        """Spell the arguments in a message as the options of a shell that they are here.
+
+        ``on_nan='skip'`` becomes ``--on-nan skip``; an argument for which the command has no
+        option stays what it is.
+        """
+        return _IN_PYTHON.sub(self._in_shell, message)
+
+    def _in_shell(self, argument: re.Match[str]) -> str:
+        options = [
+            option
+            for action in self._actions
+            for option in action.option_strings
+            if action.dest == argument["name"] and action.nargs is None
+        ]
+        if not options or _is_in_call(argument.string[: argument.start()]):
+            return argument[0]
+        return " ".join(f"{options[-1]} {value}".rstrip() for value in _words(argument["value"]))
 
     def _joined(self, arguments: Sequence[str]) -> list[str]:
         """The arguments, with ``--option -value`` written as ``--option=-value``."""
@@ -47,3 +75,26 @@ class Parser(argparse.ArgumentParser):
         if not name.startswith("--"):
             return []
         return [action for option, action in known.items() if option.startswith(name)]
+
+
+def _is_in_call(text: str) -> bool:
+    """Return True if a text ends within the parentheses of a call, as ``load(files,`` does."""
+    depth = 0
+    for position in range(len(text) - 1, -1, -1):
+        depth += {"(": 1, ")": -1}.get(text[position], 0)
+        if depth > 0:
+            return position > 0 and (text[position - 1].isalnum() or text[position - 1] == "_")
+    return False
+
+
+def _words(literal: str) -> list[str]:
+    """A Python literal in a message as words of a shell, one for each time the option is given."""
+    try:
+        value = ast.literal_eval(literal) if literal else ""
+    except (ValueError, SyntaxError):
+        return [literal]
+    if isinstance(value, dict):
+        return [shlex.quote(f"{key}={one}") for key, one in value.items()]
+    if isinstance(value, list):
+        return [shlex.quote(str(one)) for one in value]
+    return [literal if value is ... else shlex.quote(str(value)) if literal else ""]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 
-def add_options(command: argparse.ArgumentParser) -> None:
-    """Let a command have them."""
+def add_options(command: argparse.ArgumentParser, on_nan: str | None = "error") -> None:
+    """Let a command have them, `on_nan` being the default for values that are not finite."""
     command.add_argument("--tree", help="TTree or RNTuple; by default events, Events, or the only")
     command.add_argument(
         "--branch",
@@ -30,8 +30,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--on-nan",
         choices=("error", "skip", "pad"),
-        default="error",
-        help="selected events with values that are not finite: end with an error (default), leave "
+        default=on_nan,
+        help="selected events with values that are not finite: end with an error (default"
+        f"{'' if on_nan else ' unless the training of the model did otherwise'}), leave "
         "the events out, or take the jet, or the value, as absent",
     )
     command.add_argument(

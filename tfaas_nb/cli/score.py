@@ -41,7 +41,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="ADDRESS",
         help="a Dask scheduler, tcp://HOST:PORT, whose workers read and score",
     )
-    reading.add_options(score)
+    reading.add_options(score, on_nan=None)
     score.add_argument(
         "--keep",
         action="append",

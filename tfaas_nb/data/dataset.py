@@ -400,7 +400,7 @@ class Dataset:
 
     @property
     def files(self) -> Table:
-        """Files and the events kept of them.
+        """Files and the events kept of them, of which these may be a part.
 
         Entries stand there, too, where some were cut, and what became of events with values that
         are not finite.
@@ -419,7 +419,9 @@ class Dataset:
         if any(s.absent for s in self.sources):
             columns = (*columns, "read as 0")
             rows = [(*row, ", ".join(s.absent)) for row, s in zip(rows, self.sources, strict=True)]
-        return Table(columns, tuple(rows), repr(self))
+        kept = sum(s.events for s in self.sources)
+        part = "" if kept == len(self) else f", of the {kept} events kept of these files"
+        return Table(columns, tuple(rows), f"{self!r}{part}")
 
 
 def check_split(test: object, seed: object, events: int | None = None) -> None:

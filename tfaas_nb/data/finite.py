@@ -40,7 +40,8 @@ _WAYS = "on_nan='skip' leaves such events out, on_nan='pad' takes the jet, or th
 _WEIGHT_WAYS = "on_nan='skip' leaves such events out; a weight cannot be padded"
 _SUM_WAYS = (
     "the sum of weights takes all entries, selected or not: on_nan='skip' leaves such events out "
-    "of it, and Sample(sum_weights=...) says what it is"
+    "of it, and Sample(..., sum_weights=...), or --signal-sum-weights and "
+    "--background-sum-weights in a shell, say what it is"
 )
 _LISTED = 5
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb import durable
-from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.data.dataset import Dataset, Source
 from tfaas_nb.data.overlap import Overlap
 from tfaas_nb.data.part import Part
 from tfaas_nb.errors import DataError
@@ -479,9 +479,6 @@ class Evaluation:
         trained = self.trained
         no_probabilities = self.scores.min() < 0 or self.scores.max() > 1
         shuffled = () if trained is None or self.data is None else ("variable", "feature")
-        sources = {"Files of the evaluated events": self.data.sources if self.data else ()}
-        if trained is not None:
-            sources = {"Files of the training events": trained.training.sources} | sources
         return Report(
             sample=self.sample,
             roc=self.roc,
@@ -501,8 +498,21 @@ class Evaluation:
             history=None if trained is None else trained.history,
             learning_curve=learning_curve,
             card={} if trained is None else trained.card(),
-            sources=sources,
+            sources=self._sources(),
         )
+
+    def _sources(self) -> dict[str, Sequence[Source]]:
+        """Files of the training and of the evaluated events, by captions of their tables."""
+        evaluated = () if self.data is None else self.data.sources
+        found = {f"evaluated events ({len(self.scores)} of the events kept)": evaluated}
+        if self.trained is not None:
+            training = self.trained.training
+            learned = f"training events ({len(training.y)} of the events kept)"
+            if training.sources == evaluated:
+                found = {f"{learned} and of the {next(iter(found))}": evaluated}
+            else:
+                found = {learned: training.sources} | found
+        return {f"Files of the {name}": sources for name, sources in found.items()}
 
     def _significance_of_sample(self) -> SignificanceScan | None:
         """Scan the significance for the sums of weights; None if too little background is left."""

@@ -169,8 +169,8 @@ def model(card: Mapping[str, Any], sources: Mapping[str, Sequence[Source]]) -> S
 
 
 def _files(files: Sequence[Source], caption: str) -> str:
-    rows = tuple((s.file, s.role, s.tree, s.events, s.sha256 or None) for s in files)
-    columns: tuple[str, ...] = ("file", "role", "tree", "events read", "SHA-256")
+    rows = tuple((s.file, s.role, s.tree, s.entries or None, s.events, s.sha256) for s in files)
+    columns: tuple[str, ...] = ("file", "role", "tree", "entries", "events kept", "SHA-256")
     if any(s.note for s in files):
         columns = (*columns, "values")
         rows = tuple((*row, s.note) for row, s in zip(rows, files, strict=True))  # type: ignore[misc]

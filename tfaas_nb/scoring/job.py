@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tfaas_nb.data import units
 from tfaas_nb.data.event_file import OptionalBranches
@@ -89,7 +89,7 @@ def score(
     keep: Sequence[str] = (),
     optional: Sequence[str] = (),
     on_error: str = "stop",
-    on_nan: OnNan = "error",
+    on_nan: OnNan | None = None,
     token: str | None = None,
     progress: bool = True,
     parts: str | None = None,
@@ -118,9 +118,10 @@ def score(
         event.
     on_error : str
         ``"stop"`` at a file that cannot be read, or ``"skip"`` it and list it in the result.
-    on_nan : {"error", "skip", "pad"}
-        What becomes of events with values that are not finite, as for `load`: an error, no
-        score, or that of the event without the jet or value.
+    on_nan : {"error", "skip", "pad"}, optional
+        Treatment of events with values that are not finite, as for `load`: an error, no
+        score, or that of the event without the jet or value.  By default it is that of the
+        model's training where its ``params.json`` tells one, and else an error.
     token : str, optional
         What the server asks for.
     progress : bool
@@ -158,6 +159,7 @@ def score(
     inputs, target = expand(files, tree=tree), Path(output)
     if identity(str(target)) in (identity(file.path) for file in inputs):
         raise DataError(f"{target} is one of the files to score: give another name")
+    writer = _sink(target, parts)  # which refuses a wrong name before the model is loaded
     with closing(open_scorer(model, token)) as scorer:
         mapping, kept = {} if branches is None else branches, names(keep)
         reading = Reading(
@@ -168,11 +170,11 @@ def score(
             None,
             kept,
             objects,
-            on_nan=on_nan,
+            on_nan=cast(OnNan, scorer.on_nan) if on_nan is None else on_nan,
             optional=names(optional, "optional"),
         )
         check_mapping([reading])
-        with _sink(target, parts) as sink:
+        with writer as sink:
             source: Source = Here(reading, scorer, inputs)
             if cluster is not None:
                 source = OnCluster(reading, given(model, token), cluster, inputs)

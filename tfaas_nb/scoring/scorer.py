@@ -39,6 +39,11 @@ class Scorer(Protocol):
         """Feature set with which its events are read."""
         ...
 
+    @property
+    def on_nan(self) -> str:
+        """Treatment of values that are not finite in its training, as `load` takes it."""
+        ...
+
     def scores(self, X: Floats) -> Floats:
         """Scores, float32 of shape (events, outputs), of events (events, features)."""
         ...
@@ -106,6 +111,7 @@ class LocalScorer:
 
     def __init__(self, bundle: Bundle) -> None:
         self.features = _known(bundle.feature_set, bundle.name)
+        self.on_nan = bundle.params.on_nan
         self._engine = open_engine(bundle.graph)
         try:
             check_independence(bundle, self._engine)
@@ -132,6 +138,7 @@ class ServedScorer:
     client: Client
     model: str
     features: FeatureSet
+    on_nan: str = "error"
 
     def scores(self, X: Floats) -> Floats:
         """See `Scorer`."""
@@ -154,9 +161,8 @@ def _remote(address: str, token: str | None) -> ServedScorer:
     model = unquote(found["model"])
     told = Params.from_values(client.params(model))
     names = tuple(str(feature["name"]) for feature in told.features)
-    return ServedScorer(
-        client, model, _known(told.feature_set or feature_set_of(model, names), model)
-    )
+    features = _known(told.feature_set or feature_set_of(model, names), model)
+    return ServedScorer(client, model, features, told.on_nan)
 
 
 def _known(features: FeatureSet | None, model: str) -> FeatureSet:

@@ -122,6 +122,16 @@ class Params:
             provenance=_provenance(values.get("provenance") or ()),
         )
 
+    @property
+    def on_nan(self) -> str:
+        """Treatment, "skip" or "pad", of the training's events with values that are not finite.
+
+        It is "error" if no event had such values, or those of several files differ in it.
+        """
+        treated = [file.get("not_finite") for file in self.provenance]
+        found = {one.get("on_nan") for one in treated if isinstance(one, Mapping)}
+        return next((how for how in ("skip", "pad") if found == {how}), "error")
+
     def to_values(self) -> dict[str, Any]:
         """A JSON object with both spellings of the node names."""
         values = dict(vars(self))
