@@ -79,6 +79,11 @@ def test_a_number_that_was_left_out_is_filled_in() -> None:
     assert hint("tau21", ["tau32_0", "tau21_0"]) == "; the nearest name is 'tau21_0'"
 
 
+def test_of_names_that_are_equally_alike_it_is_the_first() -> None:
+    jets = [f"jetPt_{i}" for i in range(5)]
+    assert hint("jetPt", jets) == "; the nearest name is 'jetPt_0'"
+
+
 def test_a_name_like_none_has_no_hint() -> None:
     assert hint("qqq", ["events", "ht"]) == did_you_mean("qqq", ["events", "ht"]) == ""
 

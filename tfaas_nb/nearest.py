@@ -50,9 +50,15 @@ def _nearest(name: str, names: Sequence[str], cutoff: float) -> str | None:
     names = [one for one in names if not _is_of_another(one, name)]
     for may_mean in (_has_numbers_of, _has_stem_of):
         alike = [one for one in names if may_mean(one, name)]
-        if found := difflib.get_close_matches(name, alike, n=1, cutoff=cutoff):
-            return found[0]
+        if found := difflib.get_close_matches(name, alike, n=_MOST_KEYS, cutoff=cutoff):
+            ratio = _likeness(found[0], name)
+            return next(one for one in alike if one in found and _likeness(one, name) == ratio)
     return None
+
+
+def _likeness(known: str, name: str) -> float:
+    """Return the ratio by which `difflib.get_close_matches` orders names."""
+    return difflib.SequenceMatcher(None, known, name).ratio()
 
 
 def only_number_differs(name: str, near: str) -> bool:

@@ -470,3 +470,13 @@ def test_who_shows_how_far_it_is_is_told_and_can_end_it(tmp_path: Path) -> None:
 
     with pytest.raises(InterruptedError):
         load_telling(*names, Reading(FEATURES), "skip", end)
+
+
+def test_a_class_that_the_cut_empties_is_warned_of(tmp_path: Path) -> None:
+    kept = write(tmp_path / "s.root", {"x": np.arange(4.0)})
+    lost = write(tmp_path / "b.root", {"x": -np.arange(4.0)})
+    message = "^no event of background passes the cut x > 1: 4 entries of b.root were read$"
+    with pytest.warns(UserWarning, match=message) as caught:
+        data = load(kept, lost, FeatureSet("x", ("x",)), cut="x > 1", progress=False)
+    assert [one.filename for one in caught] == [__file__]
+    assert (len(data.signal), len(data.background)) == (2, 0)

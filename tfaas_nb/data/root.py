@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -501,6 +502,18 @@ class _Reader:
         for role in dict.fromkeys(part.role for part in self._wanted):
             read = [source for source, _ in self._sources if source.role == role]
             check_left(role, read, [one for one in self._skipped if one.role == role])
+            self._warn_if_empty(role, read)
+
+    def _warn_if_empty(self, role: str, read: Sequence[Source]) -> None:
+        """Warn of a class of which no event passes the cut; nothing can be trained with it."""
+        cut = self._reading.cut
+        entries = sum(source.entries for source in read)
+        if role != "events" and entries and not any(source.events for source in read):
+            lost = "is valid" if cut is None else f"passes the cut {getattr(cut, '__name__', cut)}"
+            files = ", ".join(source.file for source in read[:3])
+            warnings.warn(
+                f"no event of {role} {lost}: {entries} entries of {files} were read", stacklevel=6
+            )
 
     def _sample(self, number: int) -> None:
         """Append the events of a sample, scaled to its cross-section."""
