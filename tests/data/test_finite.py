@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -187,12 +188,10 @@ def test_the_error_names_file_branch_number_first_entry_and_the_ways_on(
     name = whole.split("'")[1]
     assert name in expected.values
     assert str(path) in whole
-    assert whole.endswith(
-        f"holds {expected.values[name]} values that are not finite, "
-        f"the first in entry {expected.first[name]}"
-    )
+    held = f"holds {expected.values[name]} values that are not finite"
+    assert re.search(rf"{held}, the first in entry {expected.first[name]}\b", whole)
     for other in expected.values:
-        assert f"'{other}'" in whole or "more)" in whole
+        assert f"'{other}'" in whole or re.search(r"\d more: ", whole)
     assert "on_nan='skip' leaves such events out" in whole
     assert "on_nan='pad' takes" in whole
     assert ("too large for a float32" in whole) is (value == 1e300)
@@ -316,7 +315,7 @@ def test_slots_of_a_flattened_file_are_jets(tmp_path: Path, fixed: bool) -> None
     path = write_tree(tmp_path / "flat.root", branches)
     features = FeatureSet("flat", (), ("jetPt", "jetTau1"), jets=2)
     name = "jetTau1" if fixed else "jetTau1_0"
-    with pytest.raises(DataError, match=rf"'{name}' .* 1 values that are .* in entry 0"):
+    with pytest.raises(DataError, match=rf"'{name}' .* 1 value that is .* in entry 0"):
         read(path, features, **QUIET)
     padded = read(path, features, on_nan="pad", **QUIET)
     rows = [[400, 0, 0.2, 0], [600, 0, 0.3, 0], [300, 250, 0.5, 0.6]]
@@ -329,7 +328,7 @@ def test_derived_quantities_beyond_float32_are_values_of_their_own(tmp_path: Pat
     branches = {"jetPt": ak.Array([[3e38, 2e38], [500.0, 400.0]])}
     path = write_tree(tmp_path / "flat.root", branches)
     features = FeatureSet("ht", derived=("ht",), jets=2, padding=-1.0)
-    with pytest.raises(DataError, match=r"'ht' .*5e\+38 is too large for a float32.* in entry 0"):
+    with pytest.raises(DataError, match=r"'ht' .*in entry 0 .5e\+38 is too large for a float32"):
         read(path, features, **QUIET)
     assert read(path, features, on_nan="pad", **QUIET).X.tolist() == [[-1.0], [900.0]]
     assert read(path, features, on_nan="skip", **QUIET).X.tolist() == [[900.0]]
@@ -403,10 +402,10 @@ def test_the_sum_of_weights_needs_those_of_events_that_are_not_selected(
     x = FeatureSet("x", "x")
     sample = Sample(path, xsec=2.0, weight="w")
     for how in ("error", "pad"):
-        with pytest.raises(DataError, match=r"sum of weights takes all entries.* 2 values") as why:
+        with pytest.raises(DataError, match=r"2 values .*sum of weights takes all entries") as why:
             read(sample, x, cut="x < 3", on_nan=how, **QUIET)  # type: ignore[arg-type]
         assert "sum_weights=" in str(why.value)
-        assert str(why.value).endswith("the first in entry 3")
+        assert "the first in entry 3:" in str(why.value)
     known = Sample(path, xsec=2.0, weight="w", sum_weights=10.0)
     data = read(known, x, cut="x < 3", **QUIET)
     np.testing.assert_allclose(data.weight, branches["w"][:3] * 200.0)
@@ -474,7 +473,7 @@ def test_negative_infinity_is_no_number_that_was_not_computed(tmp_path: Path) ->
     mass[at] = -INF  # where -1 is NanoAOD's word for it, and read as 0
     values["FatJet_msoftdrop"] = ak.unflatten(mass, ak.num(values["FatJet_pt"]))
     path = write_tree(tmp_path / "nano.root", values, "Events")
-    message = rf"'FatJet_msoftdrop' .* 1 values .* in entry {entries[at]}$"
+    message = rf"'FatJet_msoftdrop' .* 1 value .* in entry {entries[at]}\b"
     with pytest.raises(DataError, match=message):
         read(path, **QUIET)
 
@@ -492,5 +491,5 @@ def test_damage_further_on_does_not_hide_what_was_found(
 
     monkeypatch.setattr(event_file, "read", failing)
     monkeypatch.setattr(event_file.steps, "__defaults__", (2,))
-    with pytest.raises(DataError, match=r"'x' .* 1 values that are not finite, .* entry 1$"):
+    with pytest.raises(DataError, match=r"'x' .* 1 value that is not finite, .* entry 1\b"):
         read(path, FeatureSet("x", "x"), **QUIET)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import awkward as ak
@@ -262,3 +263,13 @@ def test_a_long_list_of_columns_too_many_is_cut() -> None:
     many = COLUMNS | {f"extra_{i}": COLUMNS["met"] for i in range(30)}
     with pytest.raises(FeatureError, match=r"'extra_2'.* and 27 more"):
         SET.matrix(many)
+
+
+@pytest.mark.parametrize(
+    ("events", "shown"),
+    [("t.csv", "'t.csv'"), (Path("t.root"), "t.root"), (b"t.parquet", "t.parquet"), (None, "None")],
+)
+def test_a_name_of_a_file_is_no_event(events: Any, shown: str) -> None:
+    with pytest.raises(FeatureError, match="not values: (read the file first|give an array)") as e:
+        FeatureSet("x", ("x",)).matrix(events)
+    assert shown in str(e.value)

@@ -194,16 +194,17 @@ def refusal(found: Sequence[BadValues], where: str, summed: bool = False) -> Dat
     )
     if len(found) > 1 + _LISTED:
         others += f" and {len(found) - 1 - _LISTED} more"
-    besides = f"; further ones: {others}" if others else ""
+    besides = f"; so do {others}" if others else ""
     value = first.value[int(first.event.argmin())]
-    large = f"{value:g} is too large for a float32; " if np.isfinite(value) else ""
+    large = f" ({value:g} is too large for a float32)" if np.isfinite(value) else ""
     ways = _WAYS
     if any(bad.is_weight for bad in found):
         ways = _SUM_WAYS if summed else _WEIGHT_WAYS
+    are = "is" if len(first) == 1 else "are"
     what = "weight" if first.is_weight else "branch"
     return DataError(
-        f"{what} {first.name!r} of {where} ({large}{ways}{besides}) holds {len(first)} values "
-        f"that are not finite, the first in entry {int(first.event.min())}"
+        f"{what} {first.name!r} of {where} holds {counted(len(first), 'value')} that {are} not "
+        f"finite, the first in entry {int(first.event.min())}{large}{besides}: {ways}"
     )
 
 

@@ -11,6 +11,7 @@ what it can do.
 from __future__ import annotations
 
 import numbers
+import os
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -130,11 +131,24 @@ def columns_of(events: Any) -> Columns | None:
     """
     if type(events) is np.ndarray and events.dtype.names is None:
         return None
+    _check_no_path(events)
     for recognise in _TABLES:
         found = recognise(events)
         if found is not None:
             return found
     return None
+
+
+def _check_no_path(events: Any) -> None:
+    """Refuse what names a file instead of holding events."""
+    if isinstance(events, (str, bytes, os.PathLike)):
+        raise FeatureError(
+            f"events are a name, {_short(events)}, not values: read the file first, with tn.read "
+            "if it is ROOT's, with tn.Dataset.from_columns if it is CSV or Parquet; tn.score "
+            "writes the scores of whole ROOT files"
+        )
+    if events is None:
+        raise FeatureError("events are None, not values: give an array, a table or a Dataset")
 
 
 def array_of(events: Any) -> Floats:
@@ -561,5 +575,5 @@ def _word(dtype: np.dtype[Any]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"

@@ -153,7 +153,10 @@ class Overtraining:
         differ = [n for n, t in (("signal", self.signal), ("background", self.background))
                   if t.p < SUSPICIOUS]  # fmt: skip
         sigmas = self.gap / self.gap_error if self.gap_error > 0 else 0.0
-        gap = f"AUC is {self.measured_gap} larger on the training events ({sigmas:+.1f}σ)"
+        gap = (
+            "the AUC of the training events minus that of the test events is "
+            f"{self.measured_gap} ({sigmas:+.1f}σ)"
+        )
         if differ or self.is_gap_suspicious:
             scores = f"scores of {' and '.join(differ)} differ from those of the test events; "
             return (
