@@ -348,7 +348,7 @@ MISTAKES: dict[str, tuple[Mistake, type[Exception], tuple[str, ...]]] = {
         lambda d: d.client.predict("ttbar", FILE), errors.FeatureError, (FILE, "tn.score(files"),
     ),
     "no events": (
-        lambda d: d.client.predict("ttbar", None), errors.FeatureError, ("null",),
+        lambda d: d.client.predict("ttbar", None), errors.FeatureError, ("None",),
     ),
     "NaN": (
         lambda d: d.client.predict("ttbar", d.test.X * np.nan),

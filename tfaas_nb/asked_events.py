@@ -6,7 +6,6 @@ more digits than it does, so what was brought is kept beside it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,11 +52,6 @@ class AskedEvents:
             If a value is missing or no number, keys are given for what has names, or a name
             is no text or repeated.
         """
-        if isinstance(events, (str, os.PathLike)):
-            raise FeatureError(
-                f"events are values or a table of them, not {os.fspath(events)!r:.200}: "
-                "tn.score(files, model, output) scores files, tn.read(files) reads them"
-            )
         if keys is not None:
             keys = names_in(keys, "keys")
         table = None if isinstance(events, Dataset) else columns_of(events)

@@ -267,9 +267,16 @@ def test_a_long_list_of_columns_too_many_is_cut() -> None:
 
 @pytest.mark.parametrize(
     ("events", "shown"),
-    [("t.csv", "'t.csv'"), (Path("t.root"), "t.root"), (b"t.parquet", "t.parquet"), (None, "None")],
+    [
+        ("t.csv", "'t.csv'"),
+        (Path("t.root"), "'t.root'"),
+        (b"t.parquet", "t.parquet"),
+        (None, "None"),
+    ],
 )
 def test_a_name_of_a_file_is_no_event(events: Any, shown: str) -> None:
-    with pytest.raises(FeatureError, match="not values: (read the file first|give an array)") as e:
+    with pytest.raises(
+        FeatureError, match="values or a table of them, not (the name of a file|None)"
+    ) as e:
         FeatureSet("x", ("x",)).matrix(events)
     assert shown in str(e.value)

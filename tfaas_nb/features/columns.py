@@ -143,12 +143,12 @@ def _check_no_path(events: Any) -> None:
     """Refuse what names a file instead of holding events."""
     if isinstance(events, (str, bytes, os.PathLike)):
         raise FeatureError(
-            f"events are a name, {_short(events)}, not values: read the file first, with tn.read "
-            "if it is ROOT's, with tn.Dataset.from_columns if it is CSV or Parquet; tn.score "
-            "writes the scores of whole ROOT files"
+            "events are values or a table of them, not the name of a file, "
+            f"{os.fspath(events)!r:.200}: tn.score(files, model, output) scores ROOT files, "
+            "tn.read(files) reads them, and tn.Dataset.from_columns(file) reads CSV and Parquet"
         )
     if events is None:
-        raise FeatureError("events are None, not values: give an array, a table or a Dataset")
+        raise FeatureError("events are values or a table of them, not None")
 
 
 def array_of(events: Any) -> Floats:
