@@ -182,8 +182,8 @@ def test_names_come_with_every_kind_of_upload(server: Server, model: bytes, name
         ("a,b", "2 features are named, model 'sum' takes 3 values"),
         ("a,b,c,d", "4 features are named, model 'sum' takes 3 values"),
         ("a,b,a", "two features are called 'a'"),
-        ("a,,c", "'' is none: write a,b,c"),
-        ('["a", 2, "c"]', "2 is none: write a,b,c"),
+        ("a,,c", "must be text between commas, a,b,c, or a list of names, not ''"),
+        ('["a", 2, "c"]', "must be text between commas, a,b,c, or a list of names, not 2"),
         ('["a", "b"', "not a list in JSON"),
     ],
 )

@@ -22,7 +22,7 @@ from tfaas_nb.data.origins import (
     Slots,
 )
 from tfaas_nb.data.plan import Plan, events_only
-from tfaas_nb.data.reading import Reading, check_mapping, names
+from tfaas_nb.data.reading import Reading, branch_names, check_mapping
 from tfaas_nb.data.variations import described
 from tfaas_nb.errors import DataError
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
@@ -243,7 +243,7 @@ def inspect(
     """
     first = expand(file, tree=tree)[0]
     path, tree = first.path, first.tree or tree
-    mapping, absent = {} if branches is None else branches, names(optional, "optional")
+    mapping, absent = {} if branches is None else branches, branch_names(optional, "optional")
     reading = Reading(features, tree, mapping, objects=objects, optional=absent)
     check_mapping([reading])
     with open_file(path) as opened, decoding(path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +18,7 @@ from tfaas_nb.data.finite import OnNan, check_on_nan
 from tfaas_nb.data.origins import Objects
 from tfaas_nb.errors import DataError
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
+from tfaas_nb.features.names import names_in
 from tfaas_nb.nearest import did_you_mean
 from tfaas_nb.options import check_option, is_number
 from tfaas_nb.variables import derived
@@ -110,9 +111,7 @@ class Reading:
                     f"branches maps {variable!r} to {branch!r}: both must be names, as text"
                 )
         for option in ("keep", "optional"):
-            for name in getattr(self, option):
-                right = isinstance(name, str) and bool(name)
-                check_option(option, name, right, "names of branches", DataError)
+            branch_names(getattr(self, option), option)
         if twice := sorted({name for name in self.keep if self.keep.count(name) > 1}):
             raise DataError(f"keep names {', '.join(twice)} more than once: each is kept once")
 
@@ -143,19 +142,15 @@ class Reading:
         return Expression.parse(self.cut) if isinstance(self.cut, str) else None
 
 
-def names(keep: Any, option: str = "keep") -> tuple[str, ...]:
-    """Branches to keep, or of another option, of which a single one may be given by itself.
+def branch_names(given: Any, option: str) -> tuple[str, ...]:
+    """Names of branches to keep, or of another option; a single one may be given by itself.
 
     Raises
     ------
     DataError
-        If they are no sequence.
+        If they are no names, or have no order.
     """
-    if isinstance(keep, str):
-        return (keep,)
-    right = isinstance(keep, Iterable) and not isinstance(keep, Mapping)
-    check_option(option, keep, right, "names of branches", DataError)
-    return tuple(keep)
+    return names_in(given, option, DataError, "names of branches")
 
 
 def check_mapping(readings: Sequence[Reading]) -> None:

@@ -30,7 +30,7 @@ from tfaas_nb.data.normalisation import Samples
 from tfaas_nb.data.optional import check_optional
 from tfaas_nb.data.origins import Objects
 from tfaas_nb.data.ranges import FileSource, Here, Lot, OnCluster
-from tfaas_nb.data.reading import Cut, Reading, names
+from tfaas_nb.data.reading import Cut, Reading, branch_names
 from tfaas_nb.data.stream import MEMORY, Stream, check_memory
 from tfaas_nb.data.streamed import Wanted
 from tfaas_nb.errors import CutError, DataError, WeightError
@@ -342,9 +342,9 @@ def _reading(
     on_nan: OnNan,
     optional: Sequence[str],
 ) -> Reading:
-    kept = names(keep)
+    kept = branch_names(keep, "keep")
     mapping = {} if branches is None else branches
-    absent = names(optional, "optional")
+    absent = branch_names(optional, "optional")
     return Reading(features, tree, mapping, cut, weight, kept, objects, timeout, on_nan, absent)
 
 

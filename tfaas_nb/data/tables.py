@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from tfaas_nb.data.jets import Jets
 from tfaas_nb.errors import DataError, FeatureError, MissingExtra
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet, feature_set_of, order_keys
 from tfaas_nb.features.columns import Columns, check_aligned, columns_of, numeric
+from tfaas_nb.features.names import names_in
 from tfaas_nb.nearest import hint
-from tfaas_nb.options import check_option
 
 Floats = npt.NDArray[np.float32]
 
@@ -151,7 +151,7 @@ def events_of(
     """
     found = _Table.of(_with_names(table, features))
     check_aligned({"the table": table, "y": y, "weight": weight}, DataError)
-    keep = _names(keep, "keep", "names of columns")
+    keep = names_in(keep, "keep", wanted="names of columns")
     roles = {"y": y, "weight": weight}
     taken = {role: name for role, name in roles.items() if isinstance(name, str)}
     for role, name in [*taken.items(), *(("keep", name) for name in keep)]:
@@ -174,7 +174,7 @@ def _with_names(table: Any, features: FeatureSet | Sequence[str] | str | None) -
     if features is None or not isinstance(table, np.ndarray) or table.ndim != 2:
         return table
     given = features.names if isinstance(features, FeatureSet) else features
-    names = _names(given, "features", _FEATURES)
+    names = names_in(given, "features", wanted=_FEATURES)
     if table.shape[1] != len(names):
         raise FeatureError(
             f"the array has {table.shape[1]} columns, but {len(names)} features are named: "
@@ -250,7 +250,7 @@ class _Table:
             return self._recognised([name for name in self.columns.names if name not in others])
         if isinstance(features, FeatureSet):
             return features
-        names = _names(features, "features", _FEATURES)
+        names = names_in(features, "features", wanted=_FEATURES)
         if not names:
             raise FeatureError(f"features must be {_FEATURES}, of which there are none")
         return feature_set_of("columns", list(names))
@@ -349,24 +349,6 @@ class _Table:
             return int(np.searchsorted(np.cumsum(counts), at, side="right"))
 
         return counts, _finite(numeric(flat, name), name, row)
-
-
-def _names(given: Any, role: str, wanted: str) -> tuple[str, ...]:
-    """Names of columns, of which a single one may be given by itself.
-
-    Raises
-    ------
-    FeatureError
-        If they are no text, or have no order.
-    """
-    if isinstance(given, str):
-        return (given,)
-    right = isinstance(given, Iterable) and not isinstance(given, (Mapping, Set, bytes))
-    check_option(role, given, right, wanted, FeatureError)
-    names = tuple(given)
-    for name in names:
-        check_option(role, name, isinstance(name, str), wanted, FeatureError)
-    return names
 
 
 def _as_awkward(ak: Any, value: Any) -> Any:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tfaas_nb.errors import FeatureError, TfaasError
 
-_SHOWN = 100
-
 
 def names_in(
     given: Any,
-    what: str,
+    role: str,
     error: type[TfaasError] = FeatureError,
-    refusal: str = "must be text, {} is none",
+    wanted: str = "a list of names",
 ) -> tuple[str, ...]:
     """Names in their order: of a list, an array, an index of pandas, or one as text.
 
@@ -22,28 +20,30 @@ def names_in(
     ----------
     given : iterable of str, or str
         The names.
-    what : str
-        What they are names of, for what is raised.
+    role : str
+        Argument or subject they are given as, for the error.
     error : type
-        What to raise.
-    refusal : str
-        What each of them must be, with a gap for one that is not.
+        Class of the error.
+    wanted : str
+        Description of what would be right, for the error.
 
     Raises
     ------
     FeatureError
-        Or `error`, if they are no text, or have no order.
+        Or `error`, if they are no text, empty text, or have no order.
     """
     if isinstance(given, str):
-        return (str(given),)
+        given = (given,)
     if isinstance(given, (set, frozenset)):
-        raise error(f"{what} have an order, a {type(given).__name__} has none: give a list")
-    if isinstance(given, (bytes, bytearray)) or not isinstance(given, Iterable):
-        raise error(f"{what} must be a list of names, not {given!r:.100}")
+        raise error(
+            f"{role} must be {wanted}, not {given!r:.100}: a {type(given).__name__} has no order"
+        )
+    if isinstance(given, (bytes, bytearray, Mapping)) or not isinstance(given, Iterable):
+        raise error(f"{role} must be {wanted}, not {given!r:.100}")
     names = [name.as_py() if hasattr(name, "as_py") else name for name in given]
     for name in names:
-        if not isinstance(name, str):
-            raise error(f"{what} {refusal.format(repr(name)[:_SHOWN])}")
+        if not isinstance(name, str) or not name:
+            raise error(f"{role} must be {wanted}, not {name!r:.100}")
     return tuple(map(str, names))
 
 

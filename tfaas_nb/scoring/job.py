@@ -15,7 +15,7 @@ from tfaas_nb.data.files import Files, InputFile, expand, identity
 from tfaas_nb.data.finite import NonFinite, OnNan, summary
 from tfaas_nb.data.optional import check_optional
 from tfaas_nb.data.origins import Objects
-from tfaas_nb.data.reading import Cut, Reading, check_mapping, names
+from tfaas_nb.data.reading import Cut, Reading, branch_names, check_mapping
 from tfaas_nb.errors import CutError, DataError, MixedFilesError
 from tfaas_nb.options import check_option
 from tfaas_nb.scoring.parts import Here, OnCluster, Part, Source
@@ -161,7 +161,7 @@ def score(
         raise DataError(f"{target} is one of the files to score: give another name")
     writer = _sink(target, parts)  # which refuses a wrong name before the model is loaded
     with closing(open_scorer(model, token)) as scorer:
-        mapping, kept = {} if branches is None else branches, names(keep)
+        mapping, kept = {} if branches is None else branches, branch_names(keep, "keep")
         reading = Reading(
             scorer.features,
             tree,
@@ -171,7 +171,7 @@ def score(
             kept,
             objects,
             on_nan=cast(OnNan, scorer.on_nan) if on_nan is None else on_nan,
-            optional=names(optional, "optional"),
+            optional=branch_names(optional, "optional"),
         )
         check_mapping([reading])
         with writer as sink:

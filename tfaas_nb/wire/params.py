@@ -23,7 +23,7 @@ HOW_TO_NAME = (
     "'features' of its params.json"
 )
 
-_NO_NAME = "must be text, {} is none: write a,b,c"
+_NAMES = "text between commas, a,b,c, or a list of names"
 
 #: Value of `Params.input_order`.
 UNKNOWN = "unknown"
@@ -171,9 +171,7 @@ def feature_names(features: Any) -> tuple[str, ...]:
     if features is None:
         return ()
     given = _split(features) if isinstance(features, str) else features
-    names = names_in(given, "names of features", BundleError, _NO_NAME)
-    if "" in names:
-        raise BundleError(f"names of features {_NO_NAME.format(repr(''))}")
+    names = names_in(given, "names of features", BundleError, _NAMES)
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise BundleError(f"two features are called {twice!r}: give each value a name of its own")
