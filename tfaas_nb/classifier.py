@@ -22,7 +22,7 @@ from tfaas_nb.data.matching import dataset_of, matched
 from tfaas_nb.data.negative import Treated, treated
 from tfaas_nb.data.overlap import Fingerprints
 from tfaas_nb.data.stream import Stream
-from tfaas_nb.errors import DataError, TfaasError, TrainingError
+from tfaas_nb.errors import DataError, TfaasError, TrainingError, TrainingInterrupted
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.features import FeatureSet
 from tfaas_nb.graph import FrozenGraph
@@ -154,7 +154,7 @@ class Classifier:
         try:
             return self._fit(dataset_of(data, y, weight), progress, on_epoch, should_stop)
         except KeyboardInterrupt:
-            raise TrainingError(
+            raise TrainingInterrupted(
                 "the training was interrupted before its first epoch ended: there is nothing to "
                 "keep, and the classifier is what it was"
             ) from None
@@ -319,9 +319,35 @@ class Classifier:
         data = self.training
         return data.y, self.predict(data), data.weight
 
-    def retrained(self, data: Dataset) -> Classifier:
-        """A classifier of the same settings, trained quietly on other events; see `fit`."""
-        return copy.copy(self).fit(data, progress=False)
+    @property
+    def is_streamed(self) -> bool:
+        """True if it was trained on a stream, of which `training` has a part only."""
+        return isinstance(self._fit_result().data, Stream)
+
+    def retrained(
+        self, data: Dataset, step: int = 0, should_stop: Callable[[], bool] | None = None
+    ) -> Classifier:
+        """A classifier of the same settings, trained quietly on other events; see `fit`.
+
+        Parameters
+        ----------
+        data : Dataset
+            Events to train on.
+        step : int
+            Added to the seed.
+        should_stop : callable, optional
+            Asked often; True ends the training.
+
+        Raises
+        ------
+        TrainingInterrupted
+            If the training was interrupted, so that the classifier is not at its best.
+        """
+        own = self.changed(seed=self.settings.seed + step) if step else copy.copy(self)
+        own.fit(data, progress=False, should_stop=should_stop)
+        if own.history.stopped == "interrupted":
+            raise TrainingInterrupted("a training on other events was interrupted")
+        return own
 
     def _scored(self, stream: Stream) -> _Scored:
         self._fit_result()

@@ -16,21 +16,20 @@ from tfaas_nb.data.matching import matched
 from tfaas_nb.data.negative import common, treated
 from tfaas_nb.data.overlap import overlap
 from tfaas_nb.data.stream import check_in_memory
-from tfaas_nb.errors import DataError, TrainingError
+from tfaas_nb.errors import DataError, TrainingError, TrainingInterrupted
 from tfaas_nb.measured import Measured
 from tfaas_nb.metrics import EFFICIENCIES, Comparison, Roc
-from tfaas_nb.metrics.comparison import TRAINING_IS_NOT_IN_IT
+from tfaas_nb.metrics.comparison import (
+    TRAINING_IS_IN_IT,
+    TRAINING_IS_NOT_IN_IT,
+    over_trainings,
+)
 from tfaas_nb.options import check_count, check_seed
 from tfaas_nb.table import Table
 from tfaas_nb.yardsticks import Boosting, Logistic, Trainable, plain_network
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-_ERRORS = (
-    "means over the trainings; the errors are those of the finite sample of events and of the "
-    "trainings together"
-)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -68,7 +67,7 @@ class Contender:
         if not self.repeats:
             return self.roc.area
         areas = [(roc.auc, roc.auc_error) for roc in self.trainings]
-        return _over_trainings(areas, is_signed=False)
+        return over_trainings(areas, is_signed=False)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -128,7 +127,7 @@ class ComparedClassifiers:
             Comparison.of_curves((one[k % len(one)], first[k % len(first)]), paired.names)
             for k in range(max(len(first), len(one)))
         ]
-        return _over_trainings([(p.difference, p.error) for p in pairs], is_signed=True)
+        return over_trainings([(p.difference, p.error) for p in pairs], is_signed=True)
 
     def _contender(self, name: str) -> Contender:
         return next(c for c in self.contenders if c.name == name)
@@ -243,7 +242,7 @@ def compare(
         contenders = tuple(
             _contender(name, ones, train, test, bar.update) for name, ones in variants.items()
         )
-    errors = TRAINING_IS_NOT_IN_IT + ": compare(..., seeds=5)" if seeds == 1 else _ERRORS
+    errors = TRAINING_IS_NOT_IN_IT + ": compare(..., seeds=5)" if seeds == 1 else TRAINING_IS_IN_IT
     return ComparedClassifiers(contenders, tuple(note for note in (leak, told, errors) if note))
 
 
@@ -304,20 +303,12 @@ def _contender(
     return replace(trainings[0], repeats=tuple(training.roc for training in trainings[1:]))
 
 
-def _over_trainings(results: Sequence[tuple[float, float]], is_signed: bool) -> Measured:
-    """The mean of results of several trainings, each with the error of the finite sample."""
-    from scipy.stats import norm
-    from scipy.stats import t as student
-
-    values, errors = np.array(results).T
-    n = len(values)
-    spread = student.ppf(norm.cdf(1), n - 1) * np.std(values, ddof=1) if n > 1 else 0.0
-    error = float(np.sqrt(np.mean(errors**2) + spread**2 / n))
-    return Measured(float(values.mean()), error, is_signed=is_signed)
-
-
 def _judged(name: str, trainable: Trainable, train: Dataset, test: Dataset) -> Contender:
     start = time.perf_counter()
     trained = copy.copy(trainable).fit(train, progress=False)
+    if isinstance(trained, Classifier) and trained.history.stopped == "interrupted":
+        raise TrainingInterrupted(
+            f"the comparison was interrupted in a training of {name!r}: there is nothing to keep"
+        )
     seconds = time.perf_counter() - start
     return Contender(name, Roc.of(test.y, trained.predict(test), test.weight), seconds, trained)

@@ -92,6 +92,10 @@ class TrainingError(TfaasError):
     status = 422
 
 
+class TrainingInterrupted(TrainingError):
+    """A training was interrupted before there was anything to keep."""
+
+
 class ClusterError(TfaasError):
     """A cluster did not do what it was given, or is none."""
 

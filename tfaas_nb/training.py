@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb import backend
-from tfaas_nb.errors import TrainingError
+from tfaas_nb.errors import TrainingError, TrainingInterrupted
 from tfaas_nb.metrics import Roc
 from tfaas_nb.network import PREDICT_BATCH, Parts
 from tfaas_nb.options import COUNT, as_plain, check_option, check_seed, is_number, is_whole
@@ -381,7 +381,7 @@ class _Loop:
 
     def finish(self) -> History:
         if self.best is None:
-            raise TrainingError("training was interrupted before its first epoch ended")
+            raise TrainingInterrupted("training was interrupted before its first epoch ended")
         self.learner.give(self.best_weights)
         return History(tuple(self.done), self.best.number, self.stopped)
 

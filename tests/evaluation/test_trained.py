@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from sklearn.metrics import roc_auc_score
 
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
@@ -36,6 +39,30 @@ def test_importance_ranks_what_the_classifier_uses(evaluation: Evaluation) -> No
     assert found.auc == evaluation.auc
     assert "nLeptons" in found.names[-3:]
     assert found.drop[0] > 3 * found.error[0]
+
+
+@pytest.mark.slow
+def test_a_mass_shuffled_alone_is_worth_less_than_it_seems(
+    evaluation: Evaluation, classifier: Classifier, events: Dataset, unseen: Dataset
+) -> None:
+    """The other mass and the subjettinesses tell nearly all that the jets' mass does."""
+    found = evaluation.importance(
+        "variable", repeats=2, groups={"mass": "jetMass"}, refit=True, progress=False
+    )
+    loss = found.refits[0]
+    assert loss is not None
+    assert loss.measured.has_error
+    assert loss.pairs[0].curves[0].auc == evaluation.auc
+    assert loss.measured.value < 0.5 * found.drop[0]
+    X = [data.X.copy() for data in (events, unseen)]
+    for one, data in zip(X, (events, unseen), strict=True):
+        columns = events.features.jet_columns("jetMass")
+        there = data.X[:, events.features.jet_columns("jetPt")] != 0
+        one[:, columns] = np.where(there, 50, 0)
+    again = classifier.changed().fit(replace(events, X=X[0]), progress=False)
+    without = roc_auc_score(unseen.y, again.predict(replace(unseen, X=X[1])))
+    # Not the constant that is used; the network is as blind to the one as to the other.
+    assert loss.pairs[0].curves[1].auc == pytest.approx(without, abs=0.01)
 
 
 @pytest.mark.slow

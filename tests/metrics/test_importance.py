@@ -1,17 +1,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.errors import DataError
+from tfaas_nb.errors import DataError, TrainingInterrupted
+from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.features import FeatureSet, Variable
-from tfaas_nb.metrics import Importance, Roc
+from tfaas_nb.metrics import Comparison, Importance, Roc
+from tfaas_nb.plots import captions
+from tfaas_nb.yardsticks import Logistic
 
 FLAT = FeatureSet("flat", (Variable("a"), Variable("b"), Variable("c")), ())
 JETS = FeatureSet("jets", (), (Variable("jetPt"), Variable("jetMass")), jets=2)
@@ -164,6 +171,188 @@ def test_impossible_requests_are_refused() -> None:
         Importance.of(score, DATA, by="jet")
     with pytest.raises(DataError, match="not 0 times"):
         Importance.of(score, DATA, repeats=0)
+
+
+# --- correlated features ------------------------------------------------------------------
+
+COPIES = FeatureSet("copies", ("a", "b", "c"))
+
+
+def copies(events: int, seed: int, weighted: bool = False) -> Dataset:
+    """Feature a tells signal, b is a copy of it with noise, and c tells a little by itself."""
+    random = np.random.default_rng(seed)
+    y = (np.arange(events) % 2).astype(np.int8)
+    a = random.normal(size=events) + 1.5 * y
+    b = a + 0.3 * random.normal(size=events)
+    c = random.normal(size=events) + 0.5 * y
+    weight = random.uniform(0.2, 2.0, events) if weighted else np.ones(events)
+    X = np.stack([a, b, c], axis=1).astype(np.float32)
+    return Dataset(X, y, weight.astype(np.float32), COPIES)
+
+
+class Fitted:
+    """Logistic regression as an evaluation asks for it; trainings are counted."""
+
+    signal_share = None
+    is_streamed = False
+
+    def __init__(self, training: Dataset, until: int = 100) -> None:
+        self.training, self.until = training, until
+        self.model = Logistic(balance=False).fit(training)
+        self.steps: list[int] = []
+
+    def predict(self, events: Dataset) -> Any:
+        return self.model.predict(events)
+
+    def retrained(self, data: Dataset, step: int = 0, should_stop: Any = None) -> Fitted:
+        if len(self.steps) == self.until:
+            raise KeyboardInterrupt
+        self.steps.append(step)
+        return Fitted(data)
+
+
+def judged(trained: Fitted, test: Dataset) -> Evaluation:
+    return Evaluation.of(test, trained.predict(test), trained)  # type: ignore[arg-type]
+
+
+def plain_fit(X: Any, train: Dataset) -> Any:
+    model = make_pipeline(StandardScaler(), LogisticRegression())
+    weight = train.weight / train.weight.mean()  # of mean one, as the penalty refers to
+    return model.fit(X, train.y, logisticregression__sample_weight=weight)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_copies_are_shuffled_together_as_numpy_and_scikit_learn_have_it(weighted: bool) -> None:
+    train, test = copies(3000, 1, weighted), copies(6000, 2, weighted)
+    model = plain_fit(train.X, train)
+
+    def area(X: Any) -> float:
+        scores = model.predict_proba(X)[:, 1]
+        return float(roc_auc_score(test.y, scores, sample_weight=test.weight))
+
+    random, losses = np.random.default_rng(5), []
+    for _ in range(20):
+        X = test.X.copy()
+        X[:, :2] = X[random.permutation(len(X)), :2]
+        losses.append(area(test.X) - area(X))
+    found = judged(Fitted(train), test).importance(progress=False)
+    assert found.members == (("a", "b"), ("c",))
+    assert found.drop[0] == pytest.approx(np.mean(losses), abs=3 * found.error[0])
+    assert found.error[0] < 0.1 * found.drop[0]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_refit_is_one_without_the_columns(weighted: bool) -> None:
+    train, test = copies(3000, 1, weighted), copies(6000, 2, weighted)
+    full = plain_fit(train.X, train).predict_proba(test.X)[:, 1]
+    evaluation = judged(Fitted(train), test)
+    found = evaluation.importance(groups="single", refit=True, progress=False)
+    for column, name in enumerate(COPIES.names):
+        kept = [i for i in range(3) if i != column]
+        other = plain_fit(train.X[:, kept], train).predict_proba(test.X[:, kept])[:, 1]
+        expected = Comparison.of(test.y, full, other, test.weight)
+        loss = found.refits[found.names.index(name)]
+        assert loss is not None
+        assert loss.measured.value == pytest.approx(expected.difference, abs=2e-5)
+        assert loss.measured.error == pytest.approx(expected.error, rel=0.02)
+        area, without = (roc_auc_score(test.y, s, sample_weight=test.weight) for s in (full, other))
+        assert loss.measured.value == pytest.approx(area - without, abs=2e-5)
+
+
+def test_a_copy_shuffled_alone_overstates_what_it_is_worth() -> None:
+    train, test = copies(3000, 1), copies(3000, 2)
+    alone = judged(Fitted(train), test).importance(groups=None, refit=True, progress=False)
+    at = alone.names.index("a")
+    loss = alone.refits[at]
+    assert loss is not None
+    assert alone.drop[at] > 5 * loss.measured.value
+    assert abs(loss.measured.value) < 0.03
+    together = judged(Fitted(train), test).importance(refit=True, progress=False)
+    of_both = together.refits[0]
+    assert of_both is not None
+    assert together.members[0] == ("a", "b")
+    assert of_both.measured.value > 0.1
+
+
+def test_several_seeds_are_several_trainings() -> None:
+    trained = Fitted(copies(500, 1))
+    evaluation = judged(trained, copies(500, 2))
+    found = evaluation.importance(refit=True, seeds=3, progress=False)
+    assert trained.steps == [1, 2, 0, 1, 2, 0, 1, 2]
+    assert [len(loss.pairs) for loss in found.refits if loss] == [3, 3]
+    assert "trainings together" in found.meaning
+    with pytest.raises(DataError, match="refit=True, seeds=5"):
+        evaluation.importance(seeds=3, progress=False)
+
+
+def test_refits_before_an_interrupt_are_kept() -> None:
+    test = copies(500, 2)
+    found = judged(Fitted(copies(500, 1), until=1), test).importance(refit=True, progress=False)
+    assert [loss is not None for loss in found.refits] == [True, False]
+    assert "1 of 2 were done" in found.meaning
+    assert found.table().rows[1][2] is None
+    with pytest.raises(TrainingInterrupted, match="before its first refit"):
+        judged(Fitted(copies(500, 1), until=0), test).importance(refit=True, progress=False)
+
+
+def test_it_can_be_stopped() -> None:
+    evaluation = judged(Fitted(copies(500, 1)), copies(500, 2))
+    with pytest.raises(DataError, match="0 of 2 groups were shuffled"):
+        evaluation.importance(should_stop=lambda: True, progress=False)
+
+
+def test_refits_show_their_progress(capfd: pytest.CaptureFixture[str]) -> None:
+    judged(Fitted(copies(500, 1)), copies(500, 2)).importance(refit=True)
+    assert "refitting: 100%" in capfd.readouterr().err
+
+
+def test_a_stream_has_not_all_events_to_refit_on() -> None:
+    trained = Fitted(copies(500, 1))
+    trained.is_streamed = True
+    with pytest.raises(DataError, match="not on a stream"):
+        judged(trained, copies(500, 2)).importance(refit=True, progress=False)
+
+
+def test_columns_of_the_test_events_may_be_in_another_order() -> None:
+    train, test = copies(1000, 1), copies(1000, 2)
+    turned = replace(test, X=test.X[:, ::-1].copy(), features=FeatureSet("t", ("c", "b", "a")))
+    trained = Fitted(train)
+    first, other = (
+        judged(trained, one).importance(groups=[["a", "b"]], refit=True, progress=False)
+        for one in (test, turned)
+    )
+    assert [str(loss) for loss in first.refits] == [str(loss) for loss in other.refits]
+
+
+def test_values_of_a_group_are_of_one_event_with_as_many_jets() -> None:
+    data = jets()
+    seen: list[Dataset] = []
+
+    def scorer(events: Dataset) -> np.ndarray:
+        seen.append(events)
+        return events.X.sum(axis=1)
+
+    Importance.of(
+        scorer, data, repeats=1, progress=False, groups=[["jetPt", "jetMass"], ["jetPt_0"]]
+    )
+    shuffled = seen[-1].X[: len(data)]
+    assert (shuffled != data.X).any()
+    assert set(map(tuple, shuffled.tolist())) == set(map(tuple, data.X.tolist()))
+    alone = seen[-1].X[len(data) :, 0]
+    for one in (slice(0, None, 2), slice(1, None, 2)):
+        assert sorted(alone[one]) == sorted(data.X[one, 0])
+
+
+def test_a_caption_says_what_a_loss_does_not_mean() -> None:
+    found = judged(Fitted(copies(500, 1)), copies(500, 2)).importance(refit=True, progress=False)
+    text = captions.importance(found, "500 events")
+    for words in ("group of correlated features", "trained without the group", "a + 1 more: a, b"):
+        assert words in text
+    assert "without the group loses less" in found.table().caption
+    assert found.table().rows[0][-1] == "a, b"
+    legend = found.plot(Figure().subplots()).get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["Shuffled", "Refitted without"]
 
 
 def test_it_shows_itself() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property
@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb import durable
-from tfaas_nb.data.dataset import Dataset, Source
+from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.overlap import Overlap
 from tfaas_nb.data.part import Part
 from tfaas_nb.errors import DataError
 from tfaas_nb.evaluation import sections
 from tfaas_nb.evaluation.expectation import Expectation
-from tfaas_nb.evaluation.report import Report, leak_warning
+from tfaas_nb.evaluation.report import Report, leak_warning, sample_of
+from tfaas_nb.evaluation.retraining import events_in_memory, refits
 from tfaas_nb.evaluation.trained import Labelled, Trained
 from tfaas_nb.features.columns import check_aligned
 from tfaas_nb.measured import Measured
@@ -40,6 +41,7 @@ from tfaas_nb.metrics import (
     WorkingPoint,
     mixture_in_words,
 )
+from tfaas_nb.metrics.correlation import Groups
 from tfaas_nb.metrics.significance import check_scan
 from tfaas_nb.nearest import unknown_keys
 from tfaas_nb.table import Table
@@ -47,12 +49,8 @@ from tfaas_nb.table import Table
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MOST_FILES = 4
 #: Parameters of a scan of the significance, as a working point takes them.
 _SCAN = ("signal", "background", "systematics", "min_background")
-
-#: Shuffles of each feature in a report; their spread is much below the error of the sample.
-_REPEATS = 3
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -181,7 +179,7 @@ class Evaluation:
     @property
     def sample(self) -> str:
         """Numbers of events of each class and their files, for a caption."""
-        return _sample(self.y, self.data)
+        return sample_of(self.y, self.data)
 
     def rejections(self) -> Table:
         """Background rejection at the usual signal efficiencies, with its statistical error."""
@@ -318,28 +316,65 @@ class Evaluation:
         return Overtraining.of(Roc.of(*trained.training_scores()), self.roc)
 
     def importance(
-        self, by: str = "feature", repeats: int = 5, seed: int = 1, progress: bool = True
+        self,
+        by: str = "feature",
+        repeats: int = 5,
+        seed: int = 1,
+        progress: bool = True,
+        *,
+        groups: Groups = "correlated",
+        refit: bool = False,
+        seeds: int = 1,
+        should_stop: Callable[[], bool] | None = None,
     ) -> Importance:
-        """Loss of AUC when features are shuffled among the events.
+        """Loss of AUC when correlated features are shuffled together among the events.
+
+        It tells by how much this classifier relies on a group.  How much worse one would be that
+        was trained without the group is what ``refit=True`` measures; that is less wherever other
+        features tell the same.
 
         Parameters
         ----------
         by : str
-            ``"feature"``: each alone. ``"variable"``: all slots of a variable together.
+            ``"feature"``: groups of features. ``"variable"``: groups of variables, each with the
+            columns of all jets.
         repeats : int
             Shuffles of each.
         seed : int
             The same seed gives the same shuffles.
         progress : bool
-            Show a progress bar.
+            Show progress bars.
+        groups : str, mapping, sequence or None
+            ``"correlated"``: those whose rank correlations are 0.5 or more in the mean, see
+            `tfaas_nb.metrics.correlation`. ``"single"`` or None: each feature or variable alone,
+            which overstates what correlated ones are worth.  Or groups to choose, ``{name:
+            names}`` or ``[names, names]``, of features or variables; others are left alone.
+        refit : bool
+            Also train without each group, and compare on the same events (DeLong's paired
+            difference).
+        seeds : int
+            Trainings without each group, with as many seeds one after another.  From 2 on the
+            randomness of the trainings is in the errors.
+        should_stop : callable, optional
+            Asked often; True ends it, as a `KeyboardInterrupt` does.  Refits that were done before
+            are kept.
 
         Raises
         ------
         DataError
-            If it is not known what gave the scores, or `by` is neither.
+            If it is not known what gave the scores, `by`, `groups` or a number is impossible, the
+            training events to refit on were a stream's, or it was interrupted before all was
+            shuffled.
+        TrainingInterrupted
+            If it was interrupted before the first refit was done.
         """
         trained = self._judged("scores of shuffled events")
-        return Importance.of(trained.predict, self._events(), by, repeats, seed, progress)
+        return Importance.of(
+            *(trained.predict, self._events(), by, repeats, seed, progress),
+            groups=groups,
+            refit=refits(trained, refit, seeds, should_stop),
+            should_stop=should_stop,
+        )
 
     def learning_curve(
         self,
@@ -365,11 +400,9 @@ class Evaluation:
             a fraction is impossible.
         """
         trained = self._judged("trainings on fewer events")
-        if not isinstance(trained.training, Dataset):
-            raise DataError("a learning curve needs the training events in memory, as a Dataset")
         return LearningCurve.of(
             lambda data: trained.retrained(data).predict,
-            trained.training,
+            events_in_memory(trained, "a learning curve"),
             self._events(),
             fractions,
             seed,
@@ -463,56 +496,18 @@ class Evaluation:
             if events is not None:
                 events.features.column(name)  # before anything is drawn
         made = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        content = self._contents(features, data, significance, learning_curve, seed, progress)
-        durable.replace(target, content.html(title, made).encode(), target.parent)
-        return target
-
-    def _contents(
-        self,
-        features: Sequence[str] | None,
-        data: Dataset | None,
-        significance: SignificanceScan | None,
-        learning_curve: LearningCurve | None,
-        seed: int,
-        progress: bool,
-    ) -> Report:
-        trained = self.trained
-        no_probabilities = self.scores.min() < 0 or self.scores.max() > 1
-        shuffled = () if trained is None or self.data is None else ("variable", "feature")
-        return Report(
-            sample=self.sample,
-            roc=self.roc,
-            band=self.band(seed=seed),
-            accuracy=self.measured_accuracy,
-            mixture=self.mixture,
-            overlap=self.overlap,
-            negative=self.negative,
-            overtraining=None if trained is None else self.overtraining(),
+        content = Report.of(
+            self,
+            drawn=data,
+            features=features,
             significance=significance or self._significance_of_sample(),
             counted=significance is None and self.expected is None,
-            calibration=None if no_probabilities else self.calibration(),
-            importance=[self.importance(by, _REPEATS, seed, progress) for by in shuffled],
-            drawn=self.data if data is None else data,
-            drawn_sample="" if data is None else _sample(data.y, data),
-            features=features,
-            history=None if trained is None else trained.history,
             learning_curve=learning_curve,
-            card={} if trained is None else trained.card(),
-            sources=self._sources(),
+            seed=seed,
+            progress=progress,
         )
-
-    def _sources(self) -> dict[str, Sequence[Source]]:
-        """Files of the training and of the evaluated events, by captions of their tables."""
-        evaluated = () if self.data is None else self.data.sources
-        found = {f"evaluated events ({len(self.scores)} of the events kept)": evaluated}
-        if self.trained is not None:
-            training = self.trained.training
-            learned = f"training events ({len(training.y)} of the events kept)"
-            if training.sources == evaluated:
-                found = {f"{learned} and of the {next(iter(found))}": evaluated}
-            else:
-                found = {learned: training.sources} | found
-        return {f"Files of the {name}": sources for name, sources in found.items()}
+        durable.replace(target, content.html(title, made).encode(), target.parent)
+        return target
 
     def _significance_of_sample(self) -> SignificanceScan | None:
         """Scan the significance for the sums of weights; None if too little background is left."""
@@ -597,13 +592,3 @@ class Evaluation:
         head += f"; {self.negative}" if self.negative else ""
         leak = f"<p><b>{leak_warning(self.overlap)}</b></p>" if self.overlap else ""
         return f"{leak}<p>{head}</p>{self.rejections()._repr_html_()}{picture}"
-
-
-def _sample(y: npt.NDArray[np.int8], data: Dataset | None) -> str:
-    """Return the numbers of events of each class and their files, for a caption."""
-    signal = int(np.count_nonzero(y == 1))
-    files = list(dict.fromkeys(source.file for source in data.sources)) if data else []
-    where = f" ({', '.join(files)})" if files else ""
-    if len(files) > _MOST_FILES:
-        where = f" ({len(files)} files)"
-    return f"{signal} signal and {len(y) - signal} background events{where}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tfaas_nb.data.dataset import Dataset, Source
 from tfaas_nb.data.overlap import Overlap
@@ -25,6 +26,10 @@ from tfaas_nb.metrics import (
 from tfaas_nb.table import Table
 
 _MOST_FEATURES = 12
+_MOST_FILES = 4
+
+#: Shuffles of each group in a report; their spread is much below the error of the sample.
+_REPEATS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +84,52 @@ class Report:
     card: Mapping[str, Any] = field(default_factory=dict)
     sources: Mapping[str, Sequence[Source]] = field(default_factory=dict)
 
+    @classmethod
+    def of(
+        cls,
+        judged: Any,
+        drawn: Dataset | None,
+        seed: int,
+        progress: bool,
+        **chosen: Any,
+    ) -> Report:
+        """Contents for an evaluation: what it gives of itself, and what a user chose.
+
+        Parameters
+        ----------
+        judged : Evaluation
+            The evaluation, whose module imports this one.
+        drawn : Dataset, optional
+            Events whose features to draw; by default those evaluated.
+        seed : int
+            Of the band and of the shuffles.
+        progress : bool
+            Show progress bars.
+        **chosen
+            Further attributes.
+        """
+        trained, data = judged.trained, judged.data
+        no_probabilities = judged.scores.min() < 0 or judged.scores.max() > 1
+        shuffled = () if trained is None or data is None else ("variable", "feature")
+        return cls(
+            sample=judged.sample,
+            roc=judged.roc,
+            band=judged.band(seed=seed),
+            accuracy=judged.measured_accuracy,
+            mixture=judged.mixture,
+            overlap=judged.overlap,
+            negative=judged.negative,
+            overtraining=None if trained is None else judged.overtraining(),
+            calibration=None if no_probabilities else judged.calibration(),
+            importance=[judged.importance(by, _REPEATS, seed, progress) for by in shuffled],
+            drawn=data if drawn is None else drawn,
+            drawn_sample="" if drawn is None else sample_of(drawn.y, drawn),
+            history=None if trained is None else trained.history,
+            card={} if trained is None else trained.card(),
+            sources=_sources(judged),
+            **chosen,
+        )
+
     def html(self, title: str, made: str) -> str:
         """The report as one file; see `document.page`."""
         return document.page(title, made, self._summary(), self._sections())
@@ -120,7 +171,7 @@ class Report:
 
     def _named(self, data: Dataset) -> list[str]:
         """The features to draw: by importance, if it is known."""
-        known = [one.names for one in self.importance if one.by == "feature"]
+        known = [one.ranked for one in self.importance if one.by == "feature"]
         names = known[0] if known else data.features.names
         return [name for name in names if data.present(name).any()][:_MOST_FEATURES]
 
@@ -138,3 +189,27 @@ def _together(roc: Roc) -> tuple[Any, Any, Any]:
         np.concatenate([e.signal, e.background]),
         np.concatenate([e.signal_weight, e.background_weight]),
     )
+
+
+def _sources(judged: Any) -> dict[str, Sequence[Source]]:
+    """Files of the training and of the evaluated events, by captions of their tables."""
+    evaluated = () if judged.data is None else judged.data.sources
+    found = {f"evaluated events ({len(judged.scores)} of the events kept)": evaluated}
+    if judged.trained is not None:
+        training = judged.trained.training
+        learned = f"training events ({len(training.y)} of the events kept)"
+        if training.sources == evaluated:
+            found = {f"{learned} and of the {next(iter(found))}": evaluated}
+        else:
+            found = {learned: training.sources} | found
+    return {f"Files of the {name}": sources for name, sources in found.items()}
+
+
+def sample_of(y: npt.NDArray[np.int8], data: Dataset | None) -> str:
+    """Return the numbers of events of each class and their files, for a caption."""
+    signal = int(np.count_nonzero(y == 1))
+    files = list(dict.fromkeys(source.file for source in data.sources)) if data else []
+    where = f" ({', '.join(files)})" if files else ""
+    if len(files) > _MOST_FILES:
+        where = f" ({len(files)} files)"
+    return f"{signal} signal and {len(y) - signal} background events{where}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,6 +31,10 @@ class Trained(Protocol):
         """The events it was trained on: a `Dataset`, or what reads them in parts."""
 
     @property
+    def is_streamed(self) -> bool:
+        """True if `training` is only a part of what it was trained on."""
+
+    @property
     def signal_share(self) -> float | None:
         """Share of signal in the mixture that its scores are probabilities for, if it was set."""
 
@@ -44,8 +48,10 @@ class Trained(Protocol):
     def predict(self, events: Dataset) -> npt.ArrayLike:
         """Scores of events, shape (events,)."""
 
-    def retrained(self, data: Dataset) -> Trained:
-        """Train a classifier of the same kind on other events, and return it."""
+    def retrained(
+        self, data: Dataset, step: int = 0, should_stop: Callable[[], bool] | None = None
+    ) -> Trained:
+        """Train a classifier of the same kind on other events, its seed moved by `step`."""
 
     def card(self) -> Mapping[str, Any]:
         """Return the model card as plain values for JSON."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.errors import DataError
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
 #: What the error of a difference leaves out.
 TRAINING_IS_NOT_IN_IT = (
     "the error is that of the finite sample of events; the randomness of the trainings is not in it"
+)
+
+#: What the error of a mean over trainings has in it.
+TRAINING_IS_IN_IT = (
+    "means over the trainings; the errors are those of the finite sample of events and of the "
+    "trainings together"
 )
 
 
@@ -137,3 +145,15 @@ class Comparison:
 
         picture = plots.html_image(plots.png(self.plot), "ROC curves of both classifiers")
         return self.table()._repr_html_() + picture
+
+
+def over_trainings(results: Sequence[tuple[float, float]], is_signed: bool) -> Measured:
+    """The mean of results of several trainings, each with the error of the finite sample."""
+    from scipy.stats import norm
+    from scipy.stats import t as student
+
+    values, errors = np.array(results).T
+    n = len(values)
+    spread = student.ppf(norm.cdf(1), n - 1) * np.std(values, ddof=1) if n > 1 else 0.0
+    error = float(np.sqrt(np.mean(errors**2) + spread**2 / n))
+    return Measured(float(values.mean()), error, is_signed=is_signed)

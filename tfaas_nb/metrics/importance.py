@@ -1,13 +1,15 @@
-"""Permutation importance: loss of AUC when a feature is shuffled among the events with it.
+"""Importance of features: loss of AUC when they are shuffled, or dropped before the training.
 
-The padding of absent jets stays where it is: a jet with a momentum but the mass of the padding
-is nothing the classifier ever saw, and what it makes of it says nothing of the feature.
+Features that are correlated are shuffled together, see `correlation`: a jet with the mass of one
+jet and the soft-drop mass of another is nothing the classifier ever saw, and what it makes of it
+says little of either.  For the same reason each event gets the values of an event with the same
+jets, and the padding of absent jets stays where it is.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +18,11 @@ import numpy.typing as npt
 
 from tfaas_nb.data.dataset import Dataset, check_dataset
 from tfaas_nb.errors import DataError
-from tfaas_nb.features import FeatureSet
 from tfaas_nb.measured import Measured
+from tfaas_nb.metrics.correlation import CORRELATED, SINGLE, Group, Groups, grouped
 from tfaas_nb.metrics.limits import upper
 from tfaas_nb.metrics.ranking import Placements
+from tfaas_nb.metrics.refit import Refit, RefitLoss
 from tfaas_nb.metrics.scored import Scored
 from tfaas_nb.options import check_count, check_seed, is_whole
 from tfaas_nb.table import Table
@@ -35,24 +38,41 @@ _BLOCK = 1 << 24
 #: More events make the errors smaller than anybody needs.
 MOST_EVENTS = 20_000
 
+#: Meaning of a loss by shuffling, and what it does not mean.
+SHUFFLED_MEANS = (
+    "It is what this classifier loses when it gets wrong values of a group; one that was trained "
+    "without the group loses less as far as the other features tell the same"
+)
+#: Meaning of a loss by refitting.
+REFIT_MEANS = "it is what a classifier loses that was trained without the group"
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Importance:
-    """Loss of AUC when features are shuffled, largest first.
+    """Loss of AUC when groups of features are shuffled, or dropped before a new training.
+
+    The largest comes first: by the refits if all were done, else by the shuffles.
 
     Attributes
     ----------
     names : tuple of str
-        Features, or variables whose slots were shuffled together.
+        Groups: a feature or variable alone, or the first of several.
     drop, error : numpy.ndarray
-        Mean loss of AUC, and its standard error: of the paired difference on the same events
-        (DeLong) and of the repeated shuffles, in quadrature. Shape (names,).
+        Mean loss of AUC when shuffled, and its standard error: of the paired difference on the
+        same events (DeLong) and of the repeated shuffles, in quadrature. Shape (names,).
     auc : float
         AUC with all features in place.
     events, repeats, seed : int
-        Events that were shuffled, how often each name was, and what this depends on.
+        Events that were shuffled, how often each group was, and what this depends on.
     by : str
-        ``"feature"`` or ``"variable"``.
+        ``"feature"`` or ``"variable"``: what the groups are made of.
+    members : tuple of tuple of str
+        Features or variables of each group; those of `names` by default.
+    grouping : str
+        ``"correlated"``, ``"single"`` or ``"chosen"``: where the groups are from.
+    refits : tuple of RefitLoss or None
+        For each group the loss of AUC of classifiers that were trained without it; None where an
+        interrupt came before it.  Empty if nothing was refitted.
     """
 
     names: tuple[str, ...]
@@ -63,6 +83,13 @@ class Importance:
     repeats: int
     seed: int
     by: str = field(default="feature")
+    members: tuple[tuple[str, ...], ...] = ()
+    grouping: str = SINGLE
+    refits: tuple[RefitLoss | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.members:
+            object.__setattr__(self, "members", tuple((name,) for name in self.names))
 
     @classmethod
     def of(
@@ -74,6 +101,10 @@ class Importance:
         seed: int = 1,
         progress: bool = True,
         most_events: int = MOST_EVENTS,
+        *,
+        groups: Groups = CORRELATED,
+        refit: Refit | None = None,
+        should_stop: Callable[[], bool] | None = None,
     ) -> Importance:
         """Shuffle, score, compare.
 
@@ -84,8 +115,8 @@ class Importance:
         data : Dataset
             Events of both classes that the classifier has not seen.
         by : str
-            ``"feature"``: each alone. ``"variable"``: all slots of a variable together;
-            neighbouring slots that say the same cannot stand in for each other.
+            ``"feature"``: groups of features. ``"variable"``: groups of variables, each with
+            the columns of all jets.
         repeats : int
             Shuffles of each.
         seed : int
@@ -93,51 +124,72 @@ class Importance:
         progress : bool
             Show a progress bar.
         most_events : int
-            Of a larger dataset as many are drawn at random, each class in proportion.
+            Of a larger dataset as many are drawn at random and shuffled, each class in proportion.
+        groups : str, mapping, sequence or None
+            ``"correlated"``: clusters of rank correlations, see `correlation`. ``"single"`` or
+            None: each feature or variable alone.  Or groups to choose, ``{name: names}`` or
+            ``[names, names]``, of features or variables; others are then left alone.
+        refit : Refit, optional
+            Trainings to do without each group; they are judged on all of `data`.
+        should_stop : callable, optional
+            Asked often; True ends it, as a `KeyboardInterrupt` does.
 
         Raises
         ------
         DataError
-            If `by` is neither, a number is impossible, or a class is missing.
+            If `by`, `groups` or a number is impossible, a class is missing, or it was
+            interrupted before all was shuffled.
         FeatureError
             If a value of an event is not finite.
+        TrainingInterrupted
+            If it was interrupted before the first refit was done.  Those done before a later
+            interrupt are kept.
         """
-        from tqdm.auto import tqdm
-
         if not is_whole(repeats, 1):
             raise DataError(f"shuffle once or more often, not {repeats!r} times")
         check_count("most_events", most_events, 2, DataError)
         check_seed(seed, DataError)
         check_dataset(data, "importance")
         data.check_finite()
-        groups = _groups(data.features, by)
         random = np.random.default_rng(seed)
-        data = _some(data, most_events, random)
-        unshuffled = _placed(data, np.asarray(scorer(data)))
-        keys = random.random((repeats, len(data)))
-        drops, errors = np.zeros(len(groups)), np.zeros(len(groups))
-        blocks = list(_blocks(list(groups.values()), len(data), len(data.features), repeats))
-        with tqdm(total=len(groups), desc="importance", disable=not progress, leave=True) as bar:
-            for start, columns in blocks:
-                scores = _shuffled_scores(scorer, data, columns, keys)
-                for i, found in enumerate(scores, start):
-                    drops[i], errors[i] = _drop(unshuffled, data, found)
-                bar.update(len(columns))
+        some = _some(data, most_events, random)
+        chosen = grouped(some, by, groups)
+        shuffles = _Shuffles.of(scorer, some, repeats, random)
+        drops, errors = _losses(shuffles, chosen, progress, should_stop or _never)
         order = np.argsort(-drops, kind="stable")
-        names = tuple(groups)
+        refits: tuple[RefitLoss | None, ...] = ()
+        if refit is not None:
+            names = [[data.features.names[c] for c in chosen[i].columns] for i in order]
+            refits = refit.losses(scorer, data, names, progress, should_stop or _never)
+            again = np.argsort([-loss.measured.value if loss else 0 for loss in refits])
+            if None not in refits:
+                order, refits = order[again], tuple(refits[i] for i in again)
         return cls(
-            names=tuple(names[i] for i in order),
+            names=tuple(chosen[i].name for i in order),
             drop=drops[order],
             error=errors[order],
-            auc=unshuffled.mean,
-            events=len(data),
+            auc=shuffles.unshuffled.mean,
+            events=len(some),
             repeats=repeats,
             seed=seed,
             by=by,
+            members=tuple(chosen[i].members for i in order),
+            grouping=_grouping(groups),
+            refits=refits,
         )
 
+    @property
+    def is_grouped(self) -> bool:
+        """True if a group has several members."""
+        return any(len(members) > 1 for members in self.members)
+
+    @property
+    def ranked(self) -> tuple[str, ...]:
+        """All features or variables, those of the most important group first."""
+        return tuple(dict.fromkeys(name for members in self.members for name in members))
+
     def measured(self, position: int) -> Measured:
-        """A loss with its error, or its limits where no event's rank changed."""
+        """A loss by shuffling with its error, or its limits where no event's rank changed."""
         drop, error = float(self.drop[position]), float(self.error[position])
         if error > 0:
             return Measured(drop, error, is_signed=True)
@@ -145,10 +197,34 @@ class Importance:
         return Measured(drop, None, drop - limit, drop + limit, is_signed=True)
 
     def table(self) -> Table:
-        """One row for each name, the most important first."""
-        rows = tuple((name, str(self.measured(at))) for at, name in enumerate(self.names))
-        caption = f"AUC {self.auc:.4f} with all in place"
-        return Table((self.by, "loss of AUC when shuffled"), rows, caption)
+        """One row for each group, the most important first."""
+        columns: tuple[str, ...] = (self.by, "loss of AUC when shuffled")
+        rows = [(name, str(self.measured(at))) for at, name in enumerate(self.names)]
+        if self.refits:
+            columns = (*columns, "loss of AUC when refitted without")
+            told = [loss and str(loss.measured) for loss in self.refits]
+            rows = [(*row, one) for row, one in zip(rows, told, strict=True)]  # type: ignore[misc]
+        if self.is_grouped:
+            columns = (*columns, "shuffled together")
+            rows = [
+                (*row, ", ".join(members) if len(members) > 1 else "")  # type: ignore[misc]
+                for row, members in zip(rows, self.members, strict=True)
+            ]
+        return Table(columns, tuple(rows), f"AUC {self._area} with all in place. {self.meaning}.")
+
+    @property
+    def _area(self) -> str:
+        done = [loss for loss in self.refits if loss]
+        return str(done[0].area) if done else f"{self.auc:.4f}"
+
+    @property
+    def meaning(self) -> str:
+        """Sentence about what a loss means, and what it does not mean."""
+        done = [loss for loss in self.refits if loss]
+        if not done:
+            return f"{SHUFFLED_MEANS}: importance(refit=True) measures that"
+        some = "" if None not in self.refits else f"; {len(done)} of {len(self.refits)} were done"
+        return f"{SHUFFLED_MEANS}. By refitting {REFIT_MEANS}{some}; {done[0].error_is_of}"
 
     def plot(self, ax: Axes | None = None, most: int = 20) -> Axes:
         """Draw the most important; see `plots.importance`."""
@@ -157,15 +233,25 @@ class Importance:
         return plots.importance(self, ax, most)
 
     def __repr__(self) -> str:
-        return (
-            f"Importance({len(self.names)} by {self.by}, most: {self.names[0]} {self.measured(0)})"
-        )
+        first = self.refits[0] if self.refits else None
+        loss = f"{first.measured} by refitting" if first else self.measured(0)
+        return f"Importance({len(self.names)} by {self.by}, most: {self.names[0]} {loss})"
 
     def _repr_html_(self) -> str:
         from tfaas_nb import plots
 
         picture = plots.html_image(plots.png(self.plot), "Loss of AUC when features are shuffled")
         return self.table()._repr_html_() + picture
+
+
+def _never() -> bool:
+    return False
+
+
+def _grouping(groups: Groups) -> str:
+    if groups is None:
+        return SINGLE
+    return groups if isinstance(groups, str) else "chosen"
 
 
 def _some(data: Dataset, most: int, random: np.random.Generator) -> Dataset:
@@ -180,62 +266,98 @@ def _some(data: Dataset, most: int, random: np.random.Generator) -> Dataset:
     return data[np.sort(np.concatenate(taken))]
 
 
-def _groups(features: FeatureSet, by: str) -> dict[str, list[int]]:
-    """Columns to shuffle together, by name."""
-    if by == "feature":
-        return {name: [i] for i, name in enumerate(features.names)}
-    if by == "variable":
-        groups: dict[str, list[int]] = {}
-        for i, name in enumerate(features.names):
-            groups.setdefault(features.variable(name).name, []).append(i)
-        return groups
-    raise DataError(f"importance is by 'feature' or by 'variable', not by {by!r}")
+@dataclass(frozen=True, eq=False)
+class _Shuffles:
+    """Events, the scorer, and which event's values each event gets in each shuffle."""
+
+    scorer: Scorer
+    data: Dataset
+    donors: npt.NDArray[np.int64]
+    present: npt.NDArray[np.bool_]
+    unshuffled: Placements
+
+    @classmethod
+    def of(
+        cls, scorer: Scorer, data: Dataset, repeats: int, random: np.random.Generator
+    ) -> _Shuffles:
+        present = np.array([data.present(name) for name in data.features.names])
+        unshuffled = _placed(data, np.asarray(scorer(data)))
+        donors = _donors(present, random.random((repeats, len(data))))
+        return cls(scorer, data, donors, present, unshuffled)
+
+    def blocks(self, groups: Sequence[Group]) -> Iterator[tuple[int, Sequence[Group]]]:
+        """Yield as many groups at a time as bounded memory holds, with the first's position."""
+        size = max(1, _BLOCK // max(1, self.donors.size * len(self.data.features)))
+        for start in range(0, len(groups), size):
+            yield start, groups[start : start + size]
+
+    def scores(self, groups: Sequence[Group]) -> npt.NDArray[np.float64]:
+        """Scores of shape (groups, repeats, events), asked for in one call."""
+        repeats, n = self.donors.shape
+        X = self.data.X
+        whole = self.data[np.tile(np.arange(n), len(groups) * repeats)]
+        cube = whole.X.reshape(len(groups), repeats, n, -1)
+        for g, group in enumerate(groups):
+            for column in group.columns:
+                having = self.present[column]
+                for r in range(repeats):
+                    cube[g, r, having, column] = X[self.donors[r, having], column]
+        return np.asarray(self.scorer(whole), dtype=np.float64).reshape(len(groups), repeats, n)
+
+    def loss(self, scores: npt.NDArray[np.float64]) -> tuple[float, float]:
+        """Mean loss of AUC over repeats, and its error."""
+        full = self.unshuffled
+        placed = [_placed(self.data, one) for one in scores]
+        mean = Placements(
+            np.mean([p.signal for p in placed], axis=0),
+            full.signal_weight,
+            np.mean([p.background for p in placed], axis=0),
+            full.background_weight,
+        )
+        paired = full.minus(mean)
+        spread = float(np.std([p.mean for p in placed], ddof=1)) if len(placed) > 1 else 0.0
+        return paired.mean, math.hypot(paired.error, spread / math.sqrt(len(placed)))
 
 
-def _blocks(
-    groups: list[list[int]], events: int, width: int, repeats: int
-) -> Iterator[tuple[int, list[list[int]]]]:
-    """Yield as many groups at a time as bounded memory holds, with the position of the first."""
-    size = max(1, _BLOCK // max(1, events * width * repeats))
-    for start in range(0, len(groups), size):
-        yield start, groups[start : start + size]
+def _donors(present: npt.NDArray[np.bool_], keys: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Positions of the events whose values each event gets, among those with the same jets.
 
-
-def _shuffled_scores(
-    scorer: Scorer, data: Dataset, groups: list[list[int]], keys: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Scores of shape (groups, repeats, events), asked for in one call.
-
-    Events are shuffled by the order of `keys`, shape (repeats, events): columns that the same
-    events have are shuffled alike.
+    Events with the same jets are put into the order of `keys`, shape (repeats, events).
     """
-    repeats, n = keys.shape
-    whole = data[np.tile(np.arange(n), len(groups) * repeats)]
-    cube = whole.X.reshape(len(groups), repeats, n, -1)
-    for g, columns in enumerate(groups):
-        for column in columns:
-            having = np.flatnonzero(data.present(data.features.names[column]))
-            for r in range(repeats):
-                shuffled = having[np.argsort(keys[r, having], kind="stable")]
-                cube[g, r, having, column] = data.X[shuffled, column]
-    return np.asarray(scorer(whole), dtype=np.float64).reshape(len(groups), repeats, n)
+    _, pattern = np.unique(np.packbits(present, axis=0), axis=1, return_inverse=True)
+    donors = np.empty(keys.shape, np.int64)
+    for kind in range(pattern.max() + 1):
+        alike = np.flatnonzero(pattern.ravel() == kind)
+        donors[:, alike] = alike[np.argsort(keys[:, alike], axis=1, kind="stable")]
+    return donors
+
+
+def _losses(
+    shuffles: _Shuffles,
+    groups: Sequence[Group],
+    progress: bool,
+    should_stop: Callable[[], bool],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Losses of AUC of all groups when shuffled, and their errors."""
+    from tqdm.auto import tqdm
+
+    found = []
+    try:
+        with tqdm(total=len(groups), desc="importance", disable=not progress, leave=True) as bar:
+            for _, some in shuffles.blocks(groups):
+                for scores in shuffles.scores(some):
+                    if should_stop():
+                        raise KeyboardInterrupt
+                    found.append(shuffles.loss(scores))
+                bar.update(len(some))
+    except KeyboardInterrupt:
+        raise DataError(
+            f"importance was interrupted when {len(found)} of {len(groups)} groups were shuffled: "
+            "there is nothing to keep"
+        ) from None
+    drops, errors = np.array(found).T
+    return drops, errors
 
 
 def _placed(data: Dataset, scores: npt.NDArray[Any]) -> Placements:
     return Placements.of(Scored.of(data.y, scores, data.weight))
-
-
-def _drop(
-    unshuffled: Placements, data: Dataset, scores: npt.NDArray[np.float64]
-) -> tuple[float, float]:
-    """Mean loss of AUC over repeats, and its error."""
-    placed = [_placed(data, one) for one in scores]
-    mean = Placements(
-        np.mean([p.signal for p in placed], axis=0),
-        unshuffled.signal_weight,
-        np.mean([p.background for p in placed], axis=0),
-        unshuffled.background_weight,
-    )
-    paired = unshuffled.minus(mean)
-    spread = float(np.std([p.mean for p in placed], ddof=1)) if len(placed) > 1 else 0.0
-    return paired.mean, math.hypot(paired.error, spread / math.sqrt(len(placed)))

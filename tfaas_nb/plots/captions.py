@@ -98,13 +98,41 @@ def feature(name: str, variable: Variable, present: float, sample: str) -> str:
 
 def importance(found: Losses, sample: str) -> str:
     """Return the caption for `plots.importance`."""
-    what = "the slots of one variable together" if found.by == "variable" else "one feature"
     return (
-        f"Loss of AUC (from {found.auc:.4f}) when {what} is shuffled among the events that "
-        f"have it, of {found.events} of {sample}; mean of {found.repeats} shuffles. Error bars: "
+        f"Loss of AUC (from {found.auc:.4f}) when {_shuffled(found)} among events with the same "
+        f"jets, of {found.events} of {sample}; mean of {found.repeats} shuffles. Error bars: "
         "paired difference on the same events (DeLong) and spread of the shuffles, in quadrature. "
-        "What correlated features share counts for none of them."
+        f"{_refitted(found)}{found.meaning}.{_members(found)}"
     )
+
+
+def _shuffled(found: Losses) -> str:
+    """Subject and verb of the shuffles."""
+    if found.grouping == "chosen":
+        return "the features of a chosen group are shuffled together"
+    one = f"one {found.by}" + (" of all jets" if found.by == "variable" else "")
+    if found.grouping == "single":
+        return f"{one} alone is shuffled"
+    return f"{one}, or a group of correlated {found.by}s together, is shuffled"
+
+
+def _refitted(found: Losses) -> str:
+    if not any(found.refits):
+        return ""
+    return "Black points: loss of AUC when the classifier is refitted without the group. "
+
+
+def _members(found: Losses) -> str:
+    """Sentence with the members of the groups that have several."""
+    several = [
+        f"{name}: {', '.join(members)}"
+        for name, members in zip(found.names, found.members, strict=True)
+        if len(members) > 1
+    ]
+    if not several:
+        return ""
+    how = " (mean rank correlation 0.5 or more)" if found.grouping == "correlated" else ""
+    return f" Groups{how}: {'; '.join(several)}."
 
 
 def history(best: int | None = None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy.typing as npt
@@ -255,12 +256,36 @@ class TrainTest(Protocol):
         """AUC of the training events minus that of the test events, with its error."""
 
 
+class Refitted(Protocol):
+    """Loss of AUC of a classifier trained without a group of features."""
+
+    @property
+    def measured(self) -> Measured:
+        """The loss with its error."""
+
+
 class Losses(Protocol):
-    """Losses of AUC when features are shuffled, largest first."""
+    """Losses of AUC when groups of features are shuffled, or dropped; largest first."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the features."""
+        """Names of the groups."""
+
+    @property
+    def members(self) -> tuple[tuple[str, ...], ...]:
+        """Features or variables of each group."""
+
+    @property
+    def grouping(self) -> str:
+        """Origin of the groups: correlated, single or chosen."""
+
+    @property
+    def refits(self) -> Sequence[Refitted | None]:
+        """Losses by refitting; empty without refits."""
+
+    @property
+    def meaning(self) -> str:
+        """Sentence about what a loss means, and what it does not mean."""
 
     @property
     def drop(self) -> Array:
@@ -276,7 +301,7 @@ class Losses(Protocol):
 
     @property
     def by(self) -> str:
-        """Unit that was shuffled at a time: a feature or a variable."""
+        """Unit that the groups are made of: a feature or a variable."""
 
     @property
     def repeats(self) -> int:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def importance(found: Losses, ax: Axes | None = None, most: int = 20) -> Axes:
-    """Loss of AUC when a feature is shuffled, the largest on top.
+    """Loss of AUC when a group of features is shuffled, and without it; the largest on top.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def importance(found: Losses, ax: Axes | None = None, most: int = 20) -> Axes:
     ax : matplotlib.axes.Axes, optional
         Where; a new figure by default.
     most : int
-        Features to draw.
+        Groups to draw.
     """
     from matplotlib.ticker import NullLocator
 
@@ -39,11 +39,28 @@ def importance(found: Losses, ax: Axes | None = None, most: int = 20) -> Axes:
             hatch="//",
             alpha=0.7,
             ecolor="black",
+            label="Shuffled",
         )
+        _refits(ax, found, most)
         ax.axvline(0, color="black", linewidth=1)
         ax.set_yticks(places, names, fontsize=18 if len(names) <= 12 else 13)
         ax.yaxis.set_minor_locator(NullLocator())
         ax.tick_params(axis="y", length=0)
         ax.set_ylim(len(names) - 0.4, -0.6)
-        ax.set_xlabel("Loss of AUC when shuffled")
+        ax.set_xlabel("Loss of AUC" if any(found.refits) else "Loss of AUC when shuffled")
         return finished(ax)
+
+
+def _refits(ax: Axes, found: Losses, most: int) -> None:
+    """Draw the losses by refitting that are known, with a legend."""
+    known = [(at, one.measured) for at, one in enumerate(found.refits[:most]) if one is not None]
+    if known:
+        ax.errorbar(
+            [loss.value for _, loss in known],
+            [at for at, _ in known],
+            xerr=[loss.error or 0.0 for _, loss in known],
+            fmt="o",
+            color="black",
+            label="Refitted without",
+        )
+        ax.legend(loc="lower right")
