@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import math
 from typing import Any
 
@@ -242,6 +243,19 @@ def test_too_deep_an_expression_is_said_to_be_so(deep: str) -> None:
     with pytest.raises(DataError, match="more than 200 operations|not an expression") as caught:
         Expression.parse(deep).mask(lambda name: VALUES[name], 4)
     assert "recursion" not in str(caught.value)
+
+
+def test_a_thread_that_parses_meanwhile_disturbs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's parser then fails with a SystemError (CPython before 3.13)."""
+    failures, parse = iter([True, True, False]), ast.parse
+
+    def disturbed(*arguments: Any, **options: Any) -> Any:
+        if next(failures):
+            raise SystemError("AST constructor recursion depth mismatch (before=18, after=14)")
+        return parse(*arguments, **options)
+
+    monkeypatch.setattr(ast, "parse", disturbed)
+    assert mask("nJets >= 3") == [False, False, True, True]
 
 
 def test_a_long_expression_is_computed() -> None:

@@ -17,6 +17,7 @@ import ast
 import math
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,8 @@ from tfaas_nb.errors import DataError
 #: Name → its values, one per event.
 Lookup = Callable[[str], Any]
 
+#: Attempts to parse, each of which other threads seldom disturb.
+_MOST_TRIES = 100
 _LONGEST = 4000
 _DEEPEST = 200  # operations in one another: each takes a few calls of Python's stack
 _SAME_MEANING = (("&&", " and "), ("||", " or "), ("&", " and "), ("|", " or "), ("!", "~"))
@@ -156,7 +159,7 @@ class Expression:
             odd = next(i for i, letter in enumerate(text) if not letter.isascii())
             raise DataError(_at(text, what, odd, odd + 1, "a letter that names cannot have"))
         try:
-            tree = ast.parse(translated, mode="eval").body
+            tree = _parsed(translated)
             expression = cls(text, what, tree, columns)
             _check_depth(tree)
             expression._check(tree)
@@ -438,6 +441,18 @@ def _outside(part: list[_Piece], signs: str) -> list[int]:
         if python in signs and not depth:
             found.append(i)
     return found
+
+
+def _parsed(text: str) -> ast.expr:
+    """Parse a Python expression, once more where another thread parsed at that moment.
+
+    Before Python 3.13 the parsers of all threads count their depth in one place, and fail with a
+    SystemError when they have disturbed each other.
+    """
+    for _ in range(_MOST_TRIES):
+        with suppress(SystemError):
+            return ast.parse(text, mode="eval").body
+    return ast.parse(text, mode="eval").body
 
 
 def _check_depth(tree: ast.expr) -> None:

@@ -9,14 +9,10 @@ float32 field per feature.
 from __future__ import annotations
 
 import array
-import ast
 import functools
 import io
-import math
 import operator
-import re
 import reprlib
-import struct
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +30,7 @@ from tfaas_nb.signature import exact
 from tfaas_nb.wire import protobuf
 from tfaas_nb.wire.finite import all_finite, json_numbers
 from tfaas_nb.wire.json_body import json_object
+from tfaas_nb.wire.npy import array_in
 
 Floats = npt.NDArray[np.float32]
 
@@ -53,17 +50,6 @@ _LARGEST = float(np.finfo(np.float32).max)
 _MOST_HEAD = 16 * 1024
 #: Lengths of protobuf rows that are remembered.
 _MOST_ROWS = 256
-#: Of a .npy array's header, which holds the feature names.
-_MOST_HEADER = 256 * 1024
-#: Version of a .npy array → the format of its header's length, and the header's encoding.
-_HEADERS = {(1, 0): ("<H", "latin-1"), (2, 0): ("<I", "latin-1"), (3, 0): ("<I", "utf-8")}
-#: What such a header is written of: brackets, numbers, truths, and names in quotes.  Python would
-#: warn of some other literals, and NumPy of some other types.
-_ESCAPE = r"\\(?:[\\'\"abfnrtv]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})"
-_LITERAL = re.compile(
-    rf"""(?:[\s\[\](){{}},:]|True|False|[0-9]+\b|'(?:[^'\\]|{_ESCAPE})*'|"(?:[^"\\]|{_ESCAPE})*")*"""
-)
-_TYPE = re.compile(r"[<>|=]?[biufcSUMmVO][0-9]{0,9}")
 
 
 @dataclass(frozen=True)
@@ -454,7 +440,7 @@ def decode_npy(body: bytes, model: str | None) -> Query:
     FeatureError
         If a value is not finite.
     """
-    array = _array(body, "body")
+    array = array_in(body, "body")
     names = array.dtype.names
     if not names or array.ndim != 1 or array.dtype != named_floats(names):
         raise RequestError(
@@ -463,62 +449,6 @@ def decode_npy(body: bytes, model: str | None) -> Query:
         )
     values = np.ascontiguousarray(array).view(np.float32).reshape(len(array), len(names))
     return Query(model, names, check_finite(names, values), single=False)
-
-
-def _array(body: bytes, what: str) -> npt.NDArray[Any]:
-    """The array in a ``.npy`` file, a view of its bytes.
-
-    `numpy.lib.format.read_array` would copy it in pieces, field by field.
-    """
-    stream = io.BytesIO(body)
-    try:
-        shape, fortran_order, dtype = _array_header(stream)
-        if min(shape, default=0) < 0:
-            raise ValueError(f"its shape is {shape}")
-        array = np.frombuffer(body, dtype, math.prod(shape), stream.tell())
-    except Exception as error:  # the header is a Python literal: it fails in a dozen ways
-        raise RequestError(f"the {what} is not a .npy array: {error}") from error
-    left = len(body) - stream.tell() - array.nbytes
-    if left:
-        raise RequestError(f"{left} bytes are left after the .npy array")
-    return array.reshape(shape, order="F" if fortran_order else "C")
-
-
-def _array_header(stream: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, order and type; NumPy's own readers warn of what is odd, and read no 3.0."""
-    version = npy.read_magic(stream)
-    size, encoding = _HEADERS[version]
-    (length,) = struct.unpack(size, stream.read(struct.calcsize(size)))
-    if length > _MOST_HEADER:
-        raise ValueError(f"its header has {length} bytes, more than {_MOST_HEADER}")
-    text = stream.read(length).decode(encoding)
-    if not _LITERAL.fullmatch(text):
-        raise ValueError("its header is none")
-    header = ast.literal_eval(text.strip())
-    shape, fortran_order = _shape(header["shape"]), header["fortran_order"]
-    if type(fortran_order) is not bool:
-        raise ValueError(f"its fortran_order is {reprlib.repr(fortran_order)}")
-    return shape, fortran_order, _dtype(header["descr"])
-
-
-def _dtype(description: Any) -> np.dtype[Any]:
-    """The type of an array's elements: one of NumPy's, or a name with one for each field."""
-    if isinstance(description, str):
-        if not _TYPE.fullmatch(description):
-            raise ValueError(f"its type is {reprlib.repr(description)}")
-        return np.dtype(description)
-    fields = []
-    for name, one, *shape in description:
-        if type(name) is not str or len(shape) > 1:
-            raise ValueError(f"the field {reprlib.repr(name)} is not described")
-        fields.append((name, _dtype(one), *map(_shape, shape)))
-    return np.dtype(fields)
-
-
-def _shape(lengths: Any) -> tuple[int, ...]:
-    if type(lengths) is not tuple or not set(map(type, lengths)) <= {int}:
-        raise ValueError(f"its shape is {reprlib.repr(lengths)}")
-    return lengths
 
 
 def named_floats(names: Sequence[str]) -> np.dtype[Any]:
@@ -659,7 +589,7 @@ def decode_scores_npy(body: bytes) -> Floats:
     RequestError
         If the answer is no such array.
     """
-    scores = _array(body, "answer")
+    scores = array_in(body, "answer")
     if scores.dtype != np.float32 or scores.ndim != 2:
         raise RequestError(
             f"the answer has shape {scores.shape} of {scores.dtype}: it should be a float32 "
