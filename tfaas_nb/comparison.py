@@ -17,7 +17,7 @@ from tfaas_nb.data.negative import common, treated
 from tfaas_nb.data.overlap import overlap
 from tfaas_nb.data.stream import check_in_memory
 from tfaas_nb.errors import DataError, TrainingError, TrainingInterrupted
-from tfaas_nb.measured import Measured
+from tfaas_nb.measured import Measured, OneLine
 from tfaas_nb.metrics import EFFICIENCIES, Comparison, Roc
 from tfaas_nb.metrics.comparison import (
     TRAINING_IS_IN_IT,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Contender:
+class Contender(OneLine):
     """A classifier that was compared.
 
     Attributes
@@ -55,6 +55,9 @@ class Contender:
     seconds: float
     trained: Any
     repeats: tuple[Roc, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Contender({self.name!r}: AUC {self.area.equation})"
 
     @property
     def trainings(self) -> tuple[Roc, ...]:

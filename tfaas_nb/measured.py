@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from html import escape
 
 #: Confidence level of limits, which stand where no error can be given.
 LEVEL = 0.95
@@ -17,8 +18,15 @@ LEVEL = 0.95
 _MOST_DECIMALS = 7
 
 
+class OneLine:
+    """Base of values that a cell shows in one line, with the words of their `repr`."""
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self))}</p>"
+
+
 @dataclass(frozen=True, repr=False)
-class Measured:
+class Measured(OneLine):
     """A measured number with its error, or with limits where it has none.
 
     Attributes

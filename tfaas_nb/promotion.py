@@ -14,13 +14,14 @@ import numpy as np
 
 from tfaas_nb.client import Client
 from tfaas_nb.errors import BundleError, ServerError, TfaasError
+from tfaas_nb.measured import OneLine
 from tfaas_nb.reference import Reference
 from tfaas_nb.reference_events import ReferenceEvents
 from tfaas_nb.wire.params import FeatureNames
 
 
-@dataclass(frozen=True)
-class Promotion:
+@dataclass(frozen=True, repr=False)
+class Promotion(OneLine):
     """A model that was copied.
 
     Attributes
@@ -51,6 +52,8 @@ class Promotion:
             f"{self.events} reference events the scores that it has on {self.source} "
             f"(largest difference {self.difference:.1e})"
         )
+
+    __repr__ = __str__
 
 
 def promote(

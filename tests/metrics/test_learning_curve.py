@@ -59,8 +59,7 @@ def test_it_shows_itself(capfd: pytest.CaptureFixture[str]) -> None:
     found = LearningCurve.of(neighbours, TRAIN, TEST, (0.1, 1.0))
     assert "2/2" in capfd.readouterr().err
     assert repr(found) == (
-        f"LearningCurve(AUC {found.test[0].auc:.4f} with 100, {found.test[1].auc:.4f} with 1000 "
-        "events)"
+        f"LearningCurve(AUC {found.test[0].area} with 100, {found.test[1].area} with 1000 events)"
     )
     assert [row[0] for row in found.table().rows] == [100, 1000]
     assert "data:image/png" in found._repr_html_()

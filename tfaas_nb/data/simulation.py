@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfaas_nb.data.opening import decoding, open_file
 from tfaas_nb.errors import DataError, MissingExtra
+from tfaas_nb.measured import Measured, OneLine
 from tfaas_nb.options import is_whole
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ class Selection:
     lepton_isolation_max: float = 0.15
 
 
-@dataclass(frozen=True)
-class Simulation:
+@dataclass(frozen=True, repr=False)
+class Simulation(OneLine):
     """Numbers of events of a simulated file, selected and generated, and the cross-section.
 
     Attributes
@@ -91,6 +92,12 @@ class Simulation:
     generated: int
     xsec: float
     xsec_error: float
+
+    def __repr__(self) -> str:
+        return (
+            f"Simulation({self.process!r}: {self.events} events of {self.generated} generated, "
+            f"cross-section {Measured(self.xsec, self.xsec_error)} pb)"
+        )
 
     @classmethod
     def of(cls, path: str | os.PathLike[str]) -> Simulation:

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.errors import DataError
+from tfaas_nb.measured import OneLine
 from tfaas_nb.metrics.passing import Tail
 from tfaas_nb.metrics.scored import Array, Scored
 from tfaas_nb.options import check_seed, is_number, is_whole
@@ -53,7 +54,7 @@ _LEAST_BACKGROUND = 4 * _BELOW
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Band:
+class Band(OneLine):
     """Confidence band of a ROC curve, for each signal efficiency by itself.
 
     Attributes

@@ -20,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.errors import DataError
+from tfaas_nb.measured import Measured
+from tfaas_nb.metrics.ranking import variance_of_mean
 from tfaas_nb.metrics.scored import Array, checked
 from tfaas_nb.options import is_whole
 from tfaas_nb.table import Table
@@ -34,6 +36,9 @@ _NEAREST = 20
 _EXPECTED = 10
 
 _OF_THE_EVENTS = "the mixture of signal and background of these events"
+
+#: Reason why the expected calibration error has none itself.
+_NO_ERROR = "without an error, since it is above zero by chance, too; χ² judges it"
 
 #: Variances that are none but for rounding.
 _TINY = 1e-12
@@ -70,6 +75,8 @@ class Calibration:
         Terms of that sum.
     mixture : str
         Mixture of signal and background that is judged, in words.
+    brier_error : float
+        Standard error of the Brier score, a weighted mean over the events of each class.
     """
 
     edges: Array
@@ -84,6 +91,7 @@ class Calibration:
     chi2: float = field(default=0.0)
     ndf: int = field(default=0)
     mixture: str = field(default=_OF_THE_EVENTS)
+    brier_error: float = field(default=0.0)
 
     @classmethod
     def of(
@@ -143,7 +151,13 @@ class Calibration:
             chi2=chi2,
             ndf=ndf,
             mixture=mixture_in_words(signal_share),
+            brier_error=_error_of_mean((score - truth) ** 2, w, truth),
         )
+
+    @property
+    def measured_brier(self) -> Measured:
+        """Brier score with its error."""
+        return Measured(self.brier, self.brier_error)
 
     @property
     def p(self) -> float:
@@ -170,8 +184,9 @@ class Calibration:
         )
         columns = ("score", "mean score", "signal fraction", "68.3 % interval", "weight")
         caption = (
-            f"Expected calibration error {self.expected_error:.4f}, Brier score {self.brier:.4f}, "
-            f"χ²/ndf = {self.chi2:.1f}/{self.ndf}, p = {self.p:.2g}; judged in {self.mixture}"
+            f"Expected calibration error {self.expected_error:.4f}, {_NO_ERROR}; "
+            f"Brier score {self.measured_brier}; χ²/ndf = {self.chi2:.1f}/{self.ndf}, "
+            f"p = {self.p:.2g}; judged in {self.mixture}"
         )
         return Table(columns, rows, caption)
 
@@ -183,8 +198,8 @@ class Calibration:
 
     def __repr__(self) -> str:
         return (
-            f"Calibration(expected error {self.expected_error:.4f}, Brier {self.brier:.4f}, "
-            f"χ²/ndf {self.chi2:.1f}/{self.ndf}, p {self.p:.2g})"
+            f"Calibration(expected error {self.expected_error:.4f}, Brier {self.measured_brier}, "
+            f"χ²/ndf {self.chi2:.1f}/{self.ndf}, p {self.p:.2g}; the expected error is {_NO_ERROR})"
         )
 
     def _repr_html_(self) -> str:
@@ -192,6 +207,17 @@ class Calibration:
 
         picture = plots.html_image(plots.png(self.plot), "Signal fraction over the score")
         return self.table()._repr_html_() + picture
+
+
+def _error_of_mean(values: Array, weight: Array, truth: npt.NDArray[np.int64]) -> float:
+    """Standard error of a weighted mean over both classes, whose shares are as they are."""
+    total = weight.sum()
+    parts = [
+        (weight[truth == kind].sum() / total) ** 2
+        * variance_of_mean(values[truth == kind], weight[truth == kind])
+        for kind in (0, 1)
+    ]
+    return math.sqrt(sum(parts))
 
 
 def _binned(at: npt.NDArray[np.int64], values: Array, bins: int) -> Array:

@@ -99,9 +99,12 @@ class Comparison:
         found = paired.measured_difference
         return cls(names, curves, paired.mean, paired.error, found)
 
+    @property
+    def _measured(self) -> Measured:
+        return self.measured or Measured(self.difference, self.error, is_signed=True)
+
     def __str__(self) -> str:
-        of = self.measured or Measured(self.difference, self.error, is_signed=True)
-        return str(of)
+        return str(self._measured)
 
     @property
     def z(self) -> float:
@@ -136,8 +139,8 @@ class Comparison:
 
     def __repr__(self) -> str:
         return (
-            f"Comparison(AUC {self.names[0]} − {self.names[1]} = {self}, z {self.z:+.1f}, "
-            f"p {self.p:.2g}; {TRAINING_IS_NOT_IN_IT})"
+            f"Comparison(AUC {self.names[0]} − {self.names[1]} {self._measured.equation}, "
+            f"z {self.z:+.1f}, p {self.p:.2g}; {TRAINING_IS_NOT_IN_IT})"
         )
 
     def _repr_html_(self) -> str:

@@ -117,7 +117,7 @@ class LearningCurve:
 
     def __repr__(self) -> str:
         points = ", ".join(
-            f"{roc.auc:.4f} with {n}" for n, roc in zip(self.events, self.test, strict=True)
+            f"{roc.area} with {n}" for n, roc in zip(self.events, self.test, strict=True)
         )
         return f"LearningCurve(AUC {points} events)"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfaas_nb.measured import Measured
+from tfaas_nb.measured import Measured, OneLine
 from tfaas_nb.metrics.roc import Roc
 from tfaas_nb.metrics.scored import Array
 from tfaas_nb.table import Table
@@ -26,8 +26,8 @@ _ONE_SIDED = 1.645
 _TO_BE_SEEN = 0.01
 
 
-@dataclass(frozen=True)
-class KolmogorovSmirnov:
+@dataclass(frozen=True, repr=False)
+class KolmogorovSmirnov(OneLine):
     """Two samples compared by the largest distance of their distribution functions.
 
     Attributes
@@ -59,6 +59,12 @@ class KolmogorovSmirnov:
         n, m = _effective(first_weight), _effective(second_weight)
         root = float(np.sqrt(n * m / (n + m)))
         return cls(distance, float(kolmogorov((root + 0.12 + 0.11 / root) * distance)))
+
+    def __repr__(self) -> str:
+        return (
+            f"KolmogorovSmirnov(distance {self.distance:.4f}, p {self.p:.2g}; the distance has no "
+            "error, p is the probability of at least as large a one by chance)"
+        )
 
 
 def _distribution(values: Array, weight: Array, places: Array) -> Array:

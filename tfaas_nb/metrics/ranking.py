@@ -94,7 +94,7 @@ class Placements:
     @property
     def error(self) -> float:
         """Its standard error."""
-        variance = _variance_of_mean(self.signal, self.signal_weight) + _variance_of_mean(
+        variance = variance_of_mean(self.signal, self.signal_weight) + variance_of_mean(
             self.background, self.background_weight
         )
         return float(np.sqrt(variance))
@@ -110,7 +110,8 @@ def _fraction_below(of: Array, among: Array, weight: Array) -> Array:
     return fraction
 
 
-def _variance_of_mean(values: Array, weight: Array) -> float:
+def variance_of_mean(values: Array, weight: Array) -> float:
+    """Variance of a weighted mean of independent values; zero for a single one."""
     n = len(values)
     if n < 2:
         return 0.0

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import TrainingInterrupted
-from tfaas_nb.measured import Measured
+from tfaas_nb.measured import Measured, OneLine
 from tfaas_nb.metrics.comparison import (
     TRAINING_IS_IN_IT,
     TRAINING_IS_NOT_IN_IT,
@@ -27,8 +27,8 @@ Scorer = Callable[[Dataset], npt.ArrayLike]
 Retrain = Callable[[Dataset, int], Scorer]
 
 
-@dataclass(frozen=True, eq=False)
-class RefitLoss:
+@dataclass(frozen=True, repr=False, eq=False)
+class RefitLoss(OneLine):
     """Loss of AUC of classifiers that were trained without a group of features.
 
     Attributes
@@ -66,9 +66,6 @@ class RefitLoss:
 
     def __repr__(self) -> str:
         return f"RefitLoss({self.measured}; {self.error_is_of})"
-
-    def _repr_html_(self) -> str:
-        return f"<p>Loss of AUC {self.measured}; {self.error_is_of}</p>"
 
 
 @dataclass(frozen=True, eq=False)

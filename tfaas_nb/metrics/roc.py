@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from html import escape
 
 import numpy as np
 import numpy.typing as npt
@@ -222,6 +223,12 @@ class Roc:
 
     def __repr__(self) -> str:
         return f"Roc(AUC {self.area.equation})"
+
+    def _repr_html_(self) -> str:
+        from tfaas_nb import plots
+
+        picture = plots.html_image(plots.png(lambda ax: plots.roc(self, ax)), "ROC curve")
+        return f"<p>AUC {escape(self.area.equation)}</p>{picture}"
 
 
 def _passed(tail: Tail, passing: Passing) -> Passed:

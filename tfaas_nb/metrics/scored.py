@@ -9,12 +9,13 @@ import numpy.typing as npt
 
 from tfaas_nb.errors import DataError
 from tfaas_nb.features.columns import check_aligned
+from tfaas_nb.measured import OneLine
 
 Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Scored:
+class Scored(OneLine):
     """Scores and weights of the events of each class.
 
     Attributes
@@ -38,6 +39,9 @@ class Scored:
         truth, score, w = checked(y, scores, weight)
         signal = truth == 1
         return cls(score[signal], w[signal], score[~signal], w[~signal])
+
+    def __repr__(self) -> str:
+        return f"Scored({len(self.signal)} signal and {len(self.background)} background events)"
 
 
 def checked(

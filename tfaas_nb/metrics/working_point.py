@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfaas_nb.measured import Measured
+from tfaas_nb.measured import Measured, OneLine
 from tfaas_nb.metrics.limits import FEW_EVENTS, ONE_EVENT, given_cut
 from tfaas_nb.table import Table
 
@@ -34,8 +34,8 @@ CONVENTION = (
 Limits = tuple[float | None, float | None]
 
 
-@dataclass(frozen=True)
-class Passed:
+@dataclass(frozen=True, repr=False)
+class Passed(OneLine):
     """Events of a class that pass a cut.
 
     Attributes
@@ -52,6 +52,8 @@ class Passed:
 
     def __str__(self) -> str:
         return f"{self.events} of {self.of}"
+
+    __repr__ = __str__
 
 
 @dataclass(frozen=True, repr=False)

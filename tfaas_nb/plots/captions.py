@@ -182,6 +182,7 @@ def calibration(found: Reliability, sample: str) -> str:
     return (
         f"Signal fraction of {sample} in bins of the score over the mean score, with binomial "
         "68.3 % intervals (Wilson, effective numbers of events of each class), and the share of "
-        f"the sample in each bin. Expected calibration error {found.expected_error:.4f}, Brier "
-        f"score {found.brier:.4f}. Judged in {found.mixture}."
+        f"the sample in each bin. Expected calibration error {found.expected_error:.4f} (without "
+        "an error of its own), Brier "
+        f"score {found.measured_brier}. Judged in {found.mixture}."
     )

@@ -216,8 +216,8 @@ class Reliability(Protocol):
         """Expected calibration error."""
 
     @property
-    def brier(self) -> float:
-        """Brier score."""
+    def measured_brier(self) -> Measured:
+        """Brier score with its error."""
 
     @property
     def mixture(self) -> str:

@@ -15,7 +15,7 @@ from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.negative import treated
 from tfaas_nb.errors import TrainingError
-from tfaas_nb.measured import Measured
+from tfaas_nb.measured import Measured, OneLine
 from tfaas_nb.metrics import Comparison, Roc
 from tfaas_nb.table import Table
 from tfaas_nb.validation.folds import Folds, LeftOut
@@ -23,7 +23,7 @@ from tfaas_nb.yardsticks import Trainable
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Fold:
+class Fold(OneLine):
     """One of the parts that were left out in turn.
 
     Attributes
@@ -39,6 +39,9 @@ class Fold:
     events: npt.NDArray[np.int64]
     roc: Roc
     seconds: float
+
+    def __repr__(self) -> str:
+        return f"Fold({len(self.events)} events: AUC {self.roc.area.equation})"
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -10,7 +10,7 @@ from typing import Any
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import TrainingError
-from tfaas_nb.measured import Measured
+from tfaas_nb.measured import Measured, OneLine
 from tfaas_nb.nearest import did_you_mean
 from tfaas_nb.table import Table
 from tfaas_nb.validation.cross_validation import Bar, CrossValidation, cross_validations
@@ -24,7 +24,7 @@ Options = Mapping[str, Any]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Trial:
+class Trial(OneLine):
     """Settings that were tried.
 
     Attributes
