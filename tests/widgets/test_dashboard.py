@@ -20,6 +20,7 @@ from tfaas_nb.widgets import Dashboard
 from tfaas_nb.widgets.copy_line import CopyLine
 from tfaas_nb.widgets.dashboard import TITLES
 from tfaas_nb.widgets.event_form import EventForm
+from tfaas_nb.widgets.field import Field
 from tfaas_nb.widgets.file_drop import FileDrop
 from tfaas_nb.widgets.option_form import OptionForm
 from tfaas_nb.widgets.panel import _below
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.slow
 #: What a person sets or presses.
 CONTROLS = (
     *(ipywidgets.Button, ipywidgets.Text, ipywidgets.Textarea, ipywidgets.Checkbox),
-    *(ipywidgets.FloatText, ipywidgets.BoundedFloatText, ipywidgets.BoundedIntText),
+    *(ipywidgets.FloatText, ipywidgets.BoundedFloatText, ipywidgets.BoundedIntText, Field),
     *(ipywidgets.Dropdown, ipywidgets.Combobox, ipywidgets.FloatSlider, ipywidgets.IntProgress),
     *(ipywidgets.FloatProgress, FileDrop, CopyLine),
 )
@@ -282,3 +283,70 @@ def test_a_deleted_model_and_a_server_that_stopped_are_forgotten(
     dashboard.serve.delete_button.click()
     dashboard.serve.yes_button.click()
     assert dashboard.ask.model.options == ()
+
+
+def test_evaluating_keeps_what_the_training_told(
+    dashboard: Dashboard, other_bundle: Bundle
+) -> None:
+    dashboard.train.start_button.click()
+    settle(dashboard)
+    dashboard.train.name.value = "mine"
+    dashboard.train.send_button.click()
+    settle(dashboard)
+    view = dashboard.evaluate
+    told, scores = view.compared.value, view.scores.value
+    assert "Kolmogorov" in told
+    view.efficiency.value = 0.65
+    dashboard.evaluate_button.click()
+    settle(dashboard)
+    assert view.model.value == "mine"
+    assert view.training.value
+    assert not view.training.disabled
+    assert view.compared.value == told
+    assert view.number.value == pytest.approx(0.65, abs=1e-3)
+    assert scores
+    view.training.value = False
+    dashboard.evaluate_button.click()
+    settle(dashboard)
+    assert not view.training.value, "what a person chose stays"
+    # Another model of that name was not trained here.
+    dashboard.server.client().upload(other_bundle, "mine")
+    dashboard.evaluate_button.click()
+    settle(dashboard)
+    assert view.training.disabled
+    assert view.compared.value == ""
+
+
+def test_its_message_is_beside_the_button_and_stays(dashboard: Dashboard, bundle: Bundle) -> None:
+    dashboard.evaluate_button.click()
+    settle(dashboard)
+    assert "not running" in dashboard.evaluate.message.value
+    dashboard.serve.start_button.click()
+    assert "Error" not in dashboard.evaluate.message.value, "it goes with its cause"
+    dashboard.server.client().upload(bundle)
+    dashboard.evaluate_button.click()
+    settle(dashboard)
+    row, message, view = dashboard.tabs.children[2].children
+    assert dashboard.evaluate_button in row.children
+    assert message is dashboard.evaluate.message
+    assert view is dashboard.evaluate
+    assert "1 model of the server scored 1000 events" in message.value
+    view.efficiency.value = 0.7
+    assert "1 model of the server scored" in message.value
+
+
+def test_an_upload_of_a_name_takes_the_curve_of_the_former_one_away(
+    dashboard: Dashboard, bundle: Bundle, other_bundle: Bundle
+) -> None:
+    dashboard.serve.start_button.click()
+    dashboard.server.client().upload(bundle)
+    dashboard.evaluate_button.click()
+    settle(dashboard)
+    former = dashboard.evaluate.evaluations["ttbar"]
+    choose(dashboard.upload, "ttbar.tar.gz", other_bundle.archive())
+    send(dashboard.upload)
+    assert dashboard.evaluate.evaluations == {}
+    assert "another model by now" in dashboard.evaluate.message.value
+    dashboard.evaluate_button.click()
+    settle(dashboard)
+    assert dashboard.evaluate.evaluations["ttbar"].auc != former.auc

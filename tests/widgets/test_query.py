@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.serving.server import Server
 from tfaas_nb.widgets import Query, RocView
+from tfaas_nb.widgets.answer import Scores
 from tfaas_nb.widgets.copy_line import CopyLine
-from tfaas_nb.widgets.query import _Scores
 
 
 def test_there_is_a_field_per_feature_with_its_range(serving: Server, bundle: Bundle) -> None:
@@ -55,10 +56,11 @@ def test_an_event_of_a_file_is_asked_for(serving: Server, events: Dataset) -> No
 
 
 def test_an_answer_outlives_an_upload_that_ended_just_before(
-    serving: Server, events: Dataset, monkeypatch: pytest.MonkeyPatch
+    serving: Server, events: Dataset, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Models are shown in the upload's thread; who asks meanwhile waits for that."""
     widget = Query(serving, events)
+    serving.client().upload(with_other_medians(bundle))
     begun, go_on = threading.Event(), threading.Event()
     use = widget.form.use
 
@@ -84,6 +86,12 @@ def test_an_answer_outlives_an_upload_that_ended_just_before(
     assert widget.values() == pytest.approx(events.event(17))
     assert widget.score == pytest.approx(serving.client().predict("ttbar", events.event(17)))
     assert f"{widget.score:.6f}" in widget.answer.value
+
+
+def with_other_medians(bundle: Bundle) -> Bundle:
+    """A model of that name whose training had other events."""
+    features = tuple({**f, "median": f["median"] * 1.01} for f in bundle.params.features)
+    return replace(bundle, params=replace(bundle.params, features=features))
 
 
 def test_a_typed_value_changes_the_score(serving: Server, events: Dataset) -> None:
@@ -469,7 +477,7 @@ def test_an_answer_is_not_shown_beside_a_changed_event(
 
 @pytest.mark.parametrize("score", [0.0, 1.0])
 def test_an_event_at_the_end_of_the_scores_is_seen(evaluation: Evaluation, score: float) -> None:
-    scores = _Scores(evaluation)
+    scores = Scores(evaluation)
     scores.at(score, 0.5)
     (x, _) = scores._event.get_xdata()
     low, high = scores._event.axes.get_xlim()

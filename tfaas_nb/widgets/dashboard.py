@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ipywidgets
+import numpy as np
 
+from tfaas_nb.client import Client
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.stream import Stream
-from tfaas_nb.errors import DataError, TfaasError
+from tfaas_nb.errors import DataError, ServerError, TfaasError
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.serving.server import Server
 from tfaas_nb.widgets.background import Background
 from tfaas_nb.widgets.data_panel import DataPanel
+from tfaas_nb.widgets.judged_models import evaluate_models, left_out
 from tfaas_nb.widgets.panel import WIDE, WRAPPED, Panel, client_of, server_of
 from tfaas_nb.widgets.query import Query
-from tfaas_nb.widgets.roc_view import RocView, evaluate_models, left_out
+from tfaas_nb.widgets.roc_view import RocView
 from tfaas_nb.widgets.server_panel import ServerPanel
 from tfaas_nb.widgets.train_panel import TrainPanel
 from tfaas_nb.widgets.upload import Upload
@@ -25,6 +29,14 @@ TITLES = ("Data", "Train", "Evaluate", "Serve", "Ask")
 #: How trainings of this dashboard are called among models of the server.
 _TRAINING = "Training"
 _MOST_TRAININGS = 4
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A training's evaluation, and the file of its model on the server."""
+
+    sha256: str
+    evaluation: Evaluation
 
 
 class Dashboard(Panel):
@@ -59,7 +71,7 @@ Upload, Query
         self._owns_server = server is None
         self.server = server_of(server, "Dashboard")
         self._trainings = 0
-        self._sent_names: set[str] = set()
+        self._sent_here: dict[str, _Sent] = {}
         self._background = Background("evaluate models")
         self.data = DataPanel(data)
         self.train = TrainPanel(data, self.server)
@@ -72,12 +84,13 @@ Upload, Query
         )
         self.events = ipywidgets.HTML()
         row = ipywidgets.Box([self.evaluate_button, self.events], layout=WRAPPED)
+        self._by_button = ipywidgets.HTML()
         heading = ipywidgets.HTML("<h3>Upload a model</h3>")
         self.tabs = ipywidgets.Tab(
             [
                 self.data,
                 self.train,
-                ipywidgets.VBox([row, self.evaluate]),
+                ipywidgets.VBox([row, self._by_button, self.evaluate]),
                 ipywidgets.VBox([self.serve, heading, self.upload]),
                 self.ask,
             ],
@@ -89,7 +102,7 @@ Upload, Query
         self.serve.observe(self._models_changed, "running")
         self.serve.observe(self._deleted, "deleted")
         self.train.observe(self._sent, "sent")
-        self.upload.observe(self._models_changed, "uploaded")
+        self.upload.observe(self._uploaded, "uploaded")
         self.evaluate_button.on_click(lambda _: self._background.run(self.evaluate_models))
         self.ask.follow(self.evaluate)
         self._tell_events()
@@ -101,18 +114,38 @@ Upload, Query
             self.ask.refresh(choose)
 
     def evaluate_models(self) -> None:
-        """Score the test events with every model of the server and show the curves."""
-        with self.evaluate.errors_in_words():
+        """Score the test events with every model of the server and show the curves.
+
+        A model that was trained and sent here keeps what its training tells.
+        """
+        with self.evaluate.errors_in_words(at=self._by_button):
             events = self._events()
             if events is None:
                 raise DataError("load events first, in the tab Data")
-            self.evaluate.say("The server's models score the events …")
-            found, unsuitable = evaluate_models(client_of(self.server), events)
+            self.evaluate.say("The server's models score the events …", at=self._by_button)
+            client = client_of(self.server)
+            found, unsuitable = evaluate_models(client, events)
+            found = {name: self._as_trained(client, name, one) for name, one in found.items()}
+            self.ask.refresh()  # so that each evaluation is that of the model that is there now
             self.evaluate.use({**self._of_trainings(), **found})
             models = "1 model" if len(found) == 1 else f"{len(found)} models"
             told = [f"{models} of the server scored {len(events)} events."]
             told += [left_out(unsuitable)] if unsuitable else []
-            self.evaluate.say(" ".join(told))
+            self.evaluate.say(" ".join(told), at=self._by_button)
+
+    def _as_trained(self, client: Client, name: str, found: Evaluation) -> Evaluation:
+        """Add to a served model's evaluation what is known if it was trained here."""
+        sent = self._sent_here.get(name)
+        if sent is None:
+            return found
+        if client.params(name).get("sha256") != sent.sha256:
+            del self._sent_here[name]  # another model has its name by now
+            return found
+        trained = sent.evaluation
+        is_last = self.train.test is not None and trained is self.train.evaluation
+        if not is_last and not _are_same_events(found, trained):
+            return found  # it may have seen some of the events
+        return replace(found, trained=trained.trained, overlap=trained.overlap)
 
     def wait(self, seconds: float = 60.0) -> bool:
         """Block until what was clicked is done, in all tabs; returns whether it is."""
@@ -152,6 +185,7 @@ Upload, Query
             self.train.use(data)
             self.train.test = None
             self.evaluate.use({})
+            self.evaluate.forget_error(DataError)
             self._tell_events()
             self.ask.use(data)
 
@@ -171,17 +205,30 @@ Upload, Query
         return {
             name: one
             for name, one in shown
-            if name.startswith(_TRAINING) or name in self._sent_names
+            if name.startswith(_TRAINING) or name in self._sent_here
         }
 
     def _sent(self, change: Any) -> None:
         """Show what was trained here as the model that the server has now."""
-        name, evaluation = change["new"], self.train.evaluation
-        if name and evaluation is not None:
-            self._sent_names.add(name)
+        self._models_changed(change)
+        name, evaluation, bundle = change["new"], self.train.evaluation, self.train.bundle
+        if name and evaluation is not None and bundle is not None:
+            self._sent_here[name] = _Sent(bundle.graph.sha256, evaluation)
             others = {n: e for n, e in self.evaluate.evaluations.items() if e is not evaluation}
             self.evaluate.use({**others, name: evaluation})
             self.evaluate.model.value = name
+
+    def _uploaded(self, change: Any) -> None:
+        """Take away the curves of the model that had the name before."""
+        name, shown = change["new"], self.evaluate.evaluations
+        if name:
+            self._sent_here.pop(name, None)
+        if name in shown:
+            self.evaluate.use({n: e for n, e in shown.items() if n != name})
+            self.evaluate.say(
+                f"{name!r} is another model by now: evaluate it to see its curve.",
+                at=self._by_button,
+            )
         self._models_changed(change)
 
     def _deleted(self, change: Any) -> None:
@@ -190,6 +237,14 @@ Upload, Query
 
     def _models_changed(self, change: Any) -> None:
         if change["name"] == "running":
+            if change["new"]:
+                for panel in (self.train, self.evaluate, self.upload, self.ask):
+                    panel.forget_error(ServerError)
             self.refresh()
         elif change["new"]:
             self.refresh(change["new"])
+
+
+def _are_same_events(one: Evaluation, other: Evaluation) -> bool:
+    """True if a model has scored the same events twice, up to what float32 rounds."""
+    return np.array_equal(one.y, other.y) and np.allclose(one.scores, other.scores, atol=1e-5)

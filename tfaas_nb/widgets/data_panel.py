@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,17 @@ import traitlets
 from tfaas_nb import plots
 from tfaas_nb.data.counting import Count, count
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.data.expression import Expression
-from tfaas_nb.data.finite import OnNan
 from tfaas_nb.data.inspection import Inspection, inspect
-from tfaas_nb.data.reading import Reading
-from tfaas_nb.data.root import OnError, load_telling, stream_telling
+from tfaas_nb.data.root import load_telling, stream_telling
 from tfaas_nb.data.sample import sample_files
 from tfaas_nb.data.stream import MEMORY, Stream
 from tfaas_nb.errors import DataError, TfaasError
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
 from tfaas_nb.table import Table, folded
 from tfaas_nb.widgets import paths
+from tfaas_nb.widgets.asked import Asked, check_cut, check_weight, mapping_in
 from tfaas_nb.widgets.background import Background
+from tfaas_nb.widgets.field import NumberField, TextField
 from tfaas_nb.widgets.latest import IsOver, Latest
 from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel, check_events, offer
 
@@ -57,95 +55,6 @@ class _Cancelled(Exception):
     """The person does not want to wait any longer."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """Contents of the fields of a data panel.
-
-    Attributes
-    ----------
-    files : mapping
-        Role → files, of the classes for which some are named.
-    features : FeatureSet
-        The columns.
-    tree : str or None
-        The tree.
-    branches : str
-        ``variable = branch`` between commas.
-    cut, weight : str
-        Expressions, or empty.
-    on_error : {"stop", "skip"}
-        What an unreadable file does.
-    memory : float or None
-        Megabytes of events in memory, if they are read when they are needed; else None.
-    on_nan : {"error", "skip", "pad"}
-        What becomes of events with values that are not finite.
-    optional : str
-        Branches that some files may lack, between commas.
-    """
-
-    files: Mapping[str, list[str]]
-    features: FeatureSet
-    tree: str | None = None
-    branches: str = ""
-    cut: str = ""
-    weight: str = ""
-    on_error: OnError = "stop"
-    memory: float | None = None
-    on_nan: OnNan = "error"
-    optional: str = ""
-
-    def reading(self) -> Reading:
-        """Make the description of the events to be read.
-
-        Raises
-        ------
-        DataError
-            If a field is not what it should be; the message shows the place.
-        """
-        if self.weight:
-            Expression.parse(self.weight, "weight")  # told before a file is opened
-        return Reading(
-            self.features,
-            self.tree,
-            self.mapping(),
-            self.cut or None,
-            self.weight or None,
-            on_nan=self.on_nan,
-            optional=self.absent(),
-        )
-
-    def absent(self) -> tuple[str, ...]:
-        """The branches that some files may lack."""
-        return tuple(filter(None, map(str.strip, self.optional.split(","))))
-
-    def mapping(self) -> dict[str, str]:
-        """Variable → branch, as the field says.
-
-        Raises
-        ------
-        DataError
-            If something between two commas is not ``variable = branch``, or a variable is there
-            twice.
-        """
-        found: dict[str, str] = {}
-        for item in filter(None, map(str.strip, self.branches.split(","))):
-            variable, _, branch = map(str.strip, item.partition("="))
-            if not variable or not branch:
-                raise DataError(
-                    f"{item!r} says no branch: write variable = branch, "
-                    "for instance jetMassSoftDrop = FatJet_msoftdrop"
-                )
-            if variable in found:
-                raise DataError(f"{variable} is mapped to {found[variable]} and to {branch}")
-            found[variable] = branch
-        return found
-
-    def inspected(self) -> dict[str, str]:
-        """The part of the mapping that the features need; the cut and the weight need others."""
-        used = Reading(self.features).uses()
-        return {name: branch for name, branch in self.mapping().items() if name in used}
-
-
 class DataPanel(Panel):
     """Files of signal and background, what they hold, and the events that are loaded of them.
 
@@ -167,13 +76,13 @@ class DataPanel(Panel):
         Names the packaged sample.
     tree : ipywidgets.Dropdown
         Which tree.
-    branches : ipywidgets.Text
+    branches : TextField
         Where a variable stands, if the layout does not tell.
     nearest_button : ipywidgets.Button
         Takes the nearest names for variables that are missing.
     inspected : ipywidgets.HTML
         What the files hold.
-    cut, weight : ipywidgets.Text
+    cut, weight : TextField
         Selection and event weight.
     skip : ipywidgets.Checkbox
         Go on without files that cannot be read.
@@ -183,7 +92,7 @@ class DataPanel(Panel):
         Branches that some files may lack.
     stream : ipywidgets.Checkbox
         Read events when they are needed, for files larger than memory.
-    memory : ipywidgets.BoundedFloatText
+    memory : NumberField
         Megabytes of events in memory then.
     counts : ipywidgets.HTML
         How many events pass, or what is wrong with the selection.
@@ -236,7 +145,9 @@ class DataPanel(Panel):
         self.tree = ipywidgets.Dropdown(
             description="Tree", options=[(_ANY_TREE, "")], style=_ALIGNED, layout={"width": "22em"}
         )
-        self.branches = ipywidgets.Text(
+        self.branches = TextField(
+            *("", mapping_in),
+            continuous_update=True,
             description="Branches, if not found",
             placeholder="variable = branch, …",
             style=LABELS,
@@ -246,13 +157,17 @@ class DataPanel(Panel):
             description="Take the nearest names", layout={**WIDE, "display": "none"}
         )
         self.inspected = ipywidgets.HTML()
-        self.cut = ipywidgets.Text(
+        self.cut = TextField(
+            *("", check_cut),
+            continuous_update=True,
             description="Selection",
             placeholder="nJets >= 2 & jetPt_0 > 400; empty takes all events",
             style=_ALIGNED,
             layout=_FIELD,
         )
-        self.weight = ipywidgets.Text(
+        self.weight = TextField(
+            *("", check_weight),
+            continuous_update=True,
             description="Event weight",
             placeholder="a branch or an expression, such as genWeight; empty is 1",
             style=_ALIGNED,
@@ -278,8 +193,9 @@ class DataPanel(Panel):
             indent=False,
             layout={**WIDE, **_INDENTED},
         )
-        self.memory = ipywidgets.BoundedFloatText(
+        self.memory = NumberField(
             MEMORY,
+            unit="MB",
             min=1.0,
             max=1e6,
             step=64.0,
@@ -363,13 +279,15 @@ class DataPanel(Panel):
             self.cut.value.strip(),
             self.weight.value.strip(),
             "skip" if self.skip.value else "stop",
-            self.memory.value if self.stream.value else None,
+            float(self.memory.value or MEMORY) if self.stream.value else None,
             self.on_nan.value,
             self.optional.value,
         )
 
     def load(self) -> None:
         """Read the events that the fields ask for; returns when they are there."""
+        if self._refuses_fields():
+            return
         self._begin()
         self._load_asked(self.asked())
 
@@ -477,9 +395,16 @@ class DataPanel(Panel):
             self.branches.value = ", ".join(f"{v} = {b}" for v, b in mapping.items())
 
     def _load(self, _: Any) -> None:
+        if self._refuses_fields():
+            return
         asked = self.asked()
         self._begin()
         self._background.run(lambda: self._load_asked(asked))
+
+    def _refuses_fields(self) -> bool:
+        """Return True, and say why, if a field that counts is marked."""
+        fields = [self.branches, self.cut, self.weight]
+        return self.refuses([*fields, self.memory] if self.stream.value else fields)
 
     def _begin(self) -> None:
         self._cancelled, self._loading = False, True
@@ -493,7 +418,9 @@ class DataPanel(Panel):
         self.progress.value, self.progress.layout.display = 0.0, None
         self.say("Reading …")
         started = time.monotonic()
-        with self.errors_in_words():
+        typed = (self.signal, self.background, self.tree, self.branches, self.cut, self.weight)
+        others = (self.skip, self.on_nan, self.optional, self.stream, self.memory)
+        with self.errors_in_words(*typed, *others):
             try:
                 missing = [role for role in ("signal", "background") if role not in asked.files]
                 if missing:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -14,7 +15,9 @@ import numpy as np
 
 from tfaas_nb.errors import FeatureError
 from tfaas_nb.features import FeatureSet
+from tfaas_nb.widgets.field import Field, NumberField, in_words, is_same, wrong
 from tfaas_nb.widgets.panel import LABELS, WRAPPED, close_below
+from tfaas_nb.widgets.possible_values import possible_values
 from tfaas_nb.widgets.turn import Turn, in_turn
 
 _COUNT = "nJets"
@@ -30,7 +33,7 @@ _MOST_KEPT = 8
 class _Controls:
     """The controls of one set of features."""
 
-    fields: dict[str, ipywidgets.FloatText]
+    fields: dict[str, NumberField]
     titles: tuple[str, ...]
     boxes: tuple[ipywidgets.VBox, ...]
 
@@ -54,9 +57,9 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
 
     Attributes
     ----------
-    fields : dict of str to ipywidgets.FloatText
-        Value of each feature, in the model's order.
-    jets : ipywidgets.BoundedIntText
+    fields : dict of str to NumberField
+        Value of each feature, in the model's order; one that cannot be is marked.
+    jets : NumberField
         Number of jets the event has, as far as the model looks at them.
     typical : dict of str to float
         Medians in the training data, of features that tell them.
@@ -68,16 +71,19 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
         self._on_change = on_change
         self._turn = turn or Turn()
         self._kept: dict[str, _Controls] = {}
-        self.fields: dict[str, ipywidgets.FloatText] = {}
+        self.fields: dict[str, NumberField] = {}
         self.typical: dict[str, float] = {}
         self._slots: Mapping[str, tuple[int, ...]] = {}
         self._padding = 0.0
-        self.jets = ipywidgets.BoundedIntText(
-            description="Number of jets", style=LABELS, layout={"width": "13em"}
-        )
+        self.jets = NumberField(
+            0, whole=True, min=0, description="Number of jets", style=LABELS, turn=self._turn,
+            layout={"width": "13em"},
+        )  # fmt: skip
+        self._count = 0
+        self._filled: dict[str, Any] = {}
         self._groups = ipywidgets.Box(layout={**WRAPPED, "align_items": "flex-start"})
         super().__init__([self.jets, self._groups], layout={"flex": "1 1 30.5em", "width": "auto"})
-        self.jets.observe(lambda _: self._jets_changed(), "value")
+        self.jets.observe(lambda _: self._jets_changed(), "judged")
         self.use((), None)
 
     @in_turn
@@ -120,12 +126,13 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
             if feature.get("present", 1.0) > 0.5
         }
         with self._turn.silently():
-            self.jets.max = len(slots)
-            self.jets.value = min(len(usual), len(slots))
+            self._look_at_jets(len(slots))
+            self._set_jets(len(usual))
             self.jets.layout.display = None if slots else "none"
             for name, field in self.fields.items():
                 there = self._is_there(name)
-                field.value = _shown(self.typical.get(name, 0.0)) if there else self._padding
+                _fill(field, self.typical.get(name, 0.0) if there else self._padding)
+            self._filled = self._contents()
         self._show_groups()
 
     def _controls(self, features: Sequence[Mapping[str, Any]]) -> _Controls:
@@ -138,10 +145,10 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
         return found
 
     def _made(self, features: Sequence[Mapping[str, Any]]) -> _Controls:
-        rows = {f["name"]: _row(f) for f in features}
+        rows = {f["name"]: _row(f, self._turn) for f in features}
         fields = {name: row.children[0] for name, row in rows.items()}
-        for field in fields.values():
-            field.observe(lambda _: self._changed(), "value")
+        for name, field in fields.items():
+            field.observe(partial(self._field_changed, name, field), "judged")
         titles, boxes = [], []
         for group, title in _groups(self._slots):
             own = [rows[name] for name, slots in self._slots.items() if _group(slots) == group]
@@ -179,14 +186,51 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
             for slot in slots
         }
         with self._turn.silently():
-            self.jets.value = min(max(filled, default=-1) + 1, self.jets.max)
+            self._set_jets(max(filled, default=-1) + 1)
             for name, field in self.fields.items():
-                field.value = _shown(event[name])
+                _fill(field, event[name])
+            self._filled = self._contents()
+        self._show_groups()
+
+    @property
+    def is_typed(self) -> bool:
+        """True if a person has changed what was filled in, and not changed it back."""
+        with self._turn:
+            now = self._contents()
+            return any(not is_same(value, now.get(name)) for name, value in self._filled.items())
+
+    @in_turn
+    def texts(self) -> dict[str, str]:
+        """All fields as they were typed, the number of jets among them."""
+        return {"": self.jets.text, **{name: field.text for name, field in self.fields.items()}}
+
+    @in_turn
+    def keep(self, texts: Mapping[str, str]) -> None:
+        """Put texts of another model's form into the fields of those names."""
+        with self._turn.silently():
+            jets = texts.get("", "")
+            if jets.isdecimal():
+                self._set_jets(int(jets))
+            for name in texts.keys() & self.fields.keys():
+                self.fields[name].text = texts[name]
         self._show_groups()
 
     @in_turn
+    def wrong(self) -> list[Field]:
+        """Marked fields of jets that are there, and of the event."""
+        return wrong([self.jets, *(f for name, f in self.fields.items() if self._is_there(name))])
+
+    @in_turn
     def values(self) -> dict[str, float]:
-        """The event as it stands in the fields, absent jets padded."""
+        """The event as it stands in the fields, absent jets padded.
+
+        Raises
+        ------
+        FeatureError
+            If a field is marked.
+        """
+        if marked := self.wrong():
+            raise FeatureError(in_words(marked))
         return {
             name: float(field.value) if self._is_there(name) else self._padding
             for name, field in self.fields.items()
@@ -206,7 +250,21 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
         super().close()
 
     def _is_there(self, name: str) -> bool:
-        return all(slot < self.jets.value for slot in self._slots[name])
+        return all(slot < self._count for slot in self._slots[name])
+
+    def _contents(self) -> dict[str, Any]:
+        """Values in the fields, right or not; absent jets are padded, and counted under no name."""
+        return {"": self.jets.value} | {
+            name: field.value if self._is_there(name) else self._padding
+            for name, field in self.fields.items()
+        }
+
+    @in_turn
+    def _field_changed(self, name: str, field: NumberField, _: Any) -> None:
+        if not self._turn.is_silent and name in self.fields and self.fields[name] is not field:
+            # It was typed while another model's form took the place of this one.
+            self.fields[name].text = field.text
+        self._changed()
 
     def _changed(self) -> None:
         if not self._turn.is_silent:
@@ -216,17 +274,32 @@ class EventForm(ipywidgets.VBox):  # type: ignore[misc]
     def _jets_changed(self) -> None:
         if self._turn.is_silent:
             return
-        for name, field in self.fields.items():
-            if self._slots[name] and self._is_there(name) and field.value == self._padding:
-                field.value = _shown(self.typical.get(name, self._padding))
-        if _COUNT in self.fields:
-            self.fields[_COUNT].value = float(self.jets.value)
-        self._show_groups()
+        if not self.jets.error:
+            self._show_jets()
         self._changed()
+
+    def _show_jets(self) -> None:
+        """Show the fields of as many jets as were typed, new ones at typical values."""
+        with self._turn.silently():
+            self._count = self.jets.value
+            for name, field in self.fields.items():
+                if self._slots[name] and self._is_there(name) and field.value == self._padding:
+                    _fill(field, self.typical.get(name, self._padding))
+            if _COUNT in self.fields:
+                self.fields[_COUNT].value = self._count
+        self._show_groups()
+
+    def _look_at_jets(self, most: int) -> None:
+        self.jets.note = f"the model looks at {most} of them at most"
+        self.jets.within(0, most)
+
+    def _set_jets(self, count: int) -> None:
+        self._count = min(count, int(self.jets.max or 0))
+        self.jets.value = self._count
 
     def _show_groups(self) -> None:
         for (group, _), box in zip(_groups(self._slots), self._groups.children, strict=True):
-            there = not isinstance(group, int) or group < self.jets.value
+            there = not isinstance(group, int) or group < self._count
             box.layout.display = None if there else "none"
 
 
@@ -273,12 +346,19 @@ def _box(
     return ipywidgets.VBox([heading, *rows], layout={"margin": "0 1em 0.5em 0"})
 
 
-def _row(feature: Mapping[str, Any]) -> ipywidgets.HBox:
+def _row(feature: Mapping[str, Any], turn: Turn) -> ipywidgets.HBox:
     """A labelled field with the range of its values in the training."""
     unit = f" [{feature['unit']}]" if feature.get("unit") else ""
-    field = ipywidgets.FloatText(
+    possible = possible_values(feature)
+    field = NumberField(
+        0.0,
+        turn=turn,
+        whole=possible.whole,
+        unit=str(feature.get("unit") or ""),
+        min=possible.low,
+        max=possible.high,
         description=feature["name"] + unit,
-        step=_step(feature),
+        step=max(_step(feature), 1.0) if possible.whole else _step(feature),
         style={"description_width": "12.5em"},
         layout=_FIELD,
     )
@@ -292,13 +372,21 @@ def _row(feature: Mapping[str, Any]) -> ipywidgets.HBox:
     return ipywidgets.HBox([field, hint])
 
 
-def _hint(feature: Mapping[str, Any], value: float) -> str:
+def _fill(field: NumberField, value: float) -> None:
+    """Show a value that an event or the training has, which is right whatever it is."""
+    shown = _shown(value)
+    field.also = (shown,)
+    field.value = shown
+    field.judge()
+
+
+def _hint(feature: Mapping[str, Any], value: float | None) -> str:
     if "low" not in feature:
         return ""
     low, high = float(feature["low"]), float(feature["high"])
     text = f"{_short(low)} to {_short(high)}"
     is_padding = value == 0 and feature.get("present", 1.0) < 1
-    if low <= value <= high or is_padding:
+    if value is None or low <= value <= high or is_padding:
         return f'<small title="1 % to 99 % of the training events">{text}</small>'
     # Two lines fit beside the field.
     return f'<small style="display:block;line-height:1.2"><b>unusual:</b> {text}</small>'

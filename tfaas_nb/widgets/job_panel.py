@@ -46,7 +46,9 @@ class JobPanel(Panel):
         self.cancel_button = ipywidgets.Button(description="Cancel", layout=WIDE)
         self.picture = ipywidgets.HTML()
         row = [self.stop_button, self.cancel_button, self.progress, self.state]
-        super().__init__([ipywidgets.Box(row, layout=WRAPPED), self.picture])
+        buttons = ipywidgets.Box(row, layout=WRAPPED)
+        super().__init__([buttons, self.picture])
+        self.tell_below(buttons)
         self.stop_button.on_click(lambda _: self.stop())
         self.cancel_button.on_click(lambda _: self.cancel())
         self._forget = job.observe(self._show)

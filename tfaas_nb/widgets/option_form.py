@@ -10,6 +10,7 @@ import ipywidgets
 
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.errors import TrainingError
+from tfaas_nb.widgets.field import Field, NumberField, TextField, in_words, wrong
 from tfaas_nb.widgets.panel import WRAPPED, close_below
 
 #: Labels of one width, so that the controls stand below each other.
@@ -17,6 +18,8 @@ LOOKS: dict[str, Any] = {
     "style": {"description_width": "10em"},
     "layout": {"width": "22em"},
 }
+#: Units of a layer that a person may mean; more fill any memory.
+_MOST_UNITS = 100_000
 _BY_ITSELF = "chosen from the number of events"
 
 
@@ -29,7 +32,8 @@ class Whole:
 
     def control(self, value: Any, **looks: Any) -> ipywidgets.Widget:
         """Make the control with which a user sets the option."""
-        return ipywidgets.BoundedIntText(value, min=self.low, max=max(self.high, value), **looks)
+        high = max(self.high, value)
+        return NumberField(value, whole=True, min=self.low, max=high, **looks)
 
     def read(self, shown: Any) -> Any:
         """The value of the option."""
@@ -46,10 +50,10 @@ class Fraction:
 
     def control(self, value: Any, **looks: Any) -> ipywidgets.Widget:  # noqa: D102
         low, high = min(self.low, value), max(self.high, value)
-        return ipywidgets.BoundedFloatText(value, min=low, max=high, step=self.step, **looks)
+        return NumberField(value, min=low, max=high, step=self.step, **looks)
 
     def read(self, shown: Any) -> Any:  # noqa: D102
-        return shown
+        return float(shown)
 
 
 @dataclass(frozen=True)
@@ -84,17 +88,25 @@ class Layers:
     """Numbers of units, one for each layer."""
 
     def control(self, value: Any, **looks: Any) -> ipywidgets.Widget:  # noqa: D102
-        return ipywidgets.Text(", ".join(map(str, value)), placeholder="none", **looks)
+        text = ", ".join(map(str, value))
+        return TextField(text, check=self.read, placeholder="none", **looks)
 
     def read(self, shown: Any) -> Any:
         """The units.
 
         Raises
         ------
-        ValueError
-            If a part between commas is no whole number.
+        TrainingError
+            If a part between commas is no whole number of 1 or more.
         """
-        return tuple(int(part) for part in shown.replace(";", ",").split(",") if part.strip())
+        parts = [part.strip() for part in shown.replace(";", ",").split(",") if part.strip()]
+        for part in parts:
+            if not (part.isascii() and part.isdecimal() and 0 < int(part) <= _MOST_UNITS):
+                raise TrainingError(
+                    f"{shown!r} are no numbers of units: write whole numbers from 1 to "
+                    f"{_MOST_UNITS} between commas, for instance 64, 64"
+                )
+        return tuple(map(int, parts))
 
 
 Kind = Whole | Fraction | Choice | YesNo | Layers
@@ -253,22 +265,23 @@ class OptionForm(ipywidgets.VBox):  # type: ignore[misc]
         TrainingError
             If a field is not what it should be.
         """
-        return {option.name: self._read(option) for option in self._options}
+        if marked := self.wrong():
+            raise TrainingError(in_words(marked))
+        return {o.name: o.kind.read(self.controls[o.name].value) for o in self._options}
+
+    def wrong(self) -> list[Field]:
+        """Fields that are marked."""
+        return wrong(self.controls.values())
+
+    def reveal(self) -> None:
+        """Show all options if a marked field is among those that are not seen."""
+        if wrong(self.controls[o.name] for o in self._options if not o.first):
+            self.more.value = True
 
     def close(self) -> None:
         """End all controls; may be called twice."""
         close_below(self)
         super().close()
-
-    def _read(self, option: Option) -> Any:
-        shown = self.controls[option.name].value
-        try:
-            return option.kind.read(shown)
-        except ValueError:
-            raise TrainingError(
-                f"{option.label}: {shown!r} are no numbers of units; write whole numbers between "
-                "commas, for instance 64, 64"
-            ) from None
 
     def _show(self, change: Any) -> None:
         self._rest.layout.display = None if change["new"] else "none"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
+from typing import Any
 
 import ipywidgets
 
@@ -14,6 +15,7 @@ from tfaas_nb.data.stream import Stream
 from tfaas_nb.errors import DataError, ServerError, TfaasError
 from tfaas_nb.serving.server import Server
 from tfaas_nb.widgets import cell
+from tfaas_nb.widgets.field import Field, in_words, wrong
 
 #: What a widget may be given to reach models: a server of this kernel, or a client.
 Source = Server | Client
@@ -95,55 +97,99 @@ def offer(dropdown: ipywidgets.Dropdown, names: Sequence[str]) -> None:
 
 
 class Panel(ipywidgets.VBox):  # type: ignore[misc]
-    """A column of controls with a message below.
+    """A column of controls with a message below, or beside the button that caused it.
 
     It ends with all its controls when it is closed or when the cell that made it is run again.
-
-    Attributes
-    ----------
-    message : ipywidgets.HTML
-        What happened last, in words; errors are shown here, never under the cell.
     """
 
     def __init__(self, controls: Sequence[ipywidgets.Widget]) -> None:
-        self.message = ipywidgets.HTML()
-        super().__init__([*controls, self.message])
+        self._usual = self._spoken = ipywidgets.HTML()
+        self._error: Exception | None = None
+        self._causes: tuple[ipywidgets.Widget, ...] = ()
+        super().__init__([*controls, self._usual])
         cell.remember(self)
 
     def __del__(self) -> None:
         # One that refused its arguments has nothing to close.
-        if "message" in self.__dict__:
+        if "_usual" in self.__dict__:
             super().__del__()
 
-    def say(self, text: str, error: bool = False) -> None:
-        """Show a message."""
-        role, mark = ("alert", "<b>Error:</b> ") if error else ("status", "")
-        self.message.value = f'<div role="{role}">{mark}{escape(text)}</div>'
+    @property
+    def message(self) -> ipywidgets.HTML:
+        """The line that says what happened last; errors are shown here, never under the cell."""
+        return self._spoken
 
-    def forget_error(self) -> None:
-        """Take an error away that no longer holds; what else is told stays."""
-        if 'role="alert"' in self.message.value:
-            self.say("")
+    def say(self, text: str, error: bool = False, at: ipywidgets.HTML | None = None) -> None:
+        """Show a message, by default in the usual line; the one before goes."""
+        self._watch_no_more()
+        before, self._spoken = self._spoken, at or self._usual
+        if before is not self._spoken:
+            before.value = ""
+        self._error = Exception(text) if error else None
+        role, mark = ("alert", "<b>Error:</b> ") if error else ("status", "")
+        self._spoken.value = f'<div role="{role}">{mark}{escape(text)}</div>'
+
+    def say_error(
+        self,
+        error: Exception,
+        causes: Iterable[ipywidgets.Widget] = (),
+        at: ipywidgets.HTML | None = None,
+    ) -> None:
+        """Show what went wrong, until one of the controls that caused it changes."""
+        self.say(_told(error), error=True, at=at)
+        self._error, self._causes = error, tuple(causes)
+        for control in self._causes:
+            control.observe(self._cause_changed, _changing(control))
+
+    def refuses(self, fields: Iterable[Any], at: ipywidgets.HTML | None = None) -> bool:
+        """Return True if fields are marked; the message says which and why until they are not."""
+        marked = wrong(fields)
+        if marked:
+            self.say_error(DataError(in_words(marked)), marked, at)
+        return bool(marked)
+
+    def forget_error(self, kind: type[Exception] = Exception) -> None:
+        """Take an error of some kind away that no longer holds; what else is told stays.
+
+        Marked fields that it names have to be mended first.
+        """
+        if isinstance(self._error, kind) and not wrong(self._causes):
+            self.say("", at=self._spoken)
 
     def tell_below(self, control: ipywidgets.Widget) -> None:
         """Show messages below one of the controls, instead of at the end."""
         others: list[ipywidgets.Widget] = [*self.children]  # type: ignore[has-type]
-        others.remove(self.message)
-        others.insert(others.index(control) + 1, self.message)
+        others.remove(self._usual)
+        others.insert(others.index(control) + 1, self._usual)
         self.children = others
 
+    def line_below(self, control: ipywidgets.Widget) -> ipywidgets.HTML:
+        """Another line for messages, below one of the controls."""
+        line = ipywidgets.HTML()
+        others: list[ipywidgets.Widget] = [*self.children]
+        others.insert(others.index(control) + 1, line)
+        self.children = others
+        return line
+
     @contextmanager
-    def errors_in_words(self) -> Iterator[None]:
-        """Show what goes wrong inside as a message."""
+    def errors_in_words(
+        self, *causes: ipywidgets.Widget, at: ipywidgets.HTML | None = None
+    ) -> Iterator[None]:
+        """Show what goes wrong inside as a message, until one of its causes changes."""
         try:
             yield
-        except TfaasError as error:
-            self.say(str(error), error=True)
-        except MemoryError:
-            self.say("this kernel's machine has not enough memory for that", error=True)
         except Exception as error:
             # A person who clicks has no traceback to read, and should not have one.
-            self.say(f"that failed unexpectedly ({type(error).__name__}: {error})", error=True)
+            self.say_error(error, causes, at)
+
+    def _cause_changed(self, _: Any) -> None:
+        if not self.refuses(self._causes, self._spoken):
+            self.forget_error()
+
+    def _watch_no_more(self) -> None:
+        causes, self._causes = self._causes, ()
+        for control in causes:
+            control.unobserve(self._cause_changed, _changing(control))
 
     def close(self) -> None:
         """End all controls; may be called twice."""
@@ -152,6 +198,20 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+
+def _told(error: Exception) -> str:
+    """An error as a person reads it."""
+    if isinstance(error, TfaasError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "this kernel's machine has not enough memory for that"
+    return f"that failed unexpectedly ({type(error).__name__}: {error})"
+
+
+def _changing(control: ipywidgets.Widget) -> str:
+    """The trait of a control that changes when the cause of an error may have ended."""
+    return "judged" if isinstance(control, Field) else "value"
 
 
 def close_below(widget: ipywidgets.Widget) -> None:

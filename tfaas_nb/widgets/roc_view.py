@@ -16,7 +16,7 @@ import traitlets
 from tfaas_nb import plots
 from tfaas_nb.client import Client
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.errors import DataError, ServerUnreachable, TfaasError, Unauthorized
+from tfaas_nb.errors import DataError, TfaasError
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.metrics import (
     CONVENTION,
@@ -28,6 +28,8 @@ from tfaas_nb.metrics import (
 )
 from tfaas_nb.table import Table
 from tfaas_nb.widgets.background import Background
+from tfaas_nb.widgets.field import NumberField, TextField
+from tfaas_nb.widgets.judged_models import evaluate_models, left_out
 from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel, offer
 from tfaas_nb.widgets.turn import Turn, in_turn
 
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-_FIRST_EFFICIENCY = 0.5
+_FIRST_EFFICIENCY = _FIRST_CUT = 0.5
 _STEP = 0.001
 _REJECTION, _EFFICIENCIES = "rejection", "efficiencies"
 _AXES = (
@@ -71,8 +73,9 @@ class RocView(Panel):
         Whose working point and scores are shown.
     efficiency : ipywidgets.FloatSlider
         Signal efficiency ε_S asked for.
-    number, threshold : ipywidgets.BoundedFloatText, FloatText
-        The same as a number, and the cut on the score.
+    number, threshold : NumberField
+        The same as a number, and the cut on the score; what cannot be is marked, and moves
+        nothing.
     axes : ipywidgets.Dropdown
         ``"rejection"`` (1/ε_B over ε_S, logarithmic) or ``"efficiencies"`` (both linear).
     band, training : ipywidgets.Checkbox
@@ -99,10 +102,11 @@ class RocView(Panel):
         self._wanted: dict[str, float] = {"eps_s": _FIRST_EFFICIENCY}
         self._work = Background("evaluate")
         self._build()
+        point = _row([self.efficiency, self.number, self.threshold])
         super().__init__(
             [
                 _row([self.model, self.axes, self.band, self.training]),
-                _row([self.efficiency, self.number, self.threshold]),
+                point,
                 self.numbers,
                 ipywidgets.HBox([self.picture, self.scores], layout=WRAPPED),
                 self.compared,
@@ -111,6 +115,7 @@ class RocView(Panel):
                 _row([self.figure, self.path, self.save_button, self.link_button, self.link]),
             ]
         )
+        self._by_point = self.line_below(point)
         self._observe()
         self.use(named)
 
@@ -150,17 +155,23 @@ class RocView(Panel):
             style=LABELS,
             layout={"width": "28em", "max_width": "100%"},
         )
-        self.number = ipywidgets.BoundedFloatText(
+        self.number = NumberField(
             *(_FIRST_EFFICIENCY,),
             min=_STEP,
             max=1.0,
             step=0.01,
+            turn=self._turn,
             description="ε_S as a number",
             style=LABELS,
             layout={"width": "13em"},
         )
-        self.threshold = ipywidgets.FloatText(
-            description="or cut on the score at", step=0.01, style=LABELS, layout={"width": "18em"}
+        self.threshold = NumberField(
+            *(_FIRST_CUT,),
+            turn=self._turn,
+            description="or cut on the score at",
+            step=0.01,
+            style=LABELS,
+            layout={"width": "18em"},
         )
         self.numbers, self.rejections, self.compared, self.link = (
             ipywidgets.HTML() for _ in range(4)
@@ -176,10 +187,9 @@ class RocView(Panel):
             style=LABELS,
             layout={"width": "13em"},
         )
-        self.path = ipywidgets.Text(
-            "roc.png",
+        self.path = TextField(
+            *("roc.png", _check_path),
             description="to the file (.png, .pdf, .svg)",
-            continuous_update=False,
             style=LABELS,
             layout={"width": "26em"},
         )
@@ -189,8 +199,8 @@ class RocView(Panel):
     def _observe(self) -> None:
         self.model.observe(lambda _: self._model_changed(), "value")
         self.efficiency.observe(lambda change: self._efficiency_changed(change["new"]), "value")
-        self.number.observe(lambda change: self._efficiency_changed(change["new"]), "value")
-        self.threshold.observe(lambda change: self._threshold_changed(change["new"]), "value")
+        self.number.observe(lambda _: self._number_typed(), "judged")
+        self.threshold.observe(lambda _: self._threshold_typed(), "judged")
         for control in (self.axes, self.band, self.training):
             control.observe(lambda _: self._shown_changed(), "value")
         self.more.observe(lambda change: self.compute(change["new"]), "selected_index")
@@ -203,16 +213,17 @@ class RocView(Panel):
         """Show other evaluations."""
         named = _named(evaluations)
         self._drawn, self._bands, self.link.value = {}, {}, ""
+        chosen = self.model.value
         with self._turn.silently():
             self.evaluations = dict(named)
             offer(self.model, list(named))
         self.rejections.value = _compact(_rejections(named)._repr_html_()) if named else ""
-        self._model_changed()
+        self._show_chosen(is_other=self.model.value != chosen)
 
     @in_turn
     def move(self, eps_s: float | None = None, threshold: float | None = None) -> None:
         """Move the working point to a signal efficiency or to a cut on the score."""
-        with self.errors_in_words():
+        with self.errors_in_words(self.number, self.threshold, at=self._by_point):
             if (eps_s is None) == (threshold is None):
                 raise DataError("a working point is moved to an efficiency or to a threshold")
             roc = self._evaluation().roc
@@ -226,7 +237,8 @@ class RocView(Panel):
                 self.efficiency.value, self.number.value = shown, round(shown, 4)
                 self.threshold.value = _rounded(cut)
             self._mark(point)
-            self.say("")
+            if self.message is self._by_point:
+                self.forget_error()
 
     @in_turn
     def show(self) -> None:
@@ -255,9 +267,9 @@ class RocView(Panel):
     @in_turn
     def save(self) -> None:
         """Write the chosen figure to the path, on the machine of this kernel."""
-        with self.errors_in_words():
-            if not self.path.value.strip():
-                raise DataError("write the path of a file first, for instance roc.pdf")
+        if self.refuses([self.path]):
+            return
+        with self.errors_in_words(self.path, self.figure):
             written = plots.save(self._draw(self.figure.value), self.path.value.strip())
             self.say(f"The figure is in {written.absolute()}.")
 
@@ -265,11 +277,11 @@ class RocView(Panel):
     def offer_download(self) -> None:
         """Show a link by which the browser downloads the chosen figure."""
         self.link.value = ""
-        with self.errors_in_words():
+        if self.refuses([self.path]):
+            return
+        with self.errors_in_words(self.path, self.figure):
             name = PurePath(self.path.value.strip()).name
             kind = PurePath(name).suffix.lower()
-            if kind not in _KINDS:
-                raise DataError(f"{name!r} is none of {', '.join(_KINDS)}: it says the format")
             media, write = _KINDS[kind]
             content = base64.b64encode(write(self._draw(self.figure.value))).decode()
             self.link.value = (
@@ -290,16 +302,22 @@ class RocView(Panel):
 
     @in_turn
     def _model_changed(self) -> None:
-        if self._turn.is_silent:
-            return
+        if not self._turn.is_silent:
+            self._show_chosen(is_other=True)
+
+    def _show_chosen(self, is_other: bool) -> None:
+        """Show the chosen model; if it is the one before, what a person has chosen of it stays."""
+        section = None if is_other else self.more.selected_index
         self.more.selected_index = None
-        for section in self.more.children:
-            section.value = ""
+        for part in self.more.children:
+            part.value = ""
         with self._turn.silently():
             known = self._training_events()
+            if is_other or not known or self.training.disabled:
+                self.training.value = 0 < known <= _TRAINING_AT_ONCE
             self.training.disabled = not known
-            self.training.value = 0 < known <= _TRAINING_AT_ONCE
         self.show()
+        self.more.selected_index = section
 
     def _shown_changed(self) -> None:
         if not self._turn.is_silent:
@@ -309,9 +327,19 @@ class RocView(Panel):
         if not self._turn.is_silent and self.evaluations:
             self.move(eps_s)
 
-    def _threshold_changed(self, threshold: float) -> None:
-        if not self._turn.is_silent and self.evaluations:
-            self.move(threshold=threshold)
+    def _number_typed(self) -> None:
+        if self._may_move(self.number):
+            self.move(self.number.value)
+
+    def _threshold_typed(self) -> None:
+        if self._may_move(self.threshold):
+            self.move(threshold=self.threshold.value)
+
+    def _may_move(self, field: NumberField) -> bool:
+        """True if a person has typed what the working point can be moved to."""
+        if self._turn.is_silent or not self.evaluations:
+            return False
+        return not self.refuses([field], self._by_point)
 
     def _name_file(self) -> None:
         path = PurePath(self.path.value.strip() or "roc.png")
@@ -432,32 +460,19 @@ class _MarkedScores(_Marked):
 _MARKED = {_REJECTION: _Marked, _EFFICIENCIES: _MarkedEfficiencies}
 
 
-def evaluate_models(
-    client: Client, data: Dataset, models: Sequence[str] | None = None
-) -> tuple[dict[str, Evaluation], dict[str, str]]:
-    """Evaluations of served models on events of known class, and why others have none."""
-    names = models or [m["name"] for m in client.describe_models() if "error" not in m]
-    found, unsuitable = {}, {}
-    for name in names:
-        try:
-            found[name] = _evaluated(client, name, data)
-        except (ServerUnreachable, Unauthorized):  # which is not the model's fault
-            raise
-        except TfaasError as error:
-            unsuitable[name] = str(error)
-    return found, unsuitable
+def _check_path(text: str) -> None:
+    """Refuse what is no path of a figure.
 
-
-def _evaluated(client: Client, name: str, data: Dataset) -> Evaluation:
-    scores = client.predict(name, data, progress=False)
-    if scores.ndim > 1:
-        raise DataError(f"it has {scores.shape[1]} outputs, and a ROC curve needs one score")
-    return Evaluation.of(data, scores)
-
-
-def left_out(unsuitable: Mapping[str, str]) -> str:
-    """Sentence that names the models which are not evaluated, each with the reason."""
-    return "Left out: " + "; ".join(f"{name!r}: {why}" for name, why in unsuitable.items()) + "."
+    Raises
+    ------
+    DataError
+        If it is empty, or its ending is that of no format.
+    """
+    name = PurePath(text.strip()).name
+    if not name:
+        raise DataError("write the path of a file first, for instance roc.pdf")
+    if PurePath(name).suffix.lower() not in _KINDS:
+        raise DataError(f"{name!r} is none of {', '.join(_KINDS)}: it says the format")
 
 
 def _box(description: str) -> ipywidgets.Checkbox:

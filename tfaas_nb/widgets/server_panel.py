@@ -95,13 +95,15 @@ class ServerPanel(Panel):
         self._confirmation = ipywidgets.Box(
             [self.question, self.yes_button, self.no_button], layout={**WRAPPED, "display": "none"}
         )
+        switch = ipywidgets.Box(buttons, layout=WRAPPED)
         super().__init__(
             [
-                ipywidgets.Box(buttons, layout=WRAPPED),
+                switch,
                 *(self.state, self.address, self.proxied, self.token, self.pace, self.models),
                 *(self._choice, self._confirmation),
             ]
         )
+        self._by_switch = self.line_below(switch)
         self.start_button.on_click(lambda _: self.start())
         self.stop_button.on_click(lambda _: self.stop())
         self.refresh_button.on_click(lambda _: self.refresh())
@@ -113,16 +115,16 @@ class ServerPanel(Panel):
 
     def start(self) -> None:
         """Start the server; its address and models are shown."""
-        with self.errors_in_words():
+        with self.errors_in_words(at=self._by_switch):
             self.server.start()
-            self.say("The server is running.")
+            self.say("The server is running.", at=self._by_switch)
         self.refresh()
 
     def stop(self) -> None:
         """Stop the server."""
-        with self.errors_in_words():
+        with self.errors_in_words(at=self._by_switch):
             self.server.stop()
-            self.say("The server is stopped.")
+            self.say("The server is stopped.", at=self._by_switch)
         self.refresh()
 
     @in_turn
@@ -130,7 +132,7 @@ class ServerPanel(Panel):
         """Show the state as it is now."""
         running = self.server.is_running
         self._show_state(running)
-        with self.errors_in_words():
+        with self.errors_in_words(at=self._by_switch):
             self._show_models()
         if running:
             self._look_on()
@@ -205,7 +207,7 @@ class ServerPanel(Panel):
         """Ask whether to delete what is chosen."""
         model, version = self.model.value, self.version.value
         if model is None:
-            self.say(str(BundleError("choose a model first")), error=True)
+            self.say_error(BundleError("choose a model first"), [self.model])
             return
         self._asked = model, None if version == _ALL else int(version)
         what = "with all its versions" if version == _ALL else f"version {version}"

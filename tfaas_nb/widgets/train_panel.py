@@ -16,9 +16,11 @@ from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.stream import Stream
 from tfaas_nb.errors import DataError, TrainingError
 from tfaas_nb.evaluation import Evaluation
+from tfaas_nb.options import LARGEST_SEED
 from tfaas_nb.serving.server import Server
 from tfaas_nb.training import Epoch
 from tfaas_nb.widgets.background import Background
+from tfaas_nb.widgets.field import NumberField, TextField
 from tfaas_nb.widgets.live_curve import Curve, counted, picture
 from tfaas_nb.widgets.option_form import LOOKS, OptionForm, explained
 from tfaas_nb.widgets.panel import (
@@ -69,7 +71,7 @@ class TrainPanel(Panel):
         Whether a training is under way; can be observed.
     options : OptionForm
         The classifier's settings; ``options.controls["epochs"].value = 5`` sets one.
-    test_fraction, seed : ipywidgets.BoundedFloatText, ipywidgets.BoundedIntText
+    test_fraction, seed : NumberField
         Part of the events kept for the test; what decides everything random.
     start_button, stop_button : ipywidgets.Button
         Begin a training; end it with the best weights so far.
@@ -79,7 +81,7 @@ class TrainPanel(Panel):
         The last epoch, and the time left.
     picture : ipywidgets.HTML
         Losses and AUC over epochs, the best epoch marked.
-    name, description : ipywidgets.Text
+    name, description : TextField, ipywidgets.Text
         Of the model.
     send_button, save_button : ipywidgets.Button
         Send it to the server, or write ``NAME.tar.gz``.
@@ -107,10 +109,11 @@ class TrainPanel(Panel):
         self._curve = Curve()
         self.events = ipywidgets.HTML(_NO_EVENTS)
         self.options = OptionForm()
-        self.test_fraction = ipywidgets.BoundedFloatText(
+        self.test_fraction = NumberField(
             0.3, min=0.05, max=0.9, step=0.05, description="Test fraction", **LOOKS
         )
-        self.seed = ipywidgets.BoundedIntText(1, min=0, max=2**31 - 1, description="Seed", **LOOKS)
+        self.seed = NumberField(1, whole=True, min=0, max=LARGEST_SEED, description="Seed", **LOOKS)
+        self._fields = (*self.options.controls.values(), self.test_fraction, self.seed)
         self.start_button = ipywidgets.Button(
             description="Start training", button_style="primary", layout=WIDE
         )
@@ -122,7 +125,12 @@ class TrainPanel(Panel):
         )
         self.state = ipywidgets.HTML()
         self.picture = ipywidgets.HTML()
-        self.name = ipywidgets.Text("ttbar", description="Model name", style=LABELS)
+        self.name = TextField(
+            *("ttbar", lambda text: check_name(text.strip())),
+            description="Model name",
+            style=LABELS,
+            continuous_update=True,
+        )
         self.description = ipywidgets.Text(
             description="Description",
             placeholder="a sentence for people",
@@ -153,6 +161,7 @@ class TrainPanel(Panel):
         )
         super().__init__([self.events, begin, self._model, seen])
         self.tell_below(self._model)
+        self._above = self.line_below(begin)
         self.start_button.on_click(lambda _: self.start())
         self.stop_button.on_click(lambda _: self.stop())
         self.send_button.on_click(lambda _: self._background.run(self.send))
@@ -163,6 +172,7 @@ class TrainPanel(Panel):
     def use(self, data: Dataset | Stream) -> None:
         """Train on these events from now on; what is trained already stays."""
         self.data = data
+        self.forget_error(DataError)
         if isinstance(data, Stream):
             (background, signal), how = data.counts, ", read from the files in each epoch"
         else:
@@ -173,7 +183,10 @@ class TrainPanel(Panel):
         """Begin a training as the form says; the notebook stays usable."""
         if self.running:
             return
-        with self.errors_in_words():
+        if self.refuses(self._fields, self._above):
+            self.options.reveal()
+            return
+        with self.errors_in_words(*self._fields, at=self._above):
             if self.data is None:
                 raise DataError("there are no events to train on: load some first")
             if not len(self.data):
@@ -183,7 +196,7 @@ class TrainPanel(Panel):
                 )
             data, options = self.data, self.options.values()
             classifier = Classifier(**options, seed=self.seed.value)
-            fraction = self.test_fraction.value
+            fraction = float(self.test_fraction.value)
             self._stop.clear()
             self._show_running(True)
             self._background.run(lambda: self._train(classifier, data, fraction))
@@ -198,9 +211,11 @@ class TrainPanel(Panel):
 
     def send(self) -> None:
         """Send the classifier to the server, under the name in the field."""
-        with self.errors_in_words(), _disabled(self.send_button, self.save_button):
+        with self.errors_in_words(self.name), _disabled(self.send_button, self.save_button):
             if self.source is None:
                 raise TrainingError("there is no server to send it to: TrainPanel(data, server)")
+            if self.refuses([self.name]):
+                return
             bundle = self._bundled()
             if isinstance(self.source, Server) and not self.source.is_running:
                 self.say("Starting the server …")
@@ -214,7 +229,9 @@ class TrainPanel(Panel):
 
     def save(self, folder: str | Path = ".") -> None:
         """Write the classifier as ``NAME.tar.gz``."""
-        with self.errors_in_words(), _disabled(self.send_button, self.save_button):
+        with self.errors_in_words(self.name), _disabled(self.send_button, self.save_button):
+            if self.refuses([self.name]):
+                return
             bundle = self._bundled()
             path = bundle.save_archive(Path(folder) / f"{bundle.name}.tar.gz")
             self.say(f"Written: {path.resolve()}")
@@ -228,10 +245,8 @@ class TrainPanel(Panel):
     def _bundled(self) -> Bundle:
         if self.result is None:
             raise TrainingError("there is no classifier yet: start a training first")
-        name = self.name.value.strip()
-        check_name(name)
         self.say("Freezing the network …")
-        self.bundle = self.result.bundle(name, self.description.value.strip())
+        self.bundle = self.result.bundle(self.name.value.strip(), self.description.value.strip())
         return self.bundle
 
     def _show_running(self, running: bool) -> None:
@@ -247,9 +262,9 @@ class TrainPanel(Panel):
         self.progress.max, self.progress.value = classifier.settings.epochs, 0
         self._show_progress(True)
         self.state.value = "The network is being built …"
-        self.say("Training; the notebook stays usable.")
+        self.say("Training; the notebook stays usable.", at=self._above)
         try:
-            with self.errors_in_words():
+            with self.errors_in_words(*self._fields, at=self._above):
                 self._fit(classifier, data, fraction)
         finally:
             self._show_progress(False)
@@ -263,7 +278,9 @@ class TrainPanel(Panel):
             )
         except TrainingError:
             if self._stop.is_set() and not self._curve.epochs:
-                self.say("Stopped before the first epoch ended: nothing was learned.")
+                self.say(
+                    "Stopped before the first epoch ended: nothing was learned.", at=self._above
+                )
                 return
             raise
         history = classifier.history
@@ -275,7 +292,8 @@ class TrainPanel(Panel):
         self.say(
             f"Trained for {counted(len(history.epochs))} ({_ENDED[history.stopped]}); epoch "
             f"{history.best} was the best and is kept. On {len(test)} test events: AUC "
-            f"{evaluation.roc.area}."
+            f"{evaluation.roc.area}.",
+            at=self._above,
         )
         self._show_progress(False)
         self.evaluation = evaluation

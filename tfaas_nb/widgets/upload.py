@@ -9,14 +9,16 @@ from typing import Any
 import ipywidgets
 import traitlets
 
-from tfaas_nb.bundle import Bundle
+from tfaas_nb.bundle import Bundle, check_name
 from tfaas_nb.client import Client
 from tfaas_nb.errors import BundleError, TfaasError
 from tfaas_nb.widgets import chosen
 from tfaas_nb.widgets.arrival import Arrival, size
 from tfaas_nb.widgets.background import Background
+from tfaas_nb.widgets.field import TextField
 from tfaas_nb.widgets.file_drop import FileDrop
 from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel, Source, check_source, client_of
+from tfaas_nb.wire.params import feature_names
 
 _ACCEPT = ",".join((*(ending for ending in chosen.ENDINGS if ending != ".tar.gz"), ".gz"))
 
@@ -37,11 +39,11 @@ class Upload(Panel):
         The number that the server gave it.
     files : FileDrop
         Chooses files or takes what is dropped.
-    path : ipywidgets.Text
+    path : TextField
         A file or folder on the kernel's machine instead.
-    name : ipywidgets.Text
+    name : TextField
         Name under which the model will be served.
-    features : ipywidgets.Text
+    features : TextField
         Names of its features in its order, between commas; shown for a model that does not
         tell them.
     read_button, send_button : ipywidgets.Button
@@ -72,15 +74,18 @@ class Upload(Panel):
             chosen.MOST_BYTES,
             self._arrived,
         )
-        self.path = ipywidgets.Text(
+        self.path = TextField(
+            continuous_update=True,
             description="Or a path on the kernel's machine",
             placeholder="models/ttbar or ttbar.tar.gz",
             style=LABELS,
             layout={"width": "34em"},
         )
         self.read_button = ipywidgets.Button(description="Read the path", layout=WIDE)
-        self.name = ipywidgets.Text(description="Model name", style=LABELS, continuous_update=False)
-        self.features = ipywidgets.Text(
+        self.name = TextField("", _check_name, description="Model name", style=LABELS)
+        self.features = TextField(
+            *("", feature_names),
+            continuous_update=True,
             description="Names of its features",
             placeholder="a, b, c: one for each value, in the model's order; may stay empty",
             style=LABELS,
@@ -101,6 +106,7 @@ class Upload(Panel):
         rows = [[self.path, self.read_button], [self.name, self.next_version, self.send_button]]
         there, here = (ipywidgets.Box(row, layout=WRAPPED) for row in rows)
         super().__init__([hint, self.files, there, self.contents, self.features, here])
+        self._by_files = self.line_below(there)
         self.read_button.on_click(self._read_path)
         self.send_button.on_click(self._send_clicked)
         self.name.observe(self._renamed, "value")
@@ -120,8 +126,11 @@ class Upload(Panel):
 
     def send(self) -> None:
         """Send the chosen model under the given name."""
+        fields = [self.name, self.features]
+        if self.refuses([self.name] if self._is_named else fields):
+            return
         self.send_button.disabled = True
-        with self.errors_in_words():
+        with self.errors_in_words(*fields):
             if self._bundle is None:
                 raise BundleError("choose a file first")
             names = self.features.value if self._bundle.features is None else ""
@@ -145,12 +154,18 @@ class Upload(Panel):
         self._bundle = None
         super().close()
 
+    @property
+    def _is_named(self) -> bool:
+        """True if the model tells its features, so that their field is not seen."""
+        return self._bundle is None or self._bundle.features is not None
+
     def _look(self, what: str, count: int | None, read: Callable[[], Bundle]) -> None:
         self._bundle, self.contents.value, self.send_button.disabled = None, "", True
         self.next_version.value = self.features.value = ""
         self.features.layout.display = "none"
-        self.say(f"Reading {what}{'' if count is None else f', {size(count)}'} …")
-        with self.errors_in_words():
+        count_told = "" if count is None else f", {size(count)}"
+        self.say(f"Reading {what}{count_told} …", at=self._by_files)
+        with self.errors_in_words(self.path, at=self._by_files):
             bundle = self._read(what, read)
             if bundle is None:
                 return
@@ -163,7 +178,7 @@ class Upload(Panel):
             self._bundle, self.send_button.disabled = bundle, False
             if bundle.features is None:
                 self.features.layout.display = None
-            self.say(f"{what} can be served: check the name and send it.")
+            self.say(f"{what} can be served: check the name and send it.", at=self._by_files)
             self._foresee()
 
     def _read(self, what: str, read: Callable[[], Bundle]) -> Bundle | None:
@@ -172,7 +187,8 @@ class Upload(Panel):
             return read()
         except TfaasError as error:
             told = str(error)
-            self.say(told if what in told else f"{what}: {told}", error=True)
+            named = error if what in told else type(error)(f"{what}: {told}")
+            self.say_error(named, [self.path], self._by_files)
             return None
 
     def _foresee(self) -> None:
@@ -203,6 +219,12 @@ class Upload(Panel):
     def _renamed(self, _: Any) -> None:
         if not self._is_naming:
             self._background.run(self._foresee)
+
+
+def _check_name(text: str) -> None:
+    """Refuse what cannot name a model; nothing is written before a model is chosen."""
+    if text.strip():
+        check_name(text.strip())
 
 
 def _next_version(client: Client, name: str) -> str:
