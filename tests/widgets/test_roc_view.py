@@ -141,7 +141,8 @@ def test_numbers_have_errors_and_a_warning(evaluation: Evaluation, events: Datas
 
 
 def test_s_over_sqrt_b_is_of_the_events_expected(evaluation: Evaluation, events: Dataset) -> None:
-    weighted = replace(events, weight=np.where(events.y == 1, 0.25, 30.0).astype(np.float32))
+    weight = np.where(events.y == 1, 0.25, 30.0).astype(np.float32)
+    weighted = replace(events, weight=weight, scaled=(True, True))
     view = RocView(Evaluation.of(weighted, evaluation.scores))
     view.threshold.value = 0.5
     passed = evaluation.scores >= 0.5
