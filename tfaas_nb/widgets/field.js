@@ -39,8 +39,8 @@ function render({ model, el }) {
   const hear = () => {
     const at = sent.indexOf(model.get("text"));
     sent = at < 0 ? [] : sent.slice(at + 1);
-    const typing = at >= 0 && (sent.length > 0 || input.value !== last);
-    if (!typing) show();
+    // What a person is about to type is not overwritten; it is told when the field is left.
+    if (input.value === last && !sent.length) show();
   };
   const dress = () => {
     const why = model.get("error");
