@@ -234,6 +234,161 @@ MISTAKES: dict[str, tuple[Mistake, type[Exception], tuple[str, ...]]] = {
     "a curve of a number": (
         lambda d: tn.plots.roc(3), errors.DataError, ("no ROC curve", "evaluation.roc"),
     ),
+    # --- arguments of other kinds, found when they are given
+    "a variable that is a number": (
+        lambda d: tn.FeatureSet("x", [3]), errors.FeatureError, ("event=", "'jetPt'", "3"),
+    ),
+    "variables that are a number": (
+        lambda d: tn.FeatureSet("x", 3), errors.FeatureError, ("event=", "['jetPt']"),
+    ),
+    "a variable without a text for its name": (
+        lambda d: tn.FeatureSet("x", [tn.Variable(["a"])]), errors.FeatureError, ("tn.Variable(",),
+    ),
+    "an order that is a list": (
+        lambda d: tn.FeatureSet("x", [], ["jetPt"], order_by=["jetPt"]),
+        errors.FeatureError, ("order_by",),
+    ),
+    "derived quantities that are numbers": (
+        lambda d: tn.FeatureSet("x", derived=[1]), errors.FeatureError, ("derived=", "1"),
+    ),
+    "features of a dataset as names": (
+        lambda d: Dataset(d.test.X, d.test.y, d.test.weight, ["a"]),
+        errors.DataError, ("FeatureSet", "list"),
+    ),
+    "sources of a dataset as paths": (
+        lambda d: Dataset(d.test.X, d.test.y, d.test.weight, d.test.features, (FILE,)),
+        errors.DataError, ("sources", "Source"),
+    ),
+    "scaled as a single flag": (
+        lambda d: Dataset(d.test.X, d.test.y, d.test.weight, d.test.features, scaled=True),
+        errors.DataError, ("scaled", "signal"),
+    ),
+    "a sample of a number": (lambda d: tn.Sample(3), errors.DataError, ("files", "int")),
+    "a sample's weight as a list": (
+        lambda d: tn.Sample(FILE, weight=[1.0]), errors.DataError, ("weight", "expression"),
+    ),
+    "a limit that is an array": (
+        lambda d: tn.Objects(jet_pt_min=np.arange(3)), errors.DataError, ("jet_pt_min", "number"),
+    ),
+    "an activation that is an array": (
+        lambda d: tn.Classifier(activation=np.arange(3)), errors.TrainingError, ("activation",),
+    ),
+    "ways that are an array": (
+        lambda d: tn.Classifier(negative_weights=np.arange(3)),
+        errors.TrainingError, ("negative_weights", "absolute"),
+    ),
+    "progress as text": (
+        lambda d: tn.Classifier().fit(d.train, progress="yes"),
+        errors.TrainingError, ("progress", "True or False"),
+    ),
+    "reading with progress as text": (
+        lambda d: tn.read(FILE, progress="yes"), errors.DataError, ("progress", "True or False"),
+    ),
+    "scoring with progress as text": (
+        lambda d: tn.score(FILE, d.bundle, d.folder / "s.root", progress="no"),
+        errors.DataError, ("progress", "True or False"),
+    ),
+    "a result for a function": (
+        lambda d: tn.Classifier().fit(d.train, on_epoch=3, **QUIET),
+        errors.TrainingError, ("on_epoch", "function"),
+    ),
+    "stopping by a flag": (
+        lambda d: tn.Classifier().fit(d.train, should_stop=True, **QUIET),
+        errors.TrainingError, ("should_stop", "function"),
+    ),
+    "allow_overlap as text": (
+        lambda d: d.classifier.evaluate(d.test, allow_overlap="no"),
+        errors.DataError, ("allow_overlap", "True or False"),
+    ),
+    "a description that is a number": (
+        lambda d: d.classifier.bundle("m", 3), errors.BundleError, ("description", "text"),
+    ),
+    "cross-validation of settings": (
+        lambda d: tn.cross_validate(d.train, 2, {"epochs": 3}, **QUIET),
+        errors.TrainingError, ("classifier", "tn.Classifier(epochs=10)"),
+    ),
+    "cross-validation of a class": (
+        lambda d: tn.cross_validate(d.train, 2, tn.Classifier, **QUIET),
+        errors.TrainingError, ("classifier", "tn.Classifier(epochs=10)"),
+    ),
+    "a scan stopped by a flag": (
+        lambda d: tn.scan({"epochs": [1]}, d.train, should_stop=True, **QUIET),
+        errors.TrainingError, ("should_stop", "function"),
+    ),
+    "a scan of one number": (
+        lambda d: tn.scan(3, d.train, **QUIET),
+        errors.TrainingError, ("mapping of option to value",),
+    ),
+    "a comparison of an array": (
+        lambda d: tn.compare(d.train, d.test, np.arange(3), **QUIET),
+        errors.TrainingError, ("by name", "'mine'"),
+    ),
+    "a million seeds": (
+        lambda d: tn.compare(d.train, d.test, {"a": d.classifier}, seeds=10**6, **QUIET),
+        errors.TrainingError, ("seeds", "at most"),
+    ),
+    "an evaluation of an array": (
+        lambda d: tn.Evaluation.of(d.test.X, d.test.y),
+        errors.DataError, ("ndarray", "Evaluation.of(dataset, scores)"),
+    ),
+    "scores that are text": (
+        lambda d: tn.Evaluation.of(d.test, "high"), errors.DataError, ("scores", "'high'"),
+    ),
+    "an evaluation of a path": (
+        lambda d: tn.Evaluation.of(d.test, d.evaluation.scores, FILE),
+        errors.DataError, ("trained", "tn.Classifier"),
+    ),
+    "an evaluation with an overlap of 3": (
+        lambda d: tn.Evaluation.of(d.test, d.evaluation.scores, None, 3),
+        errors.DataError, ("overlap", "tn.overlap(a, b)"),
+    ),
+    "a comparison to a curve": (
+        lambda d: d.evaluation.compare(d.evaluation.roc), errors.DataError, ("other", "Evaluation"),
+    ),
+    "a comparison with one name": (
+        lambda d: d.evaluation.compare(d.evaluation, ("mine",)),
+        errors.DataError, ("names", "pair"),
+    ),
+    "a significance that is a list": (
+        lambda d: d.evaluation.significance(["asimov"], 1, 1), errors.DataError, ("'asimov'",),
+    ),
+    "a report to a number": (
+        lambda d: d.evaluation.report(3), errors.DataError, ("path", "3"),
+    ),
+    "a report's significance as a number": (
+        lambda d: d.evaluation.report(d.folder / "r.html", significance=3.0),
+        errors.DataError, ("significance", "evaluation.significance(...)"),
+    ),
+    "a report's features as text": (
+        lambda d: d.evaluation.report(d.folder / "r.html", features="jetPt_0"),
+        errors.DataError, ("features", "['jetPt_0']"),
+    ),
+    "importance of a misspelt group": (
+        lambda d: d.evaluation.importance(groups=[["jetMas"]], **QUIET),
+        errors.DataError, ("'jetMas'", "'jetMass'"),
+    ),
+    "importance of names in no group": (
+        lambda d: d.evaluation.importance(groups=["jetMass", "jetPt"], **QUIET),
+        errors.DataError, ("groups=", "[['jetMass'"),
+    ),
+    "importance refitted twice": (
+        lambda d: d.evaluation.importance(refit=2, **QUIET),
+        errors.DataError, ("refit", "True or False"),
+    ),
+    "an authority that is a number": (
+        lambda d: tn.Client("https://127.0.0.1:1", ca=3), errors.ServerError, ("ca", "PEM"),
+    ),
+    "a certificate in bytes": (
+        lambda d: tn.Client("https://127.0.0.1:1", cert=b"x"), errors.ServerError, ("cert", "PEM"),
+    ),
+    "a fingerprint that is none": (
+        lambda d: tn.Client("https://127.0.0.1:1", fingerprint="12:34"),
+        errors.ServerError, ("fingerprint", "SHA-256"),
+    ),
+    "workers that are an array": (
+        lambda d: tn.Server(d.folder / "m", workers=np.arange(3)),
+        errors.ServerError, ("workers", "auto"),
+    ),
     # --- bundles and scores
     "a bundle that is not there": (lambda d: tn.Bundle.load("nix"), errors.BundleError, ("nix",)),
     "a ROOT file as a bundle": (

@@ -22,14 +22,14 @@ from tfaas_nb.data.matching import dataset_of, matched
 from tfaas_nb.data.negative import Treated, treated
 from tfaas_nb.data.overlap import Fingerprints
 from tfaas_nb.data.stream import Stream
-from tfaas_nb.errors import DataError, TfaasError, TrainingError, TrainingInterrupted
+from tfaas_nb.errors import BundleError, DataError, TfaasError, TrainingError, TrainingInterrupted
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.features import FeatureSet
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.metrics import Roc
 from tfaas_nb.nearest import did_you_mean
 from tfaas_nb.network import Architecture
-from tfaas_nb.options import check_option
+from tfaas_nb.options import check_flag, check_function, check_option, check_text
 from tfaas_nb.table import Table
 from tfaas_nb.training import Epoch, Events, History, Settings
 
@@ -151,6 +151,9 @@ class Classifier:
                 f"fit has no option {name!r}: options of the training go to the classifier, "
                 f"tn.Classifier({name}={value!r:.50}).fit(...), or classifier.changed(...)"
             )
+        check_flag("progress", progress)
+        check_function("on_epoch", on_epoch)
+        check_function("should_stop", should_stop)
         try:
             return self._fit(dataset_of(data, y, weight), progress, on_epoch, should_stop)
         except KeyboardInterrupt:
@@ -268,6 +271,7 @@ class Classifier:
             If a value of an event is not finite; it names feature and event.
         """
         fitted = self._fit_result()
+        check_flag("allow_overlap", allow_overlap, DataError)
         data = dataset_of(data, y, weight, self.features, "evaluate")
         if isinstance(data, Dataset):
             data.check_finite()
@@ -384,6 +388,7 @@ class Classifier:
         BundleError
             If the name is not usable.
         """
+        check_text("description", description, BundleError)
         data, judged = self._fit_result().data, self._evaluation
         made = Bundle.create(
             name_from(data.features.name) if name is None else name,

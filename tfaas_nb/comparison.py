@@ -24,12 +24,16 @@ from tfaas_nb.metrics.comparison import (
     TRAINING_IS_NOT_IN_IT,
     over_trainings,
 )
-from tfaas_nb.options import check_count, check_seed
+from tfaas_nb.options import check_count, check_flag, check_option, check_seed
 from tfaas_nb.table import Table
 from tfaas_nb.yardsticks import Boosting, Logistic, Trainable, plain_network
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+#: Nobody waits for more trainings of one classifier.
+_MOST_SEEDS = 1000
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -227,6 +231,9 @@ def compare(
 
     check_seed(seed)
     check_count("seeds", seeds)
+    check_option("seeds", seeds, seeds <= _MOST_SEEDS, f"{_MOST_SEEDS} at most")
+    check_flag("progress", progress)
+    check_flag("allow_overlap", allow_overlap)
     chosen = yardsticks(seed) if classifiers is None else _named(classifiers)
     for events in (train, test):
         check_in_memory(events, "compare")
@@ -251,6 +258,8 @@ def compare(
 
 def _named(classifiers: Any) -> dict[str, Trainable]:
     """Classifiers by name."""
+    if not isinstance(classifiers, Mapping) and hasattr(classifiers, "shape"):
+        raise TrainingError("classifiers are compared by name: {'mine': classifier, ...}")
     if not classifiers:
         raise TrainingError("there is no classifier to compare: name one or more")
     if not isinstance(classifiers, Mapping):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 import requests
 
 from tfaas_nb.errors import ServerError, ServerUnreachable, TfaasError, from_answer
-from tfaas_nb.options import check_option, is_number
+from tfaas_nb.options import check_kind, check_option, is_number
 from tfaas_nb.patience import patiently, seconds_told
 
 #: What our server says of itself: a proxy leaves the first as it is, but rewrites ``Server``.
@@ -22,6 +23,8 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 #: Bytes per second of a model that a busy machine reads, tries and stores at least.
 _SLOWEST = 1e6
 _QUOTED = 300
+#: Of MD5, SHA-1 or SHA-256.
+_FINGERPRINT = re.compile("(?:[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})")
 _UNAUTHORIZED = 401
 
 
@@ -42,6 +45,7 @@ class Connection:
         check_option("token", token, token is None or isinstance(token, str), "text", ServerError)
         seconds = is_number(timeout) and timeout > 0
         check_option("timeout", timeout, seconds, "a positive number of seconds", ServerError)
+        _check_certificates(ca, cert, fingerprint)
         # The token goes into a header: an address is shown, and noted in logs.
         self.url = parts._replace(query="", fragment="").geturl().rstrip("/")
         self.token = token = token or parse_qs(parts.query).get("token", [None])[0]
@@ -118,6 +122,21 @@ class Connection:
         if self._trusted is None and not self._session.trust_env:
             return os.environ.get("REQUESTS_CA_BUNDLE") or None
         return self._trusted
+
+
+def _check_certificates(ca: object, cert: object, fingerprint: object) -> None:
+    """Refuse what names no file and is no fingerprint, before the first request."""
+    paths = (str, os.PathLike, type(None))
+    check_kind("ca", ca, paths, "the path of a PEM file", ServerError)
+    files = cert if isinstance(cert, tuple) and len(cert) in (1, 2) else (cert,)
+    for file in files:
+        check_kind("cert", file, paths, "the path of a PEM file, or a tuple of two", ServerError)
+    digits = fingerprint.replace(":", "") if isinstance(fingerprint, str) else ""
+    right = (isinstance(fingerprint, (str, type(None))) and not fingerprint) or bool(
+        _FINGERPRINT.fullmatch(digits)
+    )
+    wanted = "the hexadecimal digits of a certificate's fingerprint, 64 of SHA-256"
+    check_option("fingerprint", fingerprint, right, wanted, ServerError)
 
 
 class _Pinned(requests.adapters.HTTPAdapter):

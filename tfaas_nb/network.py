@@ -69,7 +69,7 @@ class Architecture:
             check_option(name, units, right, "numbers of units, each 1 or more")
             object.__setattr__(self, name, tuple(map(int, units)))
         check_option("members", self.members, is_whole(self.members, 1), COUNT)
-        known = self.activation in ACTIVATIONS
+        known = isinstance(self.activation, str) and self.activation in ACTIVATIONS
         check_option("activation", self.activation, known, f"one of {ACTIVATIONS}")
         check_option("raw", self.raw, isinstance(self.raw, bool), "True or False")
         right = is_number(self.dropout) and 0 <= self.dropout < 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import fields
 from typing import Any
 
@@ -27,7 +28,7 @@ def check_option(
         Or another `error`, naming the option, what was wanted, and the value.
     """
     if not right:
-        raise error(f"{name} must be {wanted}, not {value!r}")
+        raise error(f"{name} must be {wanted}, not {value!r:.200}")
 
 
 def check_count(
@@ -65,6 +66,69 @@ def check_fraction(name: str, value: object, error: type[TfaasError] = TrainingE
     """
     right = is_number(value) and 0 < value < 1  # type: ignore[operator]
     check_option(name, value, right, "a fraction between 0 and 1, such as 0.3", error)
+
+
+def check_flag(name: str, value: object, error: type[TfaasError] = TrainingError) -> None:
+    """Refuse what is neither True nor False.
+
+    Raises
+    ------
+    TrainingError
+        Or another `error`.
+    """
+    check_option(name, value, isinstance(value, (bool, np.bool_)), "True or False", error)
+
+
+def check_text(name: str, value: object, error: type[TfaasError] = TrainingError) -> None:
+    """Refuse what is no text.
+
+    Raises
+    ------
+    TrainingError
+        Or another `error`.
+    """
+    check_option(name, value, isinstance(value, str), "text", error)
+
+
+def check_path(name: str, value: object, error: type[TfaasError] = TrainingError) -> None:
+    """Refuse what is no path of a file.
+
+    Raises
+    ------
+    TrainingError
+        Or another `error`.
+    """
+    right = isinstance(value, (str, os.PathLike)) and bool(os.fspath(value))
+    check_option(name, value, right, "a path", error)
+
+
+def check_function(name: str, value: object, error: type[TfaasError] = TrainingError) -> None:
+    """Refuse what is neither a function nor None.
+
+    Raises
+    ------
+    TrainingError
+        Or another `error`.
+    """
+    check_option(name, value, value is None or callable(value), "a function or None", error)
+
+
+def check_kind(
+    name: str,
+    value: object,
+    kinds: type | tuple[type, ...],
+    wanted: str,
+    error: type[TfaasError] = TrainingError,
+) -> None:
+    """Refuse what is not of these kinds, naming its type.
+
+    Raises
+    ------
+    TrainingError
+        Or another `error`.
+    """
+    if not isinstance(value, kinds):
+        raise error(f"{name} must be {wanted}, not {type(value).__name__} {value!r:.60}")
 
 
 def as_plain(value: Any) -> None:

@@ -106,7 +106,12 @@ class Settings:
         check_option("validation", held, is_number(held) and 0 < held < 1, "between 0 and 1")
         check_option("balance", self.balance, isinstance(self.balance, bool), "True or False")
         way = self.negative_weights
-        check_option("negative_weights", way, way in NEGATIVE_WEIGHTS, f"one of {NEGATIVE_WEIGHTS}")
+        check_option(
+            "negative_weights",
+            way,
+            isinstance(way, str) and way in NEGATIVE_WEIGHTS,
+            f"one of {NEGATIVE_WEIGHTS}",
+        )
         as_plain(self)
 
     def rate(self, progress: float) -> float:

@@ -24,7 +24,7 @@ from tfaas_nb.data.tables import events_of, is_path, read_files
 from tfaas_nb.errors import DataError, FeatureError
 from tfaas_nb.features import FeatureSet
 from tfaas_nb.nearest import did_you_mean
-from tfaas_nb.options import check_seed, is_number, is_whole
+from tfaas_nb.options import check_kind, check_option, check_seed, is_number, is_whole
 from tfaas_nb.table import Table, folded
 
 SIGNAL = 1
@@ -100,6 +100,7 @@ class Dataset:
     scaled: tuple[bool, bool] = (False, False)
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         for name in ("X", "y", "weight"):
             found = getattr(self, name)
             if not isinstance(found, np.ndarray):
@@ -122,6 +123,22 @@ class Dataset:
                     f"{name!r} has shape {np.shape(values)} in a dataset of {len(self.y)} events: "
                     "one number per event is kept"
                 )
+
+    def _check_kinds(self) -> None:
+        """Refuse attributes that only a later use would stumble over."""
+        features = "a FeatureSet, such as tn.FeatureSet('flat', ['a', 'b'])"
+        check_kind("features of a dataset", self.features, FeatureSet, features, DataError)
+        for name, kind in (("sources", Source), ("skipped", Skipped)):
+            several = getattr(self, name)
+            right = isinstance(several, (tuple, list)) and all(isinstance(o, kind) for o in several)
+            check_option(name, several, right, f"a tuple of {kind.__name__}", DataError)
+        part = self.part is None or isinstance(self.part, Part)
+        check_option("part", self.part, part, "a part that split() made", DataError)
+        both = isinstance(self.scaled, (tuple, list)) and len(self.scaled) == 2
+        both = both and all(isinstance(one, (bool, np.bool_)) for one in self.scaled)
+        check_option(
+            "scaled", self.scaled, both, "True or False of background and signal", DataError
+        )
 
     @classmethod
     def from_columns(

@@ -57,7 +57,7 @@ def check_way(how: object) -> None:
     DataError
         Naming what it knows.
     """
-    if how not in WAYS:
+    if not isinstance(how, str) or how not in WAYS:
         raise DataError(f"negative weights can be treated as one of {WAYS}, not {how!r}")
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tfaas_nb.data.files import Files, Named
 from tfaas_nb.data.generated import GENERATOR_WEIGHT, Generated, check_sums
 from tfaas_nb.errors import DataError
-from tfaas_nb.options import is_number
+from tfaas_nb.options import check_kind, check_option, is_number
 
 _PB_IN_FB = 1000.0
 _NAMED = 3  # files, in a warning
@@ -57,6 +57,10 @@ class Sample:
     sum_weights: float | None = None
 
     def __post_init__(self) -> None:
+        kinds = (str, os.PathLike, Mapping, list, tuple)
+        check_kind("files of a sample", self.files, kinds, "a path or a list of paths", DataError)
+        right = self.weight is None or isinstance(self.weight, str) or is_number(self.weight)
+        check_option("weight", self.weight, right, "a branch, an expression or a number", DataError)
         for name in ("xsec", "lumi"):
             value = getattr(self, name)
             if value is not None and not (is_number(value) and value > 0):

@@ -56,7 +56,7 @@ class Objects:
     def __post_init__(self) -> None:
         for limit in fields(self):
             value = getattr(self, limit.name)
-            right = is_number(value) or value in (math.inf, -math.inf)
+            right = is_number(value) or (isinstance(value, float) and math.isinf(value))
             check_option(limit.name, value, right, "a number", DataError)
 
 

@@ -35,7 +35,7 @@ from tfaas_nb.data.stream import MEMORY, Stream, check_memory
 from tfaas_nb.data.streamed import Wanted
 from tfaas_nb.errors import CutError, DataError, WeightError
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
-from tfaas_nb.options import check_option
+from tfaas_nb.options import check_flag, check_option
 
 #: What an unreadable file does: end the reading, or be listed in `Dataset.skipped`.
 OnError = Literal["stop", "skip"]
@@ -356,7 +356,8 @@ def _read(
     memory: float | None,
     cluster: Any,
 ) -> Dataset | Stream:
-    if on_error not in ("stop", "skip"):
+    check_flag("progress", progress, DataError)
+    if not isinstance(on_error, str) or on_error not in ("stop", "skip"):
         raise DataError(f"on_error={on_error!r} must be 'stop' or 'skip'")
     if memory is not None and cluster is not None:
         raise DataError(

@@ -20,6 +20,7 @@ from tfaas_nb.data.overlap import Overlap
 from tfaas_nb.data.part import Part
 from tfaas_nb.errors import DataError
 from tfaas_nb.evaluation import sections
+from tfaas_nb.evaluation.arguments import check_judged, check_pair, check_report
 from tfaas_nb.evaluation.expectation import Expectation
 from tfaas_nb.evaluation.report import Report, leak_warning, sample_of
 from tfaas_nb.evaluation.retraining import events_in_memory, refits
@@ -44,6 +45,7 @@ from tfaas_nb.metrics import (
 from tfaas_nb.metrics.correlation import Groups
 from tfaas_nb.metrics.significance import check_scan
 from tfaas_nb.nearest import unknown_keys
+from tfaas_nb.options import check_kind
 from tfaas_nb.table import Table
 
 if TYPE_CHECKING:
@@ -120,6 +122,7 @@ class Evaluation:
             If there is not one finite score per event, a class is missing, or the indexes of two
             pandas Series differ.
         """
+        check_judged(data, scores, trained, overlap)
         check_aligned({"y": data.y, "scores": scores, "weight": data.weight}, DataError)
         values = np.asarray(scores, dtype=np.float32)
         roc = Roc.of(data.y, values, data.weight)
@@ -426,6 +429,8 @@ class Evaluation:
         DataError
             If the events differ.
         """
+        check_kind("other", other, Evaluation, "an Evaluation of the same events", DataError)
+        check_pair(names)
         same = np.array_equal(self.y, other.y) and np.array_equal(self.weight, other.weight)
         if same and self.data is not None and other.data is not None:
             mine, theirs = self.data, other.data
@@ -484,6 +489,7 @@ class Evaluation:
         DataError
             If the folder does not exist, or there is no such feature.
         """
+        check_report(path, title, features, data, significance, learning_curve, progress)
         target = Path(path).expanduser()
         if not target.parent.is_dir():
             raise DataError(f"the folder {target.parent} does not exist")

@@ -74,12 +74,12 @@ class FeatureSet:
     ) -> None:
         for attribute, value in (
             ("name", name),
-            ("event", _variables(event)),
-            ("jet", _variables(jet)),
+            ("event", _variables("event", event)),
+            ("jet", _variables("jet", jet)),
             ("jets", jets),
             ("order_by", order_by),
             ("padding", padding),
-            ("derived", (derived,) if isinstance(derived, str) else tuple(derived)),
+            ("derived", _texts("derived", derived)),
         ):
             object.__setattr__(self, attribute, value)
         self._check()
@@ -90,6 +90,8 @@ class FeatureSet:
                 f"the first argument of a FeatureSet is its name, not {self.name!r:.100}: "
                 "FeatureSet('two jets', event=['nJets'], jet=['jetPt'], jets=2)"
             )
+        if not isinstance(self.order_by, str):
+            raise FeatureError(f"order_by must be a jet variable's name, not {self.order_by!r}")
         self._check_numbers()
         if self.jets > _MOST_JETS or len(self.jet) * self.jets > _MOST_FEATURES:
             raise FeatureError(
@@ -356,9 +358,35 @@ def _whole(value: Any) -> int:
     return int(value)
 
 
-def _variables(given: Sequence[Variable | str]) -> tuple[Variable, ...]:
-    several = (given,) if isinstance(given, str) else given
-    return tuple(known(one) if isinstance(one, str) else one for one in several)
+def _variables(place: str, given: Sequence[Variable | str]) -> tuple[Variable, ...]:
+    listed = _several(place, (given,) if isinstance(given, Variable) else given)
+    variables = tuple(known(one) if isinstance(one, str) else one for one in listed)
+    for one in variables:
+        if not isinstance(one, Variable) or not all(isinstance(v, str) for v in vars(one).values()):
+            raise FeatureError(
+                f"{place}= of a feature set names variables, as text such as 'jetPt' or as "
+                f"tn.Variable(name, unit, title), all text; not {one!r:.100}"
+            )
+    return variables
+
+
+def _texts(place: str, given: Sequence[str]) -> tuple[str, ...]:
+    listed = tuple(_several(place, given))
+    for one in listed:
+        if not isinstance(one, str):
+            raise FeatureError(f"{place}= of a feature set lists names as text, not {one!r:.100}")
+    return listed
+
+
+def _several(place: str, given: Any) -> Iterable[Any]:
+    """One text or several things; a sequence of numbers is refused one by one."""
+    if isinstance(given, str):
+        return (given,)
+    if isinstance(given, (bytes, Mapping)) or not isinstance(given, Iterable):
+        raise FeatureError(
+            f"{place}= of a feature set is a list of names such as ['jetPt'], not {given!r:.100}"
+        )
+    return given
 
 
 #: The 42 features of TFaaS's published tt̄ → all-hadronic demo, in its order.

@@ -88,7 +88,7 @@ def grouped(data: Dataset, by: str, groups: Groups) -> list[Group]:
         If `by` is neither, or a group is empty, names one twice, or names what is not there.
     """
     units = _units(data.features, by)
-    if groups is None or groups == SINGLE:
+    if groups is None or (isinstance(groups, str) and groups == SINGLE):
         return [Group.of([name], units) for name in units]
     if isinstance(groups, str):
         if groups != CORRELATED:
@@ -99,6 +99,8 @@ def grouped(data: Dataset, by: str, groups: Groups) -> list[Group]:
 
 def _units(features: FeatureSet, by: str) -> dict[str, list[int]]:
     """Columns of each feature or variable, by its name."""
+    if not isinstance(by, str):
+        raise DataError(f"importance is by 'feature' or by 'variable', not by {by!r:.100}")
     if by == "feature":
         return {name: [i] for i, name in enumerate(features.names)}
     if by == "variable":

@@ -24,7 +24,7 @@ from tfaas_nb.metrics.limits import upper
 from tfaas_nb.metrics.ranking import Placements
 from tfaas_nb.metrics.refit import Refit, RefitLoss
 from tfaas_nb.metrics.scored import Scored
-from tfaas_nb.options import check_count, check_seed, is_whole
+from tfaas_nb.options import check_count, check_flag, check_function, check_seed, is_whole
 from tfaas_nb.table import Table
 
 if TYPE_CHECKING:
@@ -145,6 +145,8 @@ class Importance:
             If it was interrupted before the first refit was done.  Those done before a later
             interrupt are kept.
         """
+        check_flag("progress", progress, DataError)
+        check_function("should_stop", should_stop, DataError)
         if not is_whole(repeats, 1):
             raise DataError(f"shuffle once or more often, not {repeats!r} times")
         check_count("most_events", most_events, 2, DataError)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tfaas_nb.data.dataset import Dataset, check_dataset
 from tfaas_nb.errors import DataError
 from tfaas_nb.metrics.roc import Roc
-from tfaas_nb.options import check_seed, is_number
+from tfaas_nb.options import check_flag, check_seed, is_number
 from tfaas_nb.table import Table
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class LearningCurve:
         """
         from tqdm.auto import tqdm
 
+        check_flag("progress", progress, DataError)
         parts = _fractions(fractions)
         check_seed(seed, DataError)
         for events in (data, test):

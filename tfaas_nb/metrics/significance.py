@@ -112,7 +112,7 @@ def check_scan(
     DataError
         If the kind is unknown, or a number is impossible.
     """
-    if kind not in _FORMULAS:
+    if not isinstance(kind, str) or kind not in _FORMULAS:
         raise DataError(f"no significance {kind!r}; there are {sorted(_FORMULAS)}")
     for name, value in (("signal", signal), ("background", background)):
         _check_expected(name, 0.0 if value is None else value)

@@ -17,7 +17,7 @@ from tfaas_nb.data.optional import check_optional
 from tfaas_nb.data.origins import Objects
 from tfaas_nb.data.reading import Cut, Reading, branch_names, check_mapping
 from tfaas_nb.errors import CutError, DataError, MixedFilesError
-from tfaas_nb.options import check_option
+from tfaas_nb.options import check_flag, check_option
 from tfaas_nb.scoring.parts import Here, OnCluster, Part, Source
 from tfaas_nb.scoring.score_file import ScoreFile, ScoreFolder
 from tfaas_nb.scoring.scorer import Model, given, open_scorer
@@ -152,7 +152,9 @@ def score(
     TfaasError
         Whatever the model or its server says.
     """
-    if on_error not in _POLICIES:
+    check_flag("progress", progress, DataError)
+    check_option("token", token, token is None or isinstance(token, str), "text", DataError)
+    if not isinstance(on_error, str) or on_error not in _POLICIES:
         raise DataError(f"on_error is {_POLICIES[0]!r} or {_POLICIES[1]!r}, not {on_error!r}")
     right = isinstance(output, (str, os.PathLike))
     check_option("output", output, right, "the path of the file to write", DataError)

@@ -83,7 +83,7 @@ def workers(value: Any, option: str = "workers") -> int:
     ServerError
         If it is none.
     """
-    if value in ("auto", "0"):
+    if isinstance(value, str) and value in ("auto", "0"):
         from tfaas_nb.serving.cores import usable_cores
 
         return usable_cores()

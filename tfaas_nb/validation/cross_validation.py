@@ -17,6 +17,7 @@ from tfaas_nb.data.negative import treated
 from tfaas_nb.errors import TrainingError
 from tfaas_nb.measured import Measured, OneLine
 from tfaas_nb.metrics import Comparison, Roc
+from tfaas_nb.options import check_flag, check_function, check_option
 from tfaas_nb.table import Table
 from tfaas_nb.validation.folds import Folds, LeftOut
 from tfaas_nb.yardsticks import Trainable
@@ -186,12 +187,29 @@ def cross_validate(
     ClusterError
         If the cluster went away, or lost worker after worker with the same fold.
     """
+    check_training(classifier, progress, should_stop)
     bar = Bar("cross-validation", "fold", progress)
     parts = Folds.of(data, folds, seed)
-    found = cross_validations(parts, [classifier or Classifier()], bar, should_stop, cluster)
+    chosen = Classifier() if classifier is None else classifier
+    found = cross_validations(parts, [chosen], bar, should_stop, cluster)
     if not found:
         raise TrainingError("cross-validation was interrupted before its first fold was done")
     return found[0]
+
+
+def check_training(classifier: object, progress: object, should_stop: object) -> None:
+    """Refuse what cannot be trained, and what shows or stops no training.
+
+    Raises
+    ------
+    TrainingError
+        Naming the argument.
+    """
+    right = classifier is None or (hasattr(classifier, "fit") and not isinstance(classifier, type))
+    wanted = "a classifier such as tn.Classifier(epochs=10), which fit() trains"
+    check_option("classifier", classifier, right, wanted)
+    check_flag("progress", progress)
+    check_function("should_stop", should_stop)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,12 @@ from tfaas_nb.errors import TrainingError
 from tfaas_nb.measured import Measured, OneLine
 from tfaas_nb.nearest import did_you_mean
 from tfaas_nb.table import Table
-from tfaas_nb.validation.cross_validation import Bar, CrossValidation, cross_validations
+from tfaas_nb.validation.cross_validation import (
+    Bar,
+    CrossValidation,
+    check_training,
+    cross_validations,
+)
 from tfaas_nb.validation.folds import Folds
 from tfaas_nb.yardsticks import Trainable
 
@@ -157,7 +162,9 @@ def scan(
     ClusterError
         If the cluster went away, or lost worker after worker with the same training.
     """
-    wanted = _contenders(classifier or Classifier(), _combinations(grid))
+    check_training(classifier, progress, should_stop)
+    chosen = Classifier() if classifier is None else classifier
+    wanted = _contenders(chosen, _combinations(grid))
     bar = Bar("scan", "training", progress)
     parts = Folds.of(data, folds, seed)
     found = cross_validations(parts, [c for _, c in wanted], bar, should_stop, cluster)
@@ -173,7 +180,7 @@ def scan(
 
 def _combinations(grid: Grid) -> list[Options]:
     if not isinstance(grid, Mapping):
-        given = list(grid)
+        given = list(grid) if isinstance(grid, Iterable) else [grid]
         if not all(isinstance(options, Mapping) for options in given):
             raise TrainingError("a list of settings has a mapping of option to value for each")
         _check_names({name for options in given for name in options})
