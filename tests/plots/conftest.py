@@ -18,5 +18,7 @@ def ax() -> Axes:
 
 @pytest.fixture(autouse=True)
 def no_figure_left() -> Iterator[None]:
+    open_before = set(plt.get_fignums())  # by a test of another module in this process
     yield
-    assert not plt.get_fignums(), "the test, or what it tests, leaves a figure open"
+    left = set(plt.get_fignums()) - open_before
+    assert not left, "the test, or what it tests, leaves a figure open"

@@ -95,7 +95,7 @@ def test_a_jet_that_no_event_has_leaves_empty_axes(ax: Axes) -> None:
 
 
 def test_an_unknown_feature_is_refused(ax: Axes) -> None:
-    with pytest.raises(FeatureError, match="did you mean 'jetPt_2'"):
+    with pytest.raises(FeatureError, match="did you mean 'jetPt_1'"):
         plots.feature(DATA, "jetPt_12", ax)
 
 
