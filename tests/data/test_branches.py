@@ -453,7 +453,7 @@ def test_lists_of_an_ntuple_are_what_their_records_make_of_them(tmp_path: Path) 
     }
     path = write_ntuple(tmp_path / "a.root", values)
     features = FeatureSet("lists", ("nJets",), ("jetPt", "jetEta"), jets=2)
-    with pytest.raises(DataError, match="branch 'jetEta' .* 1 values that are not finite"):
+    with pytest.raises(DataError, match="branch 'jetEta' .* 1 value that is not finite"):
         read(path, features, progress=False)
     data = read(path, features, on_nan="pad", progress=False)
     assert data.X.tolist() == [[1, 300, 0, 0.5, 0], [0] * 5, [1, 250, 0, 1.5, 0]]

@@ -992,7 +992,10 @@ DECODERS: dict[str, Decoder] = {
         _npy_seeds,
         _NPY_WORDS,
         partial(_again_query, lambda k, v, _: tfaas.encode_npy(k, v), _npy),
-        ("wire.tfaas.decode_npy",),
+        (
+            "wire.npy.array_in",
+            "wire.tfaas.decode_npy",
+        ),
     ),
     "arrow": Decoder(
         arrow.decode, _arrow_seeds, mutation.plain, _again_arrow, ("wire.arrow.decode",)
