@@ -279,7 +279,7 @@ class NumberField(Field):
 
 
 def wrong(fields: Iterable[Any]) -> list[Field]:
-    """Those of some controls that are marked, of fields that can be."""
+    """Controls that are marked, of fields that can be."""
     return [field for field in fields if isinstance(field, Field) and field.error]
 
 

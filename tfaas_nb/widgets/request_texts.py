@@ -1,4 +1,4 @@
-"""The same request as text to copy, for curl, Python and C++."""
+"""Text of a request to copy, for curl, Python and C++."""
 
 from __future__ import annotations
 
