@@ -109,6 +109,7 @@ def test_an_archive_comes_back_as_it_was(bundle: Bundle, tmp_path: Path) -> None
         assert Bundle.load(bundle.save_archive(path)).files() == bundle.files()
 
 
+@pytest.mark.slow
 def test_the_same_bundle_gives_the_same_archive(bundle: Bundle) -> None:
     first = bundle.archive()
     time.sleep(1.1)  # a tar holds whole seconds
@@ -276,6 +277,7 @@ def test_what_is_no_archive_is_refused(data: bytes) -> None:
         Bundle.from_archive(data)
 
 
+@pytest.mark.slow
 @given(st.binary() | st.binary().map(gzip.compress))
 def test_no_bytes_get_past_the_error_tree(data: bytes) -> None:
     with pytest.raises(TfaasError):

@@ -209,6 +209,7 @@ def test_negative_weights_are_judged_as_they_were_learned(
         refusing.evaluate(test, allow_overlap=True)
 
 
+@pytest.mark.slow
 def test_negative_weights_are_left_out_or_taken_as_positive(few: Dataset) -> None:
     negative = np.arange(len(few)) % 4 == 0
     weight = np.where(negative, -2.0, 1.0).astype(np.float32)
@@ -272,6 +273,7 @@ def test_training_can_be_watched_and_stopped(
     assert "val_loss=" in bar
 
 
+@pytest.mark.slow
 def test_training_can_be_quiet(few: Dataset, capfd: pytest.CaptureFixture[str]) -> None:
     Classifier(**QUICK).fit(few, progress=False)
     assert capfd.readouterr() == ("", "")
@@ -310,6 +312,7 @@ def test_the_card_has_the_evaluation_once_there_is_one(few: Dataset, unseen: Dat
     assert trained.bundle("ttbar").card["evaluation"] == evaluation.to_dict()
 
 
+@pytest.mark.slow
 def test_events_of_the_training_are_refused(few: Dataset, unseen: Dataset) -> None:
     trained = Classifier(**QUICK).fit(few, progress=False)
     mixed = concatenate([unseen, few[[3, 5]]])
@@ -323,6 +326,7 @@ def test_events_of_the_training_are_refused(few: Dataset, unseen: Dataset) -> No
         trained.evaluate(replace(few, X=X, features=turned))
 
 
+@pytest.mark.slow
 def test_an_overlap_that_was_allowed_is_told(few: Dataset, unseen: Dataset) -> None:
     trained = Classifier(**QUICK).fit(few, progress=False)
     mixed = concatenate([unseen, few[[3, 5]]])
@@ -352,6 +356,7 @@ def test_it_can_be_trained_on_other_events(few: Dataset, unseen: Dataset) -> Non
     assert other.settings == trained.settings
 
 
+@pytest.mark.slow
 def test_a_bundle_has_names_ranges_and_label(events: Dataset, few: Dataset) -> None:
     bundle = Classifier(**QUICK, label="top").fit(few, progress=False).bundle("ttbar", "a test")
     assert bundle.labels == ("top",)

@@ -356,6 +356,7 @@ def test_a_refused_upload_raises_what_the_server_raised(client: Client) -> None:
         client.upload(Bundle.from_parts(b'{"name": "broken"}', broken))
 
 
+@pytest.mark.slow
 def test_a_download_is_what_was_uploaded(
     server: Server, bundle: Bundle, other_bundle: Bundle
 ) -> None:
@@ -373,6 +374,7 @@ def test_a_download_is_what_was_uploaded(
 # --- versions and labels ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_versions_are_uploaded_labelled_and_deleted(
     server: Server, bundle: Bundle, other_bundle: Bundle, events: Dataset
 ) -> None:
@@ -684,6 +686,7 @@ def in_order(models: dict[str, Any]) -> Iterator[Client]:
         thread.join()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bring", tables.TABLES, ids=lambda f: f.__name__)
 def test_a_go_server_gets_values_in_the_order_of_the_model(
     in_order: Client, small: Bundle, bring: Any

@@ -59,6 +59,7 @@ def test_the_graph_scores_as_keras_does(
     np.testing.assert_allclose(scores, classifier.predict(events), rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_freezing_twice_gives_the_same_scores(classifier: Classifier, events: Dataset) -> None:
     first, second = (FrozenEngine(classifier.freeze())(events.X[:100]) for _ in range(2))
     np.testing.assert_array_equal(first, second)
@@ -128,6 +129,7 @@ def test_a_model_of_images_is_frozen() -> None:
     assert frozen.signature.width == 64
 
 
+@pytest.mark.slow
 def test_a_recurrent_model_is_frozen() -> None:
     keras = backend.keras()
     keras.utils.set_random_seed(4)

@@ -178,6 +178,7 @@ def test_far_more_than_the_file_is_refused() -> None:
         keras_file.check(zipped(config | {"assets/a": bytes(16 << 20), "b": bytes(17 << 20)}))
 
 
+@pytest.mark.slow
 def test_what_a_file_does_not_tell_of_its_size_is_not_in_memory() -> None:
     """It says that it is two bytes; `zipfile` would unpack 200 MB before it cuts them off."""
     stream = io.BytesIO()

@@ -5,6 +5,8 @@ import subprocess
 import sys
 import threading
 
+import pytest
+
 from tfaas_nb.last_words import MOST, LastWords
 
 TALK = "import os\nfor _ in range(200): os.write(2, b'.' * 100_000)\nos.write(2, b'\\nthe end')"
@@ -26,6 +28,7 @@ def test_who_says_nothing_is_heard() -> None:
         assert words.text() == ""
 
 
+@pytest.mark.slow
 def test_somebody_else_who_holds_the_pipe_is_not_waited_for() -> None:
     with LastWords() as words:
         other = os.dup(words.fileno())

@@ -544,6 +544,7 @@ MISTAKES: dict[str, tuple[Mistake, type[Exception], tuple[str, ...]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_told_with_what_is_wrong_and_the_next_step(name: str, desk: Desk) -> None:
     mistake, kind, words = MISTAKES[name]
@@ -571,6 +572,7 @@ def test_events_as_mappings_are_scored(desk: Desk) -> None:
     assert scores == pytest.approx(desk.classifier.predict(desk.test[:3]), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_what_is_at_hand_is_uploaded(desk: Desk) -> None:
     expected = desk.classifier.predict(desk.test[:5])
     archive = desk.folder / "ttbar.tar.gz"
@@ -588,6 +590,7 @@ def test_what_is_at_hand_is_uploaded(desk: Desk) -> None:
         assert scores == pytest.approx(expected, abs=1e-6), name
 
 
+@pytest.mark.slow
 def test_a_name_is_that_of_what_is_uploaded(desk: Desk) -> None:
     assert tn.Bundle.of(desk.classifier).name == desk.test.features.name
     assert tn.Bundle.of(desk.folder / "ttbar").name == "ttbar"

@@ -93,12 +93,14 @@ def test_quantities_of_real_jets_have_mean_zero_and_width_one(model: Any) -> Non
     assert event[:, :3].astype(float).mean(axis=0) == pytest.approx(0.0, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_more_padding_does_not_change_the_normalisation(model: Any) -> None:
     wider = replace(FEATURES, jets=7)
     padded = prepared(build(wider, events(features=wider)), events(features=wider))
     assert padded[1][:, : FEATURES.jets] == pytest.approx(prepared(model, events())[1], abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("padding", [-1.0, -999.0, 0.1])
 def test_any_value_may_mean_padding(model: Any, padding: float) -> None:
     features = replace(FEATURES, padding=padding)
@@ -273,6 +275,7 @@ def test_dropout_is_off_when_predicting(model: Any) -> None:
     assert first.tolist() == again.tolist()
 
 
+@pytest.mark.slow
 def test_initial_weights_depend_on_the_seed_and_nothing_global() -> None:
     keras = backend.keras()
     scores = []

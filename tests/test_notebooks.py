@@ -117,6 +117,7 @@ TRAINED = re.compile(
 )
 
 
+@pytest.mark.slow
 @of_each_notebook
 def test_a_number_that_is_shown_cannot_change_unseen(path: Path) -> None:
     """No rule for nbval hides a digit, but of what a training gives."""

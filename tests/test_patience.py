@@ -91,6 +91,7 @@ def test_a_date_tells_the_time_as_well(slept: list[float]) -> None:
     assert 30 < slept[0] <= 41
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [None, "soon"])
 def test_waits_grow_where_no_time_is_told(slept: list[float], after: str | None) -> None:
     with serving(dict.fromkeys((2, 3, 4, 6), (429, after))) as client:
@@ -151,6 +152,7 @@ def test_what_was_scored_of_other_events_is_forgotten(slept: list[float]) -> Non
         assert len(client.unfinished) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("events", [EVENTS, EVENTS[0]])
 def test_a_server_of_ours_is_waited_for_too(tmp_path: Path, events: Any) -> None:
     with Server(tmp_path, port=0, token=False, rate=4) as server:
@@ -161,6 +163,7 @@ def test_a_server_of_ours_is_waited_for_too(tmp_path: Path, events: Any) -> None
             np.testing.assert_array_equal(found, events @ [1, 2, 3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("progress", [True, False])
 def test_progress_is_shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], progress: bool

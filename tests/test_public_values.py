@@ -92,6 +92,7 @@ def test_all_public_values_are_here() -> None:
     assert classes - NOT_VALUES <= shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEASURED | COUNTED)
 def test_a_value_shows_itself(name: str) -> None:
     value = (MEASURED | COUNTED)[name]
@@ -104,6 +105,7 @@ def test_a_value_shows_itself(name: str) -> None:
         assert SAYS.search(html)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEASURED)
 def test_errors_have_two_digits_and_the_number_as_many_decimals(name: str) -> None:
     for shown in (repr(MEASURED[name]), re.sub("<[^>]*>", " ", MEASURED[name]._repr_html_())):

@@ -20,6 +20,7 @@ def test_every_row_names_a_test() -> None:
         assert "::test_" in row or row.split("|")[-2].strip() == "test", row
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "name"), NAMED, ids=[name for _, name in NAMED])
 def test_the_test_exists(path: str, name: str) -> None:
     tree = ast.parse((ROOT / path).read_text())

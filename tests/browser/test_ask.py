@@ -15,7 +15,7 @@ from tests.browser.process import voila
 from tests.browser.window import Window
 from tfaas_nb.bundle import Bundle
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.endurance
 
 #: Seconds by which each piece of work in a thread, and each change of a form, is late.
 DELAY = 0.7

@@ -31,6 +31,7 @@ def fastest(command: list[str]) -> float:
     return min(times)
 
 
+@pytest.mark.slow
 def test_help_names_the_commands_at_once() -> None:
     done = run("--help")
     assert done.returncode == 0

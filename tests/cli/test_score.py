@@ -41,6 +41,7 @@ def test_a_folder_and_a_server_give_the_same(
     assert np.abs(found[0][:20_000] - scores(expected.output)).max() <= 1e-6
 
 
+@pytest.mark.slow
 def test_branches_and_further_ones_are_named(bundle: Bundle, tmp_path: Path) -> None:
     folder = str(bundle.save(tmp_path))
     output = str(tmp_path / "a.parquet")
@@ -57,6 +58,7 @@ def test_branches_and_further_ones_are_named(bundle: Bundle, tmp_path: Path) -> 
     assert np.abs(found["score"].to_numpy() - scores(same.output)).max() <= 1e-6
 
 
+@pytest.mark.slow
 def test_files_that_cannot_be_read_are_told(
     bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -56,6 +56,7 @@ together.wait()
 """
 
 
+@pytest.mark.slow
 def test_large_arrays_go_back_to_the_system_when_they_are_freed() -> None:
     assert kept(_ARRAYS, "give_back") < 20_000  # the small ones take five thousand
     assert kept(_ARRAYS, "leave it") > 90_000

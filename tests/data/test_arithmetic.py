@@ -114,6 +114,7 @@ def computed(term: Any, event: dict[str, Any]) -> Any:
     return calls[name](*values)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(COLUMNS, TERMS, st.sampled_from(sorted(COMPARED)), TERMS | st.just("f"))
 def test_whole_numbers_are_exact_whatever_their_types(
@@ -229,6 +230,7 @@ SELECTIONS: dict[str, Callable[..., bool]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", SELECTIONS)
 def test_a_cut_selects_what_a_loop_with_pythons_numbers_selects(path: Path, cut: str) -> None:
     with uproot.open(path) as file:
@@ -246,6 +248,7 @@ def test_a_cut_selects_what_a_loop_with_pythons_numbers_selects(path: Path, cut:
     assert [n for chunk in stream.chunks() for n in chunk.extra["event"].tolist()] == expected
 
 
+@pytest.mark.slow
 def test_event_numbers_of_files_with_different_types_stay_what_they_are(tmp_path: Path) -> None:
     kinds = {"a": np.uint64, "b": np.int64, "c": np.uint32}
     start = {"a": 2**63 + 1, "b": 2**53 + 1, "c": 7}
@@ -264,6 +267,7 @@ def test_event_numbers_of_files_with_different_types_stay_what_they_are(tmp_path
     assert sorted(stream.sample.extra["event"].tolist()) == sorted(expected)
 
 
+@pytest.mark.slow
 def test_event_numbers_that_no_type_holds_together_are_refused(tmp_path: Path) -> None:
     columns = {
         "unsigned": np.array([2**63 + 1, 2], np.uint64),

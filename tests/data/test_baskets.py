@@ -234,6 +234,7 @@ def test_a_damaged_basket_is_an_error(
         one(tmp_path / "damaged.root", **{variable: branch})
 
 
+@pytest.mark.slow
 def test_what_root_reads_of_baskets_in_memory_and_of_merged_files_is_read(tmp_path: Path) -> None:
     """Trees saved before their baskets were, and trees with maxima of their own, merged fast."""
     script = (

@@ -169,6 +169,7 @@ def lists(path: Path, name: str, tree: str | None = None) -> list[list[float]]:
     return [[value for value in row if value != -5.0] for row in X.tolist()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NUMBERS)
 def test_a_number_is_that_of_the_branch_of_the_name(zoo: Path, name: str) -> None:
     assert column(zoo, name, "events") == pytest.approx(NUMBERS[name], abs=1e-5)
@@ -180,6 +181,7 @@ def test_a_list_is_that_of_the_branch_of_the_name(zoo: Path, name: str) -> None:
     assert lists(zoo, name, "events") == [sorted(one, reverse=True) for one in LISTS[name]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["info.run", "other.lead.pt", "lepton.fCoordinates.fPt"])
 def test_a_cut_takes_a_path_with_dots(zoo: Path, name: str) -> None:
     middle = NUMBERS[name][N // 2]
@@ -274,6 +276,7 @@ def every_branch(holder: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from every_branch(branch, f"{path}{branch.name}/")
 
 
+@pytest.mark.slow
 @needs_wjet
 def test_each_object_of_a_real_file_has_its_own_values() -> None:
     with uproot.open(WJET) as file:
@@ -437,6 +440,7 @@ def test_identifiers_are_found_inside_of_objects(tmp_path: Path, count: int) -> 
         assert file.event_id == (("id0.run", "id0.event") if count == 1 else ())
 
 
+@pytest.mark.slow
 def test_every_pair_of_columns_is_read_together_as_alone(zoo: Path) -> None:
     names = list(itertools.islice(NUMBERS, 0, None, 4))
     for one, other in itertools.combinations(names, 2):

@@ -121,6 +121,7 @@ class _Silent(SimpleHTTPRequestHandler):
         """Tests say nothing of requests."""
 
 
+@pytest.mark.slow
 def test_a_page_that_a_server_sends_instead_is_named(tmp_path: Path) -> None:
     (tmp_path / "ttbar.root").write_bytes(b"<!DOCTYPE html>\n<html>Sign in</html>\n" * 99)
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Silent, directory=tmp_path)) as server:
@@ -161,6 +162,7 @@ assert merger.AddFile("killed.root") and merger.Merge()
 """
 
 
+@pytest.mark.slow
 def test_a_file_that_was_never_closed_is_called_so_and_root_recovers_it(tmp_path: Path) -> None:
     real_root.run(KILLED, tmp_path)
     path = tmp_path / "killed.root"

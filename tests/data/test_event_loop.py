@@ -295,6 +295,7 @@ def _check(path: Path, expected: Read, rtol: float = 0.0) -> None:
     assert np.count_nonzero(rows[:, 2:]) > 100 < np.count_nonzero(quantities)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "writer", [pytest.param(w, marks=pytest.mark.slow if "each" in w else ()) for w in WRITERS]
 )
@@ -313,6 +314,7 @@ def test_a_file_is_read_as_a_loop_over_its_events_would(
     _check(path, expected, rtol=2e-6 if case == "TreeMaker" else 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["NanoAOD", "scouting", "scouting, reclustered"])
 def test_records_are_read_as_a_loop_over_their_events_would(tmp_path: Path, case: str) -> None:
     layout = CASES[case]
@@ -363,6 +365,7 @@ def test_a_real_tree_maker_file_is_read_as_a_loop_over_its_events_would() -> Non
         assert data.extra[name].tolist() == [entry[name] for entry in entries]
 
 
+@pytest.mark.slow
 def test_a_real_nanoaod_file_is_read_as_a_loop_over_its_events_would() -> None:
     path = _real("nanoAOD_2015_CMS_Open_Data_ttbar.root")
     own = [f"FatJet_{n}" for n in event_loop.NANO_JET if n != "msoftdrop"]

@@ -314,6 +314,7 @@ def test_any_selection_is_that_of_a_loop_over_events(tree: Any, spelling: int) -
     assert mask(written(tree, spelling)) == [computed(tree, event) for event in range(4)]
 
 
+@pytest.mark.slow
 @given(st.text(alphabet="abn1.0()<>=!&|~+-*/ ,[]_'@:?\n", max_size=30))
 def test_any_text_is_an_expression_or_a_data_error(text: str) -> None:
     try:

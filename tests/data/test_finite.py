@@ -152,6 +152,7 @@ CUTS: dict[str, tuple[str | None, Callable[[dict[str, float]], bool]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on_nan", ["skip", "pad"])
 @pytest.mark.parametrize("value", [NAN, INF, -INF, 1e300])
 def test_events_are_skipped_or_padded_as_a_loop_over_events_would(
@@ -171,6 +172,7 @@ def test_events_are_skipped_or_padded_as_a_loop_over_events_would(
         assert dict(found.values) == expected.values
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [NAN, INF, 1e300])
 def test_the_error_names_file_branch_number_first_entry_and_the_ways_on(
     tmp_path: Path, value: float, monkeypatch: pytest.MonkeyPatch
@@ -230,6 +232,7 @@ def test_what_was_done_is_told_of_each_file(tmp_path: Path, on_nan: Any) -> None
     assert second in data._repr_html_()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on_nan", ["skip", "pad"])
 @pytest.mark.parametrize("cut", [None, "jetPt_0 > 300"])
 def test_a_stream_reads_the_same(tmp_path: Path, on_nan: Any, cut: str | None) -> None:

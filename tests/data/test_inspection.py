@@ -115,6 +115,7 @@ def test_what_is_no_root_file_is_an_error(tmp_path: Path) -> None:
         inspect(tmp_path / "b.root")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not REAL.exists() and "CI" not in os.environ, reason=f"needs the real file {REAL}"
 )

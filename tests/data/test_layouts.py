@@ -280,6 +280,7 @@ def test_each_layout_is_recognised_by_what_it_needs() -> None:
         assert not named or set(layout.marks) <= named, layout.name
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not REAL.exists() and "CI" not in os.environ, reason=f"needs the real file {REAL}"
 )

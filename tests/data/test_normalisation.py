@@ -53,6 +53,7 @@ def test_the_sum_of_weights_is_that_before_the_selection(qcd: list[Path]) -> Non
     np.testing.assert_allclose(selected.weight, expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_nanoaod_tells_what_was_generated(qcd: list[Path]) -> None:
     sums = {"genEventSumw": np.array([1e6, 5e5]), "genEventCount": np.array([700, 300])}
     add_tree(qcd[0], sums, "Runs")
@@ -394,6 +395,7 @@ def test_skims_that_root_merged_into_one_file(folder: Path, tmp_path: Path) -> N
         weights_read(sample(tmp_path / "merged.root", "abs(genWeight)"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL.is_file(), reason="the file is not here")
 def test_a_public_file_sums_to_its_cross_section() -> None:
     with uproot.open(REAL) as file:

@@ -101,6 +101,7 @@ def test_trees_of_one_file_are_signal_and_background(folders: Path, tmp_path: Pa
         load(folders, f"{folders}:Runs", X, "Runs")
 
 
+@pytest.mark.slow
 def test_the_newest_cycle_is_read_unless_another_is_named(tmp_path: Path) -> None:
     real_root.run(_CYCLES, tmp_path)
     path = tmp_path / "cycles.root"

@@ -147,6 +147,7 @@ def _finished(dask_scheduler: Any) -> int:
     return sum(p.state_counts["memory"] for p in dask_scheduler.task_prefixes.values())
 
 
+@pytest.mark.slow
 def test_what_cannot_be_is_refused(files: Path) -> None:
     with pytest.raises(ClusterError, match="a client of Dask, not str"):
         tn.load("s0.root", "b1.root", cluster="127.0.0.1:8786")

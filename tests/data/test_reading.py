@@ -198,6 +198,7 @@ def test_the_command_line_refuses_them_too(
     assert "jetPt is mapped already" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_panel_refuses_them_too(path: Path) -> None:
     def settle() -> None:
         assert panel.wait(60)

@@ -178,6 +178,7 @@ def test_chunks_are_the_events_in_the_order_of_the_files(made: Path, memory: flo
     assert max(map(len, chunks)) * 8 < memory * 1e6 / 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -200,6 +201,7 @@ def test_selection_and_weights_are_those_of_a_load(made: Path, options: dict[str
         assert events.weight_sums[y] == pytest.approx(part.weight.sum(dtype=float), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_samples_are_scaled_to_their_cross_section(made: Path) -> None:
     def loaded(**options: Any) -> Any:
         return load(
@@ -231,6 +233,7 @@ def test_events_of_no_known_class_can_be_streamed(made: Path) -> None:
 # Splitting.
 
 
+@pytest.mark.slow
 def test_both_parts_have_all_events_once(made: Path) -> None:
     train, test = stream(made).split(0.3, seed=1)
     first, second = set(ids(train.chunks())), set(ids(test.chunks()))
@@ -240,6 +243,7 @@ def test_both_parts_have_all_events_once(made: Path) -> None:
     assert len(second) / N == pytest.approx(0.3, abs=0.02)
 
 
+@pytest.mark.slow
 def test_the_split_depends_on_the_seed_and_on_nothing_else(made: Path, folder: Path) -> None:
     _, test = stream(made).split(0.3, seed=1)
     expected = ids(test.chunks())
@@ -284,6 +288,7 @@ def test_every_epoch_has_every_event_once(made: Path, part: float | None) -> Non
     assert ids(events.blocks(2, seed=9)) != orders[1]
 
 
+@pytest.mark.slow
 def test_every_block_is_like_the_whole(made: Path) -> None:
     blocks = list(stream(made).blocks(1))
     assert len(blocks) > 5
@@ -309,6 +314,7 @@ def test_events_are_held_out_once_and_learned_from_never(made: Path) -> None:
     assert set(ids(iter([ready.known]))) == set(learned)
 
 
+@pytest.mark.slow
 def test_as_many_are_held_out_as_fit(made: Path) -> None:
     events = stream(made, weight="w")
     ready = events.hold_out(0.9, seed=5)
@@ -332,6 +338,7 @@ def test_what_fits_into_one_block_is_read_once(folder: Path) -> None:
     assert second is first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["absolute", "ignore"])
 def test_negative_weights_are_treated_as_one_likes(made: Path, how: str) -> None:
     events, expected = stream(made, weight="w - 2"), whole(made, weight="w - 2")
@@ -393,6 +400,7 @@ def test_a_file_that_breaks_later_stops_the_job(folder: Path, how: str) -> None:
     assert not open_files(folder)
 
 
+@pytest.mark.slow
 def test_a_file_that_breaks_later_is_listed_if_wanted(folder: Path) -> None:
     events = stream(folder, on_error="skip")
     counts = events.counts
@@ -471,6 +479,7 @@ def test_leaving_in_the_middle_leaves_nothing_behind(made: Path, how: str) -> No
     assert not open_files(made)
 
 
+@pytest.mark.slow
 def test_few_files_are_open_at_a_time(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: set[str] = set()
     counts: list[int] = []

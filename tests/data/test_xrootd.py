@@ -242,6 +242,7 @@ def test_the_client_is_in_a_process_of_its_own_because_tensorflow_is_here(url: s
     assert "XRootD" not in sys.modules
 
 
+@pytest.mark.slow
 def test_a_client_that_crashes_is_started_again(url: str) -> None:
     with EventFile(url, Reading()) as file:
         file.events(0, 100)
@@ -251,6 +252,7 @@ def test_a_client_that_crashes_is_started_again(url: str) -> None:
         assert clients() != [client]
 
 
+@pytest.mark.slow
 def test_garbage_collection_may_close_a_file_while_a_request_is_sent(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,7 @@ def raw() -> Dataset:
     return loaded(SIGNAL, BACKGROUND)
 
 
+@pytest.mark.slow
 def test_simulated_events_are_no_expectation(raw: Dataset, tmp_path: Path) -> None:
     evaluation = judged(raw)
     assert evaluation.expected is None
@@ -53,6 +54,7 @@ def test_simulated_events_are_no_expectation(raw: Dataset, tmp_path: Path) -> No
     assert "None is given: no cross-section and luminosity" in page
 
 
+@pytest.mark.slow
 def test_given_numbers_are_taken(raw: Dataset, tmp_path: Path) -> None:
     evaluation = judged(raw)
     scan = evaluation.significance("s/sqrt(b)", signal=200, background=2e4)

@@ -11,6 +11,7 @@ from tfaas_nb.bundle import Bundle
 from tfaas_nb.export.kserve import service_name
 
 
+@pytest.mark.slow
 def test_a_service_and_the_repository_that_it_loads(bundle: Bundle, tmp_path: Path) -> None:
     for _ in range(2):
         path = bundle.renamed("ttbar_V2").export("kserve", tmp_path)

@@ -31,6 +31,7 @@ def test_a_version_is_a_saved_model_that_agrees(
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["tfserving", "triton"])
 def test_versions_are_kept_beside_each_other(bundle: Bundle, tmp_path: Path, form: str) -> None:
     bundle.export(form, tmp_path)

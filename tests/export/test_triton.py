@@ -65,6 +65,7 @@ def checked(path: Path, messages: Any) -> Any:
     return config
 
 
+@pytest.mark.slow
 def test_a_bundle_is_a_model_of_a_repository(
     bundle: Bundle, tmp_path: Path, messages: Any, events: Any
 ) -> None:

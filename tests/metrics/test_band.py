@@ -45,6 +45,7 @@ def test_it_covers_the_true_curve_as_often_as_it_says(weighted: bool) -> None:
         assert count / drawn[eps_s] == pytest.approx(0.683, abs=3 * sigma), eps_s
 
 
+@pytest.mark.slow
 def test_it_is_that_of_a_bootstrap_event_by_event() -> None:
     """With a loop, on more events than there are bins, and with weights."""
     y, scores, weight = scored(events=6000)

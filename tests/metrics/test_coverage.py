@@ -149,6 +149,7 @@ def check_band(toys: int, shift: float, weighted: bool, least: float) -> dict[fl
     return {e: drawn[e] / toys for e in EFFICIENCIES}
 
 
+@pytest.mark.slow
 def test_the_band_covers_the_curve_where_it_is_drawn() -> None:
     drawn = check_band(60, 2.5, weighted=False, least=0.05)
     assert drawn[0.2] < 0.1  # 0.4 background events are expected there

@@ -221,6 +221,7 @@ def plain_fit(X: Any, train: Dataset) -> Any:
     return model.fit(X, train.y, logisticregression__sample_weight=weight)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True])
 def test_copies_are_shuffled_together_as_numpy_and_scikit_learn_have_it(weighted: bool) -> None:
     train, test = copies(3000, 1, weighted), copies(6000, 2, weighted)
@@ -241,6 +242,7 @@ def test_copies_are_shuffled_together_as_numpy_and_scikit_learn_have_it(weighted
     assert found.error[0] < 0.1 * found.drop[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True])
 def test_a_refit_is_one_without_the_columns(weighted: bool) -> None:
     train, test = copies(3000, 1, weighted), copies(6000, 2, weighted)

@@ -43,6 +43,7 @@ def test_series_go_together_by_position_and_must_have_one_index() -> None:
             call()
 
 
+@pytest.mark.slow
 @given(few_events())
 def test_auc_is_that_of_scikit_learn_for_any_events(events: Events) -> None:
     y, scores, weight = events
@@ -217,6 +218,7 @@ def test_an_impossible_efficiency_is_refused(eps_s: float) -> None:
         Roc.of(y, scores).working_point(eps_s)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_error_of_a_rejection_is_that_of_repeated_experiments(weighted: bool) -> None:
     points = []

@@ -120,6 +120,7 @@ def test_expected_events_are_the_sums_of_weights_by_default() -> None:
     assert scan.background == pytest.approx(weight[y == 0].sum())
 
 
+@pytest.mark.slow
 def test_its_error_is_that_of_repeated_samples() -> None:
     z, errors = [], []
     for seed in range(60):

@@ -6,6 +6,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pytest
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from PIL import Image
@@ -42,6 +43,7 @@ def test_what_moves_is_drawn_anew_and_leaves_no_trace() -> None:
     ].mean()
 
 
+@pytest.mark.slow
 def test_neither_figures_nor_style_are_left_behind() -> None:
     import matplotlib.pyplot as plt
 

@@ -14,6 +14,7 @@ from tfaas_nb import plots
 from tfaas_nb.errors import DataError
 
 
+@pytest.mark.slow
 @every_drawing
 def test_a_picture_is_png_and_leaves_nothing_behind(draw: Any) -> None:
     picture = plots.png(draw, size=(4.0, 3.0), dpi=50)
@@ -35,6 +36,7 @@ def test_an_image_for_a_cell_has_the_picture_inside() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
 def test_the_same_drawing_gives_the_same_file(kind: str, tmp_path: Path) -> None:
     draw = DRAWINGS["feature"]  # has hatches, whose names are made up

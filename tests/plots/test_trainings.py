@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -39,6 +40,7 @@ def test_a_learning_curve_has_errors_and_ticks_that_do_not_overlap(ax: Axes) -> 
     assert legend(ax) == ["Test events", "Training events"]
 
 
+@pytest.mark.slow
 def test_the_auc_has_a_scale_of_its_own() -> None:
     figure = Figure()
     ax = figure.subplots()

@@ -78,6 +78,7 @@ def test_what_the_table_covers_is_there(name: str) -> None:
     pytest.fail(f"there is no {name}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DECODERS)
 def test_the_corpus_is_decoded_or_refused(name: str) -> None:
     """Inputs that once reached something new, and sound ones, some of which are decoded."""

@@ -205,6 +205,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Limits, "of", lambda size: Limits(seconds=2.0, memory=1 << 30))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize(
     ("make", "words"),

@@ -120,6 +120,7 @@ def test_bytes_flipped_on_the_way_are_stored(server: Server) -> None:
     assert [row[0] for row in server.client().models().rows] == ["sum"]
 
 
+@pytest.mark.slow
 def test_a_model_uploaded_again_is_served_as_it_was(server: Server) -> None:
     client = server.client()
     for factor in (2.0, 3.0):

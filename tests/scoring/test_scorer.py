@@ -43,6 +43,7 @@ def check(model: Model, events: Dataset, expected: np.ndarray, token: str | None
     scorer.close()
 
 
+@pytest.mark.slow
 def test_a_model_in_hand_scores(
     bundle: Bundle, classifier: Classifier, events: Dataset, expected: np.ndarray
 ) -> None:
@@ -50,6 +51,7 @@ def test_a_model_in_hand_scores(
     check(classifier, events, expected)
 
 
+@pytest.mark.slow
 def test_a_model_on_disk_scores(
     bundle: Bundle, events: Dataset, expected: np.ndarray, tmp_path: Path
 ) -> None:

@@ -107,6 +107,7 @@ def ours() -> list[str]:
     return [t.name for t in threading.enumerate() if t.name == "tfaas_nb-activity"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolated", [False, True])
 def test_it_lives_as_long_as_the_server(tmp_path: Path, isolated: bool) -> None:
     server = tn.Server(tmp_path, port=0, keep_kernel=True, isolated=isolated)

@@ -240,6 +240,7 @@ def test_half_letters_are_refused_and_quoted_in_an_error(app: App) -> None:
 # --- models -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/upload", "/bundle"])
 @pytest.mark.parametrize(
     "content_type",

@@ -142,6 +142,7 @@ def test_one_event_in_error_does_not_spoil_the_others(
     np.testing.assert_allclose(np.stack([good, last]), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.0, 0.005], ids=["in the loop", "in a thread"])
 def test_whoever_waits_is_answered_whatever_goes_wrong(
     threads: ThreadPoolExecutor, bundle: Bundle, events: Dataset, seconds: float
@@ -192,6 +193,7 @@ def test_a_model_is_not_slow_because_others_hold_the_interpreter(
     assert asyncio.run(slow_after(0.05))
 
 
+@pytest.mark.slow
 def test_more_events_than_may_wait_are_told_to_come_again(
     threads: ThreadPoolExecutor,
     bundle: Bundle,
@@ -208,6 +210,7 @@ def test_more_events_than_may_wait_are_told_to_come_again(
     assert sum(engine.calls) == 16
 
 
+@pytest.mark.slow
 def test_a_model_no_longer_served_is_let_go(
     threads: ThreadPoolExecutor, bundle: Bundle, events: Dataset
 ) -> None:

@@ -140,6 +140,7 @@ def test_nothing_changes_when_connections_are_always_read_at_once(
         assert max(map(len, application.together)) > 1
 
 
+@pytest.mark.slow
 def test_a_client_may_leave_while_connections_are_read_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -206,6 +206,7 @@ REPEATED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [3, 29, 61, 100, 10_000])
 def test_a_repeated_request_is_answered_as_the_first_time(echo: Running, size: int) -> None:
     """A head is parsed once and then known by its bytes, however the stream is cut."""
@@ -620,6 +621,7 @@ def test_whoever_waits_to_be_accepted_is_answered() -> None:
         assert [statuses(received(client)) for client in (busy, *clients)] == [[200]] * 21
 
 
+@pytest.mark.slow
 def test_a_server_that_drains_still_accepts() -> None:
     with running(Limits(), grace=5.0, drain=0.6) as server:
         server.stop.set()

@@ -4,6 +4,8 @@ import subprocess
 import sys
 import threading
 
+import pytest
+
 from tfaas_nb.serving.interrupts import wait_until_set
 
 #: The main thread is blocked when another one gets the signal.
@@ -24,6 +26,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 def test_a_signal_that_another_thread_got_ends_it() -> None:
     told = subprocess.check_output([sys.executable, "-c", _CODE], text=True, timeout=20)
     assert told == "interrupted\n"

@@ -104,6 +104,7 @@ def test_what_is_no_rate_is_told(tmp_path: Path, given: Any) -> None:
         Server(tmp_path, rate=rate, burst=burst)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -345,6 +345,7 @@ def test_further_host_names_may_be_allowed(tmp_path: Path, allowed: Any) -> None
 # --- models -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_upload_under_the_same_name_is_served_at_once(
     server: Server, bundle: Bundle, other_bundle: Bundle, event: dict[str, float]
 ) -> None:
@@ -388,6 +389,7 @@ def test_predictions_during_uploads_are_of_one_version_or_the_other(
     assert server.client().describe_models()[0]["version"] == 10
 
 
+@pytest.mark.slow
 def test_uploads_at_once_all_get_a_version(server: Server, small: Bundle) -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda _: server.client().upload(small), range(16)))
@@ -539,6 +541,7 @@ def test_many_clients_at_once_get_their_own_answers(steady: Server) -> None:
             assert answers == [(200, b"[%d.0]" % number)] * 20
 
 
+@pytest.mark.slow
 def test_a_large_request_holds_nobody_up(
     serving: Server, events: Dataset, event: dict[str, float]
 ) -> None:

@@ -457,6 +457,7 @@ def test_a_request_under_way_keeps_its_model(tight: Service) -> None:
     assert kept.score(query([1, 10, 100]))[0, 0] == 321
 
 
+@pytest.mark.slow
 def test_what_nobody_refers_to_leaves_memory(service: Service, small: Bundle) -> None:
     seen = []
     for factor in (1, 2, 3, 4, 5):

@@ -70,6 +70,7 @@ def test_json_is_exact(served: Server) -> None:
     assert post(served, "/json", json=body).json() == EXPECTED
 
 
+@pytest.mark.slow
 def test_events_that_are_scored_together_are_exact(served: Server) -> None:
     numbers = [2**53 + i for i in range(200)]
 

@@ -84,6 +84,7 @@ EVENT = [
 ]
 
 
+@pytest.mark.slow
 def test_an_event_that_cannot_be_is_not_asked(
     serving: Server, unseen: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +167,7 @@ def test_a_working_point_does_not_move(
     assert view.point is not point
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [

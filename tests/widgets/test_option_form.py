@@ -52,6 +52,7 @@ def test_every_option_has_a_label_and_a_meaning_and_is_shown_once() -> None:
             assert form.controls[option.name].description == option.label
 
 
+@pytest.mark.slow
 def test_most_options_are_seen_when_they_are_asked_for() -> None:
     form = OptionForm()
     assert form._rest.layout.display == "none"

@@ -55,6 +55,7 @@ def test_an_event_of_a_file_is_asked_for(serving: Server, events: Dataset) -> No
     assert f"{widget.score:.6f}" in widget.answer.value
 
 
+@pytest.mark.slow
 def test_an_answer_outlives_an_upload_that_ended_just_before(
     serving: Server, events: Dataset, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_typed_value_changes_the_score(serving: Server, events: Dataset) -> No
     assert widget.score == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_texts_ask_for_the_same_score(serving: Server, events: Dataset) -> None:
     widget = Query(serving, events)
     widget.ask_button.click()
@@ -151,6 +153,7 @@ def test_a_stopped_server_is_told(tmp_path: Path) -> None:
     assert widget.fields == {}
 
 
+@pytest.mark.slow
 def test_a_model_without_feature_names_is_asked_by_those_of_its_inputs(
     server: Server, graph: FrozenGraph, classifier: Classifier, events: Dataset
 ) -> None:
@@ -314,6 +317,7 @@ def test_contributions_come_from_one_request(
     assert most in widget.changes.value
 
 
+@pytest.mark.slow
 def test_the_texts_run_as_they_stand(serving: Server, events: Dataset) -> None:
     widget = Query(serving, events)
     widget.show_token.value = True
@@ -461,6 +465,7 @@ def test_a_server_that_stops_meanwhile_is_told(serving: Server, events: Dataset)
     assert "is the server running there?" in remote.message.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", ["field", "jets"])
 def test_an_answer_is_not_shown_beside_a_changed_event(
     serving: Server, unseen: Dataset, changed: str

@@ -33,6 +33,7 @@ def shown(widget: Query) -> list[str]:
     return [control.value for control in controls]
 
 
+@pytest.mark.slow
 def test_a_refresh_changes_nothing_that_has_not_changed(
     serving: Server, unseen: Dataset, bundle: Bundle
 ) -> None:
@@ -53,6 +54,7 @@ def test_a_refresh_changes_nothing_that_has_not_changed(
     assert widget.event.value is None
 
 
+@pytest.mark.slow
 def test_a_model_that_was_just_sent_takes_neither_answer_nor_values_away(
     serving: Server, unseen: Dataset, bundle: Bundle
 ) -> None:
@@ -74,6 +76,7 @@ def test_a_model_that_was_just_sent_takes_neither_answer_nor_values_away(
     assert widget.score == pytest.approx(serving.client().predict("sent", values), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_an_answer_of_the_version_before_says_so(
     serving: Server, unseen: Dataset, other_bundle: Bundle
 ) -> None:
@@ -136,6 +139,7 @@ def test_the_number_shown_is_that_of_the_event_in_the_form(
     assert widget.event.value == 8
 
 
+@pytest.mark.slow
 def test_each_model_has_a_cut_of_its_own(
     serving: Server, unseen: Dataset, bundle: Bundle, other_bundle: Bundle
 ) -> None:
@@ -160,6 +164,7 @@ def test_each_model_has_a_cut_of_its_own(
     assert " 0.5." in widget.answer.value
 
 
+@pytest.mark.slow
 def test_an_evaluation_is_of_one_model_and_one_version(
     serving: Server, events: Dataset, evaluation: Evaluation, other_bundle: Bundle
 ) -> None:
@@ -211,6 +216,7 @@ def test_an_event_is_asked_of_the_model_that_is_there_by_now(
     assert widget.score == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("typed", ["field", "event"])
 def test_what_is_typed_while_a_model_is_shown_is_not_lost(
     serving: Server,

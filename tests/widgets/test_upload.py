@@ -77,6 +77,7 @@ def test_a_model_without_names_is_given_some(server: Server, bundle: Bundle) -> 
     assert server.client().predict("sum", {"c": 100.0, "b": 10.0, "a": 1.0}) == 321
 
 
+@pytest.mark.slow
 def test_a_lone_onnx_model_is_named_after_its_file(server: Server) -> None:
     widget = Upload(server)
     widget.look("forest.v2.onnx", logistic([0, 1], zipmap=True)[2])
@@ -155,6 +156,7 @@ def test_files_that_do_not_belong_together_are_told(
     assert words in widget.message.value
 
 
+@pytest.mark.slow
 def test_params_and_labels_tell_of_the_model(server: Server, bundle: Bundle) -> None:
     widget = Upload(server)
     params = json.loads(bundle.files()[PARAMS]) | {"name": "told"}

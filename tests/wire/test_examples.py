@@ -93,6 +93,7 @@ def test_the_python_lines_get_the_score(serving: Server, event: dict[str, float]
     assert json.loads(printed.getvalue()) == pytest.approx([expected], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_cpp_program_gets_the_score(
     serving: Server, event: dict[str, float], tmp_path: Path
 ) -> None:

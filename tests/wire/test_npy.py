@@ -93,6 +93,7 @@ def test_the_interpreters_parser_is_not_used(monkeypatch: pytest.MonkeyPatch) ->
     assert array_in(body, "body").dtype.names == ("jetPt_0", "η\\'\"")
 
 
+@pytest.mark.slow
 def test_many_threads_read_at_a_time() -> None:
     body = written(np.ones(10, [(f"x{i}", "<f4") for i in range(40)]))
     wrong: list[Exception] = []

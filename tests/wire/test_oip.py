@@ -770,6 +770,7 @@ parts = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @decoders
 @given(
     message=st.fixed_dictionaries(

@@ -206,6 +206,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from(sorted(vars(PARAMS))), json_values))
 def test_whatever_is_read_can_be_written(values: dict[str, Any]) -> None:

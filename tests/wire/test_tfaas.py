@@ -254,6 +254,7 @@ def test_protobuf_brings_events_back(table: tuple[list[str], Floats], model: str
     assert query(one) == (model, tuple(keys), values[:1].tolist(), True)
 
 
+@pytest.mark.slow
 @given(tables(fields))
 def test_npy_brings_events_back(table: tuple[list[str], Floats]) -> None:
     keys, values = table
@@ -627,6 +628,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(
     st.fixed_dictionaries(
         {},

@@ -421,6 +421,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @decoders
 @given(
     request=st.dictionaries(
