@@ -25,11 +25,12 @@ from tfaas_nb.errors import RequestError
 _MOST_HEADER = 256 * 1024
 #: Version of a .npy array → the format of its header's length, and the header's encoding.
 _HEADERS = {(1, 0): ("<H", "latin-1"), (2, 0): ("<I", "latin-1"), (3, 0): ("<I", "utf-8")}
-_ESCAPE = r"\\(?:[\\'\"abfnrtv]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})"
+_ESCAPE = r"\\(?:[\\'\"abfnrtv]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})"
 #: A header is written of brackets, numbers, truths, and names in quotes.
 _TOKEN = re.compile(
-    rf"""\s*(?:([\[\](){{}},:]|True\b|False\b|[0-9]+\b|'(?:[^'\\]|{_ESCAPE})*'|"(?:[^"\\]|{_ESCAPE})*")|$)"""
+    rf"""\s*(?:([\[\](){{}},:]|True\b|False\b|[0-9]{{1,18}}\b|'(?:[^'\\]|{_ESCAPE})*'|"(?:[^"\\]|{_ESCAPE})*")|$)"""
 )
+_NO_HEADER = "its header is none"
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _ESCAPED = re.compile(_ESCAPE)
 _LETTERS = dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True))
@@ -54,15 +55,16 @@ def array_in(body: bytes, what: str) -> npt.NDArray[Any]:
     stream = io.BytesIO(body)
     try:
         shape, fortran_order, dtype = _header(stream)
-        if min(shape, default=0) < 0:
-            raise ValueError(f"its shape is {shape}")
         array = np.frombuffer(body, dtype, math.prod(shape), stream.tell())
-    except Exception as error:  # a header and a type of a stranger's fail in a dozen ways
+        whole = array.reshape(shape, order="F" if fortran_order else "C")
+    except ValueError as error:
         raise RequestError(f"the {what} is not a .npy array: {error}") from error
+    except Exception as error:  # a stranger's header fails in a dozen other ways
+        raise RequestError(f"the {what} is not a .npy array: {_NO_HEADER}") from error
     left = len(body) - stream.tell() - array.nbytes
     if left:
         raise RequestError(f"{left} bytes are left after the .npy array")
-    return array.reshape(shape, order="F" if fortran_order else "C")
+    return whole
 
 
 def _header(stream: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -111,10 +113,10 @@ def _literal(text: str) -> Any:
         tokens.append(match[1])
         end = match.end()
     if match is None or not tokens:
-        raise ValueError("its header is none")
+        raise ValueError(_NO_HEADER)
     value, used = _value([*tokens, ""], 0)
     if used != len(tokens):
-        raise ValueError("its header is none")
+        raise ValueError(_NO_HEADER)
     return value
 
 
@@ -128,7 +130,7 @@ def _value(tokens: Sequence[str], at: int) -> tuple[Any, int]:
     if token in ("True", "False"):
         return token == "True", at + 1
     if not token.isdecimal():
-        raise ValueError("its header is none")
+        raise ValueError(_NO_HEADER)
     return int(token), at + 1
 
 
@@ -139,11 +141,11 @@ def _collection(tokens: Sequence[str], at: int) -> tuple[Any, int]:
     at += 1
     while tokens[at] != closing:
         if not has_comma:
-            raise ValueError("its header is none")
+            raise ValueError(_NO_HEADER)
         value, at = _value(tokens, at)
         if opening == "{":
             if tokens[at] != ":":
-                raise ValueError("its header is none")
+                raise ValueError(_NO_HEADER)
             of_key, at = _value(tokens, at + 1)
             value = (value, of_key)
         values.append(value)
