@@ -69,6 +69,43 @@ def test_errors_are_those_of_repeated_samples() -> None:
     assert np.mean(errors) == pytest.approx(np.std(drops), rel=0.3)
 
 
+@pytest.mark.parametrize("repeats", [1, 3, 5, 7])
+def test_a_feature_that_changes_no_score_has_a_limit_and_no_rounding(repeats: int) -> None:
+    found = Importance.of(lambda data: data.X[:, 0] / 3, DATA, repeats=repeats, progress=False)
+    for name in ("b", "c"):
+        assert found.drop[found.names.index(name)] == 0
+        assert str(found.measured(found.names.index(name))).startswith("within ± ")
+    assert str(found.measured(0)).startswith("+0.")
+
+
+def test_the_limit_is_that_of_the_class_with_fewer_effective_events() -> None:
+    """Of one signal event nothing is known, however many background events there are."""
+    y = (np.arange(300) == 0).astype(np.int8)
+    for data in (
+        replace(DATA[:300], y=y),
+        replace(DATA[:300], weight=np.where(np.arange(300) < 2, 1, 1e-9).astype(np.float32)),
+    ):
+        found = Importance.of(lambda data: data.X[:, 0], data, repeats=4, progress=False)
+        shown = [str(found.measured(at)) for at in range(3)]
+        assert all(one.endswith("(few events)") for one in shown)
+        assert shown.count("within ± 0.950 at 95 % CL (few events)") >= 2
+        assert "(few events)" in str(found.table().caption)
+
+
+def test_a_group_that_no_shuffle_changes_says_so_and_gives_no_number() -> None:
+    """The number of jets is that of the jets an event has; a constant is the same everywhere."""
+    features = FeatureSet("jets", ("nJets", "one"), ("jetPt", "jetMass"), jets=2)
+    whole = jets()
+    count = (whole.X[:, :2] > 0).sum(axis=1)
+    X = np.column_stack([count, np.ones(len(whole)), whole.X]).astype(np.float32)
+    data = Dataset(X, whole.y, whole.weight, features)
+    found = Importance.of(lambda d: d.X[:, 0] + d.X[:, 2], data, progress=False)
+    assert set(found.fixed) == {"nJets", "one"}
+    told = dict(row[:2] for row in found.table().rows)
+    assert told["nJets"] == told["one"] == "not shuffled: the same in all events with the same jets"
+    assert "±" in told["jetPt_0"]
+
+
 def test_a_feature_that_is_not_used_counts_for_nothing() -> None:
     found = Importance.of(lambda data: data.X[:, 0], DATA, progress=False)
     drops = dict(zip(found.names, found.drop, strict=True))

@@ -20,7 +20,7 @@ from tfaas_nb.data.dataset import Dataset, check_dataset
 from tfaas_nb.errors import DataError
 from tfaas_nb.measured import Measured
 from tfaas_nb.metrics.correlation import CORRELATED, SINGLE, Group, Groups, grouped
-from tfaas_nb.metrics.limits import upper
+from tfaas_nb.metrics.limits import FEW_EVENTS, ONE_EVENT, upper
 from tfaas_nb.metrics.ranking import Placements
 from tfaas_nb.metrics.refit import Refit, RefitLoss
 from tfaas_nb.metrics.scored import Scored
@@ -73,6 +73,13 @@ class Importance:
     refits : tuple of RefitLoss or None
         For each group the loss of AUC of classifiers that were trained without it; None where an
         interrupt came before it.  Empty if nothing was refitted.
+    effective : float
+        Effective number of events, (Σw)²/Σw², of the class that has fewer.
+    fixed : tuple of str
+        Groups that have the same values in all events with the same jets, so that a shuffle
+        changes nothing: the number of jets, or a constant.
+    area : Measured or None
+        AUC with all features in place, with its error.
     """
 
     names: tuple[str, ...]
@@ -86,6 +93,9 @@ class Importance:
     members: tuple[tuple[str, ...], ...] = ()
     grouping: str = SINGLE
     refits: tuple[RefitLoss | None, ...] = ()
+    effective: float = math.inf
+    fixed: tuple[str, ...] = ()
+    area: Measured | None = None
 
     def __post_init__(self) -> None:
         if not self.members:
@@ -178,6 +188,9 @@ class Importance:
             members=tuple(chosen[i].members for i in order),
             grouping=_grouping(groups),
             refits=refits,
+            effective=shuffles.unshuffled.effective,
+            area=shuffles.unshuffled.measured,
+            fixed=tuple(group.name for group in chosen if shuffles.is_fixed(group)),
         )
 
     @property
@@ -193,15 +206,23 @@ class Importance:
     def measured(self, position: int) -> Measured:
         """A loss by shuffling with its error, or its limits where no event's rank changed."""
         drop, error = float(self.drop[position]), float(self.error[position])
-        if error > 0:
-            return Measured(drop, error, is_signed=True)
-        limit = upper(0.0, max(self.events / 2, 1.0))
-        return Measured(drop, None, drop - limit, drop + limit, is_signed=True)
+        few = self.effective < FEW_EVENTS
+        if error > 0 and self.effective >= ONE_EVENT:
+            return Measured(drop, error, is_signed=True, is_uncertain=few)
+        limit = upper(0.0, max(self.effective, 1.0))
+        low, high = max(drop - limit, -1.0), min(drop + limit, 1.0)
+        return Measured(drop, None, low, high, False, few, is_signed=True)
+
+    def _told(self, position: int) -> str:
+        """A loss by shuffling as a table tells it."""
+        if self.names[position] in self.fixed:
+            return "not shuffled: the same in all events with the same jets"
+        return str(self.measured(position))
 
     def table(self) -> Table:
         """One row for each group, the most important first."""
         columns: tuple[str, ...] = (self.by, "loss of AUC when shuffled")
-        rows = [(name, str(self.measured(at))) for at, name in enumerate(self.names)]
+        rows = [(name, self._told(at)) for at, name in enumerate(self.names)]
         if self.refits:
             columns = (*columns, "loss of AUC when refitted without")
             told = [loss and str(loss.measured) for loss in self.refits]
@@ -212,12 +233,13 @@ class Importance:
                 (*row, ", ".join(members) if len(members) > 1 else "")  # type: ignore[misc]
                 for row, members in zip(rows, self.members, strict=True)
             ]
-        return Table(columns, tuple(rows), f"AUC {self._area} with all in place. {self.meaning}.")
+        return Table(columns, tuple(rows), f"AUC {self.before} with all in place. {self.meaning}.")
 
     @property
-    def _area(self) -> str:
+    def before(self) -> str:
+        """AUC with all features in place, with its error where that is known."""
         done = [loss for loss in self.refits if loss]
-        return str(done[0].area) if done else f"{self.auc:.4f}"
+        return str(done[0].area if done else self.area or Measured(self.auc))
 
     @property
     def meaning(self) -> str:
@@ -276,6 +298,7 @@ class _Shuffles:
     data: Dataset
     donors: npt.NDArray[np.int64]
     present: npt.NDArray[np.bool_]
+    scored: npt.NDArray[np.float64]
     unshuffled: Placements
 
     @classmethod
@@ -283,9 +306,15 @@ class _Shuffles:
         cls, scorer: Scorer, data: Dataset, repeats: int, random: np.random.Generator
     ) -> _Shuffles:
         present = np.array([data.present(name) for name in data.features.names])
-        unshuffled = _placed(data, np.asarray(scorer(data)))
+        scored = np.asarray(scorer(data), dtype=np.float64)
         donors = _donors(present, random.random((repeats, len(data))))
-        return cls(scorer, data, donors, present, unshuffled)
+        return cls(scorer, data, donors, present, scored, _placed(data, scored))
+
+    def is_fixed(self, group: Group) -> bool:
+        """Return True if no shuffle changes a value of a group."""
+        columns = list(group.columns)
+        X, having = self.data.X[:, columns], self.present[columns].T
+        return not any(((X[donors] != X) & having).any() for donors in self.donors)
 
     def blocks(self, groups: Sequence[Group]) -> Iterator[tuple[int, Sequence[Group]]]:
         """Yield as many groups at a time as bounded memory holds, with the first's position."""
@@ -309,6 +338,8 @@ class _Shuffles:
     def loss(self, scores: npt.NDArray[np.float64]) -> tuple[float, float]:
         """Mean loss of AUC over repeats, and its error."""
         full = self.unshuffled
+        if all(np.array_equal(one, self.scored) for one in scores):
+            return 0.0, 0.0  # and no rounding of a mean
         placed = [_placed(self.data, one) for one in scores]
         mean = Placements(
             np.mean([p.signal for p in placed], axis=0),

@@ -99,7 +99,7 @@ def feature(name: str, variable: Variable, present: float, sample: str) -> str:
 def importance(found: Losses, sample: str) -> str:
     """Return the caption for `plots.importance`."""
     return (
-        f"Loss of AUC (from {found.auc:.4f}) when {_shuffled(found)} among events with the same "
+        f"Loss of AUC (from {found.before}) when {_shuffled(found)} among events with the same "
         f"jets, of {found.events} of {sample}; mean of {found.repeats} shuffles. Error bars: "
         "paired difference on the same events (DeLong) and spread of the shuffles, in quadrature. "
         f"{_refitted(found)}{found.meaning}.{_members(found)}"

@@ -284,6 +284,10 @@ class Losses(Protocol):
         """Losses by refitting; empty without refits."""
 
     @property
+    def before(self) -> str:
+        """AUC with all features in place, with its error where that is known."""
+
+    @property
     def meaning(self) -> str:
         """Sentence about what a loss means, and what it does not mean."""
 
