@@ -93,6 +93,21 @@ def test_a_scale_of_one_is_a_scale(raw: Dataset) -> None:
     assert judged(stream.sample).expected == (20_000, 20_000)
 
 
+def test_events_taken_by_position_are_not_all_that_are_expected() -> None:
+    """A cut keeps what is known; a tenth of the events, or some twice, are no sample."""
+    data = tn.sample(lumi=36.0)
+    part = data.split(0.5)[1]
+    kept = data["jetPt_0"] > 400
+    sums = [data.weight[kept & (data.y == kind)].sum(dtype=float) for kind in (0, 1)]
+    assert judged(data[kept]).expected == pytest.approx(sums, rel=1e-5)
+    assert judged(data[:]).expected == judged(data).expected
+    taken = (data[::10], part[::10], data[np.r_[0:500, 20_000:20_500]], part[[0, 0, -1, -1]])
+    for some in taken:
+        assert judged(some).expected is None
+        with pytest.raises(DataError, match="for background and signal, or .* by position"):
+            judged(some).significance()
+
+
 @pytest.mark.parametrize("weights", ["two", "pile-up", "class", "yields"])
 def test_weights_alone_tell_no_expectation(raw: Dataset, weights: str) -> None:
     """Their sums are offered for the case that they do."""

@@ -220,6 +220,8 @@ class Dataset:
         events : slice, mask, array of positions, or str
             Events, each once or more often; or the name of a feature (float32, of shape
             (events,), in the feature's unit) or of a branch in `extra` (of its own type).
+            A mask is a cut: weights that are scaled to a cross-section still are.  Events that
+            are taken by position, or thinned by a slice, are not all that are expected.
 
         Raises
         ------
@@ -231,8 +233,13 @@ class Dataset:
         if isinstance(events, str):
             return self._column(events)
         events = _chosen(events, len(self))
+        # A mask is a cut; events taken by position no longer stand for all that are expected.
+        is_cut = isinstance(events, np.ndarray) and events.dtype == bool
+        is_whole_sample = isinstance(events, slice) and events == slice(None)
+        scaled = self.scaled if is_cut or is_whole_sample else (False, False)
         return replace(
             self,
+            scaled=scaled,
             X=self.X[events],
             y=self.y[events],
             weight=self.weight[events],
@@ -334,7 +341,7 @@ class Dataset:
         counts = _sums(found.y, np.ones(len(found))), _sums(self.y, np.ones(len(self)))
         shares = [some / max(all_, 1.0) for some, all_ in zip(*counts, strict=True)]
         part = Part.of_split(self.part, sums, own, (shares[0], shares[1]), piece)
-        return replace(found, part=part)
+        return replace(found, part=part, scaled=self.scaled)
 
     def present(self, feature: str) -> npt.NDArray[np.bool_]:
         """Return the mask of the events that have a feature (of a jet: the jet), shape (events,).

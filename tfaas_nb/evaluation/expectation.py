@@ -91,10 +91,16 @@ class Expectation:
         if not all(self.known[kind] for kind in kinds):
             raise DataError(
                 "it is not known how many events are expected: no cross-section and luminosity "
-                "were given, and weights alone do not tell. Give the numbers before any cut, "
+                f"were given for {self._unknown(kinds)}, or events were taken by position; weights "
+                "alone do not tell. Give the numbers before any cut, "
                 "signal= and background=, or load the samples with their cross-sections, "
                 f"tn.Sample(files, xsec=..., lumi=...){self._sums_of_weights}"
             )
+
+    def _unknown(self, kinds: Sequence[int]) -> str:
+        """The classes of which it is not known, in words."""
+        names = ("background", "signal")
+        return " and ".join(names[kind] for kind in kinds if not self.known[kind])
 
     @property
     def _sums_of_weights(self) -> str:
