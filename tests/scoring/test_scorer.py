@@ -94,9 +94,16 @@ def test_what_is_wrong_with_an_address_is_told(serving: Server) -> None:
         open_scorer(f"{serving.url}/ttbar?token=secret")
     with pytest.raises(ServerUnreachable):
         open_scorer("http://127.0.0.1:1/models/ttbar")
+    for asked in ("version=1", "label=", "token=secret&version=2"):
+        with pytest.raises(
+            ServerError, match="not understood: a version .* /models/NAME/versions/3"
+        ):
+            open_scorer(f"{serving.url}/models/ttbar?{asked}", serving.token)
 
 
 def test_what_is_wrong_with_a_path_is_told(bundle: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="not by an empty text"):
+        open_scorer("")
     with pytest.raises(BundleError, match=r"it has no params\.json, and holds none"):
         open_scorer(tmp_path)
     bundle.save(tmp_path)

@@ -85,6 +85,10 @@ def open_scorer(model: Model, token: str | None = None) -> Scorer:
             "a model is a Bundle, a Classifier, the path of a bundle or the address of a model on "
             f"a server, not {type(model).__name__}: {model!r}"
         )
+    if not os.fspath(model):
+        raise BundleError(
+            "a model is named by its path or its address on a server, not by an empty text"
+        )
     if _is_address(model):
         return _remote(os.fspath(model), token)
     return LocalScorer(Bundle.load(_folder(Path(model))))
@@ -157,7 +161,13 @@ def _remote(address: str, token: str | None) -> ServedScorer:
             f"{parts._replace(query='').geturl()} names no model: write "
             "http://HOST:PORT/models/NAME"
         )
-    client = Client(found["server"], token or parse_qs(parts.query).get("token", [None])[0])
+    asked = parse_qs(parts.query, keep_blank_values=True)
+    if further := sorted(asked.keys() - {"token"}):
+        raise ServerError(
+            f"the address asks for {', '.join(further)}, which is not understood: a version or a "
+            "label is named as /models/NAME/versions/3 or /models/NAME/labels/production"
+        )
+    client = Client(found["server"], token or asked.get("token", [None])[0])
     model = unquote(found["model"])
     told = Params.from_values(client.params(model))
     names = tuple(str(feature["name"]) for feature in told.features)
