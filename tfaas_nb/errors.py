@@ -76,6 +76,10 @@ class WeightError(DataError):
     """A sum of weights is not known to which a sample can be scaled; no file is skipped for it."""
 
 
+class ImportanceInterrupted(DataError):
+    """The shuffles of an importance were interrupted before all were done."""
+
+
 class MixedFilesError(DataError):
     """Files of one call differ in what they must have in common; none is skipped for that."""
 

@@ -15,6 +15,7 @@ from tests.ntuples import add_tree
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.cli import main
 from tfaas_nb.engines import open_engine
+from tfaas_nb.measured import quoted
 
 SIGNAL, BACKGROUND = tn.sample_files()
 
@@ -213,9 +214,8 @@ def test_an_interrupted_training_replaces_nothing_good(files: list[str], tmp_pat
     assert new == ["mine-stopped", "mine-stopped.html", "mine-stopped.tar.gz"]
     archived = Bundle.load(tmp_path / "mine-stopped.tar.gz")
     assert archived.graph.sha256 == Bundle.load(tmp_path / "mine-stopped").graph.sha256
-    assert (
-        f"{archived.card['evaluation']['auc']:.4f}" in (tmp_path / "mine-stopped.html").read_text()
-    )
+    area = archived.card["evaluation"]
+    assert quoted(area["auc"], area["auc_error"]) in (tmp_path / "mine-stopped.html").read_text()
 
     training = Training(files, tmp_path, "--overwrite")
     training.press(after="val_auc=")
@@ -234,3 +234,16 @@ def test_a_second_interrupt_ends_with_nothing_written(files: list[str], tmp_path
     training.press(after="stopped at epoch")
     assert training.end()[0] == 130
     assert contents(tmp_path) == good
+
+
+@pytest.mark.slow
+def test_an_interrupted_report_loses_no_training(files: list[str], tmp_path: Path) -> None:
+    training = Training(files, tmp_path, "--epochs", "1", "--jets", "25")
+    training.press(after="importance:")
+    code, message = training.end()
+    assert code == 0
+    assert "the report is written without the importance of features" in message
+    assert Bundle.load(tmp_path / "mine").graph.sha256
+    report = (tmp_path / "mine.html").read_text()
+    assert ">Importance<" not in report
+    assert ">ROC curve<" in report

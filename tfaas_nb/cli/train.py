@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfaas_nb.cli import reading
-from tfaas_nb.errors import DataError
+from tfaas_nb.errors import DataError, ImportanceInterrupted
 
 if TYPE_CHECKING:
     from tfaas_nb.bundle import Bundle
@@ -114,7 +114,7 @@ def _train(options: argparse.Namespace) -> int:
     evaluation = classifier.evaluate(test)
     print(evaluation)
     bundle = classifier.bundle(name, options.description)
-    written = _write(options.out, bundle, evaluation)
+    written = _write(options.out, bundle, evaluation, was_interrupted=code == INTERRUPTED)
     rows = tuple((content, str(path.resolve())) for content, path in written.items())
     print(Table(("file", "where"), rows))
     return code
@@ -139,7 +139,9 @@ def _paths(folder: Path, name: str) -> tuple[Path, Path, Path]:
     return folder / name, folder / f"{name}.tar.gz", folder / f"{name}.html"
 
 
-def _write(folder: Path, bundle: Bundle, evaluation: Evaluation) -> dict[str, Path]:
+def _write(
+    folder: Path, bundle: Bundle, evaluation: Evaluation, was_interrupted: bool
+) -> dict[str, Path]:
     """Write bundle and report of one model, all or nothing."""
     from tfaas_nb import durable, writer
     from tfaas_nb.bundle import FILES
@@ -151,7 +153,7 @@ def _write(folder: Path, bundle: Bundle, evaluation: Evaluation) -> dict[str, Pa
         beside.mkdir(parents=True)
         bundle.save(beside)
         bundle.save_archive(beside)
-        evaluation.report(written[2])
+        _report(evaluation, written[2], was_interrupted)
         with _uninterrupted():
             durable.put_folder(written[0], places[0], FILES)
             for path, place in zip(written[1:], places[1:], strict=True):
@@ -161,6 +163,21 @@ def _write(folder: Path, bundle: Bundle, evaluation: Evaluation) -> dict[str, Pa
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return dict(zip(("bundle", "bundle, in one file", "report"), places, strict=True))
+
+
+def _report(evaluation: Evaluation, path: Path, was_interrupted: bool) -> None:
+    """Write the report, without what takes longest if the first Ctrl-C came meanwhile."""
+    try:
+        evaluation.report(path)
+    except ImportanceInterrupted:
+        if was_interrupted:
+            raise KeyboardInterrupt from None
+        print(
+            "interrupted: the report is written without the importance of features; "
+            "Ctrl-C again ends with nothing written",
+            file=sys.stderr,
+        )
+        evaluation.report(path, importance=False)
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,9 +58,14 @@ def check_report(
     data: Any,
     significance: Any,
     learning_curve: Any,
-    progress: Any,
-) -> None:
-    """Refuse arguments of a report that it cannot show.
+    flags: Mapping[str, Any],
+) -> Path:
+    """Refuse arguments of a report that it cannot show, or a place where it cannot stand.
+
+    Returns
+    -------
+    Path
+        The report's place.
 
     Raises
     ------
@@ -67,7 +74,15 @@ def check_report(
     """
     check_path("path", path, DataError)
     check_text("title", title, DataError)
-    check_flag("progress", progress, DataError)
+    for flag, value in flags.items():
+        check_flag(flag, value, DataError)
+    target = Path(path).expanduser()
+    if not target.parent.is_dir():
+        raise DataError(f"the folder {target.parent} does not exist")
+    if target.is_dir():
+        raise DataError(
+            f"{target} is a folder: a report is one file, such as {target / 'report.html'}"
+        )
     listed = features is None or (
         isinstance(features, (tuple, list)) and all(isinstance(name, str) for name in features)
     )
@@ -78,3 +93,4 @@ def check_report(
         ("learning_curve", learning_curve, LearningCurve, "from evaluation.learning_curve(...)"),
     ):
         check_kind(name, value, (kind, type(None)), maker, DataError)
+    return target

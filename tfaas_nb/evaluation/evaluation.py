@@ -453,6 +453,7 @@ class Evaluation:
         learning_curve: LearningCurve | None = None,
         seed: int = 1,
         progress: bool = True,
+        importance: bool = True,
     ) -> Path:
         """Write all of this, with every plot and table, into one HTML file.
 
@@ -478,6 +479,8 @@ class Evaluation:
             Of the band and of the shuffles.
         progress : bool
             Show progress bars.
+        importance : bool
+            Shuffle features, too, which takes longest.
 
         Returns
         -------
@@ -488,15 +491,11 @@ class Evaluation:
         ------
         DataError
             If the folder does not exist, or there is no such feature.
+        ImportanceInterrupted
+            If it was interrupted while features were shuffled; nothing is written then.
         """
-        check_report(path, title, features, data, significance, learning_curve, progress)
-        target = Path(path).expanduser()
-        if not target.parent.is_dir():
-            raise DataError(f"the folder {target.parent} does not exist")
-        if target.is_dir():
-            raise DataError(
-                f"{target} is a folder: a report is one file, such as {target / 'report.html'}"
-            )
+        flags = {"progress": progress, "importance": importance}
+        target = check_report(path, title, features, data, significance, learning_curve, flags)
         events = self.data if data is None else data
         for name in features or ():
             if events is not None:
@@ -511,6 +510,7 @@ class Evaluation:
             learning_curve=learning_curve,
             seed=seed,
             progress=progress,
+            importance=importance,
         )
         durable.replace(target, content.html(title, made).encode(), target.parent)
         return target

@@ -91,6 +91,7 @@ class Report:
         drawn: Dataset | None,
         seed: int,
         progress: bool,
+        importance: bool,
         **chosen: Any,
     ) -> Report:
         """Contents for an evaluation: what it gives of itself, and what a user chose.
@@ -105,12 +106,15 @@ class Report:
             Of the band and of the shuffles.
         progress : bool
             Show progress bars.
+        importance : bool
+            Shuffle features, which takes longest.
         **chosen
             Further attributes.
         """
         trained, data = judged.trained, judged.data
         no_probabilities = judged.scores.min() < 0 or judged.scores.max() > 1
-        shuffled = () if trained is None or data is None else ("variable", "feature")
+        has_importance = importance and not (trained is None or data is None)
+        shuffled = ("variable", "feature") if has_importance else ()
         return cls(
             sample=judged.sample,
             roc=judged.roc,

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb.data.dataset import Dataset, check_dataset
-from tfaas_nb.errors import DataError
+from tfaas_nb.errors import DataError, ImportanceInterrupted
 from tfaas_nb.measured import Measured
 from tfaas_nb.metrics.correlation import CORRELATED, SINGLE, Group, Groups, grouped
 from tfaas_nb.metrics.limits import FEW_EVENTS, ONE_EVENT, upper
@@ -384,7 +384,7 @@ def _losses(
                     found.append(shuffles.loss(scores))
                 bar.update(len(some))
     except KeyboardInterrupt:
-        raise DataError(
+        raise ImportanceInterrupted(
             f"importance was interrupted when {len(found)} of {len(groups)} groups were shuffled: "
             "there is nothing to keep"
         ) from None
