@@ -83,6 +83,8 @@ def test_the_same_ranking_is_no_difference() -> None:
 def test_always_right_against_always_wrong_has_no_error() -> None:
     found = Comparison.of([0, 0, 1, 1], [0, 0, 1, 1], [1, 1, 0, 0])
     assert (found.difference, found.z, found.p) == (1, math.inf, 0)
+    assert " z " not in repr(found)
+    assert found.table().rows[-1][2:] == ("", "")
 
 
 def test_scores_of_other_events_are_refused() -> None:

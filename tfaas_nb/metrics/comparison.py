@@ -123,11 +123,12 @@ class Comparison:
         rows = tuple(
             (name, str(c.area), "", "") for name, c in zip(self.names, self.curves, strict=True)
         )
+        has_error = self._measured.has_error
         last = (
             "difference, paired",
             str(self),
-            f"{self.z:+.2f}",
-            f"{self.p:.2g}",
+            f"{self.z:+.2f}" if has_error else "",
+            f"{self.p:.2g}" if has_error else "",
         )
         return Table(("classifier", "AUC", "z", "p"), (*rows, last), TRAINING_IS_NOT_IN_IT)
 
@@ -138,9 +139,11 @@ class Comparison:
         return plots.roc(dict(zip(self.names, self.curves, strict=True)), ax)
 
     def __repr__(self) -> str:
+        # Where a limit stands for the error there is nothing to count a difference in.
+        pull = f", z {self.z:+.1f}, p {self.p:.2g}" if self._measured.has_error else ""
         return (
-            f"Comparison(AUC {self.names[0]} − {self.names[1]} {self._measured.equation}, "
-            f"z {self.z:+.1f}, p {self.p:.2g}; {TRAINING_IS_NOT_IN_IT})"
+            f"Comparison(AUC {self.names[0]} − {self.names[1]} {self._measured.equation}"
+            f"{pull}; {TRAINING_IS_NOT_IN_IT})"
         )
 
     def _repr_html_(self) -> str:
