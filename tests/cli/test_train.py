@@ -128,7 +128,10 @@ def test_a_skim_asks_for_its_sum_of_weights(
         "tfaas-nb: there are 1 --signal and 2 --signal-sum-weights: give one for each\n"
     )
     assert main([*given, "--signal-sum-weights", "0"]) == 1
-    assert "sum_weights=0.0 of a sample must be a number other than 0" in capsys.readouterr().err
+    assert (
+        "--signal-sum-weights 0.0 of a sample must be a number other than 0"
+        in capsys.readouterr().err
+    )
     with pytest.raises(SystemExit):
         main([*given, "--signal-sum-weights", "many"])
 
@@ -247,3 +250,30 @@ def test_an_interrupted_report_loses_no_training(files: list[str], tmp_path: Pat
     report = (tmp_path / "mine.html").read_text()
     assert ">Importance<" not in report
     assert ">ROC curve<" in report
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--signal-xsec", "1", "--background-xsec", "0"],
+            "--background-xsec 0.0 of a sample must",
+        ),
+        (["--lumi", "5"], "needs its cross-section, --signal-xsec in pb"),
+        (["--signal-xsec", "1", "--signal-sum-weights", "0"], "--signal-sum-weights 0.0 of a"),
+        (["--signal-xsec", "1", "--background-xsec", "1", "--lumi", "-1"], "--lumi -1.0 of a"),
+    ],
+)
+def test_a_wrong_number_of_a_sample_is_told_by_its_option(
+    options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(order([SIGNAL, BACKGROUND], tmp_path, *options)) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_sum_of_weights_that_is_no_number_is_a_usage_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(order([SIGNAL, BACKGROUND], tmp_path, "--signal-sum-weights", "abc"))
+    assert "'abc' is no number, nor 'auto'" in capsys.readouterr().err

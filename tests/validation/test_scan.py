@@ -125,7 +125,7 @@ def test_an_interrupted_scan_has_what_is_whole(few: Dataset) -> None:
         (["epochs"], Classifier(), "a mapping of option to value"),
         ({"trees": [3]}, Boosting(), r"unknown options \['trees'\]"),
         ({"leaves": [0]}, Boosting(), "leaves must be"),
-        ({"leaves": [2]}, object(), "object has no options"),
+        ({"leaves": [2]}, object(), "classifier must be a classifier such as"),
     ],
 )
 def test_impossible_settings_are_told_before_anything_is_trained(

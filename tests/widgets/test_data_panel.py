@@ -285,6 +285,7 @@ def test_closing_ends_threads_and_keeps_the_events(events: Dataset) -> None:
     assert not names & {"tfaas_nb-look at files", "tfaas_nb-load", "tfaas_nb-draw a feature"}
 
 
+@pytest.mark.filterwarnings("ignore:no event of (signal|background) passes:UserWarning")
 def test_a_selection_that_nothing_passes_is_told(small: tuple[str, str]) -> None:
     panel = DataPanel()
     panel.signal.value, panel.background.value = small

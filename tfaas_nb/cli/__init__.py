@@ -17,11 +17,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     known, commands = parsers()
     options = known.parse_args(arguments)
+    options.spelled = commands[options.command].spelled
     try:
         code: int = options.run(options)
     except TfaasError as error:
-        message = commands[options.command].spelled(str(error))
-        print(f"tfaas-nb: {message}", file=sys.stderr)
+        print(f"tfaas-nb: {options.spelled(str(error))}", file=sys.stderr)
         return _FAILED
     except KeyboardInterrupt:
         return train.INTERRUPTED

@@ -13,7 +13,7 @@ from typing import Any
 #: An argument as our messages write it in Python: a name, and a literal, dots or nothing.
 _IN_PYTHON = re.compile(
     r"(?<![\w.])(?P<name>[a-z_]+)="
-    r"(?P<value>'[^']*'|\[[^][]*\]|\{[^{}]*\}|\d[\w.]*\b|\.\.\.|(?=[\s,;:)]|$))"
+    r"(?P<value>'[^']*'|\[[^][]*\]|\{[^{}]*\}|-?\d[\w.+-]*\b|\.\.\.|(?=[\s,;:)]|$))"
 )
 
 

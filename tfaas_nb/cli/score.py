@@ -75,5 +75,5 @@ def _score(options: argparse.Namespace) -> int:
         )
     print(done)
     for path, why in done.skipped:
-        print(f"tfaas-nb: skipped {path}: {why}", file=sys.stderr)
+        print(f"tfaas-nb: skipped {path}: {options.spelled(why)}", file=sys.stderr)
     return _SOME_SKIPPED if done.skipped else 0

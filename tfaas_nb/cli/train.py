@@ -212,7 +212,10 @@ def _data(options: argparse.Namespace) -> Dataset:
 
 
 def _sum_of_weights(text: str) -> float | None:
-    return None if text == "auto" else float(text)
+    try:
+        return None if text == "auto" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number, nor 'auto'") from None
 
 
 def _samples(role: str, options: argparse.Namespace) -> list[Sample]:
@@ -223,10 +226,14 @@ def _samples(role: str, options: argparse.Namespace) -> list[Sample]:
         _for_each(role, name, getattr(options, f"{role}_{name}"), len(files))
         for name in ("xsec", "sum_weights")
     )
-    return [
-        Sample(one, xsec=value, lumi=options.lumi, sum_weights=total)
-        for one, value, total in zip(files, xsec, sums, strict=True)
-    ]
+    try:
+        return [
+            Sample(one, xsec=value, lumi=options.lumi, sum_weights=total)
+            for one, value, total in zip(files, xsec, sums, strict=True)
+        ]
+    except DataError as error:
+        message = str(error).replace("xsec= ", "xsec=").replace("xsec=", f"--{role}-xsec ")
+        raise DataError(message.replace("sum_weights=", f"--{role}-sum-weights ")) from None
 
 
 def _for_each(

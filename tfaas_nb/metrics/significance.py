@@ -115,7 +115,9 @@ def check_scan(
     if not isinstance(kind, str) or kind not in _FORMULAS:
         raise DataError(f"no significance {kind!r}; there are {sorted(_FORMULAS)}")
     for name, value in (("signal", signal), ("background", background)):
-        _check_expected(name, 0.0 if value is None else value)
+        _check_expected(name, 1.0 if value is None else value)
+        if value == 0:
+            raise DataError(f"{name}=0 expects no event of {name}: there is no cut to look for")
     _check_expected("systematics", systematics)
     _check_expected("min_background", min_background)
 
