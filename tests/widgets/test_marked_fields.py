@@ -80,6 +80,7 @@ EVENT = [
     ("jetPhi_0", 90, "jetPhi_0 [rad]: 90 is not allowed: write a number from -6.2832 to 6.2832"),
     ("jetEta_0", None, "jetEta_0: nothing is written here: write a number"),
     ("jetEta_0", float("nan"), "jetEta_0: nan is not finite"),
+    ("jetPt_0", 1e39, "jetPt_0 [GeV]: 1e+39 is larger than a float32 holds"),
     ("threshold", None, "Signal if the score is at least: nothing is written here"),
 ]
 
@@ -248,3 +249,16 @@ def test_messages_are_beside_the_button(events: Dataset, tmp_path: Path) -> None
 
 def parts(widget: Any) -> tuple[Any, ...]:
     return tuple(getattr(widget, "children", ()))
+
+
+def test_an_event_that_is_picked_takes_the_place_of_a_number_that_cannot_be(
+    serving: Server, unseen: Dataset
+) -> None:
+    widget = Query(serving, unseen)
+    widget.event.text = "5000"
+    assert widget.event.error
+    widget.pick(3)
+    assert (widget.event.value, widget.event.text, widget.event.error) == (3, "3", "")
+    assert widget.values() == pytest.approx(unseen.event(3), rel=1e-6)
+    widget.ask_button.click()
+    assert widget.score is not None

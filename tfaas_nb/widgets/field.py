@@ -26,6 +26,8 @@ _MINUS = str.maketrans("\N{MINUS SIGN}\N{EN DASH}", "--")
 _LONGEST = 40
 #: Numbers from here on are shown with an exponent.
 _LARGE = 1e15
+#: Largest number that a model's input of float32 holds.
+_LARGEST = 3.4028234663852886e38
 
 #: Gives the value that a text stands for, and what is wrong with it, or no words.
 Verdict = tuple[Any, str]
@@ -264,6 +266,8 @@ class NumberField(Field):
             return number, ""
         if not math.isfinite(number):
             return number, self._why(f"{_short(text)} is not finite")
+        if abs(number) > _LARGEST:
+            return number, self._why(f"{_short(text)} is larger than a float32 holds")
         if self._whole and not isinstance(number, int):
             return number, self._why(f"{_short(text)} is no whole number")
         below = self.min is not None and number < self.min

@@ -313,15 +313,17 @@ class Query(Panel):
         """Fill the fields with an event's values."""
         with self.errors_in_words(self.event):
             self._show_event(position)
+            if self.event.error:  # of a number that was typed before
+                with self._turn.silently():
+                    self.event.value = self._number = position
 
     def _show_event(self, position: int) -> None:
         if self._picked is None:
             raise DataError("load events first")
         if not 0 <= position < len(self._picked):
             raise DataError(f"there is no event {position}: there are 0 to {len(self._picked) - 1}")
-        event = self._picked.event(position)
         if self.fields and not self._is_nameless:
-            self.form.set(event)
+            self.form.set(self._picked.event(position))
         self._position = position
         self._tell_position()
         if self._asked is None or not self._is_asked():
