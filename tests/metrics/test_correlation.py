@@ -110,6 +110,7 @@ def test_groups_can_be_chosen() -> None:
     ("groups", "words"),
     [
         ("correlate", "'correlated', 'single'"),
+        ([{"a", "b"}], "'correlated', 'single'"),
         (["a", "b"], r"\[\['jetMass'"),
         (3, "not 3"),
         ({}, "no group"),

@@ -88,7 +88,7 @@ def test_the_limit_is_that_of_the_class_with_fewer_effective_events() -> None:
         found = Importance.of(lambda data: data.X[:, 0], data, repeats=4, progress=False)
         shown = [str(found.measured(at)) for at in range(3)]
         assert all(one.endswith("(few events)") for one in shown)
-        assert shown.count("within ± 0.950 at 95 % CL (few events)") >= 2
+        assert shown.count("within ± 1.0 at 95 % CL (few events)") >= 2
         assert "(few events)" in str(found.table().caption)
 
 

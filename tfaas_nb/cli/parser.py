@@ -90,11 +90,11 @@ def _is_in_call(text: str) -> bool:
 def _words(literal: str) -> list[str]:
     """A Python literal in a message as words of a shell, one for each time the option is given."""
     try:
-        value = ast.literal_eval(literal) if literal else ""
-    except (ValueError, SyntaxError):
+        value = ast.literal_eval(literal)
+    except (ValueError, SyntaxError):  # none at all, or a number with its unit
+        return [literal]
+    if value is ...:
         return [literal]
     if isinstance(value, dict):
         return [shlex.quote(f"{key}={one}") for key, one in value.items()]
-    if isinstance(value, list):
-        return [shlex.quote(str(one)) for one in value]
-    return [literal if value is ... else shlex.quote(str(value)) if literal else ""]
+    return [shlex.quote(str(one)) for one in (value if isinstance(value, list) else [value])]

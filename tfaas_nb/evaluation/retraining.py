@@ -8,7 +8,7 @@ from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import DataError
 from tfaas_nb.evaluation.trained import Trained
 from tfaas_nb.metrics.refit import Refit
-from tfaas_nb.options import check_count, check_option
+from tfaas_nb.options import check_count, check_flag
 
 
 def events_in_memory(trained: Trained, taker: str) -> Dataset:
@@ -38,7 +38,7 @@ def refits(
     DataError
         If an option is impossible, or the training events were a stream's.
     """
-    check_option("refit", refit, isinstance(refit, bool), "True or False", DataError)
+    check_flag("refit", refit, DataError)
     check_count("seeds", seeds, 1, DataError)
     if seeds > 1 and not refit:
         raise DataError("seeds= are those of refits: importance(refit=True, seeds=5)")

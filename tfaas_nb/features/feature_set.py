@@ -14,6 +14,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from tfaas_nb.errors import FeatureError
+from tfaas_nb.features.names import names_in
 from tfaas_nb.nearest import did_you_mean, unknown_keys
 from tfaas_nb.variables import JET_VARIABLES, Derived, derived_names, known
 from tfaas_nb.variables import Variable as Variable
@@ -79,7 +80,7 @@ class FeatureSet:
             ("jets", jets),
             ("order_by", order_by),
             ("padding", padding),
-            ("derived", _texts("derived", derived)),
+            ("derived", names_in(derived, "derived= of a feature set")),
         ):
             object.__setattr__(self, attribute, value)
         self._check()
@@ -368,14 +369,6 @@ def _variables(place: str, given: Sequence[Variable | str]) -> tuple[Variable, .
                 f"tn.Variable(name, unit, title), all text; not {one!r:.100}"
             )
     return variables
-
-
-def _texts(place: str, given: Sequence[str]) -> tuple[str, ...]:
-    listed = tuple(_several(place, given))
-    for one in listed:
-        if not isinstance(one, str):
-            raise FeatureError(f"{place}= of a feature set lists names as text, not {one!r:.100}")
-    return listed
 
 
 def _several(place: str, given: Any) -> Iterable[Any]:

@@ -128,7 +128,9 @@ def _chosen(features: FeatureSet, groups: Any) -> list[Group]:
 def _group(name: Any, members: Any, units: Mapping[str, list[int]], named: bool) -> Group:
     if named and isinstance(members, str):
         members = [members]
-    if isinstance(members, str) or not isinstance(members, Collection) or isinstance(members, dict):
+    # Of a set the first member, by which the group is named, would change from run to run.
+    has_order = not isinstance(members, (str, Mapping, set, frozenset))
+    if not (has_order and isinstance(members, Collection)):
         raise _wrong(members)
     members = list(members)
     if not members or not isinstance(name, str) or (named and not name):

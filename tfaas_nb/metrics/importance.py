@@ -20,8 +20,8 @@ from tfaas_nb.data.dataset import Dataset, check_dataset
 from tfaas_nb.errors import DataError, ImportanceInterrupted
 from tfaas_nb.measured import Measured
 from tfaas_nb.metrics.correlation import CORRELATED, SINGLE, Group, Groups, grouped
-from tfaas_nb.metrics.limits import FEW_EVENTS, ONE_EVENT, upper
-from tfaas_nb.metrics.ranking import Placements
+from tfaas_nb.metrics.limits import FEW_EVENTS, ONE_EVENT
+from tfaas_nb.metrics.ranking import Placements, limits_of_difference
 from tfaas_nb.metrics.refit import Refit, RefitLoss
 from tfaas_nb.metrics.scored import Scored
 from tfaas_nb.options import check_count, check_flag, check_function, check_seed, is_whole
@@ -209,9 +209,8 @@ class Importance:
         few = self.effective < FEW_EVENTS
         if error > 0 and self.effective >= ONE_EVENT:
             return Measured(drop, error, is_signed=True, is_uncertain=few)
-        limit = upper(0.0, max(self.effective, 1.0))
-        low, high = max(drop - limit, -1.0), min(drop + limit, 1.0)
-        return Measured(drop, None, low, high, False, few, is_signed=True)
+        low, high = limits_of_difference(drop, self.effective)
+        return Measured(drop, None, low, high, is_uncertain=few, is_signed=True)
 
     def _told(self, position: int) -> str:
         """A loss by shuffling as a table tells it."""

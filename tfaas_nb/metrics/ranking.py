@@ -82,7 +82,7 @@ class Placements:
     @property
     def measured_difference(self) -> Measured:
         """The difference of two areas with its error or limits, marked likewise."""
-        return self._measured(_limits_of_difference, is_signed=True)
+        return self._measured(limits_of_difference, is_signed=True)
 
     def _measured(self, limits: Callable[[float, float], Limits], is_signed: bool) -> Measured:
         few, error = self.effective < FEW_EVENTS, self.error
@@ -136,7 +136,7 @@ def _limits_of_area(area: float, pairs: float) -> Limits:
     return area * share, 1 - (1 - area) * share
 
 
-def _limits_of_difference(difference: float, pairs: float) -> Limits:
+def limits_of_difference(difference: float, pairs: float) -> Limits:
     """Limits of a difference whose placements do not scatter, or are those of one event."""
     most = 1 - _ALPHA ** (1 / pairs) if pairs >= ONE_EVENT else 1.0
     if pairs < ONE_EVENT or not difference:

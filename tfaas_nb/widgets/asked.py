@@ -114,8 +114,8 @@ def mapping_in(text: str) -> dict[str, str]:
     return found
 
 
-def check_cut(text: str) -> None:
-    """Refuse a selection that is no expression.
+def check_expression(text: str, what: str = "selection") -> None:
+    """Refuse a selection, or a weight, that is no expression.
 
     Raises
     ------
@@ -123,16 +123,4 @@ def check_cut(text: str) -> None:
         If it is none; the message shows the place.
     """
     if text.strip():
-        Expression.parse(text.strip())
-
-
-def check_weight(text: str) -> None:
-    """Refuse a weight that is no expression.
-
-    Raises
-    ------
-    DataError
-        If it is none; the message shows the place.
-    """
-    if text.strip():
-        Expression.parse(text.strip(), "weight")
+        Expression.parse(text.strip(), what)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from tfaas_nb.errors import DataError, TfaasError
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
 from tfaas_nb.table import Table, folded
 from tfaas_nb.widgets import paths
-from tfaas_nb.widgets.asked import Asked, check_cut, check_weight, mapping_in
+from tfaas_nb.widgets.asked import Asked, check_expression, mapping_in
 from tfaas_nb.widgets.background import Background
 from tfaas_nb.widgets.field import NumberField, TextField
 from tfaas_nb.widgets.latest import IsOver, Latest
@@ -158,7 +159,7 @@ class DataPanel(Panel):
         )
         self.inspected = ipywidgets.HTML()
         self.cut = TextField(
-            *("", check_cut),
+            *("", check_expression),
             continuous_update=True,
             description="Selection",
             placeholder="nJets >= 2 & jetPt_0 > 400; empty takes all events",
@@ -166,7 +167,7 @@ class DataPanel(Panel):
             layout=_FIELD,
         )
         self.weight = TextField(
-            *("", check_weight),
+            *("", partial(check_expression, what="weight")),
             continuous_update=True,
             description="Event weight",
             placeholder="a branch or an expression, such as genWeight; empty is 1",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
+import numpy as np
 import traitlets
 
 from tfaas_nb.errors import TfaasError
@@ -27,7 +28,7 @@ _LONGEST = 40
 #: Numbers from here on are shown with an exponent.
 _LARGE = 1e15
 #: Largest number that a model's input of float32 holds.
-_LARGEST = 3.4028234663852886e38
+_LARGEST = float(np.finfo(np.float32).max)
 
 #: Gives the value that a text stands for, and what is wrong with it, or no words.
 Verdict = tuple[Any, str]

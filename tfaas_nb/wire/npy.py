@@ -125,7 +125,7 @@ def _value(tokens: Sequence[str], at: int) -> tuple[Any, int]:
     token = tokens[at]
     if token in _CLOSING:
         return _collection(tokens, at)
-    if token[:1] in ("'", '"') and token:
+    if token[:1] in ("'", '"'):
         return _ESCAPED.sub(_letter, token[1:-1]), at + 1
     if token in ("True", "False"):
         return token == "True", at + 1
