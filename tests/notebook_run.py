@@ -46,15 +46,18 @@ class Run:
         From the kernel's start to the end of the last cell.
     peak : int
         Bytes of resident memory, at most, of the kernel and of the processes that it started.
+    at_peak : str
+        Cell that ran then, and the memory of each process.
     """
 
     outputs: tuple[list[str], ...]
     seconds: float
     peak: int
+    at_peak: str
 
     def told(self) -> str:
         """Time and memory in words."""
-        return f"{self.seconds:.1f} s, at most {self.peak / 1e6:.0f} MB"
+        return f"{self.seconds:.1f} s, at most {self.peak / 1e6:.0f} MB ({self.at_peak})"
 
 
 def run(
@@ -109,10 +112,11 @@ def run(
         with client.setup_kernel(cleanup_kc=True, **environment):
             with _watched(manager.provisioner.pid) as memory:
                 for index, cell in enumerate(cells):
+                    memory.cell = index
                     client.execute_cell(cell, index)
             seconds = time.monotonic() - started
     answers = tuple(comparable(cell) for cell in cells if cell.cell_type == "code")
-    return Run(answers, seconds, memory.peak)
+    return Run(answers, seconds, memory.peak, memory.at_peak)
 
 
 def comparable(cell: Mapping[str, Any], rules: Path = SANITIZE) -> list[str]:
@@ -163,14 +167,22 @@ class _Memory:
 
     def __init__(self, pid: int) -> None:
         self.peak = 0
+        self.at_peak = ""
+        self.cell = 0
         self._process = psutil.Process(pid)
 
     def look(self) -> None:
         """Count all of them as they are now, and the process at its own peak."""
-        self.peak = max(self.peak, _high_water(self._process.pid))
-        all_of_them = [self._process, *self._below()]
-        if sum(map(_resident, all_of_them)) > self.peak:  # what they share is costly to find
-            self.peak = max(self.peak, sum(map(_proportional, all_of_them)))
+        self._note([_high_water(self._process.pid)])
+        processes = [self._process, *self._below()]
+        if sum(map(_resident, processes)) > self.peak:  # what they share is costly to find
+            self._note([_proportional(process) for process in processes])
+
+    def _note(self, sizes: list[int]) -> None:
+        if sum(sizes) > self.peak:
+            self.peak = sum(sizes)
+            processes = " + ".join(f"{size / 1e6:.0f}" for size in sizes if size > 1e6)
+            self.at_peak = f"cell {self.cell}: {processes}"
 
     def _below(self) -> list[psutil.Process]:
         try:

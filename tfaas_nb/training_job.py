@@ -13,7 +13,7 @@ from tfaas_nb.bundle import Bundle, check_name
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.cluster.remote import Remote
 from tfaas_nb.cluster.task import should_stop, tell
-from tfaas_nb.data.allocation import give_back
+from tfaas_nb.data.allocation import collect, give_back
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.stream import Stream
 from tfaas_nb.engines import open_engine
@@ -218,6 +218,12 @@ class Plan:
         """Train, on a worker; return the bundle as an archive, and the history."""
         if isinstance(self.data, Stream):
             give_back()
+        try:
+            return self._train()
+        finally:
+            collect()  # or the worker would keep the network and its graphs until long after
+
+    def _train(self) -> tuple[bytes, History]:
         classifier = self.classifier.fit(
             self.data,
             progress=False,
