@@ -45,6 +45,7 @@ def test_it_has_learned_something(scores: Any, events: Dataset) -> None:
     assert Roc.of(events.y, scores).auc > 0.85
 
 
+@pytest.mark.slow
 def test_the_frozen_graph_gives_the_same_scores(
     classifier: Classifier, events: Dataset, scores: Any
 ) -> None:
@@ -257,6 +258,7 @@ def test_another_seed_gives_other_scores(few: Dataset) -> None:
     assert first.predict(few).tolist() != other.predict(few).tolist()
 
 
+@pytest.mark.slow
 def test_training_can_be_watched_and_stopped(
     few: Dataset, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,6 +294,7 @@ for seed in range(6):
     assert "retracing" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_card_tells_what_it_was_trained_on(classifier: Classifier) -> None:
     card = json.loads(json.dumps(classifier.bundle("ttbar").card))
     hashes = [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in tn.sample_files()]

@@ -68,6 +68,7 @@ def event(events: Dataset) -> dict[str, float]:
 # --- predictions ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_dataset_is_scored_as_the_classifier_does(
     client: Client, classifier: Classifier, events: Dataset
 ) -> None:
@@ -156,6 +157,7 @@ def test_a_model_without_names_refuses_names(client: Client, named: Any) -> None
         client.predict("sum", [1.0, 1.0, 1.0], keys=["a", "b", "c"])
 
 
+@pytest.mark.slow
 def test_names_given_at_an_upload_are_heeded(server: Server, small: Bundle) -> None:
     client = server.client()
     client.upload(small, features=["a", "b", "c"])
@@ -345,6 +347,7 @@ def test_an_upload_may_have_another_name(server: Server, bundle: Bundle, small: 
     assert small.name == "sum"
 
 
+@pytest.mark.slow
 def test_an_upload_brings_everything(serving: Server, bundle: Bundle) -> None:
     stored = serving.service.repository.find("ttbar")
     assert serving.service.repository.load(stored).files() == bundle.files()
@@ -651,6 +654,7 @@ def test_a_go_server_gets_the_form_it_wants(go: Client, bundle: Bundle) -> None:
     assert go.params("other")["name"] == "other"
 
 
+@pytest.mark.slow
 def test_a_go_server_is_asked_event_by_event(go: Client, small: Bundle) -> None:
     go.upload(small, features=("a", "b", "c"))
     keys = ("a", "b", "c")
@@ -705,6 +709,7 @@ def test_a_go_server_gets_values_in_the_order_of_the_model(
         in_order.predict("sum", bring(columns | {"d": columns["a"]}))
 
 
+@pytest.mark.slow
 def test_a_go_server_that_knows_no_names_takes_arrays_only(in_order: Client, small: Bundle) -> None:
     in_order.upload(small)
     assert in_order.predict("sum", [1.0, 2.0, 3.0]) == 321
@@ -802,6 +807,7 @@ def test_whatever_comes_back_is_one_of_our_errors(
             thread.join()
 
 
+@pytest.mark.slow
 def test_in_a_cell_it_shows_the_models(serving: Server) -> None:
     client = serving.client()
     html = client._repr_html_()

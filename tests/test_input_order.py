@@ -191,6 +191,7 @@ MESSAGE = (
 )
 
 
+@pytest.mark.slow
 def test_an_array_is_refused_where_the_order_is_not_known(unordered: Client) -> None:
     for events in (np.ones((2, 3)), [1.0, 2.0, 3.0]):
         with pytest.raises(FeatureError, match=MESSAGE):

@@ -39,6 +39,7 @@ def zipped(members: dict[str, bytes]) -> bytes:
     return stream.getvalue()
 
 
+@pytest.mark.slow
 def test_a_model_with_two_inputs_scores_as_keras_does(tmp_path: Path) -> None:
     keras = backend.keras()
     keras.utils.set_random_seed(5)
@@ -168,6 +169,7 @@ def test_a_zip_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         keras_file.check(zipped({"config.json": b"{}", "model.weights.h5": bytes(2 << 20)}))
 
 
+@pytest.mark.slow
 def test_far_more_than_the_file_is_refused() -> None:
     """Allow files that unpack to 32 MB, or to a hundred times their size."""
     config = {"config.json": b"{}"}

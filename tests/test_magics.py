@@ -74,6 +74,7 @@ def test_many_events_of_json_get_an_array(
     np.testing.assert_array_equal(scores, serving.client().predict("ttbar", events[:3]))
 
 
+@pytest.mark.slow
 def test_columns_of_json_are_matched_by_name(
     shell: Any, serving: Server, classifier: tn.Classifier, events: Dataset
 ) -> None:
@@ -83,6 +84,7 @@ def test_columns_of_json_are_matched_by_name(
     np.testing.assert_allclose(scores, classifier.predict(events.X[:3]), rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_table_of_the_cells_variables_is_matched_by_name(
     shell: Any, serving: Server, classifier: tn.Classifier, events: Dataset
 ) -> None:
@@ -94,6 +96,7 @@ def test_a_table_of_the_cells_variables_is_matched_by_name(
     assert not shell.run_cell("%%predict ttbar\nframe").success
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["events.parquet", "events.csv"])
 def test_a_table_in_a_file_is_matched_by_name(
     shell: Any,
@@ -117,6 +120,7 @@ def test_a_python_expression_knows_the_cells_variables(
     np.testing.assert_array_equal(scores, serving.client().predict("ttbar", events[:4]))
 
 
+@pytest.mark.slow
 def test_files_are_read_as_the_model_wants_them(
     shell: Any, serving: Server, events: Dataset, tmp_path: Path
 ) -> None:

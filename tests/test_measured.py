@@ -30,6 +30,7 @@ def test_an_error_has_two_digits_and_its_number_the_same_decimals(
     assert quoted(value, error) == text
 
 
+@pytest.mark.slow
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e5))
 def test_no_error_is_written_as_zero(value: float, error: float) -> None:
     number, written = quoted(value, error).split(" ± ")

@@ -565,6 +565,7 @@ def test_there_are_many_of_them() -> None:
 # --- what is meant is clear ---------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_events_as_mappings_are_scored(desk: Desk) -> None:
     names = desk.test.features.names
     dicts = [dict(zip(names, map(float, row), strict=True)) for row in desk.test.X[:3]]

@@ -128,6 +128,7 @@ def test_turning_the_detector_does_not_change_a_score(model: Any) -> None:
     assert network.predict(model, turned) == pytest.approx(network.predict(model, X), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_mirroring_the_detector_does_not_change_a_score() -> None:
     """Neither along the beam nor across it; a lone jet turned over does."""
     features = replace(FEATURES, jet=(*JETS, Variable("jetEta")))
@@ -287,6 +288,7 @@ def test_initial_weights_depend_on_the_seed_and_nothing_global() -> None:
     assert scores[1] != scores[2]
 
 
+@pytest.mark.slow
 def test_a_saved_network_needs_no_code_of_ours(model: Any, tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     model.save(path)

@@ -2,9 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbclient.exceptions import CellExecutionError
 
 from tests.notebook_run import comparable, run, sanitized
 
@@ -20,6 +18,8 @@ _ = child.stdout.readline()
 
 
 def written(folder: Path, *cells: str) -> Path:
+    import nbformat
+
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     nbformat.write(notebook, folder / "notebook.ipynb")
     return folder / "notebook.ipynb"
@@ -35,6 +35,8 @@ def test_memory_of_the_kernel_and_its_children_is_counted(tmp_path: Path) -> Non
 
 
 def test_a_cell_that_fails_ends_it(tmp_path: Path) -> None:
+    from nbclient.exceptions import CellExecutionError
+
     with pytest.raises(CellExecutionError, match="no such thing"):
         run(written(tmp_path, "raise ValueError('no such thing')"), tmp_path)
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 
 from tests import notebook_needs, snapshots
@@ -34,6 +33,8 @@ of_each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: p
 
 
 def read(path: Path) -> Any:
+    import nbformat  # which takes seconds
+
     return nbformat.read(path, as_version=4)
 
 

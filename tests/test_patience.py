@@ -76,6 +76,7 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return seconds
 
 
+@pytest.mark.slow
 def test_a_refused_event_is_asked_again_after_the_time_told(slept: list[float]) -> None:
     asked: list[Any] = []
     with serving({2: (429, "3"), 4: (429, "7")}, asked) as client:
@@ -84,6 +85,7 @@ def test_a_refused_event_is_asked_again_after_the_time_told(slept: list[float]) 
     assert len(asked) == 7, "the events that were scored are not asked about again"
 
 
+@pytest.mark.slow
 def test_a_date_tells_the_time_as_well(slept: list[float]) -> None:
     until = datetime.now(timezone.utc) + timedelta(seconds=40)
     with serving({1: (429, format_datetime(until, usegmt=True))}) as client:
@@ -105,12 +107,14 @@ def test_an_event_alone_waits_too(slept: list[float]) -> None:
     assert slept == [2]
 
 
+@pytest.mark.slow
 def test_a_server_under_maintenance_tells_when_to_come_again(slept: list[float]) -> None:
     with serving({2: (503, "5")}) as client:
         np.testing.assert_array_equal(client.predict("sum", EVENTS), EXPECTED)
     assert slept == [5]
 
 
+@pytest.mark.slow
 def test_what_was_scored_is_kept(slept: list[float]) -> None:
     with serving({4: (500, None)}) as client:
         with pytest.raises(ServerError):
@@ -123,6 +127,7 @@ def test_what_was_scored_is_kept(slept: list[float]) -> None:
     assert slept == []
 
 
+@pytest.mark.slow
 def test_what_was_scored_before_an_interrupt_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt
@@ -175,6 +180,7 @@ def test_progress_is_shown(
     assert ("scoring" in shown and "5/5" in shown) == progress
 
 
+@pytest.mark.slow
 def test_waiting_has_an_end_in_all() -> None:
     waits = iter(range(1000))
 

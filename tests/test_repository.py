@@ -780,6 +780,7 @@ def test_a_rename_that_was_sent_twice_is_done(
     assert not list((repository.directory / ".incoming").iterdir())
 
 
+@pytest.mark.slow
 def test_a_change_is_read_from_the_file_system_itself_now_and_then(
     repository: Repository, small: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:

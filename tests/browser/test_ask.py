@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
 from playwright.sync_api import Locator, expect
 
@@ -106,6 +105,8 @@ def busy() -> Iterator[None]:
 def opened(
     open_window: Callable[[], Window], tmp_path_factory: pytest.TempPathFactory, bundle: Bundle
 ) -> Iterator[Page]:
+    import nbformat  # which takes seconds
+
     folder = tmp_path_factory.mktemp("ask")
     bundle.save_archive(folder)
     notebook = nbformat.v4.new_notebook(

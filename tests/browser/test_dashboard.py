@@ -9,7 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 from PIL import Image
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
@@ -84,6 +83,8 @@ def shown(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Shown]:
     """The notebook, run by one of the two in a folder of its own."""
+    import nbformat  # which takes seconds
+
     folder = tmp_path_factory.mktemp(request.param)
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     notebook.cells += [nbformat.v4.new_code_cell(source) for source in SHOWN]
@@ -294,6 +295,8 @@ def test_keys_alone_lead_to_a_score(dashboard: Shown) -> None:
 
 
 def test_texts_are_readable_in_both_themes(dashboard: Shown) -> None:
+    import nbformat
+
     if dashboard.place == "voila":
         assert dashboard.window.unreadable_texts() == []
         return

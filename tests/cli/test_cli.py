@@ -39,6 +39,7 @@ def test_help_names_the_commands_at_once() -> None:
     assert fastest([*COMMAND, "--help"]) < 0.5
 
 
+@pytest.mark.slow
 def test_the_import_is_quick() -> None:
     bare = fastest([sys.executable, "-c", "pass"])
     assert fastest([sys.executable, "-c", "import tfaas_nb"]) - bare < 0.3

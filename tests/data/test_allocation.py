@@ -62,6 +62,7 @@ def test_large_arrays_go_back_to_the_system_when_they_are_freed() -> None:
     assert kept(_ARRAYS, "leave it") > 90_000
 
 
+@pytest.mark.slow
 def test_threads_that_share_places_leave_only_theirs() -> None:
     assert kept(_THREADS, "share_places") < 14_000  # two places
     assert kept(_THREADS, "leave it") > 30_000

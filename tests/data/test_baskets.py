@@ -126,6 +126,7 @@ def check(data: Dataset) -> None:
         assert row.tolist() == [event, *jets(event), *[0.0] * (8 - event % 6)]
 
 
+@pytest.mark.slow
 def test_the_other_branches_of_such_a_file_are_read(folder: Path) -> None:
     for name in ("late", "counters", "plain"):
         check(one(folder / f"{name}.root"))

@@ -191,6 +191,7 @@ def test_a_cut_takes_a_path_with_dots(zoo: Path, name: str) -> None:
     assert X[:, 0].tolist() == [value for value, run in events if value > middle and run < 35]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_is_shown_and_takes_nothing_with_it(zoo: Path) -> None:
     found = inspect(zoo, FeatureSet("own", ("info.run",)), "events")
     assert found.is_readable

@@ -274,6 +274,7 @@ def refusing(data: Dataset) -> Any:
     raise DataError("not these")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cut", "why"),
     [

@@ -346,6 +346,7 @@ def _real(name: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_real_tree_maker_file_is_read_as_a_loop_over_its_events_would() -> None:
     path, tree = _real("treemaker.root"), "PreSelection"
     p4 = {f"JetsAK8/JetsAK8.fCoordinates.{c}": c for c in ("fPt", "fEta", "fPhi", "fE")}
@@ -389,6 +390,7 @@ def test_a_real_nanoaod_file_is_read_as_a_loop_over_its_events_would() -> None:
         assert data.extra[name].tolist() == [entry[name] for entry in entries]
 
 
+@pytest.mark.slow
 def test_split_objects_with_leaves_of_equal_names_are_read_as_a_loop_would() -> None:
     path, tree = _real("cms_ntuple_wjet.root"), "variable"
     parts = [

@@ -309,6 +309,7 @@ def computed(tree: Any, event: int) -> bool:
     return {"<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b, "==": a == b, "!=": a != b}[tree[1]]
 
 
+@pytest.mark.slow
 @given(TREES, st.sampled_from([0, 1, 2]))
 def test_any_selection_is_that_of_a_loop_over_events(tree: Any, spelling: int) -> None:
     assert mask(written(tree, spelling)) == [computed(tree, event) for event in range(4)]

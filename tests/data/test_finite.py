@@ -425,6 +425,7 @@ def test_a_class_that_lost_all_of_its_files_is_an_error(tmp_path: Path) -> None:
             load(tmp_path / "s.root", fine, FEATURES, on_error="skip", stream=stream, **QUIET)  # type: ignore[call-overload]
 
 
+@pytest.mark.slow
 def test_a_class_that_lost_all_of_its_events_is_an_error(tmp_path: Path) -> None:
     fine = write_tree(tmp_path / "b.root", nano(), "Events")
     lost = write_tree(tmp_path / "s.root", nano() | {"MET_pt": np.full(60, NAN)}, "Events")

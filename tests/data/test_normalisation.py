@@ -96,6 +96,7 @@ def test_several_samples_make_a_class(qcd: list[Path], tmp_path: Path) -> None:
     assert [source.role for source in data.sources] == ["signal", "background", "background"]
 
 
+@pytest.mark.slow
 def test_a_sample_without_cross_section_has_its_own_weights(qcd: list[Path]) -> None:
     assert read(Sample(qcd[0], weight="genWeight")).weight.tolist() == weights()[0].tolist()
     assert read(Sample(qcd[0]), weight="2 * genWeight").weight.tolist() == (

@@ -189,6 +189,7 @@ def friends(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "friends.root"
 
 
+@pytest.mark.slow
 def test_the_branches_of_a_friend_are_read_by_its_name_or_alone(friends: Path) -> None:
     names = {
         "pt": [2 * i for i in ROWS],

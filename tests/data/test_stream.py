@@ -148,6 +148,7 @@ def test_a_long_list_of_files_is_cut_short(made: Path) -> None:
     assert "and 21 more" in many._repr_html_()
 
 
+@pytest.mark.slow
 def test_its_description_is_that_of_a_sample(made: Path) -> None:
     everything = stream(made, memory=10).describe()
     assert everything.rows == whole(made).describe().rows
@@ -257,6 +258,7 @@ def test_the_split_depends_on_the_seed_and_on_nothing_else(made: Path, folder: P
     assert set(ids(cut.chunks())) < set(expected)
 
 
+@pytest.mark.slow
 def test_a_part_can_be_split_again_by_the_same_seed(made: Path) -> None:
     train, _ = stream(made).split(0.3, seed=1)
     first, second = (set(ids(part.chunks())) for part in train.split(0.5, seed=1))
@@ -364,6 +366,7 @@ def test_an_unreadable_file_stops_the_job_at_once(folder: Path) -> None:
     assert not readers()
 
 
+@pytest.mark.slow
 def test_an_unreadable_file_is_listed_if_wanted(folder: Path) -> None:
     (folder / "b1.root").write_bytes(b"broken" * 200)
     events = stream(folder, on_error="skip")
@@ -563,6 +566,7 @@ def test_a_stopped_training_leaves_no_thread(streamed: Stream) -> None:
     assert not readers()
 
 
+@pytest.mark.slow
 def test_progress_is_shown(made: Path, capfd: pytest.CaptureFixture[str]) -> None:
     from tfaas_nb.data import stream as module
 

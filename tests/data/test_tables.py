@@ -104,6 +104,7 @@ def test_the_features_of_the_demo_are_recognised(events: Dataset) -> None:
         Dataset.from_columns(columns, some.y, features=TTBAR_ALL_HADRONIC)
 
 
+@pytest.mark.slow
 def test_a_table_is_no_dataset_by_itself(classifier: Classifier, unseen: Dataset) -> None:
     frame = tables.pandas_frame(tables.columns_of(unseen.features.names, unseen.X))
     for call in (

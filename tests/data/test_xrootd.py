@@ -62,6 +62,7 @@ def read(url: str, timeout: float = 60.0) -> int:
         return len(file.events())
 
 
+@pytest.mark.slow
 def test_what_is_read_is_what_the_file_holds(xrootd: XRootDServer, url: str) -> None:
     far = tn.load(signal=url, background=f"{xrootd.url}/sample/qcd.root")
     near = tn.sample()
@@ -168,6 +169,7 @@ def test_reading_goes_on_when_the_server_is_back(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_waiting_ends_when_the_reader_is_stopped(xrootd: XRootDServer, url: str) -> None:
     stop = threading.Event()
     with EventFile(url, Reading(), stop.is_set) as file:

@@ -123,6 +123,7 @@ def test_repr_is_a_line_of_results(evaluation: Evaluation, perfect: Evaluation) 
     assert "1/ε_B > " in repr(perfect)
 
 
+@pytest.mark.slow
 def test_in_a_cell_it_shows_table_and_curve(evaluation: Evaluation) -> None:
     html = evaluation._repr_html_()
     assert f"AUC = {evaluation.auc:.4f}" in html

@@ -79,6 +79,7 @@ def test_cross_sections_and_a_luminosity_tell_it() -> None:
     assert (scan.background, scan.signal) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_scale_of_one_is_a_scale(raw: Dataset) -> None:
     """20 000 events of 20 pb at 1/fb count 1 each, as those of which nothing is known do."""
     signal, background = (

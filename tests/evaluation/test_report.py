@@ -52,6 +52,7 @@ def short(plain: Evaluation, tmp_path_factory: pytest.TempPathFactory) -> str:
     return plain.report(path, "A < B", features=["nJets"]).read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_scores_alone_have_a_report(short: str, plain: Evaluation) -> None:
     assert headings(short) == [SECTIONS[0], "Scores", *SECTIONS[1:]]
     assert self_contained(short)

@@ -56,6 +56,7 @@ def _linker() -> list[str]:
     return ["-fuse-ld=gold"] if shutil.which("ld.gold") else []
 
 
+@pytest.mark.slow
 def test_a_package_has_the_model_and_what_uses_it(package: Path) -> None:
     found = {p.relative_to(package).as_posix() for p in package.rglob("*") if p.is_file()}
     assert found == {

@@ -41,6 +41,7 @@ def test_onnx_scores_the_sample_as_the_frozen_graph_does(
     np.testing.assert_allclose(open_engine(graph)(sample), scores, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_saved_model_scores_the_sample_as_the_frozen_graph_does(
     bundle: Bundle, sample: Any, scores: Any, tmp_path: Path
 ) -> None:
@@ -94,6 +95,7 @@ def test_what_onnx_lacks_is_told(tmp_path: Path) -> None:
         export.onnx_model(FrozenGraph.from_bytes(serialized(build)))
 
 
+@pytest.mark.slow
 def test_what_is_in_the_way_stays(bundle: Bundle, tmp_path: Path) -> None:
     (tmp_path / "precious").mkdir()
     with pytest.raises(BundleError, match="precious exists and is no SavedModel: choose another"):

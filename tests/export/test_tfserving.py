@@ -12,6 +12,7 @@ from tfaas_nb.engines import open_engine
 from tfaas_nb.errors import BundleError
 
 
+@pytest.mark.slow
 def test_a_version_is_a_saved_model_that_agrees(
     bundle: Bundle, events: Dataset, tmp_path: Path
 ) -> None:

@@ -86,6 +86,7 @@ def test_a_seed_decides_it() -> None:
     assert one.low.tolist() != other.low.tolist()
 
 
+@pytest.mark.slow
 def test_blocks_do_not_bound_the_number_of_replicas() -> None:
     """More numbers than a block holds."""
     band = Band.of(toy(1, events=2000), replicas=3000)

@@ -92,6 +92,7 @@ def test_scores_of_other_events_are_refused() -> None:
         Comparison.of([0, 1], [0.1, 0.2], [0.1, 0.2, 0.3])
 
 
+@pytest.mark.slow
 def test_it_shows_itself() -> None:
     y, first, second, _ = two()
     found = Comparison.of(y, first, second, names=("network", "trees"))

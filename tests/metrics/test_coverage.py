@@ -68,6 +68,7 @@ def coverage_of_counts(mean: float) -> float:
     return float(poisson.pmf(counts, mean)[abs(counts - mean) < np.sqrt(counts)].sum())
 
 
+@pytest.mark.slow
 def test_the_error_at_a_chosen_efficiency_covers_the_truth_in_both_directions() -> None:
     """Without the movement of the threshold, 12 % at ε_B = 0.001."""
     check_working_points(toys=60, weighted=False)

@@ -60,6 +60,7 @@ def test_losses_are_those_of_scikit_learn() -> None:
     assert FOUND.auc == Roc.of(DATA.y, score(DATA)).auc
 
 
+@pytest.mark.slow
 def test_errors_are_those_of_repeated_samples() -> None:
     drops, errors = [], []
     for seed in range(60):

@@ -70,6 +70,7 @@ def test_signal_known_by_heart_is_suspicious() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_it_shows_itself() -> None:
     found = Overtraining.of(*rocs(0.0))
     assert repr(found).startswith(f"Overtraining(KS p {found.signal.p:.2g} signal, ")

@@ -51,6 +51,7 @@ def test_auc_is_that_of_scikit_learn_for_any_events(events: Events) -> None:
     assert Roc.of(y, scores, weight).auc == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.slow
 @given(few_events())
 def test_a_weight_is_as_many_events(events: Events) -> None:
     y, scores, weight = events
@@ -156,6 +157,7 @@ def test_a_working_point_is_the_tightest_cut_that_keeps_enough(eps_s: float, dig
     )
 
 
+@pytest.mark.slow
 @given(few_events(), st.floats(-0.5, 1.5))
 def test_a_cut_leaves_what_counting_says(events: Events, cut: float) -> None:
     y, scores, weight = events
@@ -179,6 +181,7 @@ def test_a_cut_above_all_scores_leaves_nothing() -> None:
     assert (point.eps_s, point.eps_b, point.background_left) == (0, 0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("digits", [9, 1], ids=["smooth", "ties"])
 @pytest.mark.parametrize("eps_b", [0.02, 0.1, 0.5, 1.0])
 def test_a_cut_by_background_is_the_loosest_that_keeps_so_little(eps_b: float, digits: int) -> None:

@@ -151,6 +151,7 @@ def test_long_scans_are_thinned_without_losing_the_ends() -> None:
     assert (np.diff(scan.thresholds) > 0).all()
 
 
+@pytest.mark.slow
 def test_it_shows_itself() -> None:
     scan = SignificanceScan.of(ROC, signal=100, background=5000, systematics=0.1)
     assert repr(scan).startswith(f"SignificanceScan(Z_A = {scan.at_best:.2g}")

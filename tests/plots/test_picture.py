@@ -45,6 +45,7 @@ def test_the_same_drawing_gives_the_same_file(kind: str, tmp_path: Path) -> None
     assert b"Date" not in first
 
 
+@pytest.mark.slow
 def test_a_vector_picture_is_xml_without_text_to_render() -> None:
     root = ElementTree.fromstring(plots.svg(DRAWINGS["history"]))
     assert root.tag.endswith("svg")

@@ -61,6 +61,7 @@ def event(keys: Any = KEYS, values: Any = VALUES, model: str = "sum") -> dict[st
     return {"keys": keys, "values": values, "model": model}
 
 
+@pytest.mark.slow
 def test_keys_are_ignored(server: Server) -> None:
     for order in ([0, 1, 2], [2, 0, 1], [1, 2, 0]):
         keys, values = [KEYS[i] for i in order], [VALUES[i] for i in order]
@@ -95,6 +96,7 @@ def test_null_or_nan_is_answered_with_a_number(server: Server, value: float) -> 
     assert "'b'" in answer.json()["error"]
 
 
+@pytest.mark.slow
 def test_flipped_weight_bytes_are_served(server: Server) -> None:
     server.client().upload(sum_of("other"))
     path = server.directory / "sum/versions/1/model.pb"
@@ -224,6 +226,7 @@ def test_unknown_node_names_close_the_connection(server: Server) -> None:
         assert "candidates are" in answer.json()["error"]
 
 
+@pytest.mark.slow
 def test_a_first_layer_of_another_name_ends_the_server(server: Server) -> None:
     keras = backend.keras()
     inputs = keras.Input((3,), name="anything")

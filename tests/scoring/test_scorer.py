@@ -61,6 +61,7 @@ def test_a_model_on_disk_scores(
     check(bundle.save_archive(tmp_path / "a.tar.gz"), events, expected)
 
 
+@pytest.mark.slow
 def test_a_model_on_a_server_scores(serving: Server, events: Dataset, expected: np.ndarray) -> None:
     serving.client().label("ttbar", "production")
     for name in ("ttbar", "ttbar/", "ttbar/versions/1", "ttbar/labels/production"):

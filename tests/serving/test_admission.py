@@ -145,6 +145,7 @@ def inverse(tf: Any) -> None:
     tf.matmul(placeholder(tf), tf.raw_ops.MatrixInverse(input=2 * tf.eye(3)), name="y")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolated", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_an_operator_may_allow_an_operation(tmp_path: Path, isolated: bool) -> None:
     bundle = Bundle.from_parts(

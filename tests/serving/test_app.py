@@ -193,6 +193,7 @@ def test_the_model_may_stand_in_the_address(app: App, events: Dataset) -> None:
     assert ask(app, "POST", "/json?model=\xff", body).status == 404
 
 
+@pytest.mark.slow
 def test_a_model_is_read_from_disk_when_first_asked(
     app: App, make: Callable[..., App], events: Dataset, scores: Any
 ) -> None:
@@ -268,6 +269,7 @@ def test_an_archive_may_be_given_a_name(make: Callable[..., App], bundle: Bundle
     assert [m["name"] for m in app.service.models()] == ["other"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/upload", "/bundle"])
 def test_a_form_is_stored(make: Callable[..., App], bundle: Bundle, path: str) -> None:
     app = make()

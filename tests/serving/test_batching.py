@@ -104,6 +104,7 @@ def test_events_of_a_turn_share_a_call(
     np.testing.assert_allclose(np.stack(found), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_crowd_shares_its_calls_turn_after_turn(
     threads: ThreadPoolExecutor, bundle: Bundle, events: Dataset
 ) -> None:
@@ -158,6 +159,7 @@ def test_whoever_waits_is_answered_whatever_goes_wrong(
     ] * 2
 
 
+@pytest.mark.slow
 def test_a_slow_model_leaves_the_loop_free(
     threads: ThreadPoolExecutor, bundle: Bundle, events: Dataset
 ) -> None:
@@ -171,6 +173,7 @@ def test_a_slow_model_leaves_the_loop_free(
     assert sum(engine.calls) == 23
 
 
+@pytest.mark.slow
 def test_a_model_is_not_slow_because_others_hold_the_interpreter(
     threads: ThreadPoolExecutor, bundle: Bundle, events: Dataset
 ) -> None:

@@ -64,6 +64,7 @@ def post(served: Server, path: str, body: bytes | dict[str, Any]) -> requests.Re
 # --- Triton's client --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_triton_asks_for_health_and_metadata(client: Any, bundle: Bundle) -> None:
     assert client.is_server_live()
     assert client.is_server_ready()
@@ -146,6 +147,7 @@ def asking(versioned: Server) -> Iterator[tuple[Any, dict[str, str]]]:
     connection.close()
 
 
+@pytest.mark.slow
 def test_triton_asks_for_any_version(
     versioned: Server, asking: tuple[Any, dict[str, str]], X: Any
 ) -> None:
@@ -169,6 +171,7 @@ def states(client: Any, headers: dict[str, str]) -> list[tuple[str, str, str, st
     return [(m["name"], m["version"], m["state"], m["reason"]) for m in index]
 
 
+@pytest.mark.slow
 def test_triton_unloads_and_loads(
     versioned: Server, asking: tuple[Any, dict[str, str]], X: Any
 ) -> None:
@@ -193,6 +196,7 @@ def test_triton_unloads_and_loads(
         client.load_model("ttbar", headers=headers, config="{}")
 
 
+@pytest.mark.slow
 def test_the_index_may_be_of_ready_models_only(versioned: Server, bundle: Bundle) -> None:
     versioned.client().upload(bundle, "other")
     damaged = versioned.service.repository.find("ttbar")
@@ -213,6 +217,7 @@ def test_the_index_may_be_of_ready_models_only(versioned: Server, bundle: Bundle
     assert session.post(url, data=b"[", timeout=10).status_code == 400
 
 
+@pytest.mark.slow
 def test_serving_asks_for_versions_and_labels(versioned: Server, X: Any) -> None:
     session = requests.Session()
     session.headers["Authorization"] = f"Bearer {versioned.token}"
@@ -231,6 +236,7 @@ def test_serving_asks_for_versions_and_labels(versioned: Server, X: Any) -> None
         assert session.post(f"{url}{path}:predict", json=body, timeout=10).status_code == 404
 
 
+@pytest.mark.slow
 def test_serving_tells_the_state_of_every_version(versioned: Server) -> None:
     session = requests.Session()
     session.headers["Authorization"] = f"Bearer {versioned.token}"
@@ -476,6 +482,7 @@ def test_what_cannot_serve_is_refused_with_the_reason(
         assert (answer.status_code, words in answer.json()["error"]) == (422, True), answer.text
 
 
+@pytest.mark.slow
 def test_an_onnx_classifier_tells_decision_and_probabilities(served: Server, client: Any) -> None:
     classifier, X, model = logistic([0, 1], zipmap=True)
     answer = requests.post(

@@ -61,6 +61,7 @@ def test_an_empty_form_has_no_parts() -> None:
     assert forms.parse(BOUNDARY, b"--x--\r\n") == {}
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.from_regex(r"[a-z]{1,8}", fullmatch=True), st.binary(), max_size=8))
 def test_every_form_that_requests_writes_is_read(parts: dict[str, bytes]) -> None:
     files = {name: (name, content) for name, content in parts.items()} or None

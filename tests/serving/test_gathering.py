@@ -76,6 +76,7 @@ def connect(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=10)
 
 
+@pytest.mark.slow
 def test_after_a_slow_turn_what_has_come_is_answered_together() -> None:
     application = Noting()
     with serving(application) as port, contextlib.ExitStack() as stack:

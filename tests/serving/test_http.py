@@ -179,6 +179,7 @@ def test_a_connection_ends_when_the_client_says_so(echo: Running, old: bytes) ->
     assert b"connection: close" in answer
 
 
+@pytest.mark.slow
 def test_answers_keep_the_order_of_pipelined_requests(echo: Running) -> None:
     start = time.monotonic()
     answer = echo.ask(get("/later/4") + get("/later/1") + get("/now", "Connection: close"))
@@ -543,6 +544,7 @@ def test_bodies_beyond_the_room_are_told_to_come_again() -> None:
             assert statuses(server.ask(ended)) == [200]
 
 
+@pytest.mark.slow
 def test_stopping_lets_requests_under_way_end() -> None:
     with running(Limits(), grace=3.0) as server, server.connect() as client:
         client.sendall(get("/later/5"))
@@ -551,6 +553,7 @@ def test_stopping_lets_requests_under_way_end() -> None:
         assert statuses(received(client)) == [200]
 
 
+@pytest.mark.slow
 def test_stopping_does_not_wait_for_ever() -> None:
     with running(Limits(), grace=0.2) as server, server.connect() as client:
         client.sendall(get("/later/100"))
@@ -563,6 +566,7 @@ def test_stopping_does_not_wait_for_ever() -> None:
             assert received(client) == b""
 
 
+@pytest.mark.slow
 def test_the_last_answers_say_that_they_are_the_last() -> None:
     with running(Limits(), grace=3.0) as server, server.connect() as client:
         client.sendall(get("/later/3") + get("/more"))
@@ -599,6 +603,7 @@ def test_a_connection_just_made_may_still_ask() -> None:
         assert statuses(received(client)) == [200]
 
 
+@pytest.mark.slow
 def test_a_connection_just_made_that_does_not_ask_is_ended() -> None:
     with running(Limits(), grace=5.0) as server, server.connect() as client:
         time.sleep(0.05)
@@ -608,6 +613,7 @@ def test_a_connection_just_made_that_does_not_ask_is_ended() -> None:
         assert client.recv(1000) == b""
 
 
+@pytest.mark.slow
 def test_whoever_waits_to_be_accepted_is_answered() -> None:
     """The server is busy; meanwhile it is told to end, and the system accepts connections."""
     with running(Limits(), grace=5.0) as server, contextlib.ExitStack() as stack:

@@ -54,6 +54,7 @@ def asked_raw(server: Server, path: str) -> requests.Response:
         return session.send(request, timeout=5, allow_redirects=False)
 
 
+@pytest.mark.slow
 def test_the_home_page_leads_to_the_graph(
     guarded: Server, open_to_all: Server, bundle: Bundle
 ) -> None:
@@ -167,6 +168,7 @@ def test_the_key_is_for_reading(guarded: Server) -> None:
         assert requests.request(method, url, timeout=5).status_code == 401
 
 
+@pytest.mark.slow
 def test_host_and_origin_are_checked_with_the_key_too(guarded: Server) -> None:
     url = f"{guarded.url}/netron/k/{KEY}/models/ttbar/1/model.pb"
     assert get(url).status_code == 200
@@ -208,6 +210,7 @@ def test_a_name_is_quoted_in_an_address() -> None:
     )
 
 
+@pytest.mark.slow
 def test_netrons_files_are_found_without_running_it() -> None:
     code = (
         "import sys; from tfaas_nb.serving import netron; netron._content('index.js'); "

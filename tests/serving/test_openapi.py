@@ -42,6 +42,7 @@ def told(served: Server) -> Any:
     return answer.json()
 
 
+@pytest.mark.slow
 def test_it_is_openapi(told: Any) -> None:
     assert told["openapi"].startswith("3.1")
     validate(told)

@@ -60,5 +60,6 @@ threads.shutdown(wait=False)
 """
 
 
+@pytest.mark.slow
 def test_the_interpreter_does_not_wait_for_a_call_for_ever() -> None:
     subprocess.run([sys.executable, "-c", ENDLESS], check=True, timeout=60)

@@ -78,6 +78,7 @@ def test_who_may_not_is_told_so_whether_or_not_there_is_a_model(app: App) -> Non
     assert told(app, "PUT /upload", "for-readers").status == 405
 
 
+@pytest.mark.slow
 def test_readers_predict_and_change_nothing(tmp_path: Path) -> None:
     small = Bundle.from_parts(
         b'{"name": "small", "features": ["a", "b", "c"]}', serialized(weighted_sum)

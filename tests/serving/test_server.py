@@ -527,6 +527,7 @@ def test_any_address_is_answered(steady: Server, target: str) -> None:
     assert steady.client().predict("sum", {"a": 1, "b": 1, "c": 1}) == 6
 
 
+@pytest.mark.slow
 def test_many_clients_at_once_get_their_own_answers(steady: Server) -> None:
     def ask(number: int) -> list[tuple[int, bytes]]:
         with connected(steady) as (connection, stream):
@@ -564,6 +565,7 @@ def test_a_large_request_holds_nobody_up(
 # --- the end ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_stopping_under_load_is_quick(serving: Server, event: dict[str, float]) -> None:
     url, token = serving.url, serving.token
     outcomes: list[str] = []
@@ -592,6 +594,7 @@ def test_stopping_under_load_is_quick(serving: Server, event: dict[str, float]) 
     assert set(outcomes) == {"200 1"}
 
 
+@pytest.mark.slow
 def test_an_idle_connection_does_not_hold_up_the_end(server: Server) -> None:
     with connected(server):
         start = time.monotonic()

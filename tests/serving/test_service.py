@@ -177,6 +177,7 @@ def test_the_last_uploaded_is_known_after_a_restart(service: Service, small: Bun
     assert again.model(None).stored.name == "a"
 
 
+@pytest.mark.slow
 def test_an_upload_is_served_at_once(
     service: Service, bundle: Bundle, other_bundle: Bundle, events: Dataset
 ) -> None:
@@ -297,6 +298,7 @@ def answers(service: Service, reference: str | None) -> float:
     return float(service.model(reference).score(query([1, 10, 100]))[0, 0])
 
 
+@pytest.mark.slow
 def test_every_version_can_be_asked(three: Service) -> None:
     assert answers(three, "sum") == answers(three, None) == 963
     for version in (1, 2, 3):
@@ -310,6 +312,7 @@ def test_every_version_can_be_asked(three: Service) -> None:
         three.model("sum/labels/worst")
 
 
+@pytest.mark.slow
 def test_references_to_one_version_share_a_model(three: Service) -> None:
     assert three.model("sum") is three.model("sum/versions/3") is three.model(None)
     assert three.model("sum/labels/best") is three.model("sum/versions/2")
@@ -553,6 +556,7 @@ def test_a_look_without_a_change_keeps_what_is_loaded(service: Service, small: B
         assert service.loaded("sum") is kept
 
 
+@pytest.mark.slow
 def test_a_directory_copied_again_is_served_after_the_next_change(
     service: Service, bundle: Bundle, other_bundle: Bundle, small: Bundle
 ) -> None:

@@ -587,6 +587,7 @@ def test_a_certificate_that_is_not_trusted_ends_the_connection(
     client.close()
 
 
+@pytest.mark.slow
 def test_what_one_certificate_may_the_next_may_not(guarded: Server, grid: Grid) -> None:
     """Send the bytes of a known head with the certificate of somebody else."""
     request = get("/models", "Connection: keep-alive")

@@ -57,6 +57,7 @@ def post(served: Server, path: str, **options: Any) -> requests.Response:
 # --- dialects of JSON -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_json_is_exact(served: Server) -> None:
     for event, expected in zip(LARGE, EXPECTED, strict=True):
         body = {"keys": NAMES, "values": event, "model": "int64"}

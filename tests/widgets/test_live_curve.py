@@ -44,6 +44,7 @@ def testdurations_are_told_in_words(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 
 
+@pytest.mark.slow
 def test_the_picture_says_what_it_shows() -> None:
     shown = picture([epoch(1, 0.5), epoch(2, 0.4), epoch(3, 0.45)], 2)
     assert "data:image/png;base64,iVBOR" in shown

@@ -116,6 +116,7 @@ def test_an_event_that_cannot_be_is_not_asked(
         assert widget.event.value == 0
 
 
+@pytest.mark.slow
 def test_a_value_of_a_real_event_is_right(serving: Server, unseen: Dataset) -> None:
     """NanoAOD writes -1 for the soft-drop mass of a jet without subjets."""
     odd = unseen.X.copy()
@@ -251,6 +252,7 @@ def parts(widget: Any) -> tuple[Any, ...]:
     return tuple(getattr(widget, "children", ()))
 
 
+@pytest.mark.slow
 def test_an_event_that_is_picked_takes_the_place_of_a_number_that_cannot_be(
     serving: Server, unseen: Dataset
 ) -> None:

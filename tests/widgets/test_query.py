@@ -31,6 +31,7 @@ from tfaas_nb.widgets.answer import Scores
 from tfaas_nb.widgets.copy_line import CopyLine
 
 
+@pytest.mark.slow
 def test_there_is_a_field_per_feature_with_its_range(serving: Server, bundle: Bundle) -> None:
     widget = Query(serving)
     assert widget.model.value == "ttbar"
@@ -43,6 +44,7 @@ def test_there_is_a_field_per_feature_with_its_range(serving: Server, bundle: Bu
     assert widget.fields["jetPt_4"].value == 0.0
 
 
+@pytest.mark.slow
 def test_an_event_of_a_file_is_asked_for(serving: Server, events: Dataset) -> None:
     widget = Query(serving)
     widget.file.value = tn.sample_files()[0]
@@ -95,6 +97,7 @@ def with_other_medians(bundle: Bundle) -> Bundle:
     return replace(bundle, params=replace(bundle.params, features=features))
 
 
+@pytest.mark.slow
 def test_a_typed_value_changes_the_score(serving: Server, events: Dataset) -> None:
     widget = Query(serving, events)
     widget.ask_button.click()
@@ -120,6 +123,7 @@ def test_the_texts_ask_for_the_same_score(serving: Server, events: Dataset) -> N
     assert str(serving.token) not in widget.curl_text.value + widget.python_text.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "words"), [("", "write the path"), ("nowhere/a.root", "does not exist")]
 )
@@ -131,6 +135,7 @@ def test_a_file_that_is_not_there_is_told(serving: Server, path: str, words: str
     assert 'role="alert"' in widget.message.value
 
 
+@pytest.mark.slow
 def test_a_new_model_appears_on_refresh(serving: Server, bundle: Bundle) -> None:
     widget = Query(serving)
     serving.client().upload(bundle, "another")
@@ -139,6 +144,7 @@ def test_a_new_model_appears_on_refresh(serving: Server, bundle: Bundle) -> None
     assert widget.model.value == "ttbar"
 
 
+@pytest.mark.slow
 def test_a_model_deleted_meanwhile_is_told(serving: Server) -> None:
     widget = Query(serving)
     serving.client().delete("ttbar")
@@ -172,6 +178,7 @@ def test_a_model_without_feature_names_is_asked_by_those_of_its_inputs(
     assert widget.score == pytest.approx(classifier.predict(events.event(0)), abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "words"), [(None, "how many values"), (1000, "too many")])
 def test_a_model_of_unknown_or_great_width_is_told(
     server: Server, width: int | None, words: str
@@ -187,6 +194,7 @@ def test_a_model_of_unknown_or_great_width_is_told(
     assert "choose a model" not in widget.message.value
 
 
+@pytest.mark.slow
 def test_choosing_a_model_takes_an_error_away(server: Server, bundle: Bundle) -> None:
     widget = Query(server)
     widget.ask_button.click()
@@ -196,6 +204,7 @@ def test_choosing_a_model_takes_an_error_away(server: Server, bundle: Bundle) ->
     assert "Error" not in widget.message.value
 
 
+@pytest.mark.slow
 def test_absent_jets_are_hidden_and_padded(serving: Server, events: Dataset) -> None:
     widget = Query(serving, events)
     form = widget.form
@@ -213,6 +222,7 @@ def test_absent_jets_are_hidden_and_padded(serving: Server, events: Dataset) -> 
     assert widget.values() == pytest.approx(events.event(0))
 
 
+@pytest.mark.slow
 def test_the_number_of_jets_is_the_events(serving: Server, events: Dataset) -> None:
     widget = Query(serving, events)
     slots = events.X[:, events.features.jet_columns("jetPt")]
@@ -221,6 +231,7 @@ def test_the_number_of_jets_is_the_events(serving: Server, events: Dataset) -> N
         assert widget.form.jets.value == (slots[position] != 0).sum()
 
 
+@pytest.mark.slow
 def test_an_unusual_value_is_marked(serving: Server) -> None:
     widget = Query(serving)
     row = next(
@@ -234,6 +245,7 @@ def test_an_unusual_value_is_marked(serving: Server) -> None:
     assert "unusual" in row.children[1].value
 
 
+@pytest.mark.slow
 def test_the_cut_decides(serving: Server, events: Dataset) -> None:
     widget = Query(serving, events[events.y == 1])
     widget.ask_button.click()
@@ -245,6 +257,7 @@ def test_the_cut_decides(serving: Server, events: Dataset) -> None:
     assert widget.picture.value == ""
 
 
+@pytest.mark.slow
 def test_working_points_are_those_of_the_evaluation(
     serving: Server, events: Dataset, evaluation: Evaluation
 ) -> None:
@@ -262,6 +275,7 @@ def test_working_points_are_those_of_the_evaluation(
     assert widget.working_point.value == "typed in"
 
 
+@pytest.mark.slow
 def test_events_of_known_class_tell_where_a_score_lies(serving: Server, unseen: Dataset) -> None:
     widget = Query(serving, unseen)
     widget.working_point.value = "ε_S = 0.5"
@@ -291,6 +305,7 @@ def test_it_follows_a_view(serving: Server, events: Dataset, evaluation: Evaluat
     assert widget.threshold.value == before
 
 
+@pytest.mark.slow
 def test_contributions_come_from_one_request(
     serving: Server, events: Dataset, bundle: Bundle
 ) -> None:
@@ -335,6 +350,7 @@ def test_the_texts_run_as_they_stand(serving: Server, events: Dataset) -> None:
     assert all("TOKEN" in text and str(serving.token) not in text for text in texts)
 
 
+@pytest.mark.slow
 def test_an_answer_is_not_shown_beside_another_event(serving: Server, events: Dataset) -> None:
     widget = Query(serving, events)
     widget.ask_button.click()
@@ -345,6 +361,7 @@ def test_an_answer_is_not_shown_beside_another_event(serving: Server, events: Da
     assert widget.score is None
 
 
+@pytest.mark.slow
 def test_all_controls_have_a_label(serving: Server, events: Dataset) -> None:
     widget = Query(serving, events)
     view = RocView({})
@@ -406,6 +423,7 @@ def test_a_model_tells_its_working_points(
     )
 
 
+@pytest.mark.slow
 def test_the_event_of_a_file_is_the_only_one_read(
     serving: Server, events: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -428,6 +446,7 @@ def test_the_event_of_a_file_is_the_only_one_read(
     assert max(ranges) == 1
 
 
+@pytest.mark.slow
 def test_paths_are_completed(serving: Server, tmp_path: Path) -> None:
     for name in ("one.root", "two.root", "notes.txt"):
         (tmp_path / name).touch()
@@ -444,6 +463,7 @@ def test_paths_are_completed(serving: Server, tmp_path: Path) -> None:
     assert widget.file.options == at_hand
 
 
+@pytest.mark.slow
 def test_a_broken_file_is_told(serving: Server, tmp_path: Path) -> None:
     (tmp_path / "broken.root").write_bytes(b"root" + bytes(100))
     widget = Query(serving)
@@ -453,6 +473,7 @@ def test_a_broken_file_is_told(serving: Server, tmp_path: Path) -> None:
     assert 'role="alert"' in widget.message.value
 
 
+@pytest.mark.slow
 def test_a_server_that_stops_meanwhile_is_told(serving: Server, events: Dataset) -> None:
     widget = Query(serving, events)
     remote = Query(serving.client(), events)
@@ -480,6 +501,7 @@ def test_an_answer_is_not_shown_beside_a_changed_event(
     assert widget.score is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("score", [0.0, 1.0])
 def test_an_event_at_the_end_of_the_scores_is_seen(evaluation: Evaluation, score: float) -> None:
     scores = Scores(evaluation)
@@ -489,6 +511,7 @@ def test_an_event_at_the_end_of_the_scores_is_seen(evaluation: Evaluation, score
     assert min(x - low, high - x) > 0.02 * (high - low)
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_run_yet_is_no_error(tmp_path: Path, bundle: Bundle) -> None:
     server = Server(tmp_path, port=0)
     widget = Query(server)
@@ -503,6 +526,7 @@ def test_a_server_that_does_not_run_yet_is_no_error(tmp_path: Path, bundle: Bund
         assert "not running" not in widget.message.value
 
 
+@pytest.mark.slow
 def test_each_request_is_copied_as_it_stands(serving: Server) -> None:
     widget = Query(serving)
     assert [line.value for line in widget._copies] == [""] * 3

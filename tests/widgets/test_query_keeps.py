@@ -92,6 +92,7 @@ def test_an_answer_of_the_version_before_says_so(
     assert widget.answer.value == told, "the cut of the new version decides nothing of the old one"
 
 
+@pytest.mark.slow
 def test_choosing_another_model_keeps_what_was_typed(
     serving: Server, unseen: Dataset, bundle: Bundle
 ) -> None:
@@ -108,6 +109,7 @@ def test_choosing_another_model_keeps_what_was_typed(
     assert widget.values() == values
 
 
+@pytest.mark.slow
 def test_new_events_keep_what_was_typed(serving: Server, unseen: Dataset) -> None:
     widget = Query(serving, unseen)
     widget.fields["jetPt_0"].value = 512.5
@@ -118,6 +120,7 @@ def test_new_events_keep_what_was_typed(serving: Server, unseen: Dataset) -> Non
     assert widget.values() == pytest.approx(unseen.event(3))
 
 
+@pytest.mark.slow
 def test_the_number_shown_is_that_of_the_event_in_the_form(
     serving: Server, unseen: Dataset
 ) -> None:
@@ -257,6 +260,7 @@ def test_what_is_typed_while_a_model_is_shown_is_not_lost(
         assert widget.values() == pytest.approx(unseen.event(17))
 
 
+@pytest.mark.slow
 def test_stale_errors_go_with_their_cause(serving: Server, tmp_path: Path) -> None:
     widget = Query(serving)
     widget.load_button.click()
@@ -269,6 +273,7 @@ def test_stale_errors_go_with_their_cause(serving: Server, tmp_path: Path) -> No
     assert "Error" not in widget.message.value
 
 
+@pytest.mark.slow
 def test_events_beyond_those_of_other_data_are_not_another_event(
     serving: Server, unseen: Dataset
 ) -> None:

@@ -50,6 +50,7 @@ def test_clicking_twice_changes_nothing(tmp_path: Path) -> None:
     assert "stopped" in panel.message.value
 
 
+@pytest.mark.slow
 def test_models_are_shown_after_a_refresh(server: Server, bundle: Bundle) -> None:
     panel = ServerPanel(server)
     assert "ttbar" not in panel.models.value
@@ -121,6 +122,7 @@ def test_an_encrypted_server_has_its_address_and_no_proxys(
         panel.close()
 
 
+@pytest.mark.slow
 def test_the_pace_is_shown_until_it_is_closed(serving: Server) -> None:
     panel = ServerPanel(serving)
     assert until(lambda: "since the start" in panel.pace.value)
@@ -132,6 +134,7 @@ def test_the_pace_is_shown_until_it_is_closed(serving: Server) -> None:
     assert serving.is_running
 
 
+@pytest.mark.slow
 def test_a_server_stopped_in_a_cell_is_noticed(serving: Server) -> None:
     panel = ServerPanel(serving)
     assert until(lambda: panel.pace.value != "")
@@ -142,6 +145,7 @@ def test_a_server_stopped_in_a_cell_is_noticed(serving: Server) -> None:
     assert until(lambda: threads() == 0)
 
 
+@pytest.mark.slow
 def test_deleting_is_asked_for_confirmation(serving: Server, bundle: Bundle) -> None:
     serving.client().upload(bundle)
     panel = ServerPanel(serving)
@@ -166,6 +170,7 @@ def test_deleting_is_asked_for_confirmation(serving: Server, bundle: Bundle) -> 
     panel.close()
 
 
+@pytest.mark.slow
 def test_a_version_stays_chosen_when_another_arrives(serving: Server, bundle: Bundle) -> None:
     """An upload ends whenever it ends: what a person is about to delete stays what it is."""
     panel = ServerPanel(serving)
@@ -181,6 +186,7 @@ def test_a_version_stays_chosen_when_another_arrives(serving: Server, bundle: Bu
     panel.close()
 
 
+@pytest.mark.slow
 def test_what_was_asked_about_is_deleted(serving: Server, bundle: Bundle) -> None:
     serving.client().upload(bundle)
     panel = ServerPanel(serving)
@@ -192,6 +198,7 @@ def test_what_was_asked_about_is_deleted(serving: Server, bundle: Bundle) -> Non
     panel.close()
 
 
+@pytest.mark.slow
 def test_a_labelled_version_stays_and_the_reason_is_told(serving: Server) -> None:
     serving.client().label("ttbar", "production")
     panel = ServerPanel(serving)

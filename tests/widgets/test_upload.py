@@ -15,6 +15,7 @@ from tfaas_nb.serving.server import Server
 from tfaas_nb.widgets import Upload
 
 
+@pytest.mark.slow
 def test_choosing_naming_and_sending_an_archive(
     server: Server, bundle: Bundle, events: Dataset
 ) -> None:
@@ -45,6 +46,7 @@ def test_what_is_inside_is_told_before_sending(serving: Server, bundle: Bundle) 
     assert widget.next_version.value == "new on the server"
 
 
+@pytest.mark.slow
 def test_the_files_of_a_model_directory_are_chosen_together(server: Server, bundle: Bundle) -> None:
     widget = Upload(server)
     assert Page(widget.files, part=1 << 20).choose(**bundle.files())[-1] == "whole"
@@ -55,6 +57,7 @@ def test_the_files_of_a_model_directory_are_chosen_together(server: Server, bund
     assert server.client().download("ttbar").files() == bundle.files(), "all of it arrived"
 
 
+@pytest.mark.slow
 def test_a_lone_graph_is_named_after_its_file(server: Server, bundle: Bundle) -> None:
     widget = Upload(server)
     choose(widget, "my best (1).pb", bundle.graph.serialized)
@@ -85,6 +88,7 @@ def test_a_lone_onnx_model_is_named_after_its_file(server: Server) -> None:
     assert widget.uploaded == "forest.v2"
 
 
+@pytest.mark.slow
 def test_sending_the_same_name_again_is_announced_again(server: Server, bundle: Bundle) -> None:
     widget = Upload(server)
     heard: list[str] = []
@@ -96,6 +100,7 @@ def test_sending_the_same_name_again_is_announced_again(server: Server, bundle: 
     assert widget.version == 2
 
 
+@pytest.mark.slow
 def test_a_path_of_this_machine_is_read(server: Server, bundle: Bundle, tmp_path: Path) -> None:
     widget = Upload(server)
     for path in (bundle.save(tmp_path), bundle.save_archive(tmp_path)):

@@ -121,6 +121,7 @@ def test_no_events_are_read_as_none(batches: int) -> None:
 # --- round trips ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(tables())
 def test_a_stream_brings_events_back(table: tuple[list[str], Floats]) -> None:
     keys, values = table
@@ -129,6 +130,7 @@ def test_a_stream_brings_events_back(table: tuple[list[str], Floats]) -> None:
     np.testing.assert_array_equal(back, values)
 
 
+@pytest.mark.slow
 @given(tables())
 def test_an_answer_brings_scores_back(table: tuple[list[str], Floats]) -> None:
     labels, scores = table

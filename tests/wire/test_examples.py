@@ -76,6 +76,7 @@ def event(events: Dataset) -> dict[str, float]:
     return dict(zip(events.features.names, map(float, events.X[0]), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_curl_line_gets_the_score(serving: Server, event: dict[str, float]) -> None:
     line = examples.curl(serving.url, "ttbar", event).replace("TOKEN", str(serving.token))

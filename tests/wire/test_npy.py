@@ -30,6 +30,7 @@ def written(array: npt.NDArray[Any]) -> bytes:
     return stream.getvalue()
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_any_array_is_read_as_numpy_reads_it(data: st.DataObject) -> None:
     """Fields of odd names, fields in fields, arrays in fields, and orders of both languages."""

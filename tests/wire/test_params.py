@@ -130,6 +130,7 @@ def test_features_may_be_mere_names() -> None:
     assert found.features == ({"name": "x"}, {"name": "y"})
 
 
+@pytest.mark.slow
 @given(params)
 def test_every_file_is_read_back(value: Params) -> None:
     assert Params.from_json(value.to_json()) == value

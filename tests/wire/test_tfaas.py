@@ -212,6 +212,7 @@ def test_events_with_equal_keys_have_the_same_keys() -> None:
     assert first.keys is second.keys is third.keys  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 @given(tables(names), models, st.binary(max_size=3))
 def test_a_row_is_read_as_if_nothing_was_remembered(
     sent: tuple[list[str], Floats], model: str | None, more: bytes
@@ -236,6 +237,7 @@ def test_a_row_with_its_parts_in_another_order_is_read() -> None:
 # --- round trips ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(tables(names), models)
 def test_json_brings_events_back(table: tuple[list[str], Floats], model: str | None) -> None:
     keys, values = table
@@ -245,6 +247,7 @@ def test_json_brings_events_back(table: tuple[list[str], Floats], model: str | N
     assert query(one) == (model, tuple(keys), values[:1].tolist(), True)
 
 
+@pytest.mark.slow
 @given(tables(names), models)
 def test_protobuf_brings_events_back(table: tuple[list[str], Floats], model: str | None) -> None:
     keys, values = table
@@ -277,6 +280,7 @@ def test_npy_takes_thousands_of_names() -> None:
     assert decode_npy(tfaas.encode_npy(keys, np.ones((1, 3000), np.float32))).keys == tuple(keys)
 
 
+@pytest.mark.slow
 @given(tables(names), st.randoms(use_true_random=False))
 def test_shuffled_keys_keep_their_values(table: tuple[list[str], Floats], random: Any) -> None:
     keys, values = table

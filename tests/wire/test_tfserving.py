@@ -207,6 +207,7 @@ def test_a_regression_has_one_output() -> None:
 # --- round trips ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(scores, names)
 def test_every_form_brings_the_same_events(values: Floats, keys: list[str]) -> None:
     rows = values.tolist()
