@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import COMMAND
-
-pytestmark = pytest.mark.slow
+from tfaas_nb.cli import main
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +30,7 @@ def printed(folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_auc_is_that_of_a_good_classifier(printed: str) -> None:
     found = re.search(r"^AUC (0\.\d+) ± (0\.\d+)$", printed, re.MULTILINE)
     assert found
@@ -38,6 +38,7 @@ def test_the_auc_is_that_of_a_good_classifier(printed: str) -> None:
     assert 0.0005 < float(found[2]) < 0.003
 
 
+@pytest.mark.slow
 def test_the_poster_event_has_one_score(printed: str) -> None:
     line = next(line for line in printed.splitlines() if line.startswith("poster event:"))
     scores = dict(re.findall(r"(\S+) (0\.\d{7})", line))
@@ -47,8 +48,22 @@ def test_the_poster_event_has_one_score(printed: str) -> None:
     assert "equal to 1e-6" in line
 
 
+@pytest.mark.slow
 def test_the_files_are_where_it_says(printed: str, folder: Path) -> None:
     for made in ("ttbar.tar.gz", "ttbar", "roc.png", "models"):
         assert str((folder / made).resolve()) in printed
         assert (folder / made).exists()
     assert (folder / "roc.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_seed_and_a_folder_that_cannot_be_end_it_before_it_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo", "--seed", "-1", "-o", str(tmp_path / "new")]) == 1
+    assert "tfaas-nb: --seed must be a whole number from 0" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "file").write_text("of somebody")
+    assert main(["demo", "-o", str(tmp_path / "file")]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.endswith("file cannot be written: it is no folder; name another one\n")
+    assert not captured.out

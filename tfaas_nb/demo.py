@@ -15,6 +15,7 @@ from tfaas_nb.classifier import Classifier
 from tfaas_nb.client import Client
 from tfaas_nb.data.poster import poster_event
 from tfaas_nb.data.sample import sample
+from tfaas_nb.durable import check_folder
 from tfaas_nb.engines import open_engine
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.serving.server import Server
@@ -57,11 +58,13 @@ def run(output: Path, seed: int = 1) -> Demo:
     TfaasError
         If any step fails.
     """
+    classifier = Classifier(seed=seed)
+    check_folder(output)
     output.mkdir(parents=True, exist_ok=True)
     data = sample()
     train, test = data.split(_TEST_FRACTION, seed)
     print(f"{data}: training on {len(train)}, evaluating on {len(test)}", flush=True)
-    classifier = Classifier(seed=seed).fit(train)
+    classifier.fit(train)
     evaluation = classifier.evaluate(test)
     bundle = classifier.bundle(MODEL, "tt̄ → all-hadronic against QCD multijet")
     archive, folder = bundle.save_archive(output), bundle.save(output)

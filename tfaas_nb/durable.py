@@ -8,6 +8,36 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from tfaas_nb import writer
+from tfaas_nb.errors import DataError
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a folder that can neither be made nor written to, before long work begins.
+
+    Raises
+    ------
+    DataError
+        Naming what is in its place, or the folder above it that nobody may write to.
+    """
+    there = next((p for p in (path, *path.absolute().parents) if os.path.lexists(p)), path)
+    if not there.is_dir():
+        at = "it" if there == path else there
+        raise DataError(f"{path} cannot be written: {at} is no folder; name another one")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise DataError(f"{path} cannot be written: you may not write to {there.resolve()}")
+
+
+def check_file(path: Path) -> None:
+    """Refuse a file that cannot be written, before long work begins.
+
+    Raises
+    ------
+    DataError
+        If a folder is in its place, or its own folder can be neither made nor written to.
+    """
+    if path.is_dir():
+        raise DataError(f"{path} cannot be written: it is a folder; name a file")
+    check_folder(path.parent)
 
 
 def write(path: Path, content: bytes) -> None:

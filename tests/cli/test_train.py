@@ -104,6 +104,39 @@ def test_samples_and_cross_sections_must_be_as_many(
     assert "needs its cross-section" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--test", "1.5"], "with --test 1.5: it must lie between 0 and 1"),
+        (["--test", "nan"], "with --test nan: it must lie between 0 and 1"),
+        (["--epochs", "0"], "--epochs must be a whole number, 1 or more, not 0"),
+        (["--seed", "-1"], "--seed must be a whole number from 0 to 4294967295, not -1"),
+        (["--out", "no.root"], "no.root cannot be written: it is no folder"),
+        (["--out", "no.root/below"], "no.root is no folder"),
+        (["--name", "taken"], "taken.html cannot be written: it is a folder"),
+        (["--name", "model"], "model cannot be written: it is no folder"),
+    ],
+)
+def test_settings_and_places_are_checked_before_a_file_is_read(
+    options: list[str],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Files that nobody can read are not complained of: none was opened."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "no.root").write_text("no ROOT file")
+    (tmp_path / "model").write_text("of somebody")
+    (tmp_path / "taken.html").mkdir()
+    files = ["--signal", "no.root", "--background", "no.root", "--name", "m"]
+    assert main(["train", *files, *options]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("tfaas-nb: ")
+    assert message in error
+    assert "ROOT" not in error
+
+
 def skimmed(files: list[str], folder: Path) -> list[str]:
     """The files, and the first as a skim that tells of twice as many events."""
     copy = folder / "skim.root"

@@ -94,13 +94,10 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         pass
 
 
-def test_a_folder_in_its_place_is_told(path: Path) -> None:
+def test_a_folder_in_its_place_is_told_before_anything_is_scored(path: Path) -> None:
     path.mkdir()
-    with (
-        pytest.raises(DataError, match=r"cannot be written: Is a directory"),
-        ScoreFile(path) as file,
-    ):
-        file.write(COLUMNS)
+    with pytest.raises(DataError, match=r"cannot be written: it is a folder; name a file"):
+        ScoreFile(path).__enter__()
     assert list(path.parent.iterdir()) == [path]
 
 

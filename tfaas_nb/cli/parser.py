@@ -10,10 +10,12 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-#: An argument as our messages write it in Python: a name, and a literal, dots or nothing.
+#: An argument as our messages write it in Python: a name, and a literal, dots or nothing; or the
+#: bare name with which a message begins that says which values it may have.
 _IN_PYTHON = re.compile(
     r"(?<![\w.])(?P<name>[a-z_]+)="
-    r"(?P<value>'[^']*'|\[[^][]*\]|\{[^{}]*\}|-?\d[\w.+-]*\b|\.\.\.|(?=[\s,;:)]|$))"
+    r"(?P<value>'[^']*'|\[[^][]*\]|\{[^{}]*\}|-?(?:\d[\w.+-]*|inf|nan)\b|\.\.\."
+    r"|(?=[\s,;:)]|$))|^(?P<bare>[a-z_]+)(?= must be )"
 )
 
 
@@ -40,14 +42,17 @@ class Parser(argparse.ArgumentParser):
         return _IN_PYTHON.sub(self._in_shell, message)
 
     def _in_shell(self, argument: re.Match[str]) -> str:
+        name = argument["name"] or argument["bare"]
         options = [
             option
             for action in self._actions
             for option in action.option_strings
-            if action.dest == argument["name"] and action.nargs is None
+            if action.dest == name and action.nargs is None
         ]
         if not options or _is_in_call(argument.string[: argument.start()]):
             return argument[0]
+        if argument["bare"]:
+            return options[-1]
         return " ".join(f"{options[-1]} {value}".rstrip() for value in _words(argument["value"]))
 
     def _joined(self, arguments: Sequence[str]) -> list[str]:

@@ -17,6 +17,7 @@ from tfaas_nb.errors import DataError, ImportanceInterrupted
 
 if TYPE_CHECKING:
     from tfaas_nb.bundle import Bundle
+    from tfaas_nb.classifier import Classifier
     from tfaas_nb.data.dataset import Dataset
     from tfaas_nb.data.normalisation import Sample
     from tfaas_nb.evaluation import Evaluation
@@ -97,17 +98,17 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _train(options: argparse.Namespace) -> int:
     from tfaas_nb.bundle import check_name
-    from tfaas_nb.classifier import Classifier
+    from tfaas_nb.data.dataset import check_split
     from tfaas_nb.table import Table
 
     check_name(options.name)
+    check_split(options.test, options.seed)
+    _check_places(options)
+    classifier = _classifier(options)
     data = _data(options)
     print(data)
     train, test = data.split(options.test, options.seed)
-    chosen = {} if options.epochs is None else {"epochs": options.epochs}
-    negative = _NEGATIVE[options.negative_weights]
-    settings = {"seed": options.seed, "negative_weights": negative, **chosen}
-    classifier = Classifier(**settings).fit(train)
+    classifier.fit(train)
     name, code = options.name, 0
     if classifier.history.stopped == "interrupted":
         name, code = _name_of_stopped(options, len(classifier.history.epochs)), INTERRUPTED
@@ -118,6 +119,24 @@ def _train(options: argparse.Namespace) -> int:
     rows = tuple((content, str(path.resolve())) for content, path in written.items())
     print(Table(("file", "where"), rows))
     return code
+
+
+def _classifier(options: argparse.Namespace) -> Classifier:
+    from tfaas_nb.classifier import Classifier
+
+    chosen = {} if options.epochs is None else {"epochs": options.epochs}
+    negative = _NEGATIVE[options.negative_weights]
+    return Classifier(seed=options.seed, negative_weights=negative, **chosen)
+
+
+def _check_places(options: argparse.Namespace) -> None:
+    """Refuse places where bundle and report cannot stand, before anything is read."""
+    from tfaas_nb.durable import check_file, check_folder
+
+    folder, *files = _paths(options.out, options.name)
+    for file in files:
+        check_file(file)
+    check_folder(folder)
 
 
 def _name_of_stopped(options: argparse.Namespace, epochs: int) -> str:

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfaas_nb.data.opening import decoding, open_file
+from tfaas_nb.durable import check_file
 from tfaas_nb.errors import DataError, MissingExtra
 from tfaas_nb.measured import Measured, OneLine
 from tfaas_nb.options import is_whole
@@ -211,6 +212,7 @@ def _check(process: str, events: int, seed: int, output: Path) -> None:
         raise DataError(f"{output} is a folder: name the ROOT file, for instance {process}.root")
     if not output.parent.is_dir():
         raise DataError(f"the folder {output.parent} of {output.name} does not exist: create it")
+    check_file(output)
 
 
 def _collect(

@@ -10,6 +10,7 @@ import numpy as np
 
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.overlap import Overlap
+from tfaas_nb.durable import check_file
 from tfaas_nb.errors import DataError
 from tfaas_nb.metrics import LearningCurve, SignificanceScan
 from tfaas_nb.options import check_flag, check_kind, check_option, check_path, check_text
@@ -83,6 +84,7 @@ def check_report(
         raise DataError(
             f"{target} is a folder: a report is one file, such as {target / 'report.html'}"
         )
+    check_file(target)
     listed = features is None or (
         isinstance(features, (tuple, list)) and all(isinstance(name, str) for name in features)
     )

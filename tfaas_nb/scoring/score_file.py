@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from tfaas_nb.data.arithmetic import exactly
 from tfaas_nb.data.files import SCORES
+from tfaas_nb.durable import check_file, check_folder
 from tfaas_nb.errors import DataError, MissingExtra
 
 #: Name of the tree in a ROOT file of scores.
@@ -79,6 +80,7 @@ class ScoreFile:
     def __enter__(self) -> ScoreFile:
         if not self.path.parent.is_dir():
             raise DataError(f"{self.path} cannot be written: there is no folder {self.path.parent}")
+        check_file(self.path)
         return self
 
     def __exit__(
@@ -151,6 +153,7 @@ class ScoreFolder:
             raise DataError(
                 f"{self.path} holds {foreign}, which is no file of scores: name another folder"
             )
+        check_folder(self.path)
         self._written.mkdir()
         return self
 
