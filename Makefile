@@ -37,7 +37,7 @@ environments: .venv/tested
 	    -o faulthandler_timeout=1800 tests/environments
 
 # What takes minutes: servers under load, killed and fuzzed, notebooks and widgets that run again and
-# again in a kernel; CI runs it after `make test`.
+# again in a kernel, most pages in a browser, commands that train; CI runs it after `make test`.
 # `make reliability ARGS="--soak 600 --fuzz 1000000"` does so for longer, slow decoders included.
 reliability: .venv/tested
 	$(BIN)/python -m pytest -n 2 -m "endurance and not alone" \

@@ -185,8 +185,8 @@ def test_unusable_weights_are_refused(few: Dataset, signal_weight: float, messag
         Classifier(**QUICK).fit(replace(few, weight=weight), progress=False)
 
 
-@pytest.mark.slow
-@pytest.mark.slow
+@pytest.mark.endurance
+@pytest.mark.endurance
 @pytest.mark.parametrize("how", ["absolute", "ignore"])
 def test_negative_weights_are_judged_as_they_were_learned(
     how: str, events: Dataset, tmp_path: Path
@@ -281,7 +281,7 @@ def test_training_can_be_quiet(few: Dataset, capfd: pytest.CaptureFixture[str]) 
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_many_trainings_in_one_kernel_are_quiet_too() -> None:
     """TensorFlow warns, twice in a process, of functions that are traced again and again."""
     code = f"""

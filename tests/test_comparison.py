@@ -197,7 +197,7 @@ def test_few_background_events_are_marked(split: tuple[Dataset, Dataset]) -> Non
     assert all(cell.endswith(" (few events)") for cell in found.table().rows[0][3:5])
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_by_default_the_usual_four_are_compared() -> None:
     """On a tenth of the sample the default is at least as good as each of the others."""
     compared = tn.compare(*tn.sample()[::5].split(), progress=False)

@@ -167,7 +167,7 @@ with isolation.held():
 
 
 @copies
-@pytest.mark.slow
+@pytest.mark.endurance
 @pytest.mark.parametrize(
     ("rest", "folders"), [('isolation.run(work, {"model.pb": b"x"}, "hang")', 2), ("input()", 1)]
 )

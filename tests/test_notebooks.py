@@ -166,7 +166,7 @@ def test_it_runs_twice_in_a_kernel_within_binders_memory(
     assert done.peak < MOST_MEMORY
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_nbval_sees_one_changed_number(tmp_path: Path) -> None:
     source = ROOT / "notebooks" / "2-serve.ipynb"
     cells = code_of(source)

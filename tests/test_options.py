@@ -134,7 +134,7 @@ def test_one_fraction_of_the_training_events_is_a_learning_curve() -> None:
     assert JUDGED.learning_curve(0.5, **QUIET).events == (30,)  # type: ignore[arg-type]
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 @pytest.mark.parametrize("seed", [0, 2**32 - 1])
 def test_the_ends_of_the_range_of_seeds_work(seed: int) -> None:
     for name in ("split", "cross_validate", "importance", "learning_curve", "band", "Boosting"):

@@ -630,7 +630,7 @@ def test_threads_store_distinct_versions(repository: Repository, small: Bundle) 
         assert repository.load(one).files() == small.files()
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_processes_store_distinct_versions(repository: Repository, small: Bundle) -> None:
     processes = [start(STORE, small, repository.directory, 40) for _ in range(2)]
     told = [version for process in processes for version in versions_told(process)]

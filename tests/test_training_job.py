@@ -69,6 +69,7 @@ def test_the_bundle_is_that_of_a_training_here(two: Any, events: Dataset, unseen
     assert not two.futures
 
 
+@pytest.mark.endurance
 def test_a_stream_is_read_by_the_worker(
     two: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,7 +75,7 @@ def test_trainings_are_compared_on_the_same_folds() -> None:
     assert "2-fold cross-validation on 200 events" in section.markdown()
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_the_speed_of_training_is_a_ratio() -> None:
     section = training.measure(Options(rounds=1, every=200, epochs=1))
     keras, ours = section.rows

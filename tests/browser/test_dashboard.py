@@ -107,6 +107,7 @@ def dashboard(shown: Shown) -> Iterator[Shown]:
     assert shown.window.errors == []
 
 
+@pytest.mark.endurance
 def test_each_tab_is_seen_whole(dashboard: Shown) -> None:
     for tab in TITLES:
         dashboard.tab(tab)
@@ -294,6 +295,7 @@ def test_keys_alone_lead_to_a_score(dashboard: Shown) -> None:
     assert before == "7"
 
 
+@pytest.mark.endurance
 def test_texts_are_readable_in_both_themes(dashboard: Shown) -> None:
     import nbformat
 

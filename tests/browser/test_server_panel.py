@@ -13,7 +13,7 @@ from tests.browser.window import SIZES
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.dataset import Dataset
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.endurance
 
 
 @pytest.fixture

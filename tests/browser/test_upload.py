@@ -17,7 +17,7 @@ from tfaas_nb.bundle import Bundle
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.endurance
 
 CHOOSE = "Choose a model's files"
 SEND = "Send to the server"

@@ -90,7 +90,7 @@ def test_every_command_explains_itself(
     assert capsys.readouterr().out.startswith(" ".join(["usage: tfaas-nb", *command]))
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_simulating_twice_gives_the_same_file_that_load_reads(tmp_path: Path) -> None:
     import uproot
 

@@ -45,7 +45,7 @@ def run(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_a_model_is_promoted_between_processes(source: Serving, tmp_path: Path) -> None:
     target = Serving("--models", str(tmp_path))
     try:

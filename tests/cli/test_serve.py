@@ -125,6 +125,7 @@ def test_a_request_under_way_is_answered_before_the_end(serve: Start) -> None:
     assert running.process.returncode == 0
 
 
+@pytest.mark.endurance
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_it_may_go_on_for_a_while_and_say_that_it_ends(serve: Start, workers: str) -> None:
     running = serve("--no-token", "--drain", "2", "--workers", workers)
@@ -293,7 +294,7 @@ def test_workers_write_their_access_log_on_the_error_stream(serve: Start) -> Non
     assert [json.loads(line)["path"] for line in errors.splitlines()] == ["/models"] * 20
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_a_damaged_model_is_told_once_by_all_workers(serve: Start, tmp_path: Path) -> None:
     repository = Repository(tmp_path / "models")
     good = Bundle.from_parts(

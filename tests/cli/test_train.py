@@ -63,7 +63,7 @@ def test_what_it_writes_scores_events_and_tells_what_it_is_worth(
     assert roc.auc == pytest.approx(bundle.card["evaluation"]["auc"], abs=0.02)
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_the_same_seed_gives_the_same_numbers(files: list[str], tmp_path: Path) -> None:
     found = []
     for out, seed in (("a", "3"), ("b", "3"), ("c", "4")):
@@ -235,7 +235,7 @@ class Training:
         return self.process.returncode, errors.decode()
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_an_interrupted_training_replaces_nothing_good(files: list[str], tmp_path: Path) -> None:
     assert main(order(files, tmp_path)) == 0
     good = contents(tmp_path)
@@ -261,7 +261,7 @@ def test_an_interrupted_training_replaces_nothing_good(files: list[str], tmp_pat
     assert all(replaced[name] != good[name] for name in ("mine.tar.gz", "mine.html"))
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_a_second_interrupt_ends_with_nothing_written(files: list[str], tmp_path: Path) -> None:
     assert main(order(files, tmp_path)) == 0
     good = contents(tmp_path)

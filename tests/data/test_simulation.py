@@ -36,7 +36,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 @pytest.mark.parametrize("process", PROCESSES)
 def test_the_same_seed_gives_the_packaged_events(simulated: dict[str, Path], process: str) -> None:
     packaged = dict(zip(SEEDS, sample_files(), strict=True))[process]

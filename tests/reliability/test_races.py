@@ -80,6 +80,7 @@ def asking(server: Server, values: object, model: str = "sum") -> Callable[[], o
     return ask
 
 
+@pytest.mark.endurance
 @pytest.mark.parametrize("values", [VALUES, EVENTS], ids=["an event", "many events"])
 def test_a_model_that_comes_and_goes_answers_whole_or_is_not_there(
     server: Server, bundles: list[Bundle], values: object
@@ -98,6 +99,7 @@ def test_a_model_that_comes_and_goes_answers_whole_or_is_not_there(
     assert asking(server, values)() == FACTORS[-1]
 
 
+@pytest.mark.endurance
 def test_a_version_that_is_deleted_gives_way_to_the_one_before(
     server: Server, bundles: list[Bundle]
 ) -> None:

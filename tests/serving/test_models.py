@@ -146,7 +146,7 @@ def test_an_unloaded_model_is_listed_with_its_reason(url: str) -> None:
     assert ask("POST", f"{url}/json", json=EVENT | {"model": "sum"}).status_code == 404
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_what_one_server_is_told_the_other_serves(
     tmp_path: Path, small: Bundle, double: Bundle
 ) -> None:

@@ -235,6 +235,7 @@ def test_a_killed_worker_is_replaced_while_the_other_answers(
     assert caplog.messages == [f"worker {first} was ended by SIGKILL; another takes its place"]
 
 
+@pytest.mark.endurance
 def test_a_worker_that_keeps_ending_is_given_time(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -412,6 +413,7 @@ def parent(tmp_path: Path) -> Iterator[Callable[[str], Parent]]:
         one.process.communicate()
 
 
+@pytest.mark.endurance
 @pytest.mark.parametrize(
     ("how", "extra"),
     [(signal.SIGKILL, ""), (signal.SIGTERM, ""), (signal.SIGKILL, FORK)],

@@ -621,7 +621,7 @@ def process(service: Service) -> Iterator[Other]:
     other.process.communicate(timeout=20)
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_an_upload_is_served_by_the_next_request_to_another_process(
     service: Service, small: Bundle, process: Other, tmp_path: Path
 ) -> None:
@@ -738,7 +738,7 @@ def test_an_error_of_reading_is_told_to_all_and_not_remembered(
     assert answers(service, "slow") == 321
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_many_threads_and_changes_end_in_what_is_on_disk(tight: Service, small: Bundle) -> None:
     errors: list[BaseException] = []
     done = threading.Event()

@@ -78,7 +78,7 @@ def asked(url: str, body: bytes, connections: int, **headers: str) -> Iterator[l
             thread.join(100)
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 @pytest.mark.parametrize("path", ["/npy?model=sum", "/v1/models/sum:predict"])
 def test_bulk_takes_no_thread_from_events_and_lists(slow: Server, path: str) -> None:
     """Of a model that is not evaluated in the event loop, either."""

@@ -56,6 +56,7 @@ def test_no_event_is_scored_by_a_classifier_that_saw_it(few: Dataset) -> None:
     assert not cross_validate(few, 3, Memory(), progress=False).scores.any()
 
 
+@pytest.mark.endurance
 def test_an_event_that_is_there_twice_is_in_one_fold(few: Dataset) -> None:
     twice = few[np.r_[0 : len(few), 0 : len(few) : 2]]
     found = cross_validate(twice, 3, Memory(), progress=False)
@@ -69,6 +70,7 @@ def test_a_stream_is_refused_at_once() -> None:
         cross_validate(stream, 3, Memory(), progress=False)
 
 
+@pytest.mark.endurance
 def test_negative_weights_are_judged_as_the_classifier_learns_them(few: Dataset) -> None:
     negative = np.arange(len(few)) % 5 == 0
     signed = replace(few, weight=np.where(negative, -0.5, 1.0).astype(np.float32))
@@ -88,6 +90,7 @@ def graphs() -> int:
     return sum(type(found).__name__ == "FuncGraph" for found in gc.get_objects())
 
 
+@pytest.mark.endurance
 def test_trainings_leave_no_graphs_behind(few: Dataset) -> None:
     """Each is tens of megabytes, and frees itself only when Python looks for cycles."""
     classifier = Classifier(**QUICK)
@@ -120,6 +123,7 @@ def test_the_mean_has_the_error_of_a_mean(result: CrossValidation) -> None:
     assert result.error == pytest.approx(np.std(aucs, ddof=1) / 2)
 
 
+@pytest.mark.endurance
 def test_the_same_seed_gives_the_same_folds(few: Dataset, result: CrossValidation) -> None:
     again = cross_validate(few, 4, Logistic(), progress=False)
     other = cross_validate(few, 4, Logistic(), seed=2, progress=False)

@@ -31,6 +31,7 @@ def found(few: Dataset) -> Scan:
     return scan(GRID, few, 3, Logistic(), progress=False)
 
 
+@pytest.mark.endurance
 def test_each_combination_is_tried_once_after_the_default(found: Scan) -> None:
     assert [trial.options for trial in found.trials] == [
         {},
@@ -85,6 +86,7 @@ def test_it_shows_a_table(found: Scan) -> None:
     assert repr(found.default).startswith("Trial(the default: AUC 0.9")
 
 
+@pytest.mark.endurance
 def test_a_classifier_has_its_settings_and_its_architecture(few: Dataset) -> None:
     classifier = Classifier(**QUICK)
     grid = [{"learning_rate": 1e-9}, {"hidden": (8,)}, {"epochs": 1}]

@@ -255,6 +255,7 @@ def label(control: Widget) -> str:
     return str(getattr(control, "description", "") or getattr(control, "label", ""))
 
 
+@pytest.mark.endurance
 def test_a_sent_training_stays_beside_the_next_one(dashboard: Dashboard) -> None:
     dashboard.train.start_button.click()
     settle(dashboard)

@@ -33,6 +33,7 @@ print(dashboard.train.message.value, dashboard.server.is_running, plt.get_fignum
 """
 
 
+@pytest.mark.endurance
 def test_a_dashboard_trains_serves_and_leaves_nothing_behind(tmp_path: Path) -> None:
     root = str(Path(__file__).parent.parent.parent)
     manager, client = start_new_kernel(cwd=str(tmp_path))
