@@ -50,7 +50,7 @@ snapshots: .venv/tested
 
 # The README's pictures of the dashboard, as the browser tests see it; needs chromium.
 pictures: .venv/tested
-	$(BIN)/python -m pytest tests/browser/test_dashboard.py -k 'seen_whole and voila'
+	$(BIN)/python -m pytest -m endurance tests/browser/test_dashboard.py -k 'seen_whole and voila'
 	cp build/screenshots/dashboard-*.png notebooks/images/
 
 # Needs wrk besides; makes environments for the other servers in .bench/. About half an hour;
