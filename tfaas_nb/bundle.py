@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tfaas_nb import archive, durable, export, model_file, saved_model
+from tfaas_nb import archive, durable, export, model_file, model_folder, saved_model
 from tfaas_nb.engines import Engine, open_engine
-from tfaas_nb.errors import BundleError, FeatureError, GraphError, TfaasError
+from tfaas_nb.errors import BundleError, FeatureError, GraphError, TfaasError, TooLarge
 from tfaas_nb.features import FeatureSet, feature_set_of, order_keys
 from tfaas_nb.features.columns import array_of, columns_of
 from tfaas_nb.graph import FrozenGraph
-from tfaas_nb.model_file import HERE, Graph, Reader
+from tfaas_nb.model_file import HERE, NOTHING, Graph, Reader
 from tfaas_nb.onnx_graph import OnnxGraph
 from tfaas_nb.reference_events import FILE as REFERENCE_EVENTS
 from tfaas_nb.reference_events import ReferenceEvents
@@ -44,7 +44,7 @@ from tfaas_nb.wire.params import (
     working_points_in,
 )
 
-PARAMS = "params.json"
+PARAMS = model_folder.PARAMS
 MODEL = FrozenGraph.file_name
 LABELS = "labels.txt"
 TEXT = "model.pb.txt"
@@ -219,6 +219,7 @@ class Bundle:
         reference_events: bytes = b"",
         reader: Reader = HERE,
         features: FeatureNames = (),
+        beside: Mapping[str, bytes] = NOTHING,
     ) -> Bundle:
         """A bundle from the contents of its files, as an upload brings them.
 
@@ -234,6 +235,9 @@ class Bundle:
             What reads the model.
         features : sequence of str, str or FeatureSet, optional
             Names of the features in the model's order; see `with_features`.
+        beside : mapping of str to bytes
+            Further files by their path from the model's folder: an ONNX model's weights may be
+            there.
 
         Raises
         ------
@@ -245,7 +249,7 @@ class Bundle:
             If what reads the model's format is not installed.
         """
         told = _params(params, name)
-        found = reader.read(model, told.input_node, told.output_node)
+        found = reader.read(model, told.input_node, told.output_node, beside=beside)
         sha256 = hashlib.sha256(model).hexdigest()
         if told.sha256 and told.sha256 != sha256:
             raise BundleError(
@@ -269,7 +273,8 @@ class Bundle:
         Parameters
         ----------
         path : path
-            The folder with ``saved_model.pb``.
+            The folder with ``saved_model.pb``, or with folders of versions, ``1/``, ``2/``, of
+            which the highest is taken.
         name : str
             Name under which it will be served.
         signature : str, optional
@@ -288,8 +293,8 @@ class Bundle:
         GraphError
             If the model may not or cannot be served.
         """
-        folder = Path(path)
         try:
+            folder = model_folder.latest(Path(path))
             inner = [p for p in (folder / saved_model.VARIABLES).glob("*") if p.is_file()]
             files = {
                 p.relative_to(folder).as_posix(): p.read_bytes()
@@ -312,8 +317,10 @@ class Bundle:
     ) -> Bundle:
         """A bundle from the bytes of a ``.tar`` or ``.tar.gz`` of one model directory.
 
-        The directory is a bundle's, or a SavedModel's with or without ``params.json``; without,
-        the model is called as the folder is.  `signature` is what to serve of a SavedModel; by
+        The directory is a bundle's, or with or without ``params.json`` a SavedModel's or that of
+        a lone model's file, an ONNX model's with the files of its weights; without, the model is
+        called as the folder is.  Of folders of versions, ``NAME/1/``, ``NAME/2/``, the highest is
+        taken.  `signature` is what to serve of a SavedModel; by
         default ``serving_default``, or the only one.  `features` names the features in the
         model's order; see `with_features`.
 
@@ -326,13 +333,15 @@ class Bundle:
         TooLarge
             If it holds too many or too large files.
         """
-        folder, files = archive.members(data)
-        if PARAMS not in files and saved_model.FILE not in files:
+        folder, files = model_folder.inner(*archive.members(data))
+        lone = model_folder.lone(files)
+        if PARAMS not in files and saved_model.FILE not in files and lone is None:
             raise BundleError(
                 f"the archive holds {sorted(files)} and no {PARAMS}: "
                 "upload a model with its params.json (Bundle.save_archive makes one)"
             )
-        wanted = _params(files.get(PARAMS, b""), name or (None if PARAMS in files else folder))
+        own = folder or (name_from(lone.partition(".")[0]) if lone else None)
+        wanted = _params(files.get(PARAMS, b""), name or (None if PARAMS in files else own))
         labels, card = files.get(wanted.labels, b""), files.get(CARD, b"")
         events = files.get(REFERENCE_EVENTS, b"")
         if saved_model.FILE in files and wanted.model in (
@@ -341,12 +350,15 @@ class Bundle:
         ):
             found = reader.read_saved_model(files, signature)
             return _put_together(found, wanted, labels, card, events, features)
-        if wanted.model not in files:
+        model = wanted.model if wanted.model in files else lone
+        if model is None or (PARAMS in files and wanted.model != model != lone):
             raise BundleError(
                 f"{PARAMS} names the model {wanted.model!r}, but the archive has {sorted(files)}"
             )
-        model, name = files[wanted.model], wanted.name
-        return cls.from_parts(files[PARAMS], model, labels, card, name, events, reader, features)
+        params, beside = files.get(PARAMS, b""), model_folder.beside(files, model)
+        return cls.from_parts(
+            params, files[model], labels, card, wanted.name, events, reader, features, beside
+        )
 
     @classmethod
     def from_upload(
@@ -356,11 +368,13 @@ class Bundle:
         signature: str | None = None,
         reader: Reader = HERE,
         features: FeatureNames = (),
+        beside: Mapping[str, bytes] = NOTHING,
     ) -> Bundle:
         """A bundle from the bytes of an archive, or of a lone model's file with a name.
 
         `signature` is what to serve of a SavedModel; other models have none to choose from.
-        `features` names the features in the model's order; see `with_features`.
+        `features` names the features in the model's order; see `with_features`.  `beside` are
+        the files of a lone ONNX model's weights by their names.
 
         Raises
         ------
@@ -373,7 +387,9 @@ class Bundle:
                 "tn.Bundle.of(path) reads a file or folder"
             )
         if model_file.is_model(data):
-            return cls.from_parts(b"", data, name=name, reader=reader, features=features)
+            return cls.from_parts(
+                b"", data, name=name, reader=reader, features=features, beside=beside
+            )
         return cls.from_archive(data, name, signature, reader, features)
 
     @classmethod
@@ -402,18 +418,19 @@ class Bundle:
         for part in (wanted.model, wanted.labels):
             if Path(part).name != part:
                 raise BundleError(f"{PARAMS} names {part!r}, which is not a plain file name")
-        labels = path / wanted.labels
+        labels, model = path / wanted.labels, (path / wanted.model).read_bytes()
         card, events = (
             part.read_bytes() if part.exists() else b""
             for part in (path / CARD, path / REFERENCE_EVENTS)
         )
         return cls.from_parts(
             params,
-            (path / wanted.model).read_bytes(),
+            model,
             labels.read_bytes() if wanted.labels and labels.exists() else b"",
             card,
             reference_events=events,
             reader=reader,
+            beside=model_folder.read_beside(path / wanted.model, model),
         )
 
     @property
@@ -713,22 +730,28 @@ def _from_path(path: Path, name: str | None, features: FeatureNames) -> Bundle:
     try:
         if not path.is_dir():
             data = path.read_bytes()
-            lone = model_file.is_model(data) and name is None
-            return Bundle.from_upload(data, stem if lone else name, features=features)
+            is_lone = model_file.is_model(data)
+            beside = model_folder.read_beside(path, data) if is_lone else NOTHING
+            called = stem if is_lone and name is None else name
+            return Bundle.from_upload(data, called, features=features, beside=beside)
+        folder = model_folder.latest(path)
+        names = [entry.name for entry in folder.iterdir()]
     except OSError as error:
         raise BundleError(
             f"{error.filename or path}: {error.strerror}; name a model's file or folder on this "
             "machine"
         ) from error
-    except (BundleError, GraphError) as error:
+    except (BundleError, GraphError, TooLarge) as error:
         raise type(error)(f"{path}: {error}") from error
-    if (path / PARAMS).is_file():
-        return Bundle.of(Bundle.load(path), name, features)
-    if not (path / saved_model.FILE).is_file():
-        raise BundleError(
-            f"the folder {path} holds neither {PARAMS} nor {saved_model.FILE}: it is no model's"
-        )
-    return Bundle.from_saved_model(path, name or stem, features=features)
+    if PARAMS in names:
+        return Bundle.of(Bundle.load(folder), name, features)
+    if saved_model.FILE in names:
+        return Bundle.from_saved_model(folder, name or stem, features=features)
+    if lone := model_folder.lone(names):
+        return _from_path(folder / lone, name or stem, features)
+    raise BundleError(
+        f"the folder {path} holds neither {PARAMS} nor {saved_model.FILE}: it is no model's"
+    )
 
 
 def _training_files(card: Mapping[str, Any]) -> list[str]:

@@ -1,7 +1,8 @@
 """A model's file of any format as the graph that is served.
 
-Frozen graphs and ONNX models are served as they are; ``.keras`` files and SavedModels are
-converted once, and what they were is kept for the model card.
+Frozen graphs and ONNX models are served as they are; ``.keras`` files, SavedModels, and ONNX models
+with their weights in other files or their nodes in another order are converted once, and what
+they were is kept for the model card.
 """
 
 from __future__ import annotations
@@ -9,15 +10,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from tfaas_nb import keras_file, saved_model
 from tfaas_nb.errors import GraphError
 from tfaas_nb.graph import FrozenGraph
-from tfaas_nb.onnx_graph import OnnxGraph
+from tfaas_nb.onnx_graph import OnnxGraph, files_beside
 from tfaas_nb.operations import ALLOWED
 
 Graph = FrozenGraph | OnnxGraph
+
+#: Format, in a model card, of an ONNX model that was put in order or had its weights elsewhere.
+ONNX = "ONNX"
+NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
 _ZIP = b"PK\x03\x04"
 #: An ONNX model begins with its version, a GraphDef with a node or its library.
@@ -51,8 +57,14 @@ class Read:
 class Reader(Protocol):
     """Protocol of a reader of model files."""
 
-    def read(self, content: bytes, input_node: str = "", output_node: str = "") -> Read:
-        """The model in a file, whatever the file is called."""
+    def read(
+        self,
+        content: bytes,
+        input_node: str = "",
+        output_node: str = "",
+        beside: Mapping[str, bytes] = NOTHING,
+    ) -> Read:
+        """The model in a file, whatever the file is called, with the files beside it."""
         ...
 
     def read_saved_model(self, files: Mapping[str, bytes], signature: str | None = None) -> Read:
@@ -74,7 +86,13 @@ class Here:
 
     allowed: frozenset[str] = ALLOWED
 
-    def read(self, content: bytes, input_node: str = "", output_node: str = "") -> Read:
+    def read(
+        self,
+        content: bytes,
+        input_node: str = "",
+        output_node: str = "",
+        beside: Mapping[str, bytes] = NOTHING,
+    ) -> Read:
         """The model in a file, whatever the file is called.
 
         Parameters
@@ -83,6 +101,9 @@ class Here:
             A frozen GraphDef, an ONNX model or a ``.keras`` file.
         input_node, output_node : str
             Ends of a GraphDef, if they are known.
+        beside : mapping of str to bytes
+            Files that came with it, by their path from its folder: an ONNX model's weights may be
+            there.
 
         Raises
         ------
@@ -103,7 +124,11 @@ class Here:
                 ".tar.gz"
             )
         if content.startswith(_VERSION_FIRST):
-            return Read(OnnxGraph.from_bytes(content))
+            onnx = OnnxGraph.from_bytes(content, beside)
+            if onnx.serialized == content:
+                return Read(onnx)
+            used = {name: beside[name] for name in files_beside(content) if name in beside}
+            return Read(onnx, _origin(ONNX, {OnnxGraph.file_name: content, **used}))
         ends = (input_node or None, output_node or None)
         return Read(FrozenGraph.from_bytes(content, *ends, self.allowed))
 

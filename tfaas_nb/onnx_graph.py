@@ -1,8 +1,9 @@
 """ONNX models: parsed and vetted as data before anything runs them.
 
 scikit-learn, XGBoost and PyTorch come in this way.  Only ONNX's own operations are served, which
-compute and no more, and only weights that the file itself holds.  Feature names travel in the
-model's metadata under ``feature_names``, a JSON list.
+compute and no more.  Weights in files beside the model are taken into it, and nodes are put in
+order; what is served is one file.  Feature names travel in the model's metadata under
+``feature_names``, a JSON list.
 
 Source: ``onnx.proto3``, and the operators ``ai.onnx`` and ``ai.onnx.ml``.
 """
@@ -13,12 +14,16 @@ import hashlib
 import importlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from tfaas_nb.errors import GraphError, MissingExtra
+from tfaas_nb.onnx_parts import weights
+from tfaas_nb.onnx_parts.order import sort_nodes
+from tfaas_nb.onnx_parts.walk import all_attributes, all_nodes, all_tensors
 from tfaas_nb.signature import NUMERIC, Signature, Tensor
 from tfaas_nb.table import Table
 
@@ -31,6 +36,8 @@ _DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 _OLDEST_OPSET = 7
 _CLASS_LABELS = ("classlabels_strings", "classlabels_int64s", "classlabels_ints")
 _ZIP_MAP = "ZipMap"
+_NOTHING: Mapping[str, bytes] = MappingProxyType({})
+_OUTSIDE = b"location"
 #: Beginning of the names of nodes that were inside of a SavedModel's signature.
 _CALL = re.compile(r"(Stateful)?PartitionedCall")
 _LOOP = "Loop"
@@ -67,18 +74,30 @@ class OnnxGraph:
     platform: ClassVar[str] = "onnxruntime_onnx"
 
     @classmethod
-    def from_bytes(cls, serialized: bytes) -> OnnxGraph:
+    def from_bytes(cls, serialized: bytes, beside: Mapping[str, bytes] = _NOTHING) -> OnnxGraph:
         """Parse and vet a model and find its ends.
+
+        Parameters
+        ----------
+        serialized : bytes
+            The model.
+        beside : mapping of str to bytes
+            Files that came with it, by their path from its folder: its weights may be there.
 
         Raises
         ------
         GraphError
             If it is no ONNX model, uses operations that are not ONNX's own or weights that
-            are elsewhere, or takes or gives what is no numbers per event.
+            did not come with it, or takes or gives what is no numbers per event.
+        TooLarge
+            If it takes far more weights from its files than these hold.
         MissingExtra
             If ``onnx`` is not installed.
         """
         model = _parse(serialized)
+        is_whole = not weights.take_in(model, beside)
+        if sort_nodes(model) or not is_whole:
+            serialized = model.SerializeToString()
         _vet(model)
         sources = _inputs(model)
         zipped = _zipped(model)
@@ -111,20 +130,20 @@ class OnnxGraph:
         """True if the graph has loops, so that an event's values may make it run without bound."""
         if _LOOP.encode() not in self.serialized:
             return False
-        return any(node.op_type == _LOOP for node in _all_nodes(_parse(self.serialized)))
+        return any(node.op_type == _LOOP for node in all_nodes(_parse(self.serialized)))
 
     @property
     def has_half_precision(self) -> bool:
         """True if it computes with numbers of 16 bits, which have three digits."""
         model = _parse(self.serialized)
-        kinds = {tensor.data_type for tensor in _all_tensors(model)}
-        kinds |= {attribute.i for attribute in _all_attributes(model) if attribute.name == "to"}
+        kinds = {tensor.data_type for tensor in all_tensors(model)}
+        kinds |= {attribute.i for attribute in all_attributes(model) if attribute.name == "to"}
         return not _HALF.isdisjoint(kinds)
 
     @property
     def operations(self) -> set[str]:
         """Names of its operations."""
-        return {node.op_type for node in _all_nodes(_parse(self.serialized))}
+        return {node.op_type for node in all_nodes(_parse(self.serialized))}
 
     @property
     def input_node(self) -> str:
@@ -225,6 +244,19 @@ def onnx_module(name: str = "onnx") -> Any:
         ) from error
 
 
+def files_beside(serialized: bytes) -> tuple[str, ...]:
+    """Plain names of files within the model's folder that an ONNX model takes weights from.
+
+    Raises
+    ------
+    GraphError
+        If it is no ONNX model.
+    MissingExtra
+        If ``onnx`` is not installed.
+    """
+    return weights.locations(_parse(serialized)) if _OUTSIDE in serialized else ()
+
+
 def _parse(serialized: bytes) -> Any:
     from google.protobuf.message import DecodeError
 
@@ -246,17 +278,13 @@ def _vet(model: Any) -> None:
         if isinstance(name, bytes):  # as protobuf gives what is no text
             raise GraphError(f"the ONNX model has a name that is no UTF-8 text: {name!r}")
     own = {(function.domain, function.name) for function in model.functions}
-    for node in _all_nodes(model):
+    for node in all_nodes(model):
         if node.domain not in _DOMAINS and (node.domain, node.op_type) not in own:
             raise GraphError(
                 f"node {node.name or next(iter(node.output), '')!r} is a {node.op_type!r} of "
                 f"{node.domain!r}: only ONNX's own operations may be served"
             )
-    for tensor in _all_tensors(model):
-        if tensor.external_data or tensor.data_location != 0:
-            raise GraphError(
-                f"the weights {tensor.name!r} are in another file: save the model as one file"
-            )
+    weights.refuse_outside(model)
     for opset in model.opset_import:
         if opset.domain in ("", "ai.onnx") and opset.version < _OLDEST_OPSET:
             raise GraphError(
@@ -274,59 +302,12 @@ def _check(model: Any) -> None:
         raise GraphError(f"the ONNX model is not valid: {_first_line(error)}") from error
 
 
-def _all_nodes(model: Any) -> Iterator[Any]:
-    """Nodes of all graphs, and of functions."""
-    for function in model.functions:
-        yield from function.node
-    for graph in _all_graphs(model):
-        yield from graph.node
-
-
 def _names(model: Any) -> Iterator[str | bytes]:
     """Names of the ends, and of nodes with their operations and values."""
     for end in (*model.graph.input, *model.graph.output):
         yield end.name
-    for node in _all_nodes(model):
+    for node in all_nodes(model):
         yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
-
-
-def _all_graphs(model: Any) -> Iterator[Any]:
-    """The graph, those of a training, and those within nodes and as defaults of functions."""
-    pending = [model.graph]
-    for info in model.training_info:
-        pending += [info.initialization, info.algorithm]
-    for function in model.functions:
-        pending += _graphs(function.attribute_proto)
-        pending += (graph for node in function.node for graph in _graphs(node.attribute))
-    while pending:
-        graph = pending.pop()
-        yield graph
-        pending += (inner for node in graph.node for inner in _graphs(node.attribute))
-
-
-def _graphs(attributes: Iterable[Any]) -> Iterator[Any]:
-    for attribute in attributes:
-        yield from attribute.graphs
-        if attribute.HasField("g"):
-            yield attribute.g
-
-
-def _all_attributes(model: Any) -> Iterator[Any]:
-    for function in model.functions:
-        yield from function.attribute_proto
-    for node in _all_nodes(model):
-        yield from node.attribute
-
-
-def _all_tensors(model: Any) -> Iterator[Any]:
-    for graph in _all_graphs(model):
-        yield from graph.initializer
-        for sparse in graph.sparse_initializer:
-            yield from (sparse.values, sparse.indices)
-    for attribute in _all_attributes(model):
-        yield from (attribute.t, *attribute.tensors)
-        for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
-            yield from (sparse.values, sparse.indices)
 
 
 def _first_line(error: Exception) -> str:

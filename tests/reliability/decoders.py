@@ -533,7 +533,7 @@ class _Here(Executor):
 class _Refusing(admission.Admission):
     """Takes no model, which others decoders are for: to try one takes a process."""
 
-    def read(self, content: bytes, input_node: str = "", output_node: str = "") -> Read:
+    def read(self, content: bytes, *ends: str, **more: object) -> Read:
         raise GraphError("no model is taken here")
 
     def read_saved_model(self, files: Mapping[str, bytes], signature: str | None = None) -> Read:
@@ -881,7 +881,7 @@ def _saved_models() -> tuple[bytes, ...]:
 class _OneGraph:
     """Reads every file as the same graph, so that what stands around it is looked at."""
 
-    def read(self, content: bytes, input_node: str = "", output_node: str = "") -> Read:
+    def read(self, content: bytes, *ends: str, **more: object) -> Read:
         return Read(_site()._bundle.graph)
 
     def read_saved_model(self, files: Mapping[str, bytes], signature: str | None = None) -> Read:

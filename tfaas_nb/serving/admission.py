@@ -23,12 +23,13 @@ from tfaas_nb.engines import Engine, open_engine
 from tfaas_nb.errors import GraphError, TfaasError
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.independence import check_independence
-from tfaas_nb.model_file import Graph, Here, Read
+from tfaas_nb.model_file import NOTHING, Graph, Here, Read
 from tfaas_nb.onnx_graph import OnnxGraph
 from tfaas_nb.operations import ALLOWED
 from tfaas_nb.reference_events import ReferenceEvents
 
-_FILE = "model"
+#: Names, where it is read, of a model's file and of the folder of those beside it.
+_FILE, _BESIDE = "model", "beside"
 #: Answers that are remembered, and the bytes of the longest.
 _MOST_ANSWERS, _MOST_BYTES = 256, 64 << 10
 _FORMATS: Mapping[str, type[FrozenGraph] | type[OnnxGraph]] = {
@@ -84,7 +85,13 @@ class Admission:
         """Reader, in this process, of models that were admitted before; it has the same rules."""
         return Here(self.allowed)
 
-    def read(self, content: bytes, input_node: str = "", output_node: str = "") -> Read:
+    def read(
+        self,
+        content: bytes,
+        input_node: str = "",
+        output_node: str = "",
+        beside: Mapping[str, bytes] = NOTHING,
+    ) -> Read:
         """The model in a file, whatever the file is called.
 
         Parameters
@@ -93,6 +100,8 @@ class Admission:
             A frozen GraphDef, an ONNX model or a ``.keras`` file.
         input_node, output_node : str
             Ends of a GraphDef, if they are known.
+        beside : mapping of str to bytes
+            Files that came with it, by their path from its folder.
 
         Raises
         ------
@@ -103,7 +112,8 @@ class Admission:
         ServerError
             If there can be no process to try it in.
         """
-        return self._admitted(content, {_FILE: content}, ends=[input_node, output_node])
+        files = {f"{_BESIDE}/{name}": data for name, data in beside.items()}
+        return self._admitted(content, {_FILE: content, **files}, ends=[input_node, output_node])
 
     def read_saved_model(self, files: Mapping[str, bytes], signature: str | None = None) -> Read:
         """The model in a SavedModel's files, by their path in its folder.
@@ -177,7 +187,9 @@ def _read(folder: Path, told: str) -> bytes:
     wanted = json.loads(told)
     reader = Here(ALLOWED | frozenset(wanted["more"]))
     if "ends" in wanted:
-        read = reader.read((folder / _FILE).read_bytes(), *wanted["ends"])
+        beside = _files(folder / _BESIDE)
+        source, sink = wanted["ends"]
+        read = reader.read((folder / _FILE).read_bytes(), source, sink, beside)
     else:
         read = reader.read_saved_model(_files(folder), wanted["signature"])
     head = {

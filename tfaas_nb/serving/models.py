@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from tfaas_nb.archive import plain_path
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.errors import BundleError, RequestError
 from tfaas_nb.model_file import Reader
@@ -31,7 +32,10 @@ _STARTS = (b"\x1f\x8b", b"PK\x03\x04")
 _NOTHING = Response(b"", "text/plain")
 _LABEL = "/models/(?P<name>[^/]+)/labels/(?P<label>[^/]+)"
 #: Of an upload form; TFaaS's own client sends ``op`` besides.
-_FIELDS = ("name", "params", "model", "labels", "card", "reference_events", "features", "op")
+_FIELDS = (
+    *("name", "params", "model", "labels", "card", "reference_events", "features", "op"),
+    "data",
+)
 _MOST_LABEL = 64 << 10
 
 
@@ -116,10 +120,12 @@ class Models:
 def _form_bundle(request: Request, reader: Reader) -> Bundle:
     """The bundle in an upload form.
 
-    Its fields are ``name``, ``params``, ``model``, ``labels``, and ``features`` for the names of
-    the features of a model that does not tell them.
+    Its fields are ``name``, ``params``, ``model``, ``labels``, ``features`` for the names of
+    the features of a model that does not tell them, and ``data`` for the file of an ONNX model's
+    weights; of several such files each has its own name for a field.
     """
-    parts = request.form()
+    sent = request.parts()
+    parts = {field: part.content for field, part in sent.items()}
     if wrong := misspelt(parts, _FIELDS):
         raise RequestError(f"the form has an {wrong}")
     name = parts.get("name", b"").decode("utf-8", "replace").strip()
@@ -137,7 +143,26 @@ def _form_bundle(request: Request, reader: Reader) -> Bundle:
     )
     features = parts.get("features", b"").decode("utf-8", "replace")
     features = features or request.head.option("features") or ""
-    return Bundle.from_parts(params, model, labels, card, name or None, events, reader, features)
+    return Bundle.from_parts(
+        *(params, model, labels, card, name or None, events, reader, features),
+        beside=_beside(sent),
+    )
+
+
+def _beside(parts: Mapping[str, forms.Part]) -> dict[str, bytes]:
+    """Files of a form that are not its fields, by the names that the client has for them."""
+    return {
+        plain_path(_name_of(field, part)).as_posix(): part.content
+        for field, part in parts.items()
+        if part.file_name and field not in _FIELDS[:-1]
+    }
+
+
+def _name_of(field: str, part: forms.Part) -> str:
+    """Name of a file, without the folders that it has on the client's machine."""
+    if field != _FIELDS[-1]:
+        return field
+    return (part.file_name or "").replace("\\", "/").rpartition("/")[2]
 
 
 def _posted_name(request: Request) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tfaas_nb.bundle import CARD, Bundle
 from tfaas_nb.errors import BundleError, GraphError, TooLarge
 from tfaas_nb.graph import FrozenGraph
+from tfaas_nb.model_folder import read_beside
 from tfaas_nb.reference_events import FILE as REFERENCE_EVENTS
 from tfaas_nb.serving.admission import Admission
 from tfaas_nb.serving.models import MOST_UPLOAD
@@ -21,6 +22,8 @@ MOST_BYTES = MOST_UPLOAD - (4 << 20)
 
 #: Of a model's own file, which is named after it; the others are archives.
 _LONE = (".pb", ".onnx", ".keras")
+#: Of a model whose weights may be in files beside it.
+_WITH_WEIGHTS = ".onnx"
 #: How a model begins that is what its name says.
 _STARTS = {".onnx": ("ONNX", b"\x08"), ".keras": ("Keras", b"PK\x03\x04")}
 _ARCHIVES = (".tar.gz", ".tgz", ".tar")
@@ -67,12 +70,18 @@ def read(files: Mapping[str, bytes]) -> Bundle:
                 "or put them into it"
             )
         return Bundle.from_archive(files[model], reader=_READER)
+    weights = {}
+    if model.lower().endswith(_WITH_WEIGHTS):
+        weights = {name: files[name] for name in others if not name.lower().endswith(BESIDE)}
+        others = [name for name in others if name not in weights]
     params, labels, card, events = (
         _beside(others, role, files) for role in ("params", "labels", "card", "reference events")
     )
     name = _name(model, params)
     try:
-        return Bundle.from_parts(params, files[model], labels, card, name, events, _READER)
+        return Bundle.from_parts(
+            *(params, files[model], labels, card, name, events, _READER), beside=weights
+        )
     except GraphError as error:
         form, start = _STARTS.get(Path(model).suffix.lower(), ("", b""))
         if files[model].startswith(start):
@@ -102,7 +111,9 @@ def read_path(path: str) -> Bundle:
         bytes_there = place.stat().st_size
         if bytes_there > MOST_BYTES:
             raise TooLarge(f"{place}: {too_large(bytes_there, MOST_BYTES)}")
-        return read({place.name: place.read_bytes()})
+        content = place.read_bytes()
+        lone = place.name.lower().endswith(_WITH_WEIGHTS)
+        return read({**(read_beside(place, content) if lone else {}), place.name: content})
     except OSError as error:
         raise BundleError(f"{place} cannot be read on this kernel's machine: "
                           f"{error.strerror}") from error  # fmt: skip

@@ -174,6 +174,7 @@ _UPLOAD = Operation(
                     "type": "string",
                     "description": "Names of the model's features in its order, between commas.",
                 },
+                data={**BINARY, "description": "The file of an ONNX model's weights."},
             )
         },
         "application/octet-stream": media(BINARY),

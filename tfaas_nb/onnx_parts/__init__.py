@@ -1,0 +1,1 @@
+"""Parts of an ONNX model as data: all its graphs, the order of its nodes, weights beside it."""
