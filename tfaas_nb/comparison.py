@@ -71,10 +71,7 @@ class Contender(OneLine):
     @property
     def area(self) -> Measured:
         """AUC, the mean over its trainings, with its error; see `ComparedClassifiers`."""
-        if not self.repeats:
-            return self.roc.area
-        areas = [(roc.auc, roc.auc_error) for roc in self.trainings]
-        return over_trainings(areas, is_signed=False)
+        return over_trainings([roc.area for roc in self.trainings])
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -128,13 +125,11 @@ class ComparedClassifiers:
         """
         paired = self.difference(name)
         first, one = self.contenders[0].trainings, self._contender(name).trainings
-        if len(first) == len(one) == 1:
-            return paired.measured or Measured(paired.difference, paired.error, is_signed=True)
         pairs = [
             Comparison.of_curves((one[k % len(one)], first[k % len(first)]), paired.names)
             for k in range(max(len(first), len(one)))
         ]
-        return over_trainings([(p.difference, p.error) for p in pairs], is_signed=True)
+        return over_trainings([pair.paired for pair in pairs])
 
     def _contender(self, name: str) -> Contender:
         return next(c for c in self.contenders if c.name == name)

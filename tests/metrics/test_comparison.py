@@ -8,7 +8,9 @@ from matplotlib.figure import Figure
 
 from tests.metrics.toys import Array, scored
 from tfaas_nb.errors import DataError
+from tfaas_nb.measured import Measured
 from tfaas_nb.metrics import Comparison, Roc
+from tfaas_nb.metrics.comparison import over_trainings
 
 
 def two(seed: int = 1, events: int = 600, better: float = 0.0) -> tuple[Array, Array, Array, Array]:
@@ -105,3 +107,17 @@ def test_it_shows_itself() -> None:
     ax = Figure().subplots()
     assert found.plot(ax) is ax
     assert "trees" in ax.get_legend().get_texts()[1].get_text()
+
+
+def test_a_mean_of_an_error_and_a_limit_is_a_limit() -> None:
+    """Of two trainings: Student's 97.5 % quantile with one degree of freedom is 12.706."""
+    results = [Measured(0.0, None, -0.1, 0.1, is_signed=True), Measured(0.002, 0.01)]
+    found = over_trainings(results)
+    half = (0.1 + 1.96 * 0.01) / 2 + 12.706 * 0.001
+    assert (found.value, found.error) == (0.001, None)
+    assert (found.low, found.high) == pytest.approx((0.001 - half, 0.001 + half), rel=1e-3)
+    assert found.is_signed
+    # Areas of classes that are told apart without a mistake have no upper limit but one.
+    best = over_trainings([Measured(1.0, None, 0.98), Measured(1.0, None, 0.99)])
+    assert str(best) == "> 0.985 at 95 % CL"
+    assert str(over_trainings([Measured(0.5), Measured(0.5, 0.1)])) == "0.5 (error not known)"

@@ -126,3 +126,28 @@ def test_groups_can_be_chosen() -> None:
 def test_impossible_groups_are_refused(groups: Any, words: str) -> None:
     with pytest.raises(DataError, match=words):
         grouped(copies(100), "feature", groups)
+
+
+@pytest.mark.parametrize(
+    ("names", "groups", "expected"),
+    [
+        (("a", "b", "c"), [["a", "b"], ["a", "c"]], ["a + b", "a + c"]),
+        (("a", "b", "a + 1 more"), [["a", "b"], ["a + 1 more"]], ["a + b", "a + 1 more"]),
+        (("a", "b", "a + b"), [["a", "b"], ["a", "a + b"], ["a + b"]], None),
+        (("a", "b", "a + 1 more", "a + b"), [["a", "b"], ["a + b"]], ["a + b (2)", "a + b"]),
+    ],
+)
+def test_names_of_groups_are_not_those_of_others(
+    names: tuple[str, ...], groups: list[list[str]], expected: list[str] | None
+) -> None:
+    data = dataset(np.random.default_rng(1).normal(size=(100, len(names))), FeatureSet("x", names))
+    found = [group.name for group in grouped(data, "feature", groups)]
+    assert len(set(found)) == len(found)
+    assert expected is None or found == expected
+    single = {name for name, group in zip(found, groups, strict=True) if len(group) > 1}
+    assert not single & set(names)
+
+
+def test_a_group_of_the_same_features_is_not_two() -> None:
+    with pytest.raises(DataError, match="or one twice"):
+        grouped(copies(), "feature", [["a", "b"], ["b", "a"]])

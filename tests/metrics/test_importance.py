@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tfaas_nb.data.dataset import Dataset
-from tfaas_nb.errors import DataError, TrainingInterrupted
+from tfaas_nb.errors import DataError
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.features import FeatureSet, Variable
 from tfaas_nb.metrics import Comparison, Importance, Roc
@@ -331,8 +331,80 @@ def test_refits_before_an_interrupt_are_kept() -> None:
     assert [loss is not None for loss in found.refits] == [True, False]
     assert "1 of 2 were done" in found.meaning
     assert found.table().rows[1][2] is None
-    with pytest.raises(TrainingInterrupted, match="before its first refit"):
-        judged(Fitted(copies(500, 1), until=0), test).importance(refit=True, progress=False)
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_shuffles_before_an_interrupted_first_refit_are_kept(seeds: int) -> None:
+    trained, test = Fitted(copies(500, 1), until=seeds - 1), copies(500, 2)
+    found = judged(trained, test).importance(refit=True, seeds=seeds, progress=False)
+    alone = judged(trained, test).importance(progress=False)
+    assert found.drop.tolist() == alone.drop.tolist()
+    assert (found.refits, found.before) == ((None, None), alone.before)
+    assert "was interrupted before its first refit was done" in found.table().caption
+    assert [row[2] for row in found.table().rows] == [None, None]
+    assert found._repr_html_()
+
+
+def test_refits_that_rank_alike_have_the_limits_of_one_of_them() -> None:
+    """A feature that is noise to a rule of one other: no event changes its rank."""
+    test = copies(60, 2)
+    trained = Fitted(copies(500, 1))
+    trained.predict = lambda events: events.X[:, 2]  # type: ignore[method-assign, assignment]
+    trained.retrained = lambda *_: trained  # type: ignore[method-assign, assignment]
+    evaluation = judged(trained, test)
+    one, two = (
+        evaluation.importance(groups=[["a"]], refit=True, seeds=n, progress=False) for n in (1, 2)
+    )
+    shown = [str(found.refits[0] and found.refits[0].measured) for found in (one, two)]
+    # 30 independent pairs, none of which changes: below 1 - 0.05^(1/30).
+    assert shown == ["within ± 0.096 at 95 % CL (few events)"] * 2
+    assert pytest.approx(0.0951, abs=1e-3) == 1 - 0.05 ** (1 / 30)
+    assert two.before == one.before
+
+
+@pytest.mark.parametrize(
+    ("signal", "background", "words"),
+    [
+        (20, 26, "none in signal (20 effective events), none in background (26 effective events)"),
+        (27, 400, "only those above 0.98 in signal (27 effective events)"),
+        (100, 26, "above 0.50 in signal (100 effective events), none in background (26 eff"),
+        (102, 102, ""),
+    ],
+)
+def test_correlations_that_few_events_hide_are_told(
+    signal: int, background: int, words: str
+) -> None:
+    random = np.random.default_rng(4)
+    y = np.repeat([1, 0], [signal, background]).astype(np.int8)
+    a = random.normal(size=len(y)) + y
+    X = np.stack([a, a, random.normal(size=len(y))], axis=1).astype(np.float32)
+    data = Dataset(X, y, np.full(len(y), 3, np.float32), COPIES)
+    found = Importance.of(lambda events: events.X[:, 0], data, progress=False)
+    assert found.is_grouped == (max(signal, background) > 26)
+    for text in (found.table().caption, captions.importance(found, "events")):
+        assert ("tell correlations from chance" in text) == bool(words)
+        assert words in text
+    alone = Importance.of(lambda events: events.X[:, 0], data, groups=None, progress=False)
+    assert "correlations from chance" not in alone.table().caption
+
+
+def test_very_many_groups_are_cut_short_with_how_many_are_left() -> None:
+    names = tuple(f"x{i}" for i in range(130))
+    features = FeatureSet("many", names)
+    X = np.random.default_rng(1).normal(size=(300, 130)).astype(np.float32)
+    data = Dataset(X, (np.arange(300) % 2).astype(np.int8), np.ones(300, np.float32), features)
+    pairs = [[names[i], names[i + 1]] for i in range(0, 80, 2)] + [list(names[80:])]
+    evaluation = Evaluation.of(data, X[:, 0], Fitted(data))  # type: ignore[arg-type]
+    found = evaluation.importance(groups=pairs, repeats=1, progress=False)
+    assert len(found.table().rows) == 41
+    rows = found.table(10).rows
+    assert rows[-1][0] == "and 31 more, which lose less"
+    assert len(rows) == 11
+    big = next(row for row in found.table().rows if row[0].startswith("x80"))
+    assert big[-1].endswith(", x109 and 20 more")
+    text = captions.importance(found, "events")
+    assert text.endswith(" and 29 more. The 20 most important are drawn; 21 more are not.")
+    assert len(text) < 2000
 
 
 def test_it_can_be_stopped() -> None:

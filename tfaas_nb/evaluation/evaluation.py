@@ -359,8 +359,8 @@ class Evaluation:
             Trainings without each group, with as many seeds one after another.  From 2 on the
             randomness of the trainings is in the errors.
         should_stop : callable, optional
-            Asked often; True ends it, as a `KeyboardInterrupt` does.  Refits that were done before
-            are kept.
+            Asked often; True ends it, as a `KeyboardInterrupt` does.  When all was shuffled, that
+            and the refits that were done before are kept.
 
         Raises
         ------
@@ -368,8 +368,6 @@ class Evaluation:
             If it is not known what gave the scores, `by`, `groups` or a number is impossible, the
             training events to refit on were a stream's, or it was interrupted before all was
             shuffled.
-        TrainingInterrupted
-            If it was interrupted before the first refit was done.
         """
         trained = self._judged("scores of shuffled events")
         return Importance.of(

@@ -36,6 +36,9 @@ _NOT_EXPECTED = (
 _SIGNAL_EFFICIENCIES = (0.3, 0.5, 0.8, 0.9)
 _BACKGROUND_EFFICIENCIES = (0.1, 0.01, 0.001)
 
+#: Groups of features in the table of their importance.
+_MOST_ROWS = 50
+
 _PACKAGES = ("tfaas-nb", "numpy", "scipy", "scikit-learn", "matplotlib", "mplhep")
 
 
@@ -118,7 +121,8 @@ def importance(found: Sequence[Importance], sample: str) -> Section:
     """Importances, each with its plot and table."""
     drawn = [document.figure(one.plot, plots.captions.importance(one, sample)) for one in found]
     return Section(
-        "Importance", (document.figures(drawn), *(document.table(one.table()) for one in found))
+        "Importance",
+        (document.figures(drawn), *(document.table(one.table(_MOST_ROWS)) for one in found)),
     )
 
 

@@ -12,13 +12,17 @@ import numpy.typing as npt
 
 from tfaas_nb.errors import DataError
 from tfaas_nb.features.columns import check_aligned
-from tfaas_nb.measured import Measured
+from tfaas_nb.measured import LEVEL, Measured
 from tfaas_nb.metrics.ranking import Placements
 from tfaas_nb.metrics.roc import Roc
 from tfaas_nb.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+#: Probability below one standard deviation, and the deviations within which 95 % are.
+_ONE_SIGMA = 0.8413447460685429
+_TWO_SIDED = 1.959963984540054
 
 #: What the error of a difference leaves out.
 TRAINING_IS_NOT_IN_IT = (
@@ -100,11 +104,12 @@ class Comparison:
         return cls(names, curves, paired.mean, paired.error, found)
 
     @property
-    def _measured(self) -> Measured:
+    def paired(self) -> Measured:
+        """The difference with its error, or its limits where no event was ranked differently."""
         return self.measured or Measured(self.difference, self.error, is_signed=True)
 
     def __str__(self) -> str:
-        return str(self._measured)
+        return str(self.paired)
 
     @property
     def z(self) -> float:
@@ -123,7 +128,7 @@ class Comparison:
         rows = tuple(
             (name, str(c.area), "", "") for name, c in zip(self.names, self.curves, strict=True)
         )
-        has_error = self._measured.has_error
+        has_error = self.paired.has_error
         last = (
             "difference, paired",
             str(self),
@@ -140,9 +145,9 @@ class Comparison:
 
     def __repr__(self) -> str:
         # Where a limit stands for the error there is nothing to count a difference in.
-        pull = f", z {self.z:+.1f}, p {self.p:.2g}" if self._measured.has_error else ""
+        pull = f", z {self.z:+.1f}, p {self.p:.2g}" if self.paired.has_error else ""
         return (
-            f"Comparison(AUC {self.names[0]} − {self.names[1]} {self._measured.equation}"
+            f"Comparison(AUC {self.names[0]} − {self.names[1]} {self.paired.equation}"
             f"{pull}; {TRAINING_IS_NOT_IN_IT})"
         )
 
@@ -153,13 +158,59 @@ class Comparison:
         return self.table()._repr_html_() + picture
 
 
-def over_trainings(results: Sequence[tuple[float, float]], is_signed: bool) -> Measured:
-    """The mean of results of several trainings, each with the error of the finite sample."""
-    from scipy.stats import norm
+def over_trainings(results: Sequence[Measured]) -> Measured:
+    """The mean of areas, or of their differences, over trainings judged on the same events.
+
+    Each result has the error of the finite sample, and the trainings' randomness is added.  Where
+    a result has limits instead of an error, the mean has limits: the means of the results' own
+    at 95 % CL (1.96 errors of those that have one), wider by the trainings' randomness.
+    """
+    if len(results) == 1:
+        return results[0]
+    n, few = len(results), any(one.is_uncertain for one in results)
+    values = np.array([one.value for one in results])
+    mean, signed = float(values.mean()), any(one.is_signed for one in results)
+    spread = float(np.std(values, ddof=1)) / math.sqrt(n)
+    if not all(one.has_error for one in results):
+        limits = _limits_of_mean(results, spread * _student(n, (1 + LEVEL) / 2))
+        return Measured(mean, None, *limits, is_uncertain=few, is_signed=signed)
+    squares = np.array([one.error for one in results], float) ** 2
+    error = math.hypot(math.sqrt(squares.mean()), spread * _student(n, _ONE_SIGMA))
+    return Measured(mean, error, is_uncertain=few, is_signed=signed)
+
+
+def _limits_of_mean(
+    results: Sequence[Measured], spread: float
+) -> tuple[float | None, float | None]:
+    """Limits of the mean of results that share their events; None on a side that has none."""
+    sides = [_limits(one) for one in results]
+    if (None, None) in sides:
+        return None, None
+    lows, highs = zip(*sides, strict=True)
+    values = [one.value for one in results]
+    least = -1.0 if any(one.is_signed for one in results) else 0.0
+    low = _mean(lows, values) - spread if spread or any(x is not None for x in lows) else None
+    high = _mean(highs, values) + spread if spread or any(x is not None for x in highs) else None
+    return (
+        None if low is None else max(low, least),
+        None if high is None else min(high, 1.0),
+    )
+
+
+def _limits(one: Measured) -> tuple[float | None, float | None]:
+    if not one.has_error:
+        return one.low, one.high
+    away = _TWO_SIDED * (one.error or 0.0)
+    return one.value - away, one.value + away
+
+
+def _mean(limits: Sequence[float | None], values: Sequence[float]) -> float:
+    """Mean of limits; a value at the end of what can be stands for one that it has not."""
+    return float(np.mean([v if x is None else x for x, v in zip(limits, values, strict=True)]))
+
+
+def _student(n: int, probability: float) -> float:
+    """Quantile of Student's distribution for a mean of n."""
     from scipy.stats import t as student
 
-    values, errors = np.array(results).T
-    n = len(values)
-    spread = student.ppf(norm.cdf(1), n - 1) * np.std(values, ddof=1) if n > 1 else 0.0
-    error = float(np.sqrt(np.mean(errors**2) + spread**2 / n))
-    return Measured(float(values.mean()), error, is_signed=is_signed)
+    return float(student.ppf(probability, n - 1))

@@ -14,8 +14,10 @@ Anal. 90 (2015) 15.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -93,8 +95,32 @@ def grouped(data: Dataset, by: str, groups: Groups) -> list[Group]:
     if isinstance(groups, str):
         if groups != CORRELATED:
             raise _wrong(groups)
-        return [Group.of(members, units) for members in clusters(data, units)]
+        return _named([Group.of(members, units) for members in clusters(data, units)], units)
     return _chosen(data.features, groups)
+
+
+def doubt(data: Dataset) -> str:
+    """Sentence about correlations that too few events of a class hide; empty if there are enough.
+
+    Parameters
+    ----------
+    data : Dataset
+        Events whose correlations count.
+    """
+    told = []
+    for kind, name in ((1, "signal"), (0, "background")):
+        weight = data.weight[(data.y == kind) & (data.weight > 0)].astype(float)
+        events = _effective(weight)
+        if events <= 1 + _SIGNIFICANT**2:
+            told.append(f"none in {name} ({events:.3g} effective events)")
+        elif (least := _SIGNIFICANT / math.sqrt(events - 1)) > THRESHOLD:
+            told.append(f"only those above {least:.2f} in {name} ({events:.3g} effective events)")
+    if not told:
+        return ""
+    return (
+        f"Few events tell correlations from chance: {', '.join(told)}; features that belong "
+        "together may have been shuffled apart, which overstates what they are worth"
+    )
 
 
 def _units(features: FeatureSet, by: str) -> dict[str, list[int]]:
@@ -119,10 +145,25 @@ def _chosen(features: FeatureSet, groups: Any) -> list[Group]:
     items = list(groups.items()) if named else [("", members) for members in groups]
     units = _units(features, "variable") | _units(features, "feature")
     chosen = [_group(name, members, units, named) for name, members in items]
-    names = [group.name for group in chosen]
-    if not names or len(set(names)) != len(names):
+    alike = {(group.name if named else frozenset(group.columns)) for group in chosen}
+    if not chosen or len(alike) != len(chosen):
         raise DataError("groups= names no group, or one twice: give {'name': [features], ...}")
-    return chosen
+    return chosen if named else _named(chosen, units)
+
+
+def _named(groups: Sequence[Group], units: Collection[str]) -> list[Group]:
+    """Groups of which no two have one name, and none of several has that of a feature."""
+    short = Counter(group.name for group in groups)
+    taken = {name for name, count in short.items() if count > 1} | set(units)
+    found: list[Group] = []
+    for group in groups:
+        if len(group.members) > 1 and group.name in taken:
+            whole = " + ".join(group.members)
+            names = (whole, *(f"{whole} ({number})" for number in range(2, 2 + len(taken))))
+            group = replace(group, name=next(name for name in names if name not in taken))
+        taken.add(group.name)
+        found.append(group)
+    return found
 
 
 def _group(name: Any, members: Any, units: Mapping[str, list[int]], named: bool) -> Group:
@@ -228,8 +269,7 @@ def _of_class(X: npt.NDArray[Any], weight: Floats, present: Mask, circular: Mask
 
 def _correlations(X: npt.NDArray[Any], weight: Floats, circular: Mask) -> Floats:
     """|ρ| of each two columns; zero where it is not significant."""
-    total = weight.sum()
-    effective = total**2 / (weight**2).sum() if total else 0.0
+    effective = _effective(weight)
     if effective <= 1 + _SIGNIFICANT**2:
         return np.zeros((X.shape[1], X.shape[1]))
     ranks = np.array([_ranks(column, weight) for column in X.T])
@@ -238,6 +278,12 @@ def _correlations(X: npt.NDArray[Any], weight: Floats, circular: Mask) -> Floats
         rho[np.ix_(circular, circular)] = _resultant(ranks[circular], weight)
     found: Floats = np.where(rho * np.sqrt(effective - 1) < _SIGNIFICANT, 0.0, rho)
     return found
+
+
+def _effective(weight: Floats) -> float:
+    """Effective number of events, (Σw)²/Σw²."""
+    total = weight.sum()
+    return float(total**2 / (weight**2).sum()) if total else 0.0
 
 
 def _spearman(ranks: Floats, weight: Floats) -> Floats:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from tfaas_nb.data.dataset import Dataset, check_dataset
 from tfaas_nb.errors import DataError, ImportanceInterrupted
 from tfaas_nb.measured import Measured
-from tfaas_nb.metrics.correlation import CORRELATED, SINGLE, Group, Groups, grouped
+from tfaas_nb.metrics.correlation import CORRELATED, SINGLE, Group, Groups, doubt, grouped
 from tfaas_nb.metrics.limits import FEW_EVENTS, ONE_EVENT
 from tfaas_nb.metrics.ranking import Placements, limits_of_difference
 from tfaas_nb.metrics.refit import Refit, RefitLoss
@@ -37,6 +37,9 @@ _BLOCK = 1 << 24
 
 #: More events make the errors smaller than anybody needs.
 MOST_EVENTS = 20_000
+
+#: Members of a group that a table lists.
+MOST_LISTED = 30
 
 #: Meaning of a loss by shuffling, and what it does not mean.
 SHUFFLED_MEANS = (
@@ -80,6 +83,8 @@ class Importance:
         changes nothing: the number of jets, or a constant.
     area : Measured or None
         AUC with all features in place, with its error.
+    doubt : str
+        Sentence about correlations that too few events hide; empty if there are enough.
     """
 
     names: tuple[str, ...]
@@ -96,6 +101,7 @@ class Importance:
     effective: float = math.inf
     fixed: tuple[str, ...] = ()
     area: Measured | None = None
+    doubt: str = ""
 
     def __post_init__(self) -> None:
         if not self.members:
@@ -140,7 +146,8 @@ class Importance:
             None: each feature or variable alone.  Or groups to choose, ``{name: names}`` or
             ``[names, names]``, of features or variables; others are then left alone.
         refit : Refit, optional
-            Trainings to do without each group; they are judged on all of `data`.
+            Trainings to do without each group; they are judged on all of `data`.  An interrupt
+            ends them; the shuffles and the refits that were done are kept.
         should_stop : callable, optional
             Asked often; True ends it, as a `KeyboardInterrupt` does.
 
@@ -151,9 +158,6 @@ class Importance:
             interrupted before all was shuffled.
         FeatureError
             If a value of an event is not finite.
-        TrainingInterrupted
-            If it was interrupted before the first refit was done.  Those done before a later
-            interrupt are kept.
         """
         check_flag("progress", progress, DataError)
         check_function("should_stop", should_stop, DataError)
@@ -191,6 +195,7 @@ class Importance:
             effective=shuffles.unshuffled.effective,
             area=shuffles.unshuffled.measured,
             fixed=tuple(group.name for group in chosen if shuffles.is_fixed(group)),
+            doubt=doubt(some) if groups == CORRELATED and len(some.features) > 1 else "",
         )
 
     @property
@@ -218,8 +223,14 @@ class Importance:
             return "not shuffled: the same in all events with the same jets"
         return str(self.measured(position))
 
-    def table(self) -> Table:
-        """One row for each group, the most important first."""
+    def table(self, most: int | None = None) -> Table:
+        """One row for each group, the most important first.
+
+        Parameters
+        ----------
+        most : int, optional
+            Rows; a last one then says how many groups are left out.  By default all have one.
+        """
         columns: tuple[str, ...] = (self.by, "loss of AUC when shuffled")
         rows = [(name, self._told(at)) for at, name in enumerate(self.names)]
         if self.refits:
@@ -229,9 +240,12 @@ class Importance:
         if self.is_grouped:
             columns = (*columns, "shuffled together")
             rows = [
-                (*row, ", ".join(members) if len(members) > 1 else "")  # type: ignore[misc]
+                (*row, _listed(members) if len(members) > 1 else "")  # type: ignore[misc]
                 for row, members in zip(rows, self.members, strict=True)
             ]
+        if most is not None and len(rows) > most:
+            left = f"and {len(rows) - most} more, which lose less"
+            rows = [*rows[:most], (left, *[""] * (len(columns) - 1))]  # type: ignore[list-item]
         return Table(columns, tuple(rows), f"AUC {self.before} with all in place. {self.meaning}.")
 
     @property
@@ -243,17 +257,23 @@ class Importance:
     @property
     def meaning(self) -> str:
         """Sentence about what a loss means, and what it does not mean."""
+        return f"{self._meaning}. {self.doubt}" if self.doubt else self._meaning
+
+    @property
+    def _meaning(self) -> str:
         done = [loss for loss in self.refits if loss]
         if not done:
-            return f"{SHUFFLED_MEANS}: importance(refit=True) measures that"
+            stopped = ", and was interrupted before its first refit was done"
+            end = stopped if self.refits else ""
+            return f"{SHUFFLED_MEANS}: importance(refit=True) measures that{end}"
         some = "" if None not in self.refits else f"; {len(done)} of {len(self.refits)} were done"
         return f"{SHUFFLED_MEANS}. By refitting {REFIT_MEANS}{some}; {done[0].error_is_of}"
 
-    def plot(self, ax: Axes | None = None, most: int = 20) -> Axes:
-        """Draw the most important; see `plots.importance`."""
+    def plot(self, ax: Axes | None = None, most: int | None = None) -> Axes:
+        """Draw the most important, by default 20; see `plots.importance`."""
         from tfaas_nb import plots
 
-        return plots.importance(self, ax, most)
+        return plots.importance(self, ax) if most is None else plots.importance(self, ax, most)
 
     def __repr__(self) -> str:
         first = self.refits[0] if self.refits else None
@@ -265,6 +285,12 @@ class Importance:
 
         picture = plots.html_image(plots.png(self.plot), "Loss of AUC when features are shuffled")
         return self.table()._repr_html_() + picture
+
+
+def _listed(members: Sequence[str]) -> str:
+    """Members of a group, the first of very many."""
+    more = f" and {len(members) - MOST_LISTED} more" if len(members) > MOST_LISTED else ""
+    return ", ".join(members[:MOST_LISTED]) + more
 
 
 def _never() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -43,19 +44,12 @@ class RefitLoss(OneLine):
     @property
     def measured(self) -> Measured:
         """Mean loss over the trainings, with its error."""
-        if len(self.pairs) == 1:
-            (pair,) = self.pairs
-            return pair.measured or Measured(pair.difference, pair.error, is_signed=True)
-        results = [(pair.difference, pair.error) for pair in self.pairs]
-        return over_trainings(results, is_signed=True)
+        return over_trainings([pair.paired for pair in self.pairs])
 
     @property
     def area(self) -> Measured:
         """AUC with all features, the mean over the trainings."""
-        areas = [pair.curves[0] for pair in self.pairs]
-        if len(areas) == 1:
-            return areas[0].area
-        return over_trainings([(roc.auc, roc.auc_error) for roc in areas], is_signed=False)
+        return over_trainings([pair.curves[0].area for pair in self.pairs])
 
     @property
     def error_is_of(self) -> str:
@@ -117,30 +111,22 @@ class Refit:
         Returns
         -------
         tuple of RefitLoss or None
-            None for those after an interrupt.
-
-        Raises
-        ------
-        TrainingInterrupted
-            If it was interrupted before the first group was done.
+            None for those after an interrupt, by which none of the former is lost.
         """
         from tqdm.auto import tqdm
 
         total = self.seeds - 1 + len(groups) * self.seeds
         found: list[RefitLoss] = []
-        try:
-            with tqdm(total=total, desc="refitting", unit="training", disable=not progress) as bar:
-                train = partial(self._train, test, bar.update, should_stop)
-                full = [_judged(scorer, test)]
-                full += [train((), step) for step in range(1, self.seeds)]
-                for names in groups:
-                    without = [train(names, step) for step in range(self.seeds)]
-                    found.append(_loss(full, without))
-        except (KeyboardInterrupt, TrainingInterrupted):
-            if not found:
-                raise TrainingInterrupted(
-                    "importance was interrupted before its first refit was done"
-                ) from None
+        with (
+            suppress(KeyboardInterrupt, TrainingInterrupted),
+            tqdm(total=total, desc="refitting", unit="training", disable=not progress) as bar,
+        ):
+            train = partial(self._train, test, bar.update, should_stop)
+            full = [_judged(scorer, test)]
+            full += [train((), step) for step in range(1, self.seeds)]
+            for names in groups:
+                without = [train(names, step) for step in range(self.seeds)]
+                found.append(_loss(full, without))
         return (*found, *[None] * (len(groups) - len(found)))
 
     def _train(

@@ -6,10 +6,11 @@ Each is named after the plot it belongs to. `sample` says which events, for inst
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tfaas_nb.features import Variable
 from tfaas_nb.plots.drawable import (
+    MOST_GROUPS,
     Band,
     Curve,
     Growth,
@@ -19,6 +20,9 @@ from tfaas_nb.plots.drawable import (
     Scan,
     TrainTest,
 )
+
+#: Groups of features, and features of a group, that a caption lists.
+_LISTED = 12
 
 
 def roc(
@@ -96,13 +100,13 @@ def feature(name: str, variable: Variable, present: float, sample: str) -> str:
     )
 
 
-def importance(found: Losses, sample: str) -> str:
-    """Return the caption for `plots.importance`."""
+def importance(found: Losses, sample: str, most: int = MOST_GROUPS) -> str:
+    """Return the caption for `plots.importance` with the `most` important groups."""
     return (
         f"Loss of AUC (from {found.before}) when {_shuffled(found)} among events with the same "
         f"jets, of {found.events} of {sample}; mean of {found.repeats} shuffles. Error bars: "
         "paired difference on the same events (DeLong) and spread of the shuffles, in quadrature. "
-        f"{_refitted(found)}{found.meaning}.{_members(found)}"
+        f"{_refitted(found)}{found.meaning}.{_members(found, most)}"
     )
 
 
@@ -122,17 +126,23 @@ def _refitted(found: Losses) -> str:
     return "Black points: loss of AUC when the classifier is refitted without the group. "
 
 
-def _members(found: Losses) -> str:
-    """Sentence with the members of the groups that have several."""
+def _members(found: Losses, most: int) -> str:
+    """Sentences with the members of groups that have several, and on groups left out."""
     several = [
-        f"{name}: {', '.join(members)}"
+        f"{name}: {_listed(members)}"
         for name, members in zip(found.names, found.members, strict=True)
         if len(members) > 1
     ]
-    if not several:
-        return ""
     how = " (mean rank correlation 0.5 or more)" if found.grouping == "correlated" else ""
-    return f" Groups{how}: {'; '.join(several)}."
+    groups = f" Groups{how}: {_listed(several, '; ')}." if several else ""
+    left = len(found.names) - most
+    return groups + (f" The {most} most important are drawn; {left} more are not." * (left > 0))
+
+
+def _listed(names: Sequence[str], apart: str = ", ") -> str:
+    """Names, and how many more there are than a caption has room for."""
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return apart.join(names[:_LISTED]) + more
 
 
 def history(best: int | None = None) -> str:

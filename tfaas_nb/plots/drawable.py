@@ -264,6 +264,10 @@ class Refitted(Protocol):
         """The loss with its error."""
 
 
+#: Groups of features of which the losses are drawn, the most important ones.
+MOST_GROUPS = 20
+
+
 class Losses(Protocol):
     """Losses of AUC when groups of features are shuffled, or dropped; largest first."""
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfaas_nb.plots.drawable import Losses
+from tfaas_nb.plots.drawable import MOST_GROUPS, Losses
 from tfaas_nb.plots.style import BLUE, axes, finished, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def importance(found: Losses, ax: Axes | None = None, most: int = 20) -> Axes:
+def importance(found: Losses, ax: Axes | None = None, most: int = MOST_GROUPS) -> Axes:
     """Loss of AUC when a group of features is shuffled, and without it; the largest on top.
 
     Parameters
