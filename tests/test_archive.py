@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
+import stat
 import tarfile
+import zipfile
+from typing import Any
 
 import pytest
 
 from tfaas_nb import archive
+from tfaas_nb.archive import bounds
+from tfaas_nb.bundle import Bundle
 from tfaas_nb.errors import BundleError, TfaasError, TooLarge
 
 FILES = {"params.json": b"{}", "model.pb": bytes(range(256)) * 5, "variables/v.index": b""}
@@ -36,7 +43,11 @@ def header(kind: bytes, size: int, name: bytes = b"a/b") -> bytes:
 
 
 @pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
-@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["tar", "tar.gz"])
+@pytest.mark.parametrize(
+    "pack",
+    [bytes, gzip.compress, bz2.compress, lzma.compress],
+    ids=["tar", "tar.gz", "tar.bz2", "tar.xz"],
+)
 def test_every_format_is_read(form: int, pack: type[bytes]) -> None:
     named = {f"m/{name}": content for name, content in FILES.items()}
     assert archive.members(pack(tar(named, form))) == ("m", FILES)
@@ -123,3 +134,123 @@ def test_headers_before_headers_end_somewhere(kind: bytes) -> None:
 def test_a_long_name_has_an_end() -> None:
     with pytest.raises(TooLarge):
         archive.members(header(b"L", 1 << 20) + bytes(1 << 20) + WHOLE)
+
+
+# --- zip, bzip2 and xz --------------------------------------------------------------------
+
+
+def zipped(names: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED, kind: int = 0) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as packed:
+        for name, content in names.items():
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = kind << 16
+            packed.writestr(entry, content, method)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_zip_is_read(method: int) -> None:
+    named = {f"m/{name}": content for name, content in FILES.items()}
+    assert archive.members(zipped({"m/": b"", **named}, method)) == ("m", FILES)
+
+
+def test_a_zip_whose_writer_could_not_go_back_is_read() -> None:
+    """Sizes stand after the content then, as in what macOS packs."""
+
+    class Stream(io.RawIOBase):
+        def __init__(self) -> None:
+            self.written = b""
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: bytes) -> int:  # type: ignore[override]
+            self.written += bytes(data)
+            return len(data)
+
+    stream = Stream()
+    with zipfile.ZipFile(stream, "w") as packed:
+        packed.writestr("m/model.pb", bytes(1000))
+    assert archive.members(stream.written) == ("m", {"model.pb": bytes(1000)})
+
+
+def test_files_that_file_managers_add_are_passed_over() -> None:
+    added = ("m/._model.pb", "._m", "m/.DS_Store", "__MACOSX/m/._model.pb", "m/Thumbs.db")
+    names = {"m/model.pb": b"x", **dict.fromkeys(added, b"\0\5\x16\7")}
+    for data in (zipped(names), tar(names, tarfile.PAX_FORMAT)):
+        assert archive.members(data) == ("m", {"model.pb": b"x"})
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (zipped({"m/a": b"/etc/passwd"}, kind=stat.S_IFLNK | 0o777), "'m/a' is not a regular file"),
+        (zipped({"../a": b""}), "points outside of it"),
+        (zipped({"/a": b""}), "points outside of it"),
+        (zipped({"a\n": b""}), "has no plain name"),
+        (zipped({"a": b"x"}, zipfile.ZIP_LZMA), "packed by method 14: pack it as usual"),
+        (
+            zipped({"a": b"xyz"}, zipfile.ZIP_STORED).replace(b"xyz", b"xyw"),
+            "nor a whole .zip: .*'a' is damaged",
+        ),
+        (zipped({"a": b"x"})[:-30], "nor a whole .zip"),
+        (b"PK\x03\x04", "nor a whole .zip: it is cut short"),
+        (b"PK\x05\x06" + bytes(18), "holds"),
+        (bz2.compress(tar(FILES, tarfile.PAX_FORMAT))[:-9], "not a whole .tar.bz2"),
+        (lzma.compress(tar(FILES, tarfile.PAX_FORMAT))[:-9], "not a whole .tar.xz: it is cut"),
+        (lzma.compress(tar(FILES, tarfile.PAX_FORMAT)[:700]), "it is cut short"),
+        (b"\xfd7zXZ\0" + bytes(40), "not a whole .tar.xz"),
+    ],
+)
+def test_archives_that_are_not_what_they_should_be_are_refused(data: bytes, message: str) -> None:
+    with pytest.raises(BundleError, match=message):
+        Bundle.from_archive(data)
+
+
+def test_two_members_of_one_name_in_a_zip_are_refused() -> None:
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        data = doubled()
+    with pytest.raises(BundleError, match="two members 'a'"):
+        archive.members(data)
+
+
+def doubled() -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as packed:
+        packed.writestr("a", b"")
+        packed.writestr("a", b"x")
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [bz2.compress, lambda data: lzma.compress(data, preset=0), lambda data: zipped({"a": data})],
+    ids=["tar.bz2", "tar.xz", "zip"],
+)
+def test_what_unpacks_to_far_more_than_it_is_is_refused(pack: Any) -> None:
+    bomb = pack(header(b"0", 34 << 20) + bytes(34 << 20))
+    assert len(bomb) < 1 << 18
+    with pytest.raises(TooLarge, match="more than 100 times its size"):
+        archive.members(bomb)
+
+
+def test_a_zip_of_many_members_is_refused() -> None:
+    data = zipped({str(i): b"" for i in range(bounds.MOST_MEMBERS + 1)})
+    with pytest.raises(TooLarge, match="more than 64 members"):
+        archive.members(data)
+    # One local header, and a directory that repeats it.
+    one = zipped({"a": b"x"})
+    at, end = one.index(b"PK\x01\x02"), one.index(b"PK\x05\x06")
+    count = (60_000).to_bytes(2, "little")
+    most = one[:at] + one[at:end] * 60_000 + one[end : end + 8] + count * 2 + one[end + 12 :]
+    with pytest.raises(TooLarge, match="more than 64 members"):
+        archive.members(most)
+
+
+def test_xz_that_asks_for_much_memory_is_refused() -> None:
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 30}]
+    data = lzma.LZMACompressor(lzma.FORMAT_XZ, filters=filters)
+    packed = data.compress(tar(FILES, tarfile.PAX_FORMAT)) + data.flush()
+    with pytest.raises(BundleError, match=r"not a whole \.tar\.xz: Memory usage limit"):
+        archive.members(packed)

@@ -21,6 +21,7 @@ import tfaas_nb as tn
 from tests.graphs import placeholder, serialized, weighted_sum
 from tests.large_model import large_model, weights
 from tests.onnx_models import logistic
+from tests.test_archive import zipped as zipped_files
 from tfaas_nb import reference_events
 from tfaas_nb.bundle import CARD, LABELS, MODEL, PARAMS, TEXT, Bundle, check_name
 from tfaas_nb.classifier import Classifier
@@ -232,7 +233,8 @@ def claiming(kind: bytes, size: int) -> bytes:
 @pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
 def test_what_unpacks_to_too_much_is_refused(kind: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Long names and PAX headers are members that tarfile reads whole on its own."""
-    monkeypatch.setattr("tfaas_nb.archive._MOST_BYTES", 8 << 20)
+    monkeypatch.setattr("tfaas_nb.archive.content.MOST_BYTES", 8 << 20)
+    monkeypatch.setattr("tfaas_nb.archive.bounds.MOST_BYTES", 8 << 20)
     bomb = zeros(claiming(kind, 32 << 20), 32)
     assert len(bomb) < 100_000
     with pytest.raises(TooLarge, match="more than 64 members or 8 MB"):
@@ -242,7 +244,8 @@ def test_what_unpacks_to_too_much_is_refused(kind: bytes, monkeypatch: pytest.Mo
 def test_many_members_within_the_limit_are_too_large_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tfaas_nb.archive._MOST_BYTES", 4 << 20)
+    monkeypatch.setattr("tfaas_nb.archive.content.MOST_BYTES", 4 << 20)
+    monkeypatch.setattr("tfaas_nb.archive.bounds.MOST_BYTES", 4 << 20)
     with pytest.raises(TooLarge, match="4 MB"):
         Bundle.from_archive(packed({str(i): bytes(1 << 20) for i in range(5)}))
 
@@ -287,6 +290,28 @@ def test_no_bytes_get_past_the_error_tree(data: bytes) -> None:
 def test_an_archive_without_params_is_refused(foreign: bytes) -> None:
     with pytest.raises(BundleError, match=r"holds \['graph.pb'\] and no params.json"):
         Bundle.from_archive(packed({"graph.pb": foreign}))
+
+
+@pytest.mark.parametrize(
+    "pack", [packed, lambda files, _: zipped_files(files)], ids=["tar.gz", "zip"]
+)
+def test_the_highest_version_in_an_archive_is_taken(pack: Any, foreign: bytes) -> None:
+    files = {}
+    for number in ("1", "9", "10"):
+        params = HAND_MADE | {"description": number}
+        files[f"ttbar/{number}/params.json"] = json.dumps(params).encode()
+        files[f"ttbar/{number}/graph.pb"] = foreign
+        files[f"ttbar/._{number}"] = b""
+    for folder in ("", "export/"):
+        inner = {f"{folder}{name}": content for name, content in files.items()}
+        found = Bundle.from_upload(pack(inner, ""))
+        assert (found.params.description, found.graph.serialized) == ("10", foreign)
+
+
+def test_an_archive_of_several_models_is_refused(foreign: bytes) -> None:
+    models = {f"{name}/model.onnx": foreign for name in ("ttbar", "qcd")}
+    with pytest.raises(BundleError, match="several models, in the folders qcd, ttbar: upload each"):
+        Bundle.from_archive(packed(models, ""))
 
 
 def test_an_archive_without_its_model_is_refused(foreign: bytes) -> None:

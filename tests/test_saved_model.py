@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from tests import freezing
 from tests.reliability.decoders import DECODERS
 from tfaas_nb import backend, isolation, saved_model
+from tfaas_nb.bundle import Bundle
 from tfaas_nb.engines.frozen import FrozenEngine
 from tfaas_nb.errors import GraphError
 from tfaas_nb.graph import FrozenGraph
@@ -319,3 +321,21 @@ def test_copies_of_copies_without_end_are_refused() -> None:
             node.input[0] = node.name
     with pytest.raises(GraphError, match="copies without end"):
         saved_model.plan(model.SerializeToString())
+
+
+@pytest.mark.slow
+def test_of_folders_of_versions_the_highest_is_served(tmp_path: Path) -> None:
+    """TensorFlow Serving's folder, and the same in an archive; TensorFlow 1's own files."""
+    saved(of_tensorflow_1, tmp_path / "ttbar/10")
+    (tmp_path / "ttbar/9").mkdir()
+    (tmp_path / "ttbar/9/saved_model.pb").write_bytes(b"an older one")
+    (tmp_path / "ttbar/._10").write_bytes(b"")
+    X = np.arange(6, dtype=np.float32).reshape(2, 3)
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path, "ttbar")
+    for bundle in (
+        Bundle.from_saved_model(tmp_path / "ttbar", "ttbar"),
+        Bundle.of(tmp_path / "ttbar"),
+        Bundle.of(Path(archive)),
+    ):
+        assert bundle.name == "ttbar"
+        assert FrozenEngine(bundle.graph)(X).tolist() == (11 * X.sum(1, keepdims=True)).tolist()

@@ -314,15 +314,19 @@ class Bundle:
         signature: str | None = None,
         reader: Reader = HERE,
         features: FeatureNames = (),
+        file_name: str = "",
     ) -> Bundle:
-        """A bundle from the bytes of a ``.tar`` or ``.tar.gz`` of one model directory.
+        """A bundle from the bytes of an archive of one model directory.
+
+        The archive is a ``.tar``, ``.tar.gz``, ``.tar.bz2``, ``.tar.xz`` or ``.zip``.
 
         The directory is a bundle's, or with or without ``params.json`` a SavedModel's or that of
         a lone model's file, an ONNX model's with the files of its weights; without, the model is
         called as the folder is.  Of folders of versions, ``NAME/1/``, ``NAME/2/``, the highest is
         taken.  `signature` is what to serve of a SavedModel; by
         default ``serving_default``, or the only one.  `features` names the features in the
-        model's order; see `with_features`.
+        model's order; see `with_features`.  `file_name` is what a model is called
+        whose archive holds neither ``params.json`` nor a folder.
 
         Raises
         ------
@@ -340,7 +344,7 @@ class Bundle:
                 f"the archive holds {sorted(files)} and no {PARAMS}: "
                 "upload a model with its params.json (Bundle.save_archive makes one)"
             )
-        own = folder or (name_from(lone.partition(".")[0]) if lone else None)
+        own = folder or file_name or (name_from(lone.partition(".")[0]) if lone else None)
         wanted = _params(files.get(PARAMS, b""), name or (None if PARAMS in files else own))
         labels, card = files.get(wanted.labels, b""), files.get(CARD, b"")
         events = files.get(REFERENCE_EVENTS, b"")
@@ -386,7 +390,7 @@ class Bundle:
                 f"from_upload takes the bytes of a file, not a {type(data).__name__}: "
                 "tn.Bundle.of(path) reads a file or folder"
             )
-        if model_file.is_model(data):
+        if _is_lone(data):
             return cls.from_parts(
                 b"", data, name=name, reader=reader, features=features, beside=beside
             )
@@ -394,7 +398,7 @@ class Bundle:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], reader: Reader = HERE) -> Bundle:
-        """Read a model directory or a ``.tar.gz``; `reader` reads the model in it.
+        """Read a model directory or an archive of one; `reader` reads the model in it.
 
         Raises
         ------
@@ -730,10 +734,11 @@ def _from_path(path: Path, name: str | None, features: FeatureNames) -> Bundle:
     try:
         if not path.is_dir():
             data = path.read_bytes()
-            is_lone = model_file.is_model(data)
+            is_lone = _is_lone(data)
             beside = model_folder.read_beside(path, data) if is_lone else NOTHING
-            called = stem if is_lone and name is None else name
-            return Bundle.from_upload(data, called, features=features, beside=beside)
+            if is_lone:
+                return Bundle.from_upload(data, name or stem, features=features, beside=beside)
+            return Bundle.from_archive(data, name, features=features, file_name=stem)
         folder = model_folder.latest(path)
         names = [entry.name for entry in folder.iterdir()]
     except OSError as error:
@@ -752,6 +757,11 @@ def _from_path(path: Path, name: str | None, features: FeatureNames) -> Bundle:
     raise BundleError(
         f"the folder {path} holds neither {PARAMS} nor {saved_model.FILE}: it is no model's"
     )
+
+
+def _is_lone(data: bytes) -> bool:
+    """Return True if bytes are a model's file, and not an archive with one."""
+    return model_file.is_model(data) and not model_folder.is_archive(data)
 
 
 def _training_files(card: Mapping[str, Any]) -> list[str]:

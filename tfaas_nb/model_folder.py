@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
-from tfaas_nb import saved_model
+from tfaas_nb import archive, saved_model
 from tfaas_nb.errors import BundleError, TooLarge
 from tfaas_nb.onnx_graph import files_beside
 
@@ -20,8 +20,18 @@ PARAMS = "params.json"
 LONE = (".onnx", ".keras")
 
 _ONNX = b"\x08"
+#: File at the top of the zip that a ``.keras`` file is.
+_KERAS = "config.json"
 _MOST_BYTES = 2 << 30
 _SHOWN = 5
+
+
+def is_archive(data: bytes) -> bool:
+    """Return True if bytes are a zip of a model's folder, and not one that is a model itself."""
+    if not archive.is_zip(data):
+        return False
+    names = archive.zip_names(data)
+    return any(map(_is_mark, names)) and _KERAS not in names
 
 
 def inner(folder: str, files: Mapping[str, bytes]) -> tuple[str, Mapping[str, bytes]]:

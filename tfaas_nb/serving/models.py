@@ -26,9 +26,12 @@ VERSION = "X-Model-Version"
 #: Bytes of a model from which on packing takes longer than sending what it saves.
 _LARGE = 16 << 20
 
-_ARCHIVES = ("application/octet-stream", "application/gzip", "application/x-gzip")
-#: Of a gzip and of a ``.keras`` file.
-_STARTS = (b"\x1f\x8b", b"PK\x03\x04")
+_ARCHIVES = (
+    "application/octet-stream",
+    *(f"application/{kind}" for kind in ("gzip", "x-gzip", "zip", "x-tar", "x-xz", "x-bzip2")),
+)
+#: Of a gzip, a zip or ``.keras`` file, an xz and a bzip2.
+_STARTS = (b"\x1f\x8b", b"PK\x03\x04", b"\xfd7zXZ", b"BZh")
 _NOTHING = Response(b"", "text/plain")
 _LABEL = "/models/(?P<name>[^/]+)/labels/(?P<label>[^/]+)"
 #: Of an upload form; TFaaS's own client sends ``op`` besides.

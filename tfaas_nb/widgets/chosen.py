@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from tfaas_nb.bundle import CARD, Bundle
+from tfaas_nb import archive
+from tfaas_nb.bundle import CARD, Bundle, name_from
 from tfaas_nb.errors import BundleError, GraphError, TooLarge
 from tfaas_nb.graph import FrozenGraph
-from tfaas_nb.model_folder import read_beside
+from tfaas_nb.model_folder import latest, read_beside
 from tfaas_nb.reference_events import FILE as REFERENCE_EVENTS
 from tfaas_nb.serving.admission import Admission
 from tfaas_nb.serving.models import MOST_UPLOAD
@@ -26,8 +27,7 @@ _LONE = (".pb", ".onnx", ".keras")
 _WITH_WEIGHTS = ".onnx"
 #: How a model begins that is what its name says.
 _STARTS = {".onnx": ("ONNX", b"\x08"), ".keras": ("Keras", b"PK\x03\x04")}
-_ARCHIVES = (".tar.gz", ".tgz", ".tar")
-ENDINGS = (*_LONE, *_ARCHIVES)
+ENDINGS = (*_LONE, *archive.ENDINGS)
 #: Beside a model: its description and its labels.
 BESIDE = (".json", ".txt")
 
@@ -63,13 +63,14 @@ def read(files: Mapping[str, bytes]) -> Bundle:
         number = "no model" if not models else "more than one model"
         raise BundleError(f"{shown} is {number}: choose one file ending in {', '.join(ENDINGS)}")
     (model,) = models
-    if model.lower().endswith(_ARCHIVES):
+    if model.lower().endswith(archive.ENDINGS):
         if others:
             raise BundleError(
                 f"{model} is a whole model: choose it without {', '.join(others)}, "
                 "or put them into it"
             )
-        return Bundle.from_archive(files[model], reader=_READER)
+        stem = name_from(model.partition(".")[0])
+        return Bundle.from_archive(files[model], reader=_READER, file_name=stem)
     weights = {}
     if model.lower().endswith(_WITH_WEIGHTS):
         weights = {name: files[name] for name in others if not name.lower().endswith(BESIDE)}
@@ -105,9 +106,10 @@ def read_path(path: str) -> Bundle:
         raise BundleError("write the path of a model's file or folder first")
     try:
         if place.is_dir():
-            if (place / "saved_model.pb").exists() and not (place / "params.json").exists():
-                return Bundle.from_saved_model(place, _plain(place.resolve().name), reader=_READER)
-            return Bundle.load(place, _READER)
+            folder = latest(place)
+            if (folder / "saved_model.pb").exists() and not (folder / "params.json").exists():
+                return Bundle.from_saved_model(folder, _plain(place.resolve().name), reader=_READER)
+            return Bundle.load(folder, _READER)
         bytes_there = place.stat().st_size
         if bytes_there > MOST_BYTES:
             raise TooLarge(f"{place}: {too_large(bytes_there, MOST_BYTES)}")

@@ -20,7 +20,8 @@ from tfaas_nb.widgets.file_drop import FileDrop
 from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel, Source, check_source, client_of
 from tfaas_nb.wire.params import feature_names
 
-_ACCEPT = ",".join((*(ending for ending in chosen.ENDINGS if ending != ".tar.gz"), ".gz"))
+#: A browser looks at what follows the last dot.
+_ACCEPT = ",".join(dict.fromkeys(f".{ending.rpartition('.')[2]}" for ending in chosen.ENDINGS))
 
 
 class Upload(Panel):
@@ -70,7 +71,7 @@ class Upload(Panel):
         self._background = Background("upload")
         self.files = FileDrop(
             "Choose a model's files",
-            f"{_ACCEPT},{','.join(chosen.BESIDE)}",
+            f"{_ACCEPT},{','.join(chosen.BESIDE)},.data",
             chosen.MOST_BYTES,
             self._arrived,
         )
@@ -98,8 +99,8 @@ class Upload(Panel):
         self.contents = ipywidgets.HTML()
         hint = ipywidgets.HTML(
             '<div style="line-height:1.4">A frozen graph (.pb), ONNX (.onnx) or Keras (.keras) '
-            "model, with its params.json and labels.txt if there are; or a bundle or SavedModel "
-            "as .tar.gz; up to "
+            "model, with its params.json and labels.txt if there are, an ONNX model's with the "
+            "file of its weights; or a bundle or SavedModel as .tar.gz or .zip; up to "
             f"{chosen.MOST_BYTES / 1e6:.0f} MB. ONNX needs the extra: "
             "<code>pip install 'tfaas_nb[onnx]'</code>.</div>"
         )

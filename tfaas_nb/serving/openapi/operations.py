@@ -184,7 +184,8 @@ _UPLOAD = Operation(
     (VERSION,),
     ("name", "signature", "features", "encoding"),
     _STORE_ERRORS,
-    "A form, or a .tar or .tar.gz of a model's folder, or a model's file alone with its name in "
+    "A form, or a model's folder as .tar, .tar.gz, .tar.bz2, .tar.xz or .zip (of folders of "
+    "versions the highest is taken), or a model's file alone with its name in "
     "the address. It is stored once it was looked through, and answered events in a process of "
     "its own.",
 )
