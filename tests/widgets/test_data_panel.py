@@ -41,7 +41,6 @@ def settle(panel: DataPanel) -> None:
     assert panel.wait(60)
 
 
-@pytest.mark.slow
 def test_the_sample_is_loaded_by_two_clicks() -> None:
     panel = DataPanel()
     heard: list[Dataset] = []
@@ -158,6 +157,24 @@ def test_what_cannot_be_loaded_is_told(
     assert words in panel.message.value
     assert panel.data is None
     assert not panel.load_button.disabled
+
+
+def test_the_field_of_a_file_that_is_not_there_is_marked_until_it_changes(
+    small: tuple[str, str], tmp_path: Path
+) -> None:
+    panel = DataPanel()
+    panel.signal.value, panel.background.value = small[0], str(tmp_path / "nowhere.root")
+    settle(panel)
+    assert "nowhere.root" in panel.counts.value
+    assert (panel.signal.marked, panel.background.marked) == (False, True)
+    panel.background.value = small[1]
+    settle(panel)
+    assert not panel.background.marked
+    panel.signal.value = ""
+    panel.load_button.click()
+    settle(panel)
+    assert "name files of signal first" in panel.message.value
+    assert (panel.signal.marked, panel.background.marked) == (True, False)
 
 
 def test_an_unreadable_file_may_be_left_out(small: tuple[str, str], tmp_path: Path) -> None:

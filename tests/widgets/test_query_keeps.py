@@ -265,12 +265,16 @@ def test_stale_errors_go_with_their_cause(serving: Server, tmp_path: Path) -> No
     widget = Query(serving)
     widget.load_button.click()
     assert "write the path" in widget.message.value
+    assert widget.file.marked
     widget.file.value = "nowhere.root"
     assert "Error" not in widget.message.value
+    assert not widget.file.marked
     widget.load_button.click()
     assert "Error" in widget.message.value
+    assert widget.file.marked
     widget.file.value = tn.sample_files()[0]
     assert "Error" not in widget.message.value
+    assert not widget.file.marked
 
 
 @pytest.mark.slow

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -28,6 +29,7 @@ from tfaas_nb.widgets.background import Background
 from tfaas_nb.widgets.field import NumberField, TextField
 from tfaas_nb.widgets.latest import IsOver, Latest
 from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel, check_events, offer
+from tfaas_nb.widgets.path_field import PathField
 
 #: Labels of one width where fields stand below each other.
 _ALIGNED = {"description_width": "8.5em"}
@@ -71,7 +73,7 @@ class DataPanel(Panel):
     data : Dataset, Stream or None
         What was loaded; can be observed, in the thread that loaded it.  It is a `Stream` where
         files are larger than memory; then features are drawn of its sample.
-    signal, background : ipywidgets.Combobox
+    signal, background : PathField
         Paths, globs and addresses, between commas; completed as they are typed.
     sample_button : ipywidgets.Button
         Names the packaged sample.
@@ -125,16 +127,14 @@ class DataPanel(Panel):
         check_events(data, "DataPanel")
         self.features = data.features if data is not None else features
         self._look = Latest("look at files")
-        self._complete = Latest("complete paths", 0.05)
         self._draw = Latest("draw a feature", 0.0)
         self._background = Background("load")
         self._cancelled = self._loading = self._counting = False
         self._inspected: tuple[Any, dict[str, str]] | None = None
         self.signal, self.background = (
-            ipywidgets.Combobox(
+            PathField(
                 description=f"{role} files",
                 placeholder="path, glob or root:// address; several between commas",
-                ensure_option=False,
                 style=_ALIGNED,
                 layout=_FIELD,
             )
@@ -240,7 +240,7 @@ class DataPanel(Panel):
         )
         self.tell_below(loading)
         for paths_field in (self.signal, self.background):
-            paths_field.observe(self._typed_path, "value")
+            paths_field.observe(self._changed, "value")
         typed = (self.tree, self.branches, self.cut, self.weight)
         for control in (*typed, self.skip, self.on_nan, self.optional):
             control.observe(self._changed, "value")
@@ -299,28 +299,19 @@ class DataPanel(Panel):
 
     def wait(self, seconds: float | None = None) -> bool:
         """Block until nothing is being looked at, loaded or drawn; returns whether it is so."""
-        workers = (self._complete, self._look, self._background, self._draw)
+        workers = (self.signal, self.background, self._look, self._background, self._draw)
         return all(worker.wait(seconds) for worker in workers)
 
     def close(self) -> None:
         """End all controls and what is under way; the events stay with whoever has them."""
         self._cancelled = True
-        for worker in (self._complete, self._look, self._background, self._draw):
+        for worker in (self._look, self._background, self._draw):
             worker.close()
         super().close()
 
-    def _typed_path(self, change: Any) -> None:
-        owner, text = change["owner"], change["new"]
-
-        def complete(is_over: IsOver) -> None:
-            found = paths.completions(text)
-            if not is_over():
-                owner.options = found
-
-        self._complete.ask(complete)
-        self._changed(None)
-
     def _changed(self, _: Any) -> None:
+        for field in (self.signal, self.background):
+            field.marked = False
         asked = self.asked()
         self._look.ask(lambda is_over: self._look_at(asked, is_over))
 
@@ -364,13 +355,14 @@ class DataPanel(Panel):
         trees: list[str] = []
         near: dict[str, str] = {}
         for role, files in asked.files.items():
-            found = inspect(
-                files,
-                asked.features,
-                asked.tree,
-                branches=asked.inspected(),
-                optional=asked.absent(),
-            )
+            with self._marked_on_error(role):
+                found = inspect(
+                    files,
+                    asked.features,
+                    asked.tree,
+                    branches=asked.inspected(),
+                    optional=asked.absent(),
+                )
             shown.append(_inspection(role, found))
             trees += [tree.name for tree in found.trees if tree.name not in trees]
             near |= {one.variable: one.nearest for one in found.missing if one.nearest}
@@ -378,6 +370,14 @@ class DataPanel(Panel):
         self._inspected = key, near
         self.nearest_button.layout.display = None if near else "none"
         self._offer_trees(trees)
+
+    @contextmanager
+    def _marked_on_error(self, role: str) -> Iterator[None]:
+        try:
+            yield
+        except TfaasError:
+            getattr(self, role).marked = True
+            raise
 
     def _offer_trees(self, trees: list[str]) -> None:
         options = [(_ANY_TREE, ""), *((name, name) for name in trees)]
@@ -424,6 +424,8 @@ class DataPanel(Panel):
         with self.errors_in_words(*typed, *others):
             try:
                 missing = [role for role in ("signal", "background") if role not in asked.files]
+                for role in missing:
+                    getattr(self, role).marked = True
                 if missing:
                     raise DataError(
                         f"name files of {' and '.join(missing)} first, "

@@ -18,11 +18,12 @@ function render({ model, el }) {
   const id = `tfaas-nb-${Date.now()}-${Math.random()}`;
   const label = element("label", { className: "widget-label", htmlFor: id });
   const input = element("input", { id, type: "text", autocomplete: "off", spellcheck: false });
+  const offered = element("datalist", { id: `${id}-offered` });
   const error = element("div", { id: `${id}-error`, className: "tfaas-nb-error" });
   error.setAttribute("aria-live", "polite");
   el.classList.add("jupyter-widgets", "widget-text", "jupyter-widget-text", "tfaas-nb-field");
   el.setAttribute("data-lm-suppress-shortcuts", "true");
-  el.append(label, input, error);
+  el.append(label, input, error, offered);
   let sent = []; // texts that the kernel has not said it has
   let last = "";
 
@@ -50,12 +51,19 @@ function render({ model, el }) {
     input.placeholder = model.get("placeholder");
     input.inputMode = number ? "decimal" : "text";
     input.disabled = model.get("disabled");
-    input.setAttribute("aria-invalid", String(Boolean(why)));
+    const wrong = Boolean(why) || model.get("marked");
+    input.setAttribute("aria-invalid", String(wrong));
     if (why) input.setAttribute("aria-describedby", error.id);
     else input.removeAttribute("aria-describedby");
-    el.classList.toggle("tfaas-nb-wrong", Boolean(why));
+    el.classList.toggle("tfaas-nb-wrong", wrong);
     error.textContent = why;
     error.hidden = !why;
+  };
+  const offer = () => {
+    const options = model.get("options");
+    offered.replaceChildren(...options.map((value) => element("option", { value })));
+    if (options.length) input.setAttribute("list", offered.id);
+    else input.removeAttribute("list");
   };
   input.addEventListener("input", () => model.get("continuous_update") && tell());
   input.addEventListener("change", tell);
@@ -71,11 +79,14 @@ function render({ model, el }) {
   });
   show();
   dress();
+  offer();
   model.on("change:text", hear);
   model.on("change", dress);
+  model.on("change:options", offer);
   return () => {
     model.off("change:text", hear);
     model.off("change", dress);
+    model.off("change:options", offer);
   };
 }
 

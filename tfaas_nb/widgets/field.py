@@ -61,6 +61,10 @@ class Field(anywidget.AnyWidget):
         `error` have changed, together.
     description, placeholder : str
         Label, and what stands in an empty field.
+    options : tuple of str
+        Texts that the field offers.
+    marked : bool
+        True for a field that caused an error which is told elsewhere.
     disabled : bool
         Whether nothing can be typed.
     continuous_update : bool
@@ -74,6 +78,8 @@ class Field(anywidget.AnyWidget):
     text = traitlets.Unicode().tag(sync=True)
     error = traitlets.Unicode().tag(sync=True)
     placeholder = traitlets.Unicode().tag(sync=True)
+    options = traitlets.Tuple().tag(sync=True)
+    marked = traitlets.Bool(False).tag(sync=True)
     disabled = traitlets.Bool(False).tag(sync=True)
     continuous_update = traitlets.Bool(False).tag(sync=True)
     label_width = traitlets.Unicode("auto").tag(sync=True)

@@ -140,6 +140,8 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         self._error, self._causes = error, tuple(causes)
         for control in self._causes:
             control.observe(self._cause_changed, _changing(control))
+        if len(self._causes) == 1:  # of several nobody knows which one it is
+            _mark(self._causes, True)
 
     def refuses(self, fields: Iterable[Any], at: ipywidgets.HTML | None = None) -> bool:
         """Return True if fields are marked; the message says which and why until they are not."""
@@ -187,6 +189,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
             self.forget_error()
 
     def _watch_no_more(self) -> None:
+        _mark(self._causes, False)
         causes, self._causes = self._causes, ()
         for control in causes:
             control.unobserve(self._cause_changed, _changing(control))
@@ -207,6 +210,12 @@ def _told(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "this kernel's machine has not enough memory for that"
     return f"that failed unexpectedly ({type(error).__name__}: {error})"
+
+
+def _mark(controls: Iterable[ipywidgets.Widget], marked: bool) -> None:
+    for control in controls:
+        if isinstance(control, Field):
+            control.marked = marked
 
 
 def _changing(control: ipywidgets.Widget) -> str:

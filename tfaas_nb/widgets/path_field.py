@@ -6,28 +6,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import ipywidgets
-
 from tfaas_nb.data.sample import sample_files
 from tfaas_nb.widgets import paths
+from tfaas_nb.widgets.field import TextField
 from tfaas_nb.widgets.latest import IsOver, Latest
 
 
-class PathField(ipywidgets.Combobox):  # type: ignore[misc]
-    """Combobox that offers the files and folders with which a path can go on.
+class PathField(TextField):
+    """A line of text that offers the files and folders with which a path can go on.
 
     Parameters
     ----------
     at_hand : callable
         Gives what is offered while the field is empty.
     **looks
-        As of a Combobox.
+        As of a `TextField`.
     """
 
     def __init__(self, at_hand: Callable[[], tuple[str, ...]] = tuple, **looks: Any) -> None:
         self._at_hand = at_hand
         self._complete = Latest("complete paths", 0.05)
-        super().__init__(options=at_hand(), ensure_option=False, **looks)
+        super().__init__(options=at_hand(), continuous_update=True, **looks)
         self.observe(lambda change: self._typed(change["new"]), "value")
 
     def wait(self, seconds: float | None = None) -> bool:
@@ -41,9 +40,9 @@ class PathField(ipywidgets.Combobox):  # type: ignore[misc]
 
     def _typed(self, text: str) -> None:
         def complete(is_over: IsOver) -> None:
-            found = paths.completions(text) if text else self._at_hand()
+            offered = tuple(paths.completions(text)) if text else self._at_hand()
             if not is_over():
-                self.options = found
+                self.options = offered
 
         self._complete.ask(complete)
 

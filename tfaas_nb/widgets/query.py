@@ -78,7 +78,7 @@ class Query(Panel):
         The model asked.
     form : EventForm
         The event; ``form.jets`` is its number of jets.
-    file, load_button, event : ipywidgets.Combobox, Button, NumberField
+    file, load_button, event : PathField, Button, NumberField
         ROOT file to pick an event from, completed as it is typed, and the position in it of the
         event in the form; only that event is read.  It is empty while the form has another.
     working_point, threshold : ipywidgets.Dropdown, NumberField
@@ -151,6 +151,7 @@ class Query(Panel):
             files_at_hand,
             description="ROOT file",
             placeholder="path of a ROOT file",
+            turn=self._turn,
             style=LABELS,
             layout={"width": "32em"},
         )
