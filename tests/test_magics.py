@@ -56,7 +56,7 @@ def test_one_event_of_json_gets_the_clients_number(
     assert shell.user_ns["_"] == score
 
 
-@pytest.mark.parametrize("form", ["events", "rows", "body"])
+@pytest.mark.parametrize("form", ["events", "rows", "body", "records"])
 def test_many_events_of_json_get_an_array(
     shell: Any, serving: Server, events: Dataset, form: str
 ) -> None:
@@ -67,7 +67,9 @@ def test_many_events_of_json_get_an_array(
         "body": {
             "keys": list(events.features.names[::-1]),
             "values": [row[::-1] for row in rows],
+            "model": "ttbar",
         },
+        "records": {"records": [events.event(i) for i in range(3)]},
     }[form]
     scores = result(shell, "%%predict ttbar\n" + json.dumps(body))
     assert scores.dtype == np.float32
@@ -192,6 +194,11 @@ def test_what_is_used_goes_before_what_was_started_last(
         ("%%predict ttbar\n{'nJets' 2}", "neither JSON nor"),
         ('%%predict ttbar\n{"nJetz": 2}', "did you mean 'nJets'"),
         ("%%predict ttbar\nmissing.root", "missing.root does not exist"),
+        (
+            '%%predict ttbar\n{"keys": [], "values": [], "model": "other"}',
+            "asks 'ttbar', and its JSON 'other'",
+        ),
+        ('%%predict ttbar\n{"keys": [], "values": [], "modle": "x"}', "unknown key 'modle'"),
         ("%%predict ttbar\nmissing.json", "missing.json cannot be read"),
     ],
 )

@@ -26,6 +26,8 @@ from tfaas_nb.features import FeatureSet, feature_set_of
 from tfaas_nb.serving.server import Server, running
 from tfaas_nb.table import Table
 
+#: Members of a JSON request that name its model, as those of older clients do.
+_NAMING = ("model", "name", "key")
 _USAGE = "%tfaas start [DIRECTORY] [--port N] | stop [NAME] | status | models | use NAME"
 
 
@@ -161,9 +163,13 @@ class TfaasMagics(Magics):
 
     def _events(self, client: Client, model: str, text: str) -> Any:
         try:
-            return _Body(json.loads(text))
+            content = json.loads(text)
         except ValueError:
-            pass
+            return self._named_events(client, model, text)
+        return _Body(content, model)
+
+    def _named_events(self, client: Client, model: str, text: str) -> Any:
+        """Events of a file, or of a Python expression."""
         if "\n" not in text and _is_path(text):
             return _from_file(client, model, text)
         found = self._evaluated(text)
@@ -187,13 +193,35 @@ class _Words(ArgumentParser):
 
 
 class _Body:
-    """Content of a JSON text: events, or their keys and values."""
+    """Content of a JSON text: events, or the body of a request for this model."""
 
-    def __init__(self, found: Any) -> None:
+    def __init__(self, content: Any, model: str) -> None:
         self.keys = None
-        self.events = found
-        if isinstance(found, Mapping) and {"keys", "values"} <= found.keys():
-            self.keys, self.events = found["keys"], found["values"]
+        self.events = content
+        if not isinstance(content, Mapping):
+            return
+        if {"keys", "values"} <= content.keys():
+            self.keys, self.events = content["keys"], content["values"]
+        elif isinstance(content.get("records"), list):
+            self.events = content["records"]
+        else:
+            return
+        _check_members(content, model)
+
+
+def _check_members(body: Mapping[str, Any], model: str) -> None:
+    """Refuse the body of a request for another model, or with members that nobody reads."""
+    named = [body[member] for member in _NAMING if body.get(member)]
+    if any(name != model for name in named):
+        raise UsageError(
+            f"the cell asks {model!r}, and its JSON {named[0]!r}: name the same model, or leave "
+            "it out of the JSON"
+        )
+    unknown = sorted(body.keys() - {"keys", "values", "records", *_NAMING})
+    if unknown:
+        raise UsageError(
+            f"unknown key {unknown[0]!r}: a request has keys and values, or records, and model"
+        )
 
 
 def _ask(client: Client, model: str, events: Any) -> Any:
@@ -206,9 +234,10 @@ def _from_file(client: Client, model: str, path: str) -> Any:
     """The events in a file, by its ending."""
     if path.lower().endswith(".json"):
         try:
-            return _Body(json.loads(Path(path).expanduser().read_bytes()))
+            content = json.loads(Path(path).expanduser().read_bytes())
         except (OSError, ValueError) as error:
             raise UsageError(f"{path} cannot be read as JSON: {error}") from None
+        return _Body(content, model)
     if path.lower().endswith(TABLES):
         return read_files(path)[0]
     return _read(client, model, path)
