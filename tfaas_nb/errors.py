@@ -189,6 +189,22 @@ class TooLarge(RequestError):
     status = 413
 
 
+class UnsupportedCoding(RequestError):
+    """A body has a Content-Encoding that is not read here.
+
+    Attributes
+    ----------
+    codings : tuple of str
+        Those that are.
+    """
+
+    status = 415
+
+    def __init__(self, message: str, codings: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.codings = tuple(codings)
+
+
 class TooManyRequests(RequestError):
     """A token was shown more often than its rate allows; ask again soon."""
 

@@ -11,9 +11,10 @@ from importlib.metadata import version
 import orjson
 
 from tfaas_nb.errors import Forbidden, MethodNotAllowed, RouteNotFound, TfaasError, Unauthorized
-from tfaas_nb.serving import netron, request_id
+from tfaas_nb.serving import codings, netron, request_id
 from tfaas_nb.serving.access_log import AccessLog, Entry
 from tfaas_nb.serving.calls import Call
+from tfaas_nb.serving.codings import CONTENT_ENCODING, LEAST_PACKED
 from tfaas_nb.serving.counts import OTHER, Counts, Tally
 from tfaas_nb.serving.images import Images
 from tfaas_nb.serving.messages import Head, Request, Response
@@ -22,6 +23,7 @@ from tfaas_nb.serving.netron import Netron
 from tfaas_nb.serving.oip import OpenInference
 from tfaas_nb.serving.openapi import document as openapi
 from tfaas_nb.serving.overview import Overview
+from tfaas_nb.serving.packed_bodies import PackedBodies
 from tfaas_nb.serving.predictions import Predictions
 from tfaas_nb.serving.rate import Rate, Rates
 from tfaas_nb.serving.roles import OPEN, Role, role_of
@@ -36,6 +38,9 @@ from tfaas_nb.serving.work import Work
 #: The answer's ``Server`` header; clients know by it, or by ``X-Tfaas-Nb`` where a proxy rewrites
 #: it, that they may use our additions.
 SERVER = f"tfaas_nb/{version('tfaas-nb')}"
+
+#: Answers of more bytes are packed in the thread that makes them, or not at all.
+_MOST_PACKED_AT_ONCE = 128 * 1024
 
 
 class App:
@@ -82,6 +87,7 @@ class App:
         ready = self._is_ready
         self._overview = Overview(service, self.counts, shared, SERVER, access.token, ready, scheme)
         self._work = Work(threads, self.counts)
+        self._packed_bodies = PackedBodies(self._work)
         self._rates = Rates(rate, self._work.refuse) if rate else None
         routes = (
             *Models(service).routes(),
@@ -172,6 +178,8 @@ class App:
                 f"{head.method} {head.path} is for admins: this token or certificate may only "
                 "predict and look; use the admins' token"
             )
+        if CONTENT_ENCODING in head.headers:
+            call = self._packed_bodies.read(head, call)
         return self._rates.limited(call, caller.name) if self._rates else call
 
     def refuse(self, error: TfaasError) -> Response:
@@ -187,6 +195,8 @@ class App:
         client: str,
     ) -> Response:
         """Count an answer, note it down if there is a log, and echo the request's id."""
+        if LEAST_PACKED < len(response.body) <= _MOST_PACKED_AT_ONCE and request is not None:
+            response = codings.pack(request.head, response)
         tally = call.tally if call else None
         seconds = time.perf_counter() - since
         (tally or self._refused(request)).add(response.status, seconds)
@@ -241,7 +251,8 @@ class App:
             return route.answer(request, **(names or {}))
 
         in_thread = functools.partial(self._work.in_thread, answer, share=route.share)
-        return self._counted(route.method, route.shown, Call(route.most_bytes, in_thread))
+        call = Call(route.most_bytes, in_thread, own_coding=route.own_coding)
+        return self._counted(route.method, route.shown, call)
 
     def _counted(self, method: str, address: str, call: Call) -> Call:
         """Return a call with the tally that counts its answers and the role that may ask it."""

@@ -26,12 +26,15 @@ class Call:
         Where the application counts the answers.
     role : Role
         Who may ask it.
+    own_coding : str
+        Content-Encoding that the handler itself reads.
     """
 
     most_bytes: int
     answer: Callable[[Request, Done], None]
     tally: Tally | None = None
     role: Role = Role.ADMIN
+    own_coding: str = ""
 
 
 class Application(Protocol):

@@ -57,8 +57,10 @@ class Models:
     def routes(self) -> tuple[Route, ...]:
         """All addresses; ``/bundle`` is an older name of the upload."""
         return (
-            Route("POST", "/upload", self._upload, MOST_UPLOAD, share=Share.UPLOADS),
-            Route("POST", "/bundle", self._upload, MOST_UPLOAD, share=Share.UPLOADS),
+            *(
+                Route("POST", path, self._upload, MOST_UPLOAD, Share.UPLOADS, own_coding="base64")
+                for path in ("/upload", "/bundle")
+            ),
             Route("GET", "/bundle/(?P<name>.+)", self._bundle, share=Share.DOWNLOADS),
             Route("GET", "/models", self._models),
             Route("POST", "/params", self._params_posted),

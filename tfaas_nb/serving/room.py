@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 
 from tfaas_nb.errors import Overloaded
 
@@ -14,7 +15,7 @@ _MOST_FILES = 8192
 
 
 class Room:
-    """Bytes of bodies that are held at once, of all connections.
+    """Bytes of bodies that are held at once, of all connections; any thread may take some.
 
     Parameters
     ----------
@@ -31,6 +32,7 @@ class Room:
     def __init__(self, most: int) -> None:
         self.most, self.taken = most, 0
         self._oversized = False
+        self._lock = threading.Lock()
 
     def take(self, size: int) -> None:
         """Take room for a body, all at once.
@@ -40,23 +42,25 @@ class Room:
         Overloaded
             If there is none.
         """
-        if size > self.most:
-            if self._oversized:
-                raise Overloaded("another body as large is being worked on; send it again soon")
-            self._oversized = True
-            return
-        if self.taken + size > self.most:
-            raise Overloaded(
-                f"bodies of {self.taken >> 20} MB are being worked on; send this one again soon"
-            )
-        self.taken += size
+        with self._lock:
+            if size > self.most:
+                if self._oversized:
+                    raise Overloaded("another body as large is being worked on; send it again soon")
+                self._oversized = True
+                return
+            if self.taken + size > self.most:
+                raise Overloaded(
+                    f"bodies of {self.taken >> 20} MB are being worked on; send this one again soon"
+                )
+            self.taken += size
 
     def give(self, size: int) -> None:
         """Give back what was taken."""
-        if size > self.most:
-            self._oversized = False
-        else:
-            self.taken -= size
+        with self._lock:
+            if size > self.most:
+                self._oversized = False
+            else:
+                self.taken -= size
 
 
 def most_connections(most: int) -> int:

@@ -31,6 +31,8 @@ class Route:
         Largest body.
     share : Share
         Whose threads it takes.
+    own_coding : str
+        Content-Encoding of a body that `answer` itself reads.
     """
 
     method: str
@@ -38,6 +40,7 @@ class Route:
     answer: Callable[..., Response]
     most_bytes: int = MOST_BYTES
     share: Share = Share.QUICK
+    own_coding: str = ""
 
     @property
     def is_plain(self) -> bool:

@@ -6,10 +6,19 @@ import asyncio
 import functools
 import logging
 from collections.abc import Callable
+from typing import TypeVar
 
 import orjson
 
-from tfaas_nb.errors import MethodNotAllowed, Overloaded, ServerError, TfaasError, Unauthorized
+from tfaas_nb.errors import (
+    MethodNotAllowed,
+    Overloaded,
+    ServerError,
+    TfaasError,
+    Unauthorized,
+    UnsupportedCoding,
+)
+from tfaas_nb.serving import codings
 from tfaas_nb.serving.counts import Counts
 from tfaas_nb.serving.messages import Done, Request, Response
 from tfaas_nb.serving.shares import BULK_BYTES, Share, Threads
@@ -21,6 +30,8 @@ MOST_REQUESTS = 512
 MOST_LONG = 128
 
 _LONG = frozenset({Share.DOWNLOADS, Share.UPLOADS})
+
+_Result = TypeVar("_Result")
 
 _log = logging.getLogger("tfaas_nb")
 _log.addHandler(logging.NullHandler())
@@ -65,19 +76,56 @@ class Work:
         done: Done,
         share: Share = Share.QUICK,
     ) -> None:
-        """Answer from a thread; `done` is called from the event loop."""
+        """Answer from a thread; `done` is called from the event loop.
+
+        Large JSON is packed there, too, for clients that accept it.
+        """
+
+        def packed(request: Request) -> Response:
+            return codings.pack(request.head, answer(request))
+
+        self._submit(packed, request, share, done, done)
+
+    def in_two_steps(
+        self,
+        prepare: Callable[[Request], Request],
+        request: Request,
+        answer: Callable[[Request, Done], None],
+        done: Done,
+    ) -> None:
+        """Prepare a request in a thread, then have what comes of it answered."""
+
+        def go_on(prepared: Request) -> None:
+            answer(prepared, done)
+
+        self._submit(prepare, request, Share.BULK, done, go_on)
+
+    def _submit(
+        self,
+        function: Callable[[Request], _Result],
+        request: Request,
+        share: Share,
+        done: Done,
+        go_on: Callable[[_Result], None],
+    ) -> None:
+        """Call a function in a thread, and `go_on` with its result, or `done` with its error."""
         if share is Share.QUICK and len(request.body) > BULK_BYTES:
             share = Share.BULK
         if self._under_way[share] >= (MOST_LONG if share in _LONG else MOST_REQUESTS):
             done(self.refuse(Overloaded("too many requests are being worked on; try again soon")))
             return
         threads = self.threads[share]
-        future = asyncio.get_running_loop().run_in_executor(threads, answer, request)
+        future = asyncio.get_running_loop().run_in_executor(threads, function, request)
         self._under_way[share] += 1
-        future.add_done_callback(functools.partial(self._finish, request, done, share))
+        future.add_done_callback(functools.partial(self._finish, request, done, go_on, share))
 
     def _finish(
-        self, request: Request, done: Done, share: Share, future: asyncio.Future[Response]
+        self,
+        request: Request,
+        done: Done,
+        go_on: Callable[[_Result], None],
+        share: Share,
+        future: asyncio.Future[_Result],
     ) -> None:
         self._under_way[share] -= 1
         if future.cancelled():  # the server stops
@@ -85,7 +133,7 @@ class Work:
         self._trimming.after(len(request.body))
         error = future.exception()
         if error is None:
-            done(future.result())
+            go_on(future.result())
         elif isinstance(error, Exception):
             done(self.failed(request, error))
         else:
@@ -93,7 +141,7 @@ class Work:
 
 
 def _headers(error: TfaasError) -> tuple[tuple[str, str], ...]:
-    """Headers of an error's answer: Retry-After, WWW-Authenticate or Allow."""
+    """Headers of an error's answer, such as Retry-After."""
     found: tuple[tuple[str, str], ...] = ()
     if error.retry_after is not None:
         found += (("retry-after", str(error.retry_after)),)
@@ -101,4 +149,6 @@ def _headers(error: TfaasError) -> tuple[tuple[str, str], ...]:
         found += (("www-authenticate", "Bearer"),)
     if isinstance(error, MethodNotAllowed):
         found += (("allow", ", ".join(error.allowed)),)
+    if isinstance(error, UnsupportedCoding):
+        found += (("accept-encoding", ", ".join(error.codings)),)
     return found

@@ -26,6 +26,7 @@ from tfaas_nb.serving.openapi.schemas import (
     SECURITY,
 )
 from tfaas_nb.serving.routes import MOST_BYTES
+from tfaas_nb.wire.tfaas import JSON
 
 _OPTIONAL = re.compile(r"\[([^\]]*)\]")
 _NAMED = re.compile(r"\{(\w+)\}")
@@ -34,7 +35,14 @@ _ABOUT = (
     "Inference Protocol v2 and TensorFlow Serving's REST API, over the same models."
 )
 #: Status of an error → the header with which it tells more.
-_TELLS = {401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After", 503: "Retry-After"}
+_TELLS = {
+    401: "WWW-Authenticate",
+    405: "Allow",
+    415: "Accept-Encoding",
+    429: "Retry-After",
+    503: "Retry-After",
+}
+_PACKED_ANSWER = ("Content-Encoding", "Vary")
 _ALWAYS = (
     *(errors.RequestError, errors.HeadTooLarge, errors.MethodNotAllowed),
     *(errors.ServerError, errors.Overloaded),
@@ -103,7 +111,7 @@ def _operation(operation: Operation, address: Address, path: str) -> dict[str, A
         "summary": operation.summary,
         "parameters": [
             *({"$ref": f"#/components/parameters/{PARTS.get(n, n)}"} for n in names),
-            *({"$ref": f"#/components/parameters/{name}"} for name in operation.options),
+            *({"$ref": f"#/components/parameters/{name}"} for name in _options(operation)),
         ],
         "responses": _responses(operation, bool(names)),
     }
@@ -120,6 +128,14 @@ def _operation(operation: Operation, address: Address, path: str) -> dict[str, A
     return told
 
 
+def _options(operation: Operation) -> list[str]:
+    """Options and request headers of an operation, with those of packed bodies and answers."""
+    options = list(operation.options)
+    if operation.bodies and "encoding" not in options:
+        options.append("packed")
+    return [*options, "accepted"] if JSON in operation.answers else options
+
+
 def _responses(operation: Operation, has_names: bool) -> dict[str, Any]:
     """Responses of an operation; statuses and reasons of errors are those of the error classes."""
     reasons: dict[int, list[str]] = {}
@@ -129,7 +145,8 @@ def _responses(operation: Operation, has_names: bool) -> dict[str, Any]:
     good: dict[str, Any] = {"description": operation.summary}
     if operation.answers:
         good["content"] = dict(operation.answers)
-    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in operation.headers}
+    names = (*operation.headers, *(_PACKED_ANSWER if JSON in operation.answers else ()))
+    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
     good["headers"] = headers | {ID: {"$ref": f"#/components/headers/{ID}"}}
     told = {"200": good}
     if operation.redirects:
@@ -151,7 +168,7 @@ def _kinds(operation: Operation, has_names: bool) -> set[type[TfaasError]]:
     if not operation.is_open:
         kinds |= {errors.Unauthorized, errors.Forbidden, errors.TooManyRequests}
     if operation.bodies:
-        kinds |= {errors.TooLarge}
+        kinds |= {errors.TooLarge, errors.UnsupportedCoding}
     if has_names:
         kinds |= {errors.ModelNotFound}
     if errors.RepositoryError in kinds:

@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 from tfaas_nb.data.poster import poster_event
-from tfaas_nb.serving import request_id
+from tfaas_nb.serving import codings, request_id
 from tfaas_nb.serving.models import VERSION
 from tfaas_nb.serving.openapi.media import NUMBERS, WORDS, Json, array, maybe, record
 from tfaas_nb.wire import oip
@@ -31,6 +31,15 @@ HEADERS = {
     oip.JSON_LENGTH: {
         "description": "Bytes of the body that are JSON; raw tensors follow.",
         "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+    },
+    "Accept-Encoding": {"description": "How a body may be packed.", "schema": _TEXT},
+    "Content-Encoding": {
+        "description": f"How JSON of more than {codings.LEAST_PACKED} bytes is packed, if at all.",
+        "schema": {"type": "string", "enum": list(codings.NAMES)},
+    },
+    "Vary": {
+        "description": "The header of a request on which the form of such an answer depends.",
+        "schema": _TEXT,
     },
     "Allow": {"description": "The methods that the address takes.", "schema": _TEXT},
     "Retry-After": {
@@ -98,8 +107,21 @@ OPTIONS = {
     "encoding": _parameter(
         "header",
         "Content-Encoding",
-        "`base64`: the content of the form's part `model` is base64.",
-        {"type": "string", "enum": ["base64", "gzip"]},
+        "How the body is packed; `base64`: the content of the form's part `model` is base64.",
+        {"type": "string", "enum": ["base64", *codings.NAMES]},
+    ),
+    "packed": _parameter(
+        "header",
+        "Content-Encoding",
+        "How the body is packed.",
+        {"type": "string", "enum": list(codings.NAMES)},
+    ),
+    "accepted": _parameter(
+        "header",
+        "Accept-Encoding",
+        f"How JSON of more than {codings.LEAST_PACKED} bytes may be packed: "
+        f"{', '.join(codings.NAMES)}.",
+        {"type": "string"},
     ),
 }
 
