@@ -45,6 +45,7 @@ def start(line: bytes) -> bytes:
 
 
 HOST = b"Host: localhost\r\n"
+H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ"
 LENGTH = b"Content-Length: %d" % len(CHUNKED + INNER)
 CODING = b"Transfer-Encoding: chunked"
 
@@ -137,9 +138,9 @@ REFUSED = {
     "two origins": fields(HOST, b"Origin: http://localhost\r\n" * 2),
     "two tokens": fields(HOST, b"Authorization: Bearer a\r\n", b"Authorization: Bearer b\r\n"),
     "length of thousands of zeros": post(b"Content-Length: %s2" % (b"0" * 5000), body=b"{}"),
-    "upgrade with a body": post(
-        b"Connection: Upgrade", b"Upgrade: h2c", b"Content-Length: 2", body=b"{}"
-    ),
+    "tunnel with a body": start(b"CONNECT localhost:80 HTTP/1.1\r\nContent-Length: 2") + b"{}",
+    "two ends of a body with an upgrade": post(H2C, LENGTH, CODING, body=CHUNKED + INNER),
+    "two hosts with an upgrade": fields(HOST, HOST, H2C + b"\r\n"),
 }
 
 #: What the standard allows, and the answers: all requests', one for each.
@@ -176,7 +177,23 @@ TAKEN = {
     "empty lines before": (b"\r\n\r\n" + fields(HOST), [200, 200]),
     "address with a host": (start(b"GET http://localhost:80/v2 HTTP/1.1"), [200, 200]),
     "another host than the header's": (start(b"GET http://evil.example/v2 HTTP/1.1"), [403, 200]),
-    "upgrade": (fields(HOST, b"Connection: Upgrade\r\n", b"Upgrade: h2c\r\n"), [200]),
+    "upgrade": (fields(HOST, b"Connection: Upgrade\r\n", b"Upgrade: h2c\r\n"), [200, 200]),
+    "upgrade with a body": (post(H2C, b"Content-Length: 2", body=b"{}"), [200, 200]),
+    "upgrade with chunks": (post(H2C, CODING, body=b"2\r\n{}\r\n0\r\n\r\n"), [200, 200]),
+    "upgrade with an inner request in its body": (
+        post(H2C, b"Content-Length: %d" % len(INNER), body=INNER),
+        [400, 200],
+    ),
+    "upgrade, refused": (fields(HOST, H2C + b"\r\n").replace(b"/v2", b"/nowhere"), [404, 200]),
+    "upgrade and close": (fields(HOST, H2C + b", close\r\nConnection: close\r\n"), [200]),
+    "upgrade to WebSockets with a body": (
+        post(b"Connection: Upgrade", b"Upgrade: websocket", b"Content-Length: 2", body=b"{}"),
+        [200],
+    ),
+    "kept over HTTP/1.0": (
+        start(b"GET /v2 HTTP/1.0").replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n"),
+        [200, 200],
+    ),
     "close among others": (fields(HOST, b"Connection: x, close\r\n"), [200]),
     "close over HTTP/1.0": (start(b"GET /v2 HTTP/1.0"), [200]),
     "HEAD with a length": (

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
+import shutil
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -392,6 +396,119 @@ def test_an_answer_to_head_has_no_body(echo: Running) -> None:
 def test_an_upgrade_is_answered_as_a_request(echo: Running) -> None:
     raw = get("/", "Connection: Upgrade", "Upgrade: websocket") + b"\x81\x05hello"
     assert statuses(echo.ask(raw)) == [200]
+
+
+H2C = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQ")
+
+
+@pytest.mark.parametrize("size", [1, 50, 10_000])
+def test_an_offer_of_http_2_is_ignored(echo: Running, size: int) -> None:
+    """As curl and Java send it with a body, however the stream is cut."""
+    stream = b"".join(
+        [
+            get("/1", *H2C),
+            get("/2", *H2C, "Content-Length: 2", method="POST", body="hi"),
+            get("/3"),
+            get("/4", *H2C, "Transfer-Encoding: chunked", body="2\r\nho\r\n0\r\n\r\n"),
+            get("/5", *H2C, "Content-Length: 9", method="POST", body="GET /no X"),
+            get("/6", *H2C[1:], "Connection: close, Upgrade"),
+        ]
+    )
+    with echo.connect() as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(0, len(stream), size):
+            client.sendall(stream[at : at + size])
+        answer = received(client)
+    assert statuses(answer) == [200] * 6
+    bodies = [one.rpartition(b"\r\n\r\n")[2] for one in answer.split(b"HTTP/1.1 ")[1:]]
+    assert bodies == [
+        b"GET /1  ",
+        b"POST /2  hi",
+        b"GET /3  ",
+        b"GET /4  ho",
+        b"POST /5  GET /no X",
+        b"GET /6  ",
+    ]
+    assert answer.count(b"connection: ") == 1
+
+
+def test_a_large_body_may_come_with_an_offer_of_http_2(wide: Running) -> None:
+    body = "x" * LARGE
+    headers = (*H2C, f"Content-Length: {LARGE}", "Expect: 100-continue")
+    raw = get("/large-body", *headers, method="POST", body=body)
+    answer = wide.ask(raw + get("/last", "Connection: close"))
+    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+    assert answer.count(b"POST /large-body  " + body.encode()) == 1
+    assert statuses(answer)[1:] == [200, 200]
+
+
+def test_a_head_with_an_offer_is_held_to_the_limit(echo: Running) -> None:
+    raw = get("/", *H2C, *(f"X-{i}: {'y' * 90}" for i in range(30)))
+    assert statuses(echo.ask(raw)) == [431]
+
+
+def test_http_1_0_is_told_that_the_connection_is_kept(echo: Running) -> None:
+    old = b"GET /%d HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"
+    with echo.connect() as client:
+        for i in range(3):  # from the second on its head is known
+            client.sendall(old % (i // 2))
+            answer = client.recv(1000)
+            assert b"\r\nconnection: keep-alive\r\n" in answer
+            assert answer.endswith(b"GET /%d  " % (i // 2))
+        client.sendall(old.replace(b"Connection: Keep-Alive\r\n", b"") % 3)
+        assert b"\r\nconnection: close\r\n" in received(client)
+
+
+@pytest.mark.skipif(shutil.which("ab") is None, reason="ab is not installed (apache2-utils)")
+def test_ab_keeps_its_connections(echo: Running) -> None:
+    """It speaks HTTP/1.0, and waits until it is told that a connection is kept, or closed."""
+    url = f"http://127.0.0.1:{echo.port}/ab"
+    command = ["ab", "-q", "-k", "-n", "1000", "-c", "10", "-s", "5", url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    found = dict(re.findall(r"^([A-Z][^:\n]+):\s+([0-9]+)", done.stdout, re.MULTILINE))
+    assert found["Complete requests"] == found["Keep-Alive requests"] == "1000"
+    assert found["Failed requests"] == "0"
+    assert found["HTML transferred"] == str(1000 * len("GET /ab  "))
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl_may_offer_http_2(echo: Running, tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{echo.port}"
+    (tmp_path / "body").write_text("x" * 900)
+    command = ["curl", "-sSv", "--http2", "--data-binary", "@body", f"{url}/1", f"{url}/2"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert done.stdout == f"POST /1  {'x' * 900}POST /2  {'x' * 900}"
+    assert done.stderr.count("< HTTP/1.1 200 OK") == 2
+    assert "Re-using existing connection" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("java") is None, reason="Java is not installed")
+def test_java_s_client_is_answered(echo: Running, tmp_path: Path) -> None:
+    """Its default is to offer HTTP/2 with the first request of a connection."""
+    (tmp_path / "Ask.java").write_text(JAVA)
+    command = ["java", "-XX:TieredStopAtLevel=1", "Ask.java", f"http://127.0.0.1:{echo.port}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split("\n")[:-1] == ["200 POST /1  events", "200 POST /2  events"]
+
+
+JAVA = """
+import java.net.URI;
+import java.net.http.*;
+
+public class Ask {
+    public static void main(String[] args) throws Exception {
+        HttpClient client = HttpClient.newHttpClient();
+        for (String path : new String[] {"/1", "/2"}) {
+            HttpRequest request = HttpRequest.newBuilder(URI.create(args[0] + path))
+                .POST(HttpRequest.BodyPublishers.ofString("events")).build();
+            var answer = client.send(request, HttpResponse.BodyHandlers.ofString());
+            System.out.println(answer.statusCode() + " " + answer.body());
+        }
+    }
+}
+"""
 
 
 def test_an_unexpected_error_is_told_without_details(echo: Running) -> None:

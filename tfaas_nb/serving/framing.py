@@ -59,9 +59,6 @@ def check(parser: httptools.HttpRequestParser, url: bytes, headers: dict[bytes, 
         raise RequestError(f"the Content-Length has {digits} digits")
     if version == "1.1" and b"host" not in headers:
         raise RequestError("the request has no Host header")
-    if parser.should_upgrade() and (coding or headers.get(b"content-length", b"0") != b"0"):
-        # The parser leaves out the body, and takes it for another protocol.
-        raise RequestError("a request with a body cannot ask for an upgrade")
     if b"#" in url:
         raise RequestError(f"the address {without_query(url)!r} has a fragment")
     if not url.startswith((b"/", b"*")):

@@ -10,11 +10,20 @@ from __future__ import annotations
 import http
 from typing import NamedTuple
 
+import httptools
+
 from tfaas_nb.serving.calls import Call
 from tfaas_nb.serving.messages import Head, Response
 
 _EMPTY_LINE = b"\r\n\r\n"
-_CLOSE = b"connection: close\r\n"
+
+#: After an answer the connection is closed, kept, or kept and this told, as HTTP/1.0 wants it.
+CLOSED, KEPT, TOLD_KEPT = 0, 1, 2
+_CONNECTION = {
+    CLOSED: b"connection: close\r\n",
+    KEPT: b"",
+    TOLD_KEPT: b"connection: keep-alive\r\n",
+}
 _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in http.HTTPStatus}
 
 #: Heads that are remembered, their length, and that of the bodies that follow.
@@ -27,11 +36,15 @@ _PASSING = {b"expect", b"transfer-encoding", b"upgrade", b"x-request-id"}
 
 
 class KnownHead(NamedTuple):
-    """A request's head that was parsed and admitted, and the length of its body."""
+    """A request's head that was parsed and admitted, and the length of its body.
+
+    `kept` is `KEPT` or `TOLD_KEPT`.
+    """
 
     head: Head
     call: Call
     length: int
+    kept: int = KEPT
 
 
 class KnownHeads:
@@ -48,7 +61,7 @@ class KnownHeads:
         self._found: dict[bytes, KnownHead] = {}
         self.get = self._found.get
 
-    def add(self, raw: bytes, header_lines: int, head: Head, call: Call) -> None:
+    def add(self, raw: bytes, header_lines: int, head: Head, call: Call, kept: int = KEPT) -> None:
         """Remember a head, if nothing else may follow from it than an answer.
 
         Parameters
@@ -61,16 +74,27 @@ class KnownHeads:
             What they say.
         call : Call
             What answers.
+        kept : int
+            Whether the connection is closed after the answer, and this told.
         """
         length = head.headers.get(b"content-length", b"0")
-        if head.headers.keys() & _PASSING or not length.isdigit() or int(length) > _MOST_BODY:
+        if not kept or head.headers.keys() & _PASSING:
+            return
+        if not length.isdigit() or int(length) > _MOST_BODY:
             return
         # What the parser took for the head is what stands before the first empty line.
         if not raw.count(b"\n") == raw.count(b"\r\n") == header_lines + 2:
             return
         if len(self._found) >= self._most:
             self._found.clear()
-        self._found[raw] = KnownHead(head, call, int(length))
+        self._found[raw] = KnownHead(head, call, int(length), kept)
+
+
+def kept_after(parser: httptools.HttpRequestParser) -> int:
+    """Whether the connection is kept after the answer to a parsed request, and this told."""
+    if not parser.should_keep_alive():
+        return CLOSED
+    return TOLD_KEPT if parser.get_http_version() == "1.0" else KEPT
 
 
 def head_of(data: bytes) -> bytes:
@@ -92,9 +116,9 @@ class ResponseHeads:
     def __init__(self, server: str) -> None:
         ours = f"server: {server}\r\nx-tfaas-nb: {server.rpartition('/')[2]}\r\n"
         self._fixed = f"{ours}x-content-type-options: nosniff\r\n".encode()
-        self._made: dict[tuple[int, str, bool], bytes] = {}
+        self._made: dict[tuple[int, str, int], bytes] = {}
 
-    def of(self, response: Response, keep: bool) -> bytes:
+    def of(self, response: Response, keep: int) -> bytes:
         """The head of an answer, with the empty line that ends it."""
         key = (response.status, response.content_type, keep)
         begin = self._made.get(key)
@@ -104,6 +128,6 @@ class ResponseHeads:
             begin += f"{name}: {value}\r\n".encode()
         return b"%bcontent-length: %d\r\n\r\n" % (begin, len(response.body))
 
-    def _begin(self, status: int, content_type: str, keep: bool) -> bytes:
+    def _begin(self, status: int, content_type: str, kept: int) -> bytes:
         kind = f"content-type: {content_type}\r\n".encode()
-        return _STATUS_LINES[status] + self._fixed + kind + (b"" if keep else _CLOSE)
+        return _STATUS_LINES[status] + self._fixed + kind + _CONNECTION[kept]

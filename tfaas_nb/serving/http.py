@@ -31,10 +31,16 @@ from tfaas_nb.errors import (
     TfaasError,
     TooLarge,
 )
-from tfaas_nb.serving import framing
+from tfaas_nb.serving import framing, upgrades
 from tfaas_nb.serving.calls import Application, Call
 from tfaas_nb.serving.gathering import Gathering
-from tfaas_nb.serving.heads import KnownHeads, ResponseHeads, head_of
+from tfaas_nb.serving.heads import (
+    CLOSED,
+    KnownHeads,
+    ResponseHeads,
+    head_of,
+    kept_after,
+)
 from tfaas_nb.serving.large_body import LargeBody
 from tfaas_nb.serving.messages import Head, Request, Response
 from tfaas_nb.serving.room import Room
@@ -293,6 +299,7 @@ class Connection(asyncio.Protocol):
         self._head: Head | None = None
         self._call: Call | None = None
         self._refusal: TfaasError | None = None
+        self._plain_head = b""  # what stands for a head that offers another protocol
 
     # --- the connection -------------------------------------------------------------
 
@@ -361,7 +368,7 @@ class Connection(asyncio.Protocol):
                 return
             self._raw = head_of(data)
         try:
-            self._parser.feed_data(data)
+            self._feed(data)
             if self._call and not self._refusal:
                 self._receive_if_large(self._call)
         except httptools.HttpParserUpgrade:
@@ -373,6 +380,20 @@ class Connection(asyncio.Protocol):
             if not self._deaf:  # else it is what follows the last request
                 self._give_up(RequestError(f"the request is not HTTP/1.1: {error}"))
 
+    def _feed(self, data: bytes) -> None:
+        """Parse what came; where another protocol is offered, as if it were not."""
+        while True:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                if not self._plain_head:
+                    raise
+                data = self._plain_head + data[offer.args[0] :]
+                self._parser = httptools.HttpRequestParser(self)
+                self._forget()
+            else:
+                return
+
     def _answer_known(self, data: bytes) -> bytes:
         """Answer whole requests whose heads are known; returns what is left to parse."""
         while data:
@@ -383,7 +404,7 @@ class Connection(asyncio.Protocol):
                 break
             self._has_asked = True
             request = Request(found.head, data[len(head) : size])
-            answer = _Answer(self, True, request, found.call)
+            answer = _Answer(self, found.kept, request, found.call)
             self._answers.append(answer)
             found.call.answer(request, answer.done)
             data = data[size:]
@@ -497,6 +518,9 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Admit the request or refuse it, before its body comes."""
+        if upgrades.is_offered(self._parser):
+            self._plain_head = upgrades.head_without(self._parser, self._url, self._headers)
+            return
         framing.check(self._parser, self._url, self._headers)
         self._head = _head(self._parser.get_method(), self._url, self._headers, self._subject)
         self._size = 0
@@ -509,8 +533,8 @@ class Connection(asyncio.Protocol):
         except TfaasError as error:
             self._refusal = error
         else:
-            if self._parser.should_keep_alive():
-                self._known.add(self._raw, self._header_lines, self._head, self._call)
+            kept = kept_after(self._parser)
+            self._known.add(self._raw, self._header_lines, self._head, self._call, kept)
         waits = self._headers.get(b"expect", b"").lower() == b"100-continue"
         if waits and self._refusal:
             raise self._refusal
@@ -537,17 +561,18 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Hand the request over."""
-        self._complete(bytes(self._body), self._parser.should_keep_alive())
+        if not self._plain_head:
+            self._complete(bytes(self._body), kept_after(self._parser))
 
-    def _complete(self, body: bytes, keep: bool) -> None:
+    def _complete(self, body: bytes, kept: int) -> None:
         """Have a request answered; answers are written in the order of their requests."""
         head, call, refusal = self._head, self._call, self._refusal
         assert head is not None
-        keep = keep and not self._last
+        kept = CLOSED if self._last else kept
         request = Request(head, body)
-        answer = _Answer(self, keep, request, call, self._taken)
+        answer = _Answer(self, kept, request, call, self._taken)
         self._answers.append(answer)
-        self._deaf, self._asking, self._has_asked = not keep, False, True
+        self._deaf, self._asking, self._has_asked = not kept, False, True
         self._forget()
         if refusal or call is None:
             answer.done(self.application.refuse(refusal or ServerError("not admitted")))
@@ -560,13 +585,13 @@ class Connection(asyncio.Protocol):
         length = self._headers.get(b"content-length", b"")
         if not length.isdigit() or int(length) - self._size < _LARGE_BODY:
             return
-        keep = self._parser.should_keep_alive()
+        kept = kept_after(self._parser)
         self._parser = httptools.HttpRequestParser(self)  # the other one waits for the body
 
         def whole(body: bytes) -> None:
             self._receives_large = False
             self._read_by(self)
-            self._complete(body, keep)
+            self._complete(body, kept)
 
         begun, self._body = self._body, b""
         self._receives_large = True
@@ -608,7 +633,7 @@ class Connection(asyncio.Protocol):
             answer = answers.popleft()
             assert answer.response is not None
             self._write(self._bytes(answer, answer.response))
-            if not answer.keep:
+            if not answer.kept:
                 answers.clear()
                 self._transport.close()
                 return
@@ -628,7 +653,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     def _bytes(self, answer: _Answer, response: Response) -> bytes:
-        head = self._heads.of(response, answer.keep)
+        head = self._heads.of(response, answer.kept)
         return head + response.body if answer.with_body else head
 
     def _give_up(self, error: TfaasError) -> None:
@@ -639,7 +664,7 @@ class Connection(asyncio.Protocol):
         """
         self._deaf = True
         request = Request(self._head, b"") if self._head else None
-        answer = _Answer(self, False, request, self._call)
+        answer = _Answer(self, CLOSED, request, self._call)
         self._release()
         self._forget()
         answer.take(self.application.refuse(error))
@@ -677,17 +702,17 @@ class Connection(asyncio.Protocol):
 class _Answer:
     """The place of an answer in the order of a connection's answers."""
 
-    __slots__ = ("_call", "_connection", "_request", "_since", "_taken", "keep", "response")
+    __slots__ = ("_call", "_connection", "_request", "_since", "_taken", "kept", "response")
 
     def __init__(
         self,
         connection: Connection,
-        keep: bool,
+        kept: int,
         request: Request | None,
         call: Call | None,
         taken: int = 0,
     ) -> None:
-        self._connection, self.keep, self._taken = connection, keep, taken
+        self._connection, self.kept, self._taken = connection, kept, taken
         self._request, self._call = request, call
         self._since = time.perf_counter()
         self.response: Response | None = None
