@@ -26,6 +26,8 @@ FLOORS = {
     "variables": 0,
     "last_words": 0,
     "own_folder": 0,
+    "foreign_words": 1,
+    "foreign_file": 2,
     "vetting": 1,
     "options": 1,
     "reference_events": 1,

@@ -23,7 +23,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tfaas_nb import archive, durable, export, model_file, model_folder, saved_model
+from tfaas_nb import (
+    archive,
+    durable,
+    export,
+    foreign_file,
+    model_file,
+    model_folder,
+    saved_model,
+)
 from tfaas_nb.engines import Engine, open_engine
 from tfaas_nb.errors import BundleError, FeatureError, GraphError, TfaasError, TooLarge
 from tfaas_nb.features import FeatureSet, feature_set_of, order_keys
@@ -139,10 +147,11 @@ class Bundle:
         if any(kind.__module__.partition(".")[0] == "keras" for kind in type(model).__mro__):
             model = FrozenGraph.freeze(model)
         if not isinstance(model, (FrozenGraph, OnnxGraph)):
+            line = foreign_file.to_onnx(type(model).__module__)
             raise BundleError(
                 f"a {type(model).__name__} is no model that can be served: bring a Classifier, a "
                 "Keras model, or the file of one; other libraries' models as ONNX (skl2onnx, "
-                "onnxmltools, torch.onnx)"
+                f"onnxmltools, torch.onnx){f': {line}' if line else ''}"
             )
         if name is None:
             raise BundleError(f"a {type(model).__name__} has no name to be served by: give name=")
@@ -343,6 +352,7 @@ class Bundle:
             raise BundleError(
                 f"the archive holds {sorted(files)} and no {PARAMS}: "
                 "upload a model with its params.json (Bundle.save_archive makes one)"
+                f"{model_folder.foreign(files)}"
             )
         own = folder or file_name or (name_from(lone.partition(".")[0]) if lone else None)
         wanted = _params(files.get(PARAMS, b""), name or (None if PARAMS in files else own))

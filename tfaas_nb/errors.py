@@ -8,14 +8,26 @@ catch the same exceptions.
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, ClassVar
 
+#: ANSI's control sequences, as terminals take them, and all other control characters.
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-_])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def plain(text: str) -> str:
+    """Text without what makes a terminal do something: colours, moves, bells."""
+    return text if text.isprintable() else _CONTROL.sub("", _ANSI.sub("", text))
+
 
 class TfaasError(Exception):
     """Whatever tfaas_nb raises on purpose.
+
+    Its message may quote a stranger's file or another library, so it is made plain.
 
     Attributes
     ----------
@@ -26,6 +38,9 @@ class TfaasError(Exception):
     status: ClassVar[int] = 500
     #: Seconds after which asking again may help, told as ``Retry-After``; None if it will not.
     retry_after: int | None = None
+
+    def __init__(self, *words: object) -> None:
+        super().__init__(*(plain(word) if isinstance(word, str) else word for word in words))
 
     def _render_traceback_(self) -> list[str]:
         """Lines that IPython shows: the reader's own code, and what was wrong.

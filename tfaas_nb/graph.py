@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 
 from tfaas_nb import backend
 from tfaas_nb.errors import GraphError
+from tfaas_nb.foreign_words import reason
 from tfaas_nb.operations import ALLOWED
 from tfaas_nb.signature import NUMERIC, Signature, Tensor
 from tfaas_nb.table import Table
@@ -128,7 +129,7 @@ class FrozenGraph:
                 traced = tf.function(call, input_signature=specs, autograph=False)
                 constants = convert_variables_to_constants_v2(traced.get_concrete_function())
         except (tf.errors.OpError, ValueError, TypeError) as error:
-            raise GraphError(f"the model cannot be frozen: {error}") from error
+            raise GraphError(f"the model cannot be frozen: {reason(error)}") from error
         sent = dict(zip((t.name for t in constants.inputs), inputs, strict=True))
         answered = dict(zip(names, (t.name for t in constants.outputs), strict=True))
         return assembled(constants.graph.as_graph_def(), sent, answered, features, allowed)
@@ -391,7 +392,7 @@ def _imported(graph_def: Any, sources: Mapping[str, Any], edges: Sequence[str]) 
             graph_def, input_map=dict(sources), return_elements=list(edges), name="model"
         )
     except (ValueError, KeyError, TypeError, tf.errors.OpError) as error:
-        raise GraphError(f"TensorFlow cannot build the graph: {error}") from error
+        raise GraphError(f"TensorFlow cannot build the graph: {reason(error)}") from error
     return [sources.get(edge, tensor) for edge, tensor in zip(edges, found, strict=True)]
 
 
@@ -633,7 +634,7 @@ def _built(graph_def: Any) -> Any:
         with graph.as_default():
             tf.graph_util.import_graph_def(graph_def, name="")
     except (ValueError, KeyError, TypeError, tf.errors.OpError) as error:
-        raise GraphError(f"TensorFlow cannot build the graph: {error}") from error
+        raise GraphError(f"TensorFlow cannot build the graph: {reason(error)}") from error
     return graph
 
 

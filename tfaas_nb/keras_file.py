@@ -19,6 +19,7 @@ from typing import Any
 
 from tfaas_nb import archive, backend, isolation
 from tfaas_nb.errors import BundleError, GraphError, TfaasError, TooLarge
+from tfaas_nb.foreign_words import first_line, reason
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.operations import ALLOWED
 
@@ -91,9 +92,9 @@ def check(content: bytes) -> None:
     except TfaasError:
         raise
     except (ValueError, RecursionError) as error:
-        raise GraphError(f"the .keras file's {_CONFIG} cannot be read: {error}") from error
+        raise GraphError(f"the .keras file's {_CONFIG} cannot be read: {reason(error)}") from error
     except Exception as error:  # each way of packing has errors of its own
-        raise GraphError(f"the .keras file is not a whole zip archive: {error}") from error
+        raise GraphError(f"the .keras file is not a whole zip archive: {reason(error)}") from error
     for found in _objects(config):
         _check_object(found)
 
@@ -205,4 +206,4 @@ def _check_group(h5py: Any, group: Any) -> None:
 
 def _innermost(error: Exception) -> str:
     """The reason within Keras's nested messages, each of which repeats the configuration."""
-    return str(error).rpartition("Exception encountered: ")[2].strip()
+    return first_line(str(error).rpartition("Exception encountered: ")[2]) or type(error).__name__

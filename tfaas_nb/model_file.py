@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from tfaas_nb import keras_file, saved_model
+from tfaas_nb import foreign_file, keras_file, saved_model
 from tfaas_nb.errors import GraphError
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.onnx_graph import OnnxGraph, files_beside
@@ -30,11 +30,6 @@ _ZIP = b"PK\x03\x04"
 _VERSION_FIRST = b"\x08"
 _SAVED_MODEL = b"\x08\x01\x12"
 _GRAPH_DEF = b"\n"
-_REFUSED = {
-    b"\x89HDF\r\n\x1a\n": "an .h5 file, which Keras cannot load safely: save the model as .keras",
-    b"\x80\x02": "a pickle, which is a program: export the model as ONNX (skl2onnx, torch.onnx)",
-}
-_REFUSED |= {b"\x80" + bytes([n]): _REFUSED[b"\x80\x02"] for n in (3, 4, 5)}
 
 
 @dataclass(frozen=True)
@@ -112,9 +107,8 @@ class Here:
         MissingExtra
             If what reads its format is not installed.
         """
-        for start, reason in _REFUSED.items():
-            if content.startswith(start):
-                raise GraphError(f"the model is {reason}")
+        if refusal := foreign_file.refusal(content):
+            raise GraphError(refusal)
         if content.startswith(_ZIP):
             graph = keras_file.frozen(content, self.allowed)
             return Read(graph, _origin(keras_file.FORMAT, {keras_file.FILE: content}))
@@ -149,8 +143,12 @@ HERE = Here()
 
 
 def is_model(data: bytes) -> bool:
-    """Return True if bytes begin like a model file, and not like an archive of several files."""
-    return data.startswith((_ZIP, _VERSION_FIRST, _GRAPH_DEF, *_REFUSED))
+    """Return True if bytes are no archive of several files, but like one model's, servable or not.
+
+    A file of another format that is known is a model's, which `Here.read` refuses.
+    """
+    known = data.startswith((_ZIP, _VERSION_FIRST, _GRAPH_DEF))
+    return known or foreign_file.refusal(data) is not None
 
 
 def _origin(form: str, files: Mapping[str, bytes]) -> dict[str, Any]:

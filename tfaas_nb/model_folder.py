@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
-from tfaas_nb import archive, saved_model
+from tfaas_nb import archive, foreign_file, saved_model
 from tfaas_nb.errors import BundleError, TooLarge
 from tfaas_nb.onnx_graph import files_beside
 
@@ -63,6 +63,14 @@ def inner(folder: str, files: Mapping[str, bytes]) -> tuple[str, Mapping[str, by
             if path.startswith(f"{step}/")
         }
     return folder, files
+
+
+def foreign(files: Mapping[str, bytes]) -> str:
+    """What a file is among those of a folder without a model, in a few words; empty if unknown."""
+    for path, content in files.items():
+        if found := foreign_file.refusal(content):
+            return f"; of {path}, {found}"
+    return ""
 
 
 def lone(files: Iterable[str]) -> str | None:

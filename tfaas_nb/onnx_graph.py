@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from tfaas_nb.errors import GraphError, MissingExtra
+from tfaas_nb.foreign_words import reason
 from tfaas_nb.onnx_parts import weights
 from tfaas_nb.onnx_parts.order import sort_nodes
 from tfaas_nb.onnx_parts.walk import all_attributes, all_nodes, all_tensors
@@ -299,7 +300,7 @@ def _check(model: Any) -> None:
     try:
         checker.check_model(model)
     except Exception as error:  # ValidationError, and what its parts raise
-        raise GraphError(f"the ONNX model is not valid: {_first_line(error)}") from error
+        raise GraphError(f"the ONNX model is not valid: {reason(error)}") from error
 
 
 def _names(model: Any) -> Iterator[str | bytes]:
@@ -308,10 +309,6 @@ def _names(model: Any) -> Iterator[str | bytes]:
         yield end.name
     for node in all_nodes(model):
         yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 # --- ends -------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from typing import Any
 
 from tfaas_nb import backend, isolation
 from tfaas_nb.errors import GraphError
+from tfaas_nb.foreign_words import reason
 from tfaas_nb.graph import FrozenGraph, assembled, is_marked, pruned
 from tfaas_nb.operations import ALLOWED
 from tfaas_nb.signature import Tensor
@@ -481,7 +482,7 @@ def _values(folder: Path, variables: Mapping[str, str]) -> dict[str, Any]:
         reader = tf.train.load_checkpoint(str(folder / VARIABLES / VARIABLES))
         return {name: reader.get_tensor(key) for name, key in variables.items()}
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
-        raise GraphError(f"the SavedModel's checkpoint cannot be read: {error}") from error
+        raise GraphError(f"the SavedModel's checkpoint cannot be read: {reason(error)}") from error
 
 
 def _insert(graph_def: Any, values: Mapping[str, Any]) -> None:

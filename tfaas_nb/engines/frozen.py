@@ -17,6 +17,7 @@ import numpy.typing as npt
 from tfaas_nb import backend
 from tfaas_nb.engines.trial import check_rows, try_out
 from tfaas_nb.errors import GraphError
+from tfaas_nb.foreign_words import reason
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.signature import Array, rows
 
@@ -137,16 +138,12 @@ def _callable(session: Any, graph: FrozenGraph) -> Any:
     try:
         return session._make_callable_from_options(options)
     except tf.errors.OpError as error:
-        raise GraphError(f"the graph cannot be run: {_first_line(error)}") from error
+        raise GraphError(f"the graph cannot be run: {reason(error)}") from error
 
 
 def _answer(call: Any, *inputs: Array) -> list[Array]:
     try:
         found: list[Array] = call(*inputs)
     except (backend.tensorflow().errors.OpError, ValueError, RuntimeError) as error:
-        raise GraphError(f"the graph failed: {_first_line(error)}") from error
+        raise GraphError(f"the graph failed: {reason(error)}") from error
     return found
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from tfaas_nb.engines.trial import check_rows, try_out
 from tfaas_nb.errors import GraphError
+from tfaas_nb.foreign_words import reason
 from tfaas_nb.onnx_graph import OnnxGraph, onnx_module
 from tfaas_nb.signature import Array, rows
 
@@ -104,7 +105,7 @@ class OnnxEngine:
         try:
             found: list[Array] = session.run(names, inputs)
         except Exception as error:  # onnxruntime has a dozen
-            raise GraphError(f"the model failed: {_first_line(error)}") from error
+            raise GraphError(f"the model failed: {reason(error)}") from error
         return found
 
 
@@ -132,8 +133,4 @@ def _session(graph: OnnxGraph) -> Any:
             graph.runnable(), options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # onnxruntime has a dozen
-        raise GraphError(f"onnxruntime cannot run the model: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise GraphError(f"onnxruntime cannot run the model: {reason(error)}") from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from tfaas_nb.errors import GraphError
 from tfaas_nb.export.content import Content, Graph
 from tfaas_nb.export.quiet import quiet
+from tfaas_nb.foreign_words import reason
 from tfaas_nb.onnx_graph import FEATURE_NAMES, INPUT_ORDER, UNKNOWN, OnnxGraph, onnx_module
 
 #: Old enough for the onnxruntime of experiments' software, new enough for tf2onnx.
@@ -43,7 +44,7 @@ def onnx_model(graph: Graph) -> OnnxGraph:
                 tensors_to_rename=dict(zip(sources + results, names, strict=True)),
             )
     except Exception as error:  # tf2onnx raises what its parts raise
-        raise GraphError(f"the graph cannot be written as ONNX: {error}") from error
+        raise GraphError(f"the graph cannot be written as ONNX: {reason(error)}") from error
     if graph.features:
         model.metadata_props.add(key=FEATURE_NAMES, value=json.dumps(list(graph.features)))
     if not graph.signature.is_ordered:
@@ -51,7 +52,7 @@ def onnx_model(graph: Graph) -> OnnxGraph:
     try:
         return OnnxGraph.from_bytes(model.SerializeToString(deterministic=True))
     except GraphError as error:
-        raise GraphError(f"the graph cannot be written as ONNX: {error}") from error
+        raise GraphError(f"the graph cannot be written as ONNX: {reason(error)}") from error
 
 
 def onnx_file(content: Content, path: Path) -> Path:

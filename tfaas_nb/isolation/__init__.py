@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tfaas_nb.errors import GraphError, ServerError, from_answer
+from tfaas_nb.foreign_words import first_line
 from tfaas_nb.isolation import job as jobs
 from tfaas_nb.isolation.environment import clean
 from tfaas_nb.isolation.job import Job
@@ -148,4 +149,4 @@ def _manner(code: int) -> str:
 
 
 def _last_line(text: str) -> str:
-    return (text.splitlines() or ["it said nothing"])[-1][:_MOST_WORDS]
+    return first_line((text.splitlines() or [""])[-1])[:_MOST_WORDS] or "it said nothing"

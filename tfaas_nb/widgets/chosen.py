@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from tfaas_nb import archive
+from tfaas_nb import archive, foreign_file
 from tfaas_nb.bundle import CARD, Bundle, name_from
 from tfaas_nb.errors import BundleError, GraphError, TooLarge
 from tfaas_nb.graph import FrozenGraph
@@ -58,6 +58,8 @@ def read(files: Mapping[str, bytes]) -> Bundle:
     """
     models = [name for name in files if name.lower().endswith(ENDINGS)]
     others = [name for name in files if name not in models and name not in _PASSED_OVER]
+    if not models:
+        _refuse_foreign(files)
     if len(models) != 1:
         shown = ", ".join(models or files) or "nothing"
         number = "no model" if not models else "more than one model"
@@ -91,6 +93,14 @@ def read(files: Mapping[str, bytes]) -> Bundle:
         raise GraphError(
             f"{model} is no {form} model: it is damaged or of another format; save it again"
         ) from error
+
+
+def _refuse_foreign(files: Mapping[str, bytes]) -> None:
+    """Say of a file, of which the name does not tell, what it is and what makes a model of it."""
+    for name, content in files.items():
+        refusal = foreign_file.refusal(content) if content else None
+        if refusal and not name.lower().endswith(BESIDE):
+            raise GraphError(f"{name} is no model: {refusal}")
 
 
 def read_path(path: str) -> Bundle:
