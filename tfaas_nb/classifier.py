@@ -292,7 +292,10 @@ class Classifier:
             before: Dataset | _Scored = scored
         else:
             found = treated(data.weight, how)
-            usable = replace(data[found.kept], weight=found.weight) if found.told else data
+            usable = data
+            if found.told:  # events are expected by the weights with their signs, see with_signs
+                scaled = (*data.scaled,)
+                usable = replace(data[found.kept], weight=found.weight, scaled=scaled)
             scores = self.predict(usable)
             overlap = fitted.fingerprints.found_in(Fingerprints.of(usable, self.features))
             evaluation = Evaluation.of(usable, scores, judged, overlap)

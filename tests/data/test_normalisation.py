@@ -13,7 +13,7 @@ import uproot
 
 from tests import real_root
 from tests.ntuples import add_tree, nano, write_tree
-from tfaas_nb.data.dataset import concatenate
+from tfaas_nb.data.dataset import Dataset, concatenate
 from tfaas_nb.data.normalisation import Sample, samples
 from tfaas_nb.data.root import load, read
 from tfaas_nb.errors import DataError, WeightError
@@ -127,6 +127,10 @@ def test_plain_paths_of_a_list_are_one_sample() -> None:
         ({"xsec": 1.0, "sum_weights": "genEventSumw"}, "sum_weights='genEventSumw' of a sample"),
         ({"xsec": "2 pb"}, "xsec='2 pb' of a sample must be a positive number"),
         ({"xsec": True}, "xsec=True of a sample must be a positive number"),
+        ({"xsec": 1e300}, "xsec=1e.300 of a sample must be a positive number of pb, from 1e-15 to"),
+        ({"xsec": 1e-300}, "xsec=1e-300 of a sample must be a positive number of pb, from 1e-15"),
+        ({"xsec": 1.0, "lumi": 1e300}, "lumi=1e.300 of a sample must be a positive number of fb⁻¹"),
+        ({"xsec": 1.0, "lumi": 10**400}, "to 1e.09: the LHC gives about 100 fb⁻¹ in a good year"),
     ],
 )
 def test_a_sample_that_makes_no_sense_is_refused(values: dict[str, Any], message: str) -> None:
@@ -406,3 +410,45 @@ def test_a_public_file_sums_to_its_cross_section() -> None:
     for weight in ("genWeight/abs(genWeight)", "2*genWeight"):
         data = read(Sample(REAL, xsec=831.8, lumi=2.3, weight=weight), FEATURES)
         np.testing.assert_allclose(data.weight, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("total", [1e-40, -1e38])
+def test_a_sum_of_weights_that_no_weight_survives_is_refused(qcd: list[Path], total: float) -> None:
+    xsec = 1e-15 if abs(total) > 1 else 1.0
+    with pytest.raises(DataError, match=r"add up to -?1e[-+]\d\d: to scale them to xsec=.*sum_"):
+        read(Sample(qcd, xsec=xsec, weight="MET_pt", sum_weights=total))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_sample_that_weighs_nothing_is_told_with_file_and_branch(
+    tmp_path: Path, stream: bool
+) -> None:
+    files = []
+    for number, weight in enumerate((0.0, 0.0, 1.0, 1.0)):
+        values = {**nano(30, seed=number), "w": np.full(30, weight, np.float32)}
+        files.append(write_tree(tmp_path / f"{number}.root", values, "Events"))
+
+    def events(*signal: Path, weight: Any = "w", cut: str | None = None) -> Any:
+        found = load(
+            [Sample(list(signal), weight=weight)], files[3], cut=cut, stream=stream, progress=False
+        )
+        return found.weight_sums if stream else found
+
+    words = "is 0 for all 60 selected events of signal in 0.root, 1.root: they count for nothing"
+    with pytest.warns(UserWarning, match=rf"^weight='w' {words}"):
+        events(files[0], files[1])
+    with pytest.warns(UserWarning, match=r"^weight='2 \* w' is 0 for all 30 selected"):
+        events(files[0], files[2], weight="2 * w")
+    with pytest.warns(UserWarning, match=r"^weight=0 is 0 for all 30 selected"):
+        events(files[2], weight=0)
+    events(files[2])  # and no warning
+    few = int(np.sort(nano(30, seed=0)["MET_pt"])[-3])
+    events(files[0], files[2], cut=f"MET_pt > {few}")  # nor of a few events of one file of several
+
+
+def test_a_table_that_weighs_nothing_is_told_with_its_column() -> None:
+    table = {"met": [1.0, 2.0, 3.0], "w": [0.0, 1.0, 0.0], "y": [1, 0, 1]}
+    with pytest.warns(UserWarning, match=r"the weight 'w' is 0 in all rows of signal: they count"):
+        Dataset.from_columns(table, y="y", weight="w", features=["met"])
+    with pytest.warns(UserWarning, match=r"the weight 'weight' is 0 in all rows of events"):
+        Dataset.from_columns({"met": [1.0, 2.0]}, weight=[0.0, 0.0], features=["met"])

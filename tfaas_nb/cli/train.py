@@ -98,7 +98,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _train(options: argparse.Namespace) -> int:
     from tfaas_nb.bundle import check_name
-    from tfaas_nb.data.dataset import check_split
+    from tfaas_nb.data.part import check_split
     from tfaas_nb.table import Table
 
     check_name(options.name)

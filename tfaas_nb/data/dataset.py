@@ -16,15 +16,16 @@ from tfaas_nb.data.files import sha256
 from tfaas_nb.data.finite import check_events, summary
 from tfaas_nb.data.growing import joint_type
 from tfaas_nb.data.negative import check_way, treated
-from tfaas_nb.data.part import Part
+from tfaas_nb.data.part import Part, Scaled, check_split, fingerprint
 from tfaas_nb.data.sources import Skipped as Skipped
 from tfaas_nb.data.sources import Source as Source
 from tfaas_nb.data.sources import check_left as check_left
 from tfaas_nb.data.tables import events_of, is_path, read_files
+from tfaas_nb.data.weightless import warn_of_table
 from tfaas_nb.errors import DataError, FeatureError
 from tfaas_nb.features import FeatureSet
 from tfaas_nb.nearest import did_you_mean
-from tfaas_nb.options import check_kind, check_option, check_seed, is_number, is_whole
+from tfaas_nb.options import check_kind, check_option, is_whole
 from tfaas_nb.table import Table, folded
 
 SIGNAL = 1
@@ -86,7 +87,8 @@ class Dataset:
         Which part of a whole sample it is, if it came of `split`: a selection of it stays one.
     scaled : tuple of two bool
         Of background and of signal, whether weights are scaled to a cross-section, so that their
-        sums are the events expected.
+        sums are the events expected.  It is said of these weights and classes: a dataset made
+        from this one with others by `dataclasses.replace` has False, if it is not said anew.
     """
 
     X: npt.NDArray[np.float32]
@@ -134,11 +136,7 @@ class Dataset:
             check_option(name, several, right, f"a tuple of {kind.__name__}", DataError)
         part = self.part is None or isinstance(self.part, Part)
         check_option("part", self.part, part, "a part that split() made", DataError)
-        both = isinstance(self.scaled, (tuple, list)) and len(self.scaled) == 2
-        both = both and all(isinstance(one, (bool, np.bool_)) for one in self.scaled)
-        check_option(
-            "scaled", self.scaled, both, "True or False of background and signal", DataError
-        )
+        object.__setattr__(self, "scaled", Scaled.of(self.scaled, self.y, self.weight))
 
     @classmethod
     def from_columns(
@@ -203,6 +201,9 @@ class Dataset:
             sources = (Source(f"{type(table).__name__} in memory", role, "", rows, "", rows),)
         classes = np.zeros(len(found.X), np.int8) if found.y is None else found.y
         units.warn(_doubts(found.X, classes, found.features, sources))
+        roles = {role: classes == kind for role, kind in _CLASSES.items()}
+        roles = roles if found.y is not None else {"events": np.ones(len(classes), np.bool_)}
+        warn_of_table(weight if isinstance(weight, str) else "weight", roles, found.weight)
         return cls(found.X, classes, found.weight, found.features, sources, found.extra)
 
     def __len__(self) -> int:
@@ -236,7 +237,7 @@ class Dataset:
         # A mask is a cut; events taken by position no longer stand for all that are expected.
         is_cut = isinstance(events, np.ndarray) and events.dtype == bool
         is_whole_sample = isinstance(events, slice) and events == slice(None)
-        scaled = self.scaled if is_cut or is_whole_sample else (False, False)
+        scaled = (*self.scaled,) if is_cut or is_whole_sample else (False, False)
         return replace(
             self,
             scaled=scaled,
@@ -332,7 +333,9 @@ class Dataset:
         """
         check_way(how)
         found = treated(self.weight, how)
-        return replace(self[found.kept], weight=found.weight) if found.told else self
+        if not found.told:
+            return self
+        return replace(self[found.kept], weight=found.weight, scaled=(False, False))
 
     def _part(self, events: npt.NDArray[np.int64], piece: str) -> Dataset:
         """Return some of the events, with the part of the whole sample that they are."""
@@ -340,8 +343,9 @@ class Dataset:
         sums, own = _sums(self.y, self.weight), _sums(found.y, found.weight)
         counts = _sums(found.y, np.ones(len(found))), _sums(self.y, np.ones(len(self)))
         shares = [some / max(all_, 1.0) for some, all_ in zip(*counts, strict=True)]
-        part = Part.of_split(self.part, sums, own, (shares[0], shares[1]), piece)
-        return replace(found, part=part, scaled=self.scaled)
+        before = self.part or Part.whole(fingerprint(self.X, self.y, self.weight), sums)
+        part = Part.of_split(before, sums, own, (shares[0], shares[1]), piece)
+        return replace(found, part=part, scaled=(*self.scaled,))
 
     def present(self, feature: str) -> npt.NDArray[np.bool_]:
         """Return the mask of the events that have a feature (of a jet: the jet), shape (events,).
@@ -448,31 +452,6 @@ class Dataset:
         return Table(columns, tuple(rows), f"{self!r}{part}")
 
 
-def check_split(test: object, seed: object, events: int | None = None) -> None:
-    """Refuse what is no fraction of test events, or no seed.
-
-    Parameters
-    ----------
-    test, seed : object
-        As given to `Dataset.split`.
-    events : int, optional
-        How many are split, if that is known.
-
-    Raises
-    ------
-    DataError
-        If one of them cannot be used; of a number of events, it says the fraction.
-    """
-    if not (is_number(test) and 0 < test < 1):  # type: ignore[operator]
-        few = is_whole(test, 2) and events is not None and test < events  # type: ignore[operator]
-        meant = f"; {test} of them are test={test / events:.4g}" if few else ""  # type: ignore[operator]
-        of = "" if events is None else f"{events} "
-        raise DataError(
-            f"cannot split {of}events with test={test!r}: it must lie between 0 and 1{meant}"
-        )
-    check_seed(seed, DataError)
-
-
 def _chosen(events: Any, count: int) -> Any:
     """Check a choice of events and return it as a NumPy index; events may be chosen repeatedly."""
     if isinstance(events, slice):
@@ -563,6 +542,7 @@ def concatenate(parts: Sequence[Dataset]) -> Dataset:
     if any(part.extra.keys() != parts[0].extra.keys() for part in parts):
         kept = sorted({", ".join(sorted(part.extra)) or "nothing" for part in parts})
         raise DataError(f"datasets that kept different branches cannot be joined: {kept}")
+    part = _joined_part(parts)
     return Dataset(
         X=np.concatenate([part.X for part in parts]),
         y=np.concatenate([part.y for part in parts]),
@@ -573,17 +553,26 @@ def concatenate(parts: Sequence[Dataset]) -> Dataset:
             name: _joined([part.extra[name] for part in parts], name) for name in parts[0].extra
         },
         skipped=tuple(skipped for part in parts for skipped in part.skipped),
-        part=Part.joined(
-            [part.part for part in parts], [_sums(part.y, part.weight) for part in parts]
-        ),
-        scaled=(_are_scaled(parts, BACKGROUND), _are_scaled(parts, SIGNAL)),
+        part=part,
+        scaled=(_are_scaled(parts, BACKGROUND, part), _are_scaled(parts, SIGNAL, part)),
     )
 
 
-def _are_scaled(parts: Sequence[Dataset], kind: int) -> bool:
-    """Return True if all events of a class are scaled to cross-sections."""
+def _joined_part(parts: Sequence[Dataset]) -> Part | None:
+    if all(one.part is None for one in parts):
+        return None
+    sums = [_sums(one.y, one.weight) for one in parts]
+    known = [
+        one.part or Part.whole(fingerprint(one.X, one.y, one.weight), own)
+        for one, own in zip(parts, sums, strict=True)
+    ]
+    return Part.joined(known, sums)
+
+
+def _are_scaled(parts: Sequence[Dataset], kind: int, joined: Part | None) -> bool:
+    """Return True if all events of a class are scaled, and are a known part of the whole."""
     own = [part.scaled[kind] for part in parts if (part.y == kind).any()]
-    return bool(own) and all(own)
+    return bool(own) and all(own) and (joined is None or joined.is_known(kind))
 
 
 def _doubts(

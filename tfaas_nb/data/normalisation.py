@@ -14,6 +14,14 @@ from tfaas_nb.errors import DataError
 from tfaas_nb.options import check_kind, check_option, is_number
 
 _PB_IN_FB = 1000.0
+#: Least and largest numbers that can be meant, their unit, and one to compare with.
+_RANGES = {
+    "xsec": (1e-15, 1e15, "pb", "protons collide inelastically with about 8e10 pb at 13 TeV"),
+    "lumi": (1e-12, 1e9, "fb⁻¹", "the LHC gives about 100 fb⁻¹ in a good year"),
+}
+#: A weight is multiplied by less than this, and by more than its inverse, or a float32 of it
+#: is infinite or 0.
+_LARGEST_FACTOR = 1e30
 _NAMED = 3  # files, in a warning
 
 
@@ -46,8 +54,8 @@ class Sample:
     Raises
     ------
     DataError
-        If a number is not finite and positive (``sum_weights`` may be negative, not zero), or
-        there is a luminosity without a cross-section.
+        If a number is not finite and positive (``sum_weights`` may be negative, not zero) or is
+        absurdly small or large, or there is a luminosity without a cross-section.
     """
 
     files: Files
@@ -61,10 +69,13 @@ class Sample:
         check_kind("files of a sample", self.files, kinds, "a path or a list of paths", DataError)
         right = self.weight is None or isinstance(self.weight, str) or is_number(self.weight)
         check_option("weight", self.weight, right, "a branch, an expression or a number", DataError)
-        for name in ("xsec", "lumi"):
+        for name, (least, most, unit, such) in _RANGES.items():
             value = getattr(self, name)
-            if value is not None and not (is_number(value) and value > 0):
-                raise DataError(f"{name}={value!r} of a sample must be a positive number")
+            if value is not None and not (is_number(value) and least <= value <= most):
+                raise DataError(
+                    f"{name}={value!r:.100} of a sample must be a positive number of {unit}, from "
+                    f"{least:g} to {most:g}: {such}"
+                )
         total = self.sum_weights
         if total is not None and not (is_number(total) and total):
             raise DataError(
@@ -122,7 +133,7 @@ class Sample:
         Raises
         ------
         DataError
-            If the sum of weights is zero or not finite.
+            If the sum of weights is zero, not finite, or such that no weight would stay a number.
         """
         if self.xsec is None:
             return 1.0
@@ -131,7 +142,14 @@ class Sample:
             raise DataError(
                 f"the weights of {self.files} add up to {total}: no cross-section can be scaled to"
             )
-        return self.xsec * _PB_IN_FB * (1.0 if self.lumi is None else self.lumi) / total
+        factor = self.xsec * _PB_IN_FB * (1.0 if self.lumi is None else self.lumi) / total
+        if not 1 / _LARGEST_FACTOR < abs(factor) < _LARGEST_FACTOR:
+            raise DataError(
+                f"the weights of {self.files} add up to {total:g}: to scale them to "
+                f"xsec={self.xsec:g} each would be multiplied by {factor:.3g}, which no weight "
+                "survives; is that the right weight, or sum_weights=?"
+            )
+        return factor
 
 
 #: Files of a class: paths, globs, mappings of them to trees, samples, or a list of these.

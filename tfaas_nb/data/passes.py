@@ -277,7 +277,7 @@ class Pass:
             data = replace(data, weight=np.abs(data.weight))
         elif self.negative == "ignore":
             inside = data.weight >= 0
-            data, entry = data[inside], entry[inside]
+            data, entry = replace(data[inside], scaled=(False, False)), entry[inside]
         read = ends[1] - ends[0]
         return Chunk(file, entry, data, read, events.sum_weights, events.not_finite)
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from tfaas_nb.data import units
+from tfaas_nb.data import units, weightless
 from tfaas_nb.data.classes import ClassSample, to_read
 from tfaas_nb.data.dataset import (
     BACKGROUND,
@@ -422,6 +422,7 @@ class _Reader:
         self._done = 0.0
         self._columns = Growing()
         self._sources: list[tuple[Source, Callable[[], str]]] = []
+        self._weighted: list[tuple[str, int, int]] = []
         self._skipped: list[Skipped] = []
         self._doubts: dict[str, str] = {}
         self._optional: list[tuple[InputFile, OptionalBranches]] = []
@@ -538,6 +539,8 @@ class _Reader:
         if read and not any(source.entries for source in read):
             names = ", ".join(file.path for file in part.files[:3])
             raise DataError(f"the tree {read[0].tree!r} of {names} is empty")
+        weight = part.reading(self._reading).weight
+        weightless.warn_of_files(part.role, weight, self._weighted[known:], stacklevel=5)
         if part.sample.is_normalised:
             part.sample.warn(generated)
             if len(self._columns) > first:
@@ -546,7 +549,7 @@ class _Reader:
 
     def _file(self, place: InputFile, number: int, before: Sequence[Generated]) -> Generated:
         """Append the events of a file; the sum of weights before the selection."""
-        rows, read, part = len(self._columns), 0.0, self._wanted[number]
+        rows, read, weighted, part = len(self._columns), 0.0, 0, self._wanted[number]
         generated = Generated(place.path)
         with self._source.opened(place, number) as file:
             treated: list[NonFinite | None] = []
@@ -555,6 +558,7 @@ class _Reader:
                 part.sample.check([*before, generated])
             for entries, events in file.parts:
                 read += events.sum_weights
+                weighted += int(np.count_nonzero(events.weight))
                 treated.append(events.not_finite)
                 if str(place) not in self._doubts and len(events) >= units.FEW:
                     self._doubts[str(place)] = units.doubt(events.X, self._reading.features)
@@ -576,6 +580,7 @@ class _Reader:
                 file.optional.lacking,
             )
         self._sources.append((source, file.sha256))
+        self._weighted.append((name, kept, weighted))
         self._optional.append((place, file.optional))
         return replace(generated, total=read) if generated.is_over_entries else generated
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tfaas_nb.data import units
+from tfaas_nb.data import units, weightless
 from tfaas_nb.data.ahead import ahead
 from tfaas_nb.data.allocation import give_back
 from tfaas_nb.data.dataset import (
@@ -27,7 +27,6 @@ from tfaas_nb.data.dataset import (
     Source,
     check_dataset,
     check_left,
-    check_split,
 )
 from tfaas_nb.data.epochs import HeldOut, Training
 from tfaas_nb.data.finite import summary
@@ -35,7 +34,7 @@ from tfaas_nb.data.generated import Generated
 from tfaas_nb.data.negative import check_way
 from tfaas_nb.data.normalisation import Sample
 from tfaas_nb.data.optional import check_optional
-from tfaas_nb.data.part import Part
+from tfaas_nb.data.part import Part, check_split
 from tfaas_nb.data.passes import Chunk, Faults, Negative, Pass, StreamedFile
 from tfaas_nb.data.position import Portion
 from tfaas_nb.data.streamed import BAR_AFTER as _BAR_AFTER
@@ -192,12 +191,13 @@ class Stream:
 
     @property
     def scaled(self) -> tuple[bool, bool]:
-        """Pair for background and signal: True if weights are scaled to a cross-section."""
+        """Pair for background and signal: True if weights, as signed, are of a cross-section."""
         own = [
             [file.generated is not None for file in self.files if file.y == kind]
             for kind in (BACKGROUND, SIGNAL)
         ]
-        background, signal = (bool(files) and all(files) for files in own)
+        signed = self._negative == "keep"
+        background, signal = (signed and bool(files) and all(files) for files in own)
         return background, signal
 
     @property
@@ -490,15 +490,17 @@ class Stream:
             for role in dict.fromkeys(file.role for file in self.files):
                 own = [source for source in self.sources if source.role == role]
                 check_left(role, own, _skipped(self._shared.faults, role))
-            self._warn_of_units(seen.drawn)
+            self._warn(seen)
         return self._known[1]
 
-    def _warn_of_units(self, drawn: Drawn) -> None:
-        """Warn once of files whose momenta can hardly be in GeV."""
+    def _warn(self, seen: Survey) -> None:
+        """Warn once of momenta that can hardly be in GeV, and of samples without weight."""
         if not self._shared.knows_units:
-            self._shared.knows_units = True
+            self._shared.knows_units, drawn = True, seen.drawn
             own = {file.path: drawn.events.X[drawn.file == file.number] for file in self.files}
             units.warn({path: units.doubt(X, self.features) for path, X in own.items()}, 4)
+            for first, counts in seen.by_sample(self.files):
+                weightless.warn_of_files(first.role, first.reading.weight, counts, 4)
 
     def _told(
         self, chunks: Iterator[Chunk], told: Callable[[int, int], None] | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from tfaas_nb.data.dataset import Dataset, concatenate
 from tfaas_nb.data.finite import NonFinite
-from tfaas_nb.data.passes import Chunk
+from tfaas_nb.data.passes import Chunk, StreamedFile
 from tfaas_nb.data.position import numbers
 
 
@@ -26,8 +26,8 @@ class Tally:
         Sum of their weights.
     total : float
         Sum of the weights of all its events, before the selection, as they stand in the file.
-    negative : int
-        Events of negative weight among those that belong to the stream.
+    negative, weighted : int
+        Events of negative weight among those that belong to the stream, and of any but 0.
     not_finite : NonFinite or None
         What became of selected events with values that are not finite.
     """
@@ -37,6 +37,7 @@ class Tally:
     total: float = 0.0
     negative: int = 0
     not_finite: NonFinite | None = None
+    weighted: int = 0
 
     def and_those_of(self, chunk: Chunk) -> Tally:
         """Add the events of a chunk."""
@@ -47,6 +48,7 @@ class Tally:
             self.total + chunk.total,
             self.negative + int(np.count_nonzero(weight < 0)),
             NonFinite.joined((self.not_finite, chunk.not_finite)),
+            self.weighted + int(np.count_nonzero(weight)),
         )
 
 
@@ -122,6 +124,16 @@ class Survey:
         """Events of the stream."""
         return sum(tally.events for tally in self.tallies.values())
 
+    def by_sample(
+        self, files: Sequence[StreamedFile]
+    ) -> Iterator[tuple[StreamedFile, list[tuple[str, int, int]]]]:
+        """Yield each sample's first file, and of all: name, events, events of a weight but 0."""
+        for sample in dict.fromkeys(file.sample for file in files):
+            own = [file for file in files if file.sample == sample and file.number in self.tallies]
+            tallies = ((file.name, self.tallies[file.number]) for file in own)
+            if own:
+                yield own[0], [(name, tally.events, tally.weighted) for name, tally in tallies]
+
     def scaled(self, factors: Mapping[int, float]) -> Survey:
         """Multiply the weights by a factor for each file, where there is one."""
         tallies = {
@@ -133,7 +145,8 @@ class Survey:
             if file in self.tallies:
                 by[file] = factor
         drawn = self.drawn
-        events = replace(drawn.events, weight=drawn.events.weight * by[drawn.file])
+        weight, scaled = drawn.events.weight * by[drawn.file], (*drawn.events.scaled,)
+        events = replace(drawn.events, weight=weight, scaled=scaled)
         return Survey(tallies, replace(drawn, events=events))
 
     def without(self, taken: Drawn, left: Drawn) -> Survey:

@@ -127,7 +127,7 @@ class Evaluation:
         values = np.asarray(scores, dtype=np.float32)
         roc = Roc.of(data.y, values, data.weight)
         events = data if isinstance(data, Dataset) else None
-        part, scaled = getattr(data, "part", None), getattr(data, "scaled", (False, False))
+        part, scaled = getattr(data, "part", None), tuple(getattr(data, "scaled", (False, False)))
         y, weight = np.asarray(data.y), np.asarray(data.weight)
         return cls(values, y, weight, roc, events, trained, overlap, part, scaled=scaled)
 

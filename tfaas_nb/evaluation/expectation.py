@@ -91,7 +91,8 @@ class Expectation:
         if not all(self.known[kind] for kind in kinds):
             raise DataError(
                 "it is not known how many events are expected: no cross-section and luminosity "
-                f"were given for {self._unknown(kinds)}, or events were taken by position; weights "
+                f"were given for {self._unknown(kinds)}, or events were taken by position, got "
+                "other weights, or are parts of one sample joined with another's; weights "
                 "alone do not tell. Give the numbers before any cut, "
                 "signal= and background=, or load the samples with their cross-sections, "
                 f"tn.Sample(files, xsec=..., lumi=...){self._sums_of_weights}"
@@ -106,6 +107,8 @@ class Expectation:
     def _sums_of_weights(self) -> str:
         """The numbers to give if weights are expected events already, in words."""
         if not self.are_weighted:
+            return ""
+        if self.part and not all(map(self.part.is_known, (0, 1))):
             return ""
         background, signal = (f"{self.events(kind):.6g}" for kind in (0, 1))
         return (
