@@ -15,9 +15,10 @@ PACKAGE = Path(tfaas_nb.__file__).parent
 
 #: Floor of each module or package; a module imports only from floors below its own.
 FLOORS = {
-    "errors": 0,
+    "errors": -2,
+    "nearest": -2,
+    "call_arguments": -1,
     "table": 0,
-    "nearest": 0,
     "measured": 0,
     "operations": 0,
     "reference": 0,

@@ -32,6 +32,7 @@ from tfaas_nb import (
     model_folder,
     saved_model,
 )
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.engines import Engine, open_engine
 from tfaas_nb.errors import BundleError, FeatureError, GraphError, TfaasError, TooLarge
 from tfaas_nb.features import FeatureSet, feature_set_of, order_keys
@@ -89,6 +90,7 @@ def check_name(name: str) -> str:
     return name
 
 
+@checked_calls(BundleError)
 @dataclass(frozen=True, repr=False)
 class Bundle:
     """A model that can be handed on.

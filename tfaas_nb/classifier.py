@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from tfaas_nb import network, training
 from tfaas_nb.bundle import Bundle, name_from
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.finite import check_events
 from tfaas_nb.data.matching import dataset_of, matched
@@ -38,6 +39,7 @@ _FEWEST_EVENTS = 20
 _REFERENCE_EVENTS = 4
 
 
+@checked_calls(TrainingError)
 class Classifier:
     """Signal against background, on the features of a `Dataset`.
 

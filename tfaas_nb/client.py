@@ -16,6 +16,7 @@ import numpy as np
 
 from tfaas_nb.asked_events import AskedEvents, are_inputs
 from tfaas_nb.bundle import CARD, LABELS, PARAMS, Bundle
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.connection import Connection, json_of
 from tfaas_nb.errors import BundleError, FeatureError, ModelNotFound, ServerError, TfaasError
 from tfaas_nb.features import order_keys
@@ -42,6 +43,7 @@ _GLANCE = 2.0
 Events = Any
 
 
+@checked_calls(ServerError)
 class Client(Connection):
     """A connection to a server that speaks TFaaS's dialect.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.matching import matched
@@ -74,6 +75,7 @@ class Contender(OneLine):
         return over_trainings([roc.area for roc in self.trainings])
 
 
+@checked_calls(TrainingError)
 @dataclass(frozen=True, repr=False, eq=False)
 class ComparedClassifiers:
     """Classifiers trained and tested on the same events; all are compared to the first.
@@ -177,6 +179,7 @@ def yardsticks(seed: int = 1) -> dict[str, Trainable]:
     }
 
 
+@checked_calls(TrainingError)
 def compare(
     train: Dataset,
     test: Dataset,

@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import requests
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.errors import ServerError, ServerUnreachable, TfaasError, from_answer
 from tfaas_nb.options import check_kind, check_option, is_number
 from tfaas_nb.patience import patiently, seconds_told
@@ -28,6 +29,7 @@ _FINGERPRINT = re.compile("(?:[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})")
 _UNAUTHORIZED = 401
 
 
+@checked_calls(ServerError)
 class Connection:
     """A connection to a server, ours or a Go TFaaS; see `tfaas_nb.client.Client`."""
 

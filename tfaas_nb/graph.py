@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tfaas_nb import backend
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.errors import GraphError
 from tfaas_nb.foreign_words import reason
 from tfaas_nb.operations import ALLOWED
@@ -43,6 +44,7 @@ _MOST_AS_TEXT = 1 << 20
 _IDLE = {"NoOp", "Identity", "Const"}
 
 
+@checked_calls(GraphError)
 @dataclass(frozen=True, repr=False)
 class FrozenGraph:
     """An inference graph that was parsed, vetted, and whose ends are known.

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb import backend
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.errors import TrainingError
 from tfaas_nb.features import FeatureSet
 from tfaas_nb.options import COUNT, as_plain, check_option, is_number, is_whole
@@ -33,6 +34,7 @@ PREDICT_BATCH = 16_384
 _PREPARATION, _EMBEDDING, _DECISION = "preparation", "embedding", "decision"
 
 
+@checked_calls(TrainingError)
 @dataclass(frozen=True)
 class Architecture:
     """Sizes of the network.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.client import Client
 from tfaas_nb.errors import BundleError, ServerError, TfaasError
 from tfaas_nb.measured import OneLine
@@ -20,6 +21,7 @@ from tfaas_nb.reference_events import ReferenceEvents
 from tfaas_nb.wire.params import FeatureNames
 
 
+@checked_calls(ServerError)
 @dataclass(frozen=True, repr=False)
 class Promotion(OneLine):
     """A model that was copied.
@@ -56,6 +58,7 @@ class Promotion(OneLine):
     __repr__ = __str__
 
 
+@checked_calls(ServerError)
 def promote(
     model: str,
     source: Client,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset, check_dataset
 from tfaas_nb.data.stream import Stream
+from tfaas_nb.errors import TrainingError
 from tfaas_nb.training_job import Plan, TrainingJob
 
 
+@checked_calls(TrainingError)
 def train_on(
     cluster: Any,
     data: Dataset | Stream,

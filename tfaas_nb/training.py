@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfaas_nb import backend
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.errors import TrainingError, TrainingInterrupted
 from tfaas_nb.metrics import Roc
 from tfaas_nb.network import PREDICT_BATCH, Parts
@@ -37,6 +38,7 @@ _LAST_RATE = 0.01
 _STAYING = 64 * 2**20
 
 
+@checked_calls(TrainingError)
 @dataclass(frozen=True)
 class Settings:
     """Settings of the fit of a network.

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tfaas_nb.bundle import Bundle, check_name
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.cluster.remote import Remote
 from tfaas_nb.cluster.task import should_stop, tell
@@ -30,6 +31,7 @@ ENDED = (FINISHED, FAILED, CANCELLED)
 View = Callable[["TrainingJob"], Any]
 
 
+@checked_calls(TrainingError)
 class TrainingJob:
     """A training on a cluster: `train_on` makes it.
 

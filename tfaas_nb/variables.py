@@ -31,6 +31,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tfaas_nb.call_arguments import checked_calls
+from tfaas_nb.errors import FeatureError
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 
+@checked_calls(FeatureError)
 @dataclass(frozen=True)
 class Variable:
     """One quantity of an event or of each of its jets.

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset, check_dataset
 from tfaas_nb.data.matching import matched
@@ -50,6 +51,7 @@ class Trainable(Protocol):
         ...
 
 
+@checked_calls(TrainingError)
 @dataclass(frozen=True)
 class Boosting:
     """Scikit-learn's `HistGradientBoostingClassifier`.
@@ -108,6 +110,7 @@ class Boosting:
         return _Scikit(model, columns, data.features)
 
 
+@checked_calls(TrainingError)
 @dataclass(frozen=True)
 class Logistic:
     """Scikit-learn's `LogisticRegression` on normalised features.

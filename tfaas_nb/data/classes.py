@@ -88,5 +88,5 @@ def class_samples(
             both = f"{file} is in {other.role} and {part.role}"
             if not may_share:
                 raise DataError(f"{both}: leave it in one of them")
-            warnings.warn(f"{both}: nothing tells its events apart then", stacklevel=4)
+            warnings.warn(f"{both}: nothing tells its events apart then", stacklevel=7)
     return found

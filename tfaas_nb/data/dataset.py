@@ -11,6 +11,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.data import units
 from tfaas_nb.data.files import sha256
 from tfaas_nb.data.finite import check_events, summary
@@ -62,6 +63,7 @@ class FeatureSummary:
         return asdict(self)
 
 
+@checked_calls(DataError)
 @dataclass(frozen=True, repr=False, eq=False)
 class Dataset:
     """Events with their classes and weights.
@@ -200,7 +202,7 @@ class Dataset:
             rows = len(found.X)
             sources = (Source(f"{type(table).__name__} in memory", role, "", rows, "", rows),)
         classes = np.zeros(len(found.X), np.int8) if found.y is None else found.y
-        units.warn(_doubts(found.X, classes, found.features, sources))
+        units.warn(_doubts(found.X, classes, found.features, sources), 3)
         roles = {role: classes == kind for role, kind in _CLASSES.items()}
         roles = roles if found.y is not None else {"events": np.ones(len(classes), np.bool_)}
         warn_of_table(weight if isinstance(weight, str) else "weight", roles, found.weight)

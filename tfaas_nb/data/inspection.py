@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.data.branches import Types, read
 from tfaas_nb.data.columns import is_ntuple
 from tfaas_nb.data.files import Files, expand
@@ -211,6 +212,7 @@ class Inspection:
         return "".join(table._repr_html_() for table in (*self._tables(), note))
 
 
+@checked_calls(DataError)
 def inspect(
     file: Files,
     features: FeatureSet = TTBAR_ALL_HADRONIC,

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.data.files import Files, Named
 from tfaas_nb.data.generated import GENERATOR_WEIGHT, Generated, check_sums
 from tfaas_nb.errors import DataError
@@ -25,6 +26,7 @@ _LARGEST_FACTOR = 1e30
 _NAMED = 3  # files, in a warning
 
 
+@checked_calls(DataError)
 @dataclass(frozen=True)
 class Sample:
     """Files of one process, and how many events of it are expected.
@@ -109,7 +111,7 @@ class Sample:
         if self.sums_weights:
             check_sums(files)
 
-    def warn(self, files: Sequence[Generated]) -> None:
+    def warn(self, files: Sequence[Generated], stacklevel: int = 8) -> None:
         """Warn if events of negative generator weight count as those of positive weight do."""
         negative, positive = (any(file.signs[i] for file in files) for i in (0, 1))
         if negative and positive:
@@ -119,7 +121,7 @@ class Sample:
                 f"the events of {names}{more} have {GENERATOR_WEIGHT} of both signs, and count 1 "
                 f"each, since the sample has a cross-section and no weight: say "
                 f"weight={GENERATOR_WEIGHT!r}, or weight=1 if that is meant",
-                stacklevel=6,
+                stacklevel=stacklevel,
             )
 
     def factor(self, sum_weights: float) -> float:

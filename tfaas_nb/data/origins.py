@@ -15,12 +15,14 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.data.branches import Array, Lists, Read
 from tfaas_nb.data.jets import Jets
 from tfaas_nb.errors import DataError
 from tfaas_nb.options import check_option, is_number
 
 
+@checked_calls(DataError)
 @dataclass(frozen=True)
 class Objects:
     r"""Selection of jets and leptons in files that hold all reconstructed objects.

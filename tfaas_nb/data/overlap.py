@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.data.dataset import Dataset, check_dataset
 from tfaas_nb.data.identifiers import IDENTIFIERS
 from tfaas_nb.errors import DataError
@@ -198,6 +199,7 @@ class Fingerprints:
         return Overlap(np.flatnonzero(same), len(other), chance, identified)
 
 
+@checked_calls(DataError)
 def overlap(first: Dataset, second: Dataset) -> Overlap:
     """Find the events of the second dataset that are in the first one, too.
 

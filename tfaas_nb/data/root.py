@@ -11,6 +11,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.data import units, weightless
 from tfaas_nb.data.classes import ClassSample, to_read
 from tfaas_nb.data.dataset import (
@@ -35,7 +36,7 @@ from tfaas_nb.data.stream import MEMORY, Stream, check_memory
 from tfaas_nb.data.streamed import Wanted
 from tfaas_nb.errors import CutError, DataError, WeightError
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
-from tfaas_nb.options import check_flag, check_option
+from tfaas_nb.options import check_flag
 
 #: What an unreadable file does: end the reading, or be listed in `Dataset.skipped`.
 OnError = Literal["stop", "skip"]
@@ -92,6 +93,7 @@ def load(
     memory: float = ...,
     timeout: float | None = ...,
 ) -> Stream: ...
+@checked_calls(DataError)
 def load(
     signal: Samples,
     background: Samples = None,  # type: ignore[assignment]
@@ -240,6 +242,7 @@ def read(
     memory: float = ...,
     timeout: float | None = ...,
 ) -> Stream: ...
+@checked_calls(DataError)
 def read(
     files: Samples,
     features: FeatureSet = TTBAR_ALL_HADRONIC,
@@ -373,11 +376,10 @@ def _read(
 
 def _held(stream: bool, memory: float) -> float | None:
     """Megabytes that a stream holds; None where all events are read."""
-    check_option("stream", stream, isinstance(stream, (bool, np.bool_)), "True or False", DataError)
-    if not stream:
-        return None
-    check_memory(memory)
-    return memory
+    check_flag("stream", stream, DataError)
+    if stream:
+        check_memory(memory)
+    return memory if stream else None
 
 
 def _stream(
@@ -477,8 +479,8 @@ class _Reader:
         for number in range(len(self._wanted)):
             self._sample(number)
         self._check_classes()
-        units.warn(self._doubts, stacklevel=4)
-        check_optional(self._reading, self._optional, stacklevel=4)
+        units.warn(self._doubts, stacklevel=5)
+        check_optional(self._reading, self._optional, stacklevel=5)
         column = self._columns.column
         return Dataset(
             X=column("X"),
@@ -514,7 +516,7 @@ class _Reader:
             lost = "is valid" if cut is None else f"passes the cut {getattr(cut, '__name__', cut)}"
             files = ", ".join(source.file for source in read[:3])
             warnings.warn(
-                f"no event of {role} {lost}: {entries} entries of {files} were read", stacklevel=6
+                f"no event of {role} {lost}: {entries} entries of {files} were read", stacklevel=7
             )
 
     def _sample(self, number: int) -> None:
@@ -540,7 +542,7 @@ class _Reader:
             names = ", ".join(file.path for file in part.files[:3])
             raise DataError(f"the tree {read[0].tree!r} of {names} is empty")
         weight = part.reading(self._reading).weight
-        weightless.warn_of_files(part.role, weight, self._weighted[known:], stacklevel=5)
+        weightless.warn_of_files(part.role, weight, self._weighted[known:], stacklevel=6)
         if part.sample.is_normalised:
             part.sample.warn(generated)
             if len(self._columns) > first:

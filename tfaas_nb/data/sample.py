@@ -6,16 +6,19 @@ from contextlib import ExitStack
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.normalisation import Sample
 from tfaas_nb.data.root import load
 from tfaas_nb.data.simulation import Simulation
+from tfaas_nb.errors import DataError
 
 _FOLDER = "events"
 SIGNAL_FILE = "ttbar.root"
 BACKGROUND_FILE = "qcd.root"
 
 
+@checked_calls(DataError)
 def sample(lumi: float | None = None) -> Dataset:
     """The packaged events, ready to train on.
 
@@ -51,6 +54,7 @@ def _sample(path: Path, lumi: float | None) -> Sample:
     return Sample(path, xsec=Simulation.of(path).xsec, lumi=lumi)
 
 
+@checked_calls(DataError)
 def sample_files() -> tuple[str, str]:
     """Paths of the signal and the background file of the sample, for reading them yourself."""
     folder = files("tfaas_nb.data") / _FOLDER

@@ -26,6 +26,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.data.opening import decoding, open_file
 from tfaas_nb.durable import check_file
 from tfaas_nb.errors import DataError, MissingExtra
@@ -73,6 +74,7 @@ class Selection:
     lepton_isolation_max: float = 0.15
 
 
+@checked_calls(DataError)
 @dataclass(frozen=True, repr=False)
 class Simulation(OneLine):
     """Numbers of events of a simulated file, selected and generated, and the cross-section.
@@ -126,6 +128,7 @@ class Simulation(OneLine):
         return self.events / self.generated
 
 
+@checked_calls(DataError)
 def simulate(
     process: str,
     events: int,

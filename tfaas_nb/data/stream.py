@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.data import units, weightless
 from tfaas_nb.data.ahead import ahead
 from tfaas_nb.data.allocation import give_back
@@ -57,6 +58,7 @@ _MOST_FOR_NORMALISATION = 50_000
 _FEWEST_IN_A_BLOCK = 1000
 
 
+@checked_calls(DataError)
 class Stream:
     """Events in files, read in bounded memory; made by ``tfaas_nb.load(..., stream=True)``.
 
@@ -131,9 +133,9 @@ class Stream:
             if sample is not None:
                 generated = [f.generated for f in files if f.sample == number and f.generated]
                 sample.check(generated)
-                sample.warn(generated)
+                sample.warn(generated, stacklevel=9)
         check_optional(
-            files[0].reading, [(file.file, file.optional) for file in files], stacklevel=5
+            files[0].reading, [(file.file, file.optional) for file in files], stacklevel=7
         )
         stream = cls(files, shared)
         if stream.block < _FEWEST_IN_A_BLOCK:

@@ -64,5 +64,5 @@ def warn_of_table(
         warnings.warn(
             f"the weight {name!r} is 0 in all rows of {' and of '.join(zero)}: they count for "
             "nothing; is that the right column?",
-            stacklevel=3,
+            stacklevel=4,
         )

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tfaas_nb import durable
+from tfaas_nb import durable, nearest, options
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.overlap import Overlap
 from tfaas_nb.data.part import Part
@@ -44,8 +45,6 @@ from tfaas_nb.metrics import (
 )
 from tfaas_nb.metrics.correlation import Groups
 from tfaas_nb.metrics.significance import check_scan
-from tfaas_nb.nearest import unknown_keys
-from tfaas_nb.options import check_kind
 from tfaas_nb.table import Table
 
 if TYPE_CHECKING:
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
 _SCAN = ("signal", "background", "systematics", "min_background")
 
 
+@checked_calls(DataError)
 @dataclass(frozen=True, repr=False, eq=False)
 class Evaluation:
     """Scores of events with their ROC curve, and all that can be said of them.
@@ -233,7 +233,7 @@ class Evaluation:
             return self.roc.working_point(eps_s, eps_b=eps_b)
         if eps_s is not None or eps_b is not None:
             raise DataError("give one of eps_s, eps_b and significance")
-        if wrong := unknown_keys(scan, _SCAN):
+        if wrong := nearest.unknown_keys(scan, _SCAN):
             raise DataError(f"a scan of the significance has parameters: {wrong}")
         return self.significance(significance, **scan).best
 
@@ -427,7 +427,7 @@ class Evaluation:
         DataError
             If the events differ.
         """
-        check_kind("other", other, Evaluation, "an Evaluation of the same events", DataError)
+        options.check_kind("other", other, Evaluation, "an Evaluation of these events", DataError)
         check_pair(names)
         same = np.array_equal(self.y, other.y) and np.array_equal(self.weight, other.weight)
         if same and self.data is not None and other.data is not None:

@@ -13,6 +13,7 @@ from functools import cached_property
 from numbers import Integral, Real
 from typing import Any
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.errors import FeatureError
 from tfaas_nb.features.names import names_in
 from tfaas_nb.nearest import did_you_mean, unknown_keys
@@ -26,6 +27,7 @@ _MOST_JETS, _MOST_FEATURES = 256, 10_000
 _ORDER, _MOST_DIGITS = "jetPt", 3
 
 
+@checked_calls(FeatureError)
 @dataclass(frozen=True, init=False)
 class FeatureSet:
     """Ordered features of an event: per-event variables, then per-jet variables slot by slot.

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.errors import DataError
 from tfaas_nb.measured import OneLine
 from tfaas_nb.metrics.passing import Tail
@@ -53,6 +54,7 @@ _LEAST_SIGNAL = 10
 _LEAST_BACKGROUND = 4 * _BELOW
 
 
+@checked_calls(DataError)
 @dataclass(frozen=True, repr=False, eq=False)
 class Band(OneLine):
     """Confidence band of a ROC curve, for each signal efficiency by itself.

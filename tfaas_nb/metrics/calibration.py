@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.errors import DataError
 from tfaas_nb.measured import Measured
 from tfaas_nb.metrics.ranking import variance_of_mean
@@ -44,6 +45,7 @@ _NO_ERROR = "without an error, since it is above zero by chance, too; χ² judge
 _TINY = 1e-12
 
 
+@checked_calls(DataError)
 @dataclass(frozen=True, repr=False, eq=False)
 class Calibration:
     """Signal fraction against score, in bins of the score.
@@ -241,6 +243,7 @@ def _mixed(truth: npt.NDArray[np.int64], weight: Array, signal_share: float) -> 
     return mixed
 
 
+@checked_calls(DataError)
 def mixture_in_words(signal_share: float | None) -> str:
     """Name of the mixture in which signal has a given share; None for that of the events."""
     if signal_share is None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.errors import DataError
 from tfaas_nb.features.columns import check_aligned
 from tfaas_nb.measured import LEVEL, Measured
@@ -36,6 +37,7 @@ TRAINING_IS_IN_IT = (
 )
 
 
+@checked_calls(DataError)
 @dataclass(frozen=True, repr=False, eq=False)
 class Comparison:
     """The difference of two areas under the ROC curve, paired event by event.

@@ -9,6 +9,7 @@ from html import escape
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.errors import DataError
 from tfaas_nb.metrics.scored import Array
 from tfaas_nb.table import Table
@@ -16,6 +17,7 @@ from tfaas_nb.table import Table
 Scorer = Callable[[npt.NDArray[np.float32]], npt.ArrayLike]
 
 
+@checked_calls(DataError)
 @dataclass(frozen=True, repr=False, eq=False)
 class Contributions:
     """Changes of an event's score when one feature after the other takes its typical value.

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.data.dataset import Dataset, check_dataset
 from tfaas_nb.errors import DataError, ImportanceInterrupted
 from tfaas_nb.measured import Measured
@@ -50,6 +51,7 @@ SHUFFLED_MEANS = (
 REFIT_MEANS = "it is what a classifier loses that was trained without the group"
 
 
+@checked_calls(DataError)
 @dataclass(frozen=True, repr=False, eq=False)
 class Importance:
     """Loss of AUC when groups of features are shuffled, or dropped before a new training.

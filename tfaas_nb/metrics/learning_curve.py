@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.data.dataset import Dataset, check_dataset
 from tfaas_nb.errors import DataError
 from tfaas_nb.metrics.roc import Roc
@@ -24,6 +25,7 @@ Trainer = Callable[[Dataset], Callable[[Dataset], npt.ArrayLike]]
 FRACTIONS = (0.1, 0.2, 0.5, 1.0)
 
 
+@checked_calls(DataError)
 @dataclass(frozen=True, repr=False, eq=False)
 class LearningCurve:
     """AUC over the number of training events.

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfaas_nb.call_arguments import checked_calls
+from tfaas_nb.errors import DataError
 from tfaas_nb.measured import Measured, OneLine
 from tfaas_nb.metrics.roc import Roc
 from tfaas_nb.metrics.scored import Array
@@ -26,6 +28,7 @@ _ONE_SIDED = 1.645
 _TO_BE_SEEN = 0.01
 
 
+@checked_calls(DataError)
 @dataclass(frozen=True, repr=False)
 class KolmogorovSmirnov(OneLine):
     """Two samples compared by the largest distance of their distribution functions.
@@ -87,6 +90,7 @@ def _error(curve: Roc) -> float:
     return max((abs(limit - area.value) for limit in limits), default=0.0) / _ONE_SIDED
 
 
+@checked_calls(DataError)
 @dataclass(frozen=True, repr=False, eq=False)
 class Overtraining:
     """Scores of training events against those of test events.

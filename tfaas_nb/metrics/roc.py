@@ -10,6 +10,7 @@ from html import escape
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.errors import DataError
 from tfaas_nb.measured import Measured
 from tfaas_nb.metrics import limits
@@ -20,6 +21,7 @@ from tfaas_nb.metrics.working_point import Passed, WorkingPoint, binomial
 from tfaas_nb.options import is_number
 
 
+@checked_calls(DataError)
 @dataclass(frozen=True, repr=False, eq=False)
 class Roc:
     """The ROC curve of scores, from the loosest cut to the tightest reversed: ε_B rising.

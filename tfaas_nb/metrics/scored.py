@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.errors import DataError
 from tfaas_nb.features.columns import check_aligned
 from tfaas_nb.measured import OneLine
@@ -14,6 +15,7 @@ from tfaas_nb.measured import OneLine
 Array = npt.NDArray[np.float64]
 
 
+@checked_calls(DataError)
 @dataclass(frozen=True, repr=False, eq=False)
 class Scored(OneLine):
     """Scores and weights of the events of each class.

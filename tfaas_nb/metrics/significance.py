@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.errors import DataError
 from tfaas_nb.measured import Measured
 from tfaas_nb.metrics.band import replicas
@@ -33,6 +34,7 @@ _POINTS = 1000
 _REPLICAS, _SEED = 200, 1
 
 
+@checked_calls(DataError)
 def s_over_sqrt_b(
     signal: npt.ArrayLike, background: npt.ArrayLike, systematics: float = 0.0
 ) -> Array:
@@ -46,6 +48,7 @@ def s_over_sqrt_b(
     return np.where(s > 0, z, 0.0)
 
 
+@checked_calls(DataError)
 def asimov(signal: npt.ArrayLike, background: npt.ArrayLike, systematics: float = 0.0) -> Array:
     """Median significance of a discovery, for known background or one with an uncertainty.
 
@@ -135,6 +138,7 @@ def _yields(
 _FORMULAS = {"asimov": asimov, "s/sqrt(b)": s_over_sqrt_b}
 
 
+@checked_calls(DataError)
 @dataclass(frozen=True, repr=False, eq=False)
 class SignificanceScan:
     """Expected significance over cuts on the score.

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tfaas_nb.call_arguments import checked_calls
+from tfaas_nb.errors import DataError
 from tfaas_nb.measured import Measured, OneLine
 from tfaas_nb.metrics.limits import FEW_EVENTS, ONE_EVENT, given_cut
 from tfaas_nb.table import Table
@@ -34,6 +36,7 @@ CONVENTION = (
 Limits = tuple[float | None, float | None]
 
 
+@checked_calls(DataError)
 @dataclass(frozen=True, repr=False)
 class Passed(OneLine):
     """Events of a class that pass a cut.
@@ -56,6 +59,7 @@ class Passed(OneLine):
     __repr__ = __str__
 
 
+@checked_calls(DataError)
 @dataclass(frozen=True, repr=False)
 class WorkingPoint:
     """A cut on the score and what passes it.

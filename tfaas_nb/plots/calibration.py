@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfaas_nb.call_arguments import checked_calls
+from tfaas_nb.errors import DataError
 from tfaas_nb.plots.drawable import Reliability
 from tfaas_nb.plots.style import BLUE, GREY, axes, finished, style
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+@checked_calls(DataError)
 def calibration(found: Reliability, ax: Axes | None = None) -> Axes:
     """Signal fraction with binomial errors over the mean score of each bin.
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.data.dataset import Dataset
+from tfaas_nb.errors import DataError
 from tfaas_nb.plots.drawable import Events, TrainTest
 from tfaas_nb.plots.style import BACKGROUND, SIGNAL, axes, finished, style
 
@@ -20,6 +22,7 @@ _BELOW = 3.0
 _BINS = 40
 
 
+@checked_calls(DataError)
 def scores(
     y: npt.NDArray[Any],
     values: npt.NDArray[Any],
@@ -53,6 +56,7 @@ def scores(
         return finished(ax)
 
 
+@checked_calls(DataError)
 def overtraining(found: TrainTest, ax: Axes | None = None) -> Axes:
     """Scores of test events (filled) and training events (points), class by class.
 
@@ -164,6 +168,7 @@ def _contents(
     return content, np.sqrt(squares) / total
 
 
+@checked_calls(DataError)
 def feature(data: Dataset, name: str, ax: Axes | None = None) -> Axes:
     """Distribution of a feature, signal against background, absent jets left out.
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfaas_nb.call_arguments import checked_calls
+from tfaas_nb.errors import DataError
 from tfaas_nb.plots.drawable import MOST_GROUPS, Losses
 from tfaas_nb.plots.style import BLUE, axes, finished, style
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+@checked_calls(DataError)
 def importance(found: Losses, ax: Axes | None = None, most: int = MOST_GROUPS) -> Axes:
     """Loss of AUC when a group of features is shuffled, and without it; the largest on top.
 

@@ -6,6 +6,8 @@ import io
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from tfaas_nb.call_arguments import checked_calls
+from tfaas_nb.errors import DataError
 from tfaas_nb.plots.style import LOCK, SIZE, style
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+@checked_calls(DataError)
 class Moving:
     """A figure without pyplot that keeps what stays.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfaas_nb import durable
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.errors import DataError
 from tfaas_nb.plots.style import SIZE, style
 
@@ -27,21 +28,25 @@ _METADATA: dict[str, dict[str, Any]] = {
 }
 
 
+@checked_calls(DataError)
 def png(draw: Draw, size: tuple[float, float] = SIZE, dpi: int = 72) -> bytes:
     """A picture of what `draw` puts on fresh Axes, made without touching pyplot's figures."""
     return _made(draw, "png", size, dpi)
 
 
+@checked_calls(DataError)
 def svg(draw: Draw, size: tuple[float, float] = SIZE) -> bytes:
     """Draw a picture as SVG, for browsers; letters are shapes, too."""
     return _made(draw, "svg", size)
 
 
+@checked_calls(DataError)
 def pdf(draw: Draw, size: tuple[float, float] = SIZE) -> bytes:
     """Draw a picture as PDF, for a note."""
     return _made(draw, "pdf", size)
 
 
+@checked_calls(DataError)
 def save(what: Axes | Draw, path: str | os.PathLike[str], size: tuple[float, float] = SIZE) -> Path:
     """Write a figure to a file, as PNG (150 dots per inch), SVG or PDF by the file's suffix.
 
@@ -93,6 +98,7 @@ def _written(ax: Axes, kind: str, dpi: int) -> bytes:
     return stream.getvalue()
 
 
+@checked_calls(DataError)
 def html_image(picture: bytes, alt: str, width: str = "480px") -> str:
     """An ``<img>`` with the picture, PNG or SVG, inside; `width` is the largest, as in CSS."""
     kind = "png" if picture.startswith(b"\x89PNG") or b"<svg" not in picture else "svg+xml"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.errors import DataError
 from tfaas_nb.nearest import unknown_keys
 from tfaas_nb.plots.drawable import Array, Band, Curve, Point
@@ -24,6 +25,7 @@ _LONGEST, _BEGIN, _END = 24, 12, 11
 _GREYISH = 0.15
 
 
+@checked_calls(DataError)
 def roc(
     curves: Curve | Mapping[str, Curve],
     ax: Axes | None = None,
@@ -79,6 +81,7 @@ def roc(
         return finished(ax)
 
 
+@checked_calls(DataError)
 def efficiencies(
     curves: Curve | Mapping[str, Curve],
     ax: Axes | None = None,

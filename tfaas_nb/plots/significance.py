@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfaas_nb.call_arguments import checked_calls
+from tfaas_nb.errors import DataError
 from tfaas_nb.plots.drawable import Scan
 from tfaas_nb.plots.style import BLUE, GREY, axes, finished, style
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 _TITLES = {"Z_A": r"Expected significance $Z_A$", "S/√B": r"Expected significance $S/\sqrt{B}$"}
 
 
+@checked_calls(DataError)
 def significance(scan: Scan, ax: Axes | None = None) -> Axes:
     """Significance over the cut, with its error; hatched where too few events remain.
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.errors import DataError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ LOCK = threading.RLock()
 
 
 @contextmanager
+@checked_calls(DataError)
 def style() -> Iterator[None]:
     """Context in which new figures have the style; other threads wait for its end."""
     import matplotlib.pyplot as plt
@@ -63,6 +65,7 @@ def style() -> Iterator[None]:
 
 
 @contextmanager
+@checked_calls(DataError)
 def label(text: str, right: str = "") -> Iterator[None]:
     """Context in which figures carry a label above their axes; without it none has one.
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb.call_arguments import checked_calls
+from tfaas_nb.errors import DataError
 from tfaas_nb.plots.drawable import Growth
 from tfaas_nb.plots.style import BLUE, LINES, MARKERS, RED, axes, finished, style
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+@checked_calls(DataError)
 def history(
     epochs: Mapping[str, npt.ArrayLike],
     ax: Axes | None = None,
@@ -77,6 +80,7 @@ def _on_the_right(ax: Axes, auc: npt.NDArray[np.float64]) -> None:
     right.legend(*([*a, *b] for a, b in zip(*drawn, strict=True)), loc="upper center", ncols=2)
 
 
+@checked_calls(DataError)
 def learning_curve(found: Growth, ax: Axes | None = None) -> Axes:
     """AUC with its error over the number of training events.
 

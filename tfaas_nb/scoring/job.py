@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.data import units
 from tfaas_nb.data.event_file import OptionalBranches
 from tfaas_nb.data.files import Files, InputFile, expand, identity
@@ -77,6 +78,7 @@ class Scored:
         return Table(columns, (*read, *not_read), repr(self))._repr_html_()
 
 
+@checked_calls(DataError)
 def score(
     files: Files,
     model: Model,
@@ -219,10 +221,10 @@ class _Job:
                     if not self.skips:
                         raise
                     self.skipped.append((str(file), str(error)))
-        units.warn(self.doubts, stacklevel=3)
+        units.warn(self.doubts, stacklevel=4)
         if not self.done:
             raise DataError(f"no file could be read; the first: {self.skipped[0][1]}")
-        check_optional(self.reading, self.optional, stacklevel=3)
+        check_optional(self.reading, self.optional, stacklevel=4)
         absent = tuple((str(file), own.lacking) for file, own in self.optional if own.lacking)
         skipped, treated = tuple(self.skipped), tuple(self.not_finite)
         return Scored(sink.path, self.columns, tuple(self.done), skipped, treated, absent)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.client import Client
 from tfaas_nb.errors import RepositoryError, ServerError
 from tfaas_nb.repository import Repository
@@ -74,6 +75,7 @@ class Run(Protocol):
         """Return True if it answers."""
 
 
+@checked_calls(ServerError)
 class Server:
     """Serves the models of a directory from a thread of this process, or from processes.
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.negative import treated
@@ -45,6 +46,7 @@ class Fold(OneLine):
         return f"Fold({len(self.events)} events: AUC {self.roc.area.equation})"
 
 
+@checked_calls(TrainingError)
 @dataclass(frozen=True, repr=False, eq=False)
 class CrossValidation:
     """Result of a cross-validation: scores and AUC of each fold by the classifier without it.
@@ -146,6 +148,7 @@ class CrossValidation:
         return self.table()._repr_html_()
 
 
+@checked_calls(TrainingError)
 def cross_validate(
     data: Dataset,
     folds: int = 5,

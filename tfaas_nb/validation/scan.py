@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import TrainingError
@@ -50,6 +51,7 @@ class Trial(OneLine):
         return f"Trial({_told(self.options)}: AUC {_measured(self.result)})"
 
 
+@checked_calls(TrainingError)
 @dataclass(frozen=True, repr=False, eq=False)
 class Scan:
     """Settings compared on the same folds.
@@ -113,6 +115,7 @@ class Scan:
         return self.table()._repr_html_()
 
 
+@checked_calls(TrainingError)
 def scan(
     grid: Grid,
     data: Dataset,

@@ -9,6 +9,7 @@ from typing import Any
 import ipywidgets
 import numpy as np
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.client import Client
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.stream import Stream
@@ -39,6 +40,7 @@ class _Sent:
     evaluation: Evaluation
 
 
+@checked_calls(ServerError)
 class Dashboard(Panel):
     """Load data, train, evaluate, serve and ask, in five tabs that know of each other.
 

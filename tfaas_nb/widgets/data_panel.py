@@ -14,6 +14,7 @@ import ipywidgets
 import traitlets
 
 from tfaas_nb import plots
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.data.counting import Count, count
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.inspection import Inspection, inspect
@@ -58,6 +59,7 @@ class _Cancelled(Exception):
     """The person does not want to wait any longer."""
 
 
+@checked_calls(DataError)
 class DataPanel(Panel):
     """Files of signal and background, what they hold, and the events that are loaded of them.
 

@@ -6,11 +6,14 @@ import threading
 
 import ipywidgets
 
+from tfaas_nb.call_arguments import checked_calls
+from tfaas_nb.errors import TrainingError
 from tfaas_nb.training_job import CANCELLED, ENDED, TrainingJob
 from tfaas_nb.widgets.live_curve import Curve, picture
 from tfaas_nb.widgets.panel import LABELS, WIDE, WRAPPED, Panel
 
 
+@checked_calls(TrainingError)
 class JobPanel(Panel):
     """Panel of a training on a cluster: its progress, its curves, and buttons to end it.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import ipywidgets
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.client import Client
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.stream import Stream
@@ -96,6 +97,7 @@ def offer(dropdown: ipywidgets.Dropdown, names: Sequence[str]) -> None:
     dropdown.value = chosen if chosen in names else next(iter(names), None)
 
 
+@checked_calls(ServerError)
 class Panel(ipywidgets.VBox):  # type: ignore[misc]
     """A column of controls with a message below, or beside the button that caused it.
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from tfaas_nb import plots
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.client import Client
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.stream import Stream
-from tfaas_nb.errors import DataError, FeatureError, TfaasError
+from tfaas_nb.errors import DataError, FeatureError, ServerError, TfaasError
 from tfaas_nb.evaluation import Evaluation
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
 from tfaas_nb.metrics import Contributions
 from tfaas_nb.serving.server import Server
 from tfaas_nb.widgets import answer, paths
-from tfaas_nb.widgets.answer import Identity, Question
 from tfaas_nb.widgets.cut_choice import CutChoice
 from tfaas_nb.widgets.event_form import EventForm
 from tfaas_nb.widgets.field import NumberField
@@ -45,16 +45,15 @@ from tfaas_nb.wire.params import working_points_in
 if TYPE_CHECKING:
     from tfaas_nb.widgets.roc_view import RocView
 
-#: The answer beside the form, or above it where the page is too narrow for its table beside it;
-#: flex-end is then the top.
+#: The answer beside the form, or above it where the page is too narrow: flex-end is then the top.
 _BESIDE = {"flex_flow": "row wrap-reverse", "align_items": "flex-end", "grid_gap": "0 8px"}
 _TOLD = {"flex": "1 1 46em", "width": "auto", "min_width": "min(46em, 100%)"}
-_EFFICIENCIES = (0.3, 0.5, 0.7, 0.9)
-_FIRST_EFFICIENCY = "ε_S = 0.5"
+_EFFICIENCIES, _FIRST_EFFICIENCY = (0.3, 0.5, 0.7, 0.9), "ε_S = 0.5"
 _EARLIER = "It was asked before"
 _NOT_ASKED = "Ask for the score: it is shown here, with what it means."
 
 
+@checked_calls(ServerError)
 class Query(Panel):
     """A form with one field per feature of the chosen model, its score, and what it means.
 
@@ -114,7 +113,7 @@ class Query(Panel):
         self._features = features
         self._read_as: FeatureSet | None = None
         self._is_nameless = self._is_waiting = False
-        self._shown: Identity | None = None
+        self._shown: answer.Identity | None = None
         self._picked: Dataset | FileEvents | None = None
         self._position: int | None = None
         self._number: int | None = None
@@ -122,7 +121,7 @@ class Query(Panel):
         self._judged = JudgedModels()
         self._marked: tuple[Evaluation, answer.Scores] | None = None
         self._followed: RocView | None = None
-        self._asked: Question | None = None
+        self._asked: answer.Question | None = None
         self._turn = Turn()
         self._build()
         asking = _row([self.working_point, self.threshold, self.ask_button])
@@ -239,7 +238,7 @@ class Query(Panel):
         else:
             self._offer_working_points()
 
-    def _show_other(self, shown: Identity | None, described: Mapping[str, Any]) -> None:
+    def _show_other(self, shown: answer.Identity | None, described: Mapping[str, Any]) -> None:
         before, self._shown = self._shown, shown
         self._explain_answer()
         is_same_form = bool(self.fields) and not self._is_nameless
@@ -385,7 +384,7 @@ class Query(Panel):
                 return
             if self.refuses([self.event, *self.form.wrong(), self.threshold]):
                 return
-            asked = Question(client.url, self._shown, self.values(), self._is_nameless)
+            asked = answer.Question(client.url, self._shown, self.values(), self._is_nameless)
             # A model without names takes values in its order, of which the fields are.
             sent = list(asked.event.values()) if asked.nameless else asked.event
             self.score = client.predict(asked.name, sent)

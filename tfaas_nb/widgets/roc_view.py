@@ -14,6 +14,7 @@ import ipywidgets
 import traitlets
 
 from tfaas_nb import plots
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.client import Client
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import DataError, TfaasError
@@ -55,6 +56,7 @@ _TRAINING_AT_ONCE = 200_000
 _REPEATS = 2
 
 
+@checked_calls(DataError)
 class RocView(Panel):
     """ROC of one or more models on the same events, and what a cut on the score leaves.
 

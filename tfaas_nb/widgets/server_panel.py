@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import ipywidgets
 import traitlets
 
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.client import Client
-from tfaas_nb.errors import BundleError, TfaasError
+from tfaas_nb.errors import BundleError, ServerError, TfaasError
 from tfaas_nb.serving.server import Server
 from tfaas_nb.table import Table
 from tfaas_nb.widgets import proxy
@@ -25,6 +26,7 @@ _PATIENCE = 2.0
 _ALL = "all versions"
 
 
+@checked_calls(ServerError)
 class ServerPanel(Panel):
     """A server's switch, addresses, pace and models.
 

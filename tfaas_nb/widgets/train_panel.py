@@ -11,6 +11,7 @@ import ipywidgets
 import traitlets
 
 from tfaas_nb.bundle import Bundle, check_name
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.stream import Stream
@@ -42,6 +43,7 @@ _ENDED = {
 }
 
 
+@checked_calls(DataError)
 class TrainPanel(Panel):
     """Settings of a training, its progress, and what becomes of its classifier.
 

@@ -10,8 +10,9 @@ import ipywidgets
 import traitlets
 
 from tfaas_nb.bundle import Bundle, check_name
+from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.client import Client
-from tfaas_nb.errors import BundleError, TfaasError
+from tfaas_nb.errors import BundleError, ServerError, TfaasError
 from tfaas_nb.widgets import chosen
 from tfaas_nb.widgets.arrival import Arrival, size
 from tfaas_nb.widgets.background import Background
@@ -24,6 +25,7 @@ from tfaas_nb.wire.params import feature_names
 _ACCEPT = ",".join(dict.fromkeys(f".{ending.rpartition('.')[2]}" for ending in chosen.ENDINGS))
 
 
+@checked_calls(ServerError)
 class Upload(Panel):
     """Send a model's files to a server by a click, or from a cell.
 
