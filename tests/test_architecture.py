@@ -32,6 +32,7 @@ FLOORS = {
     "vetting": 1,
     "options": 1,
     "reference_events": 1,
+    "graph_parts": 1,
     "quantities": 2,
     "backend": 1,
     "signature": 1,

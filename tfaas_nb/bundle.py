@@ -38,6 +38,7 @@ from tfaas_nb.errors import BundleError, FeatureError, GraphError, TfaasError, T
 from tfaas_nb.features import FeatureSet, feature_set_of, order_keys
 from tfaas_nb.features.columns import array_of, columns_of
 from tfaas_nb.graph import FrozenGraph
+from tfaas_nb.graph_parts.inference_constants import Constants, constants_in
 from tfaas_nb.model_file import HERE, NOTHING, Graph, Reader
 from tfaas_nb.onnx_graph import OnnxGraph
 from tfaas_nb.reference_events import FILE as REFERENCE_EVENTS
@@ -117,7 +118,13 @@ class Bundle:
     reference_events: ReferenceEvents | None = None
 
     @classmethod
-    def of(cls, model: Any, name: str | None = None, features: FeatureNames = ()) -> Bundle:
+    def of(
+        cls,
+        model: Any,
+        name: str | None = None,
+        features: FeatureNames = (),
+        constants: Constants | str = "",
+    ) -> Bundle:
         """A bundle of a model, however it is at hand.
 
         Parameters
@@ -130,6 +137,10 @@ class Bundle:
             the file's.
         features : sequence of str, str or FeatureSet, optional
             Names of its features in its order; see `with_features`.
+        constants : mapping or str, optional
+            Placeholder of a TensorFlow graph that is no input → its value in inference, such as
+            ``{"keep_prob": 1.0}`` or ``"keep_prob=1,phase=false"``; others are found by
+            themselves as far as their meaning is certain.
 
         Raises
         ------
@@ -139,9 +150,14 @@ class Bundle:
             If the model may not or cannot be served.
         """
         if isinstance(model, (str, os.PathLike)):
-            return _from_path(Path(model), name, features)
+            return _from_path(Path(model), name, features, constants)
         if isinstance(model, bytes):
-            return cls.from_upload(model, name, features=features)
+            return cls.from_upload(model, name, features=features, constants=constants)
+        if constants:
+            raise BundleError(
+                f"inference constants are for the file of a TensorFlow graph, not for a "
+                f"{type(model).__name__}"
+            )
         if isinstance(model, Bundle):
             return (model.renamed(name) if name else model).with_features(features)
         if callable(getattr(model, "bundle", None)):
@@ -231,6 +247,7 @@ class Bundle:
         reader: Reader = HERE,
         features: FeatureNames = (),
         beside: Mapping[str, bytes] = NOTHING,
+        constants: Constants | str = "",
     ) -> Bundle:
         """A bundle from the contents of its files, as an upload brings them.
 
@@ -249,6 +266,10 @@ class Bundle:
         beside : mapping of str to bytes
             Further files by their path from the model's folder: an ONNX model's weights may be
             there.
+        constants : mapping or str, optional
+            Placeholder of a TensorFlow graph that is no input → its value in inference, such as
+            ``{"keep_prob": 1.0}`` or ``"keep_prob=1,phase=false"``; others are found by
+            themselves as far as their meaning is certain.
 
         Raises
         ------
@@ -260,7 +281,9 @@ class Bundle:
             If what reads the model's format is not installed.
         """
         told = _params(params, name)
-        found = reader.read(model, told.input_node, told.output_node, beside=beside)
+        values = {**told.constants, **constants_in(constants)}
+        ends = (told.input_node, told.output_node)
+        found = reader.read(model, *ends, beside=beside, constants=values)
         sha256 = hashlib.sha256(model).hexdigest()
         if told.sha256 and told.sha256 != sha256:
             raise BundleError(
@@ -278,6 +301,7 @@ class Bundle:
         labels: Sequence[str] = (),
         features: FeatureNames = (),
         reader: Reader = HERE,
+        constants: Constants | str = "",
     ) -> Bundle:
         """A bundle from a SavedModel's folder; the model is frozen, which takes seconds.
 
@@ -296,6 +320,10 @@ class Bundle:
             Names of the features in the model's order; see `with_features`.
         reader : Reader
             What reads the model.
+        constants : mapping or str, optional
+            Placeholder of a TensorFlow graph that is no input → its value in inference, such as
+            ``{"keep_prob": 1.0}`` or ``"keep_prob=1,phase=false"``; others are found by
+            themselves as far as their meaning is certain.
 
         Raises
         ------
@@ -313,7 +341,7 @@ class Bundle:
             }
         except OSError as error:
             raise BundleError(f"{error.filename or path}: {error.strerror}") from error
-        found = reader.read_saved_model(files, signature)
+        found = reader.read_saved_model(files, signature, constants_in(constants))
         card = {"converted_from": found.converted_from}
         return cls.create(name, found.graph, labels, (), card).with_features(features)
 
@@ -326,6 +354,7 @@ class Bundle:
         reader: Reader = HERE,
         features: FeatureNames = (),
         file_name: str = "",
+        constants: Constants | str = "",
     ) -> Bundle:
         """A bundle from the bytes of an archive of one model directory.
 
@@ -337,7 +366,8 @@ class Bundle:
         taken.  `signature` is what to serve of a SavedModel; by
         default ``serving_default``, or the only one.  `features` names the features in the
         model's order; see `with_features`.  `file_name` is what a model is called
-        whose archive holds neither ``params.json`` nor a folder.
+        whose archive holds neither ``params.json`` nor a folder.  `constants` are values of
+        placeholders that are no inputs; see `of`.
 
         Raises
         ------
@@ -364,7 +394,8 @@ class Bundle:
             saved_model.FILE,
             *_absent(files, wanted),
         ):
-            found = reader.read_saved_model(files, signature)
+            values = {**wanted.constants, **constants_in(constants)}
+            found = reader.read_saved_model(files, signature, values)
             return _put_together(found, wanted, labels, card, events, features)
         model = wanted.model if wanted.model in files else lone
         if model is None or (PARAMS in files and wanted.model != model != lone):
@@ -373,7 +404,8 @@ class Bundle:
             )
         params, beside = files.get(PARAMS, b""), model_folder.beside(files, model)
         return cls.from_parts(
-            params, files[model], labels, card, wanted.name, events, reader, features, beside
+            *(params, files[model], labels, card, wanted.name, events, reader, features, beside),
+            constants=constants,
         )
 
     @classmethod
@@ -385,12 +417,14 @@ class Bundle:
         reader: Reader = HERE,
         features: FeatureNames = (),
         beside: Mapping[str, bytes] = NOTHING,
+        constants: Constants | str = "",
     ) -> Bundle:
         """A bundle from the bytes of an archive, or of a lone model's file with a name.
 
         `signature` is what to serve of a SavedModel; other models have none to choose from.
         `features` names the features in the model's order; see `with_features`.  `beside` are
-        the files of a lone ONNX model's weights by their names.
+        the files of a lone ONNX model's weights by their names.  `constants` are values of
+        placeholders that are no inputs; see `of`.
 
         Raises
         ------
@@ -404,13 +438,25 @@ class Bundle:
             )
         if _is_lone(data):
             return cls.from_parts(
-                b"", data, name=name, reader=reader, features=features, beside=beside
+                *(b"", data),
+                name=name,
+                reader=reader,
+                features=features,
+                beside=beside,
+                constants=constants,
             )
-        return cls.from_archive(data, name, signature, reader, features)
+        return cls.from_archive(data, name, signature, reader, features, constants=constants)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], reader: Reader = HERE) -> Bundle:
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        reader: Reader = HERE,
+        constants: Constants | str = "",
+    ) -> Bundle:
         """Read a model directory or an archive of one; `reader` reads the model in it.
+
+        `constants` are values of placeholders that are no inputs; see `of`.
 
         Raises
         ------
@@ -420,15 +466,15 @@ class Bundle:
         path = Path(path)
         try:
             if path.is_dir():
-                return cls._from_directory(path, reader)
-            return cls.from_archive(path.read_bytes(), reader=reader)
+                return cls._from_directory(path, reader, constants)
+            return cls.from_archive(path.read_bytes(), reader=reader, constants=constants)
         except OSError as error:
             raise BundleError(f"{error.filename or path}: {error.strerror}") from error
         except (BundleError, GraphError) as error:
             raise type(error)(f"{path}: {error}") from error
 
     @classmethod
-    def _from_directory(cls, path: Path, reader: Reader) -> Bundle:
+    def _from_directory(cls, path: Path, reader: Reader, constants: Constants | str) -> Bundle:
         params = (path / PARAMS).read_bytes()
         wanted = Params.from_json(params)
         for part in (wanted.model, wanted.labels):
@@ -446,6 +492,7 @@ class Bundle:
             card,
             reference_events=events,
             reader=reader,
+            constants=constants,
             beside=model_folder.read_beside(path / wanted.model, model),
         )
 
@@ -740,7 +787,9 @@ class Bundle:
         return folded("Inputs, in the order of the model", table)
 
 
-def _from_path(path: Path, name: str | None, features: FeatureNames) -> Bundle:
+def _from_path(
+    path: Path, name: str | None, features: FeatureNames, constants: Constants | str = ""
+) -> Bundle:
     """The model in a file or folder, called as that is unless it has a name."""
     stem = name_from(path.name.partition(".")[0])
     try:
@@ -749,8 +798,15 @@ def _from_path(path: Path, name: str | None, features: FeatureNames) -> Bundle:
             is_lone = _is_lone(data)
             beside = model_folder.read_beside(path, data) if is_lone else NOTHING
             if is_lone:
-                return Bundle.from_upload(data, name or stem, features=features, beside=beside)
-            return Bundle.from_archive(data, name, features=features, file_name=stem)
+                return Bundle.from_upload(
+                    *(data, name or stem),
+                    features=features,
+                    beside=beside,
+                    constants=constants,
+                )
+            return Bundle.from_archive(
+                data, name, features=features, file_name=stem, constants=constants
+            )
         folder = model_folder.latest(path)
         names = [entry.name for entry in folder.iterdir()]
     except OSError as error:
@@ -761,11 +817,11 @@ def _from_path(path: Path, name: str | None, features: FeatureNames) -> Bundle:
     except (BundleError, GraphError, TooLarge) as error:
         raise type(error)(f"{path}: {error}") from error
     if PARAMS in names:
-        return Bundle.of(Bundle.load(folder), name, features)
+        return Bundle.of(Bundle.load(folder, constants=constants), name, features)
     if saved_model.FILE in names:
-        return Bundle.from_saved_model(folder, name or stem, features=features)
+        return Bundle.from_saved_model(folder, name or stem, features=features, constants=constants)
     if lone := model_folder.lone(names):
-        return _from_path(folder / lone, name or stem, features)
+        return _from_path(folder / lone, name or stem, features, constants)
     raise BundleError(
         f"the folder {path} holds neither {PARAMS} nor {saved_model.FILE}: it is no model's"
     )
@@ -801,6 +857,8 @@ def _checked(
     named = tuple(str(feature["name"]) for feature in params.features)
     if graph.features and named and named != graph.features:
         raise BundleError(f"the features in {PARAMS} are not those that the graph carries")
+    if named and graph.signature.width is None:
+        graph = replace(graph, signature=graph.signature.of_width(len(named)))
     width = graph.signature.width
     if named and width not in (None, len(named)):
         raise BundleError(f"{PARAMS} names {len(named)} features, the graph takes {width}")
@@ -858,6 +916,7 @@ def _put_together(
     if params.input_order == UNKNOWN:  # the names of its nodes were written down in no order
         graph = replace(graph, signature=replace(graph.signature, is_ordered=False))
     told = replace(params, input_node=graph.input_node, output_node=graph.output_node)
+    told = replace(told, constants={})  # they are in the graph now
     if not told.features:
         told = replace(told, features=_named(graph.features or graph.signature.names or ()))
     lines = (line.strip() for line in _decoded(labels, LABELS).splitlines())

@@ -21,6 +21,7 @@ from tfaas_nb.connection import Connection, json_of
 from tfaas_nb.errors import BundleError, FeatureError, ModelNotFound, ServerError, TfaasError
 from tfaas_nb.features import order_keys
 from tfaas_nb.features.columns import numeric
+from tfaas_nb.graph_parts.inference_constants import Constants
 from tfaas_nb.patience import patiently, score_each
 from tfaas_nb.reference import Reference
 from tfaas_nb.signature import Array, Signature, Tensor
@@ -76,7 +77,11 @@ class Client(Connection):
     _scored: Sequence[Any] = ()
 
     def upload(
-        self, model: Any, name: str | None = None, features: FeatureNames = ()
+        self,
+        model: Any,
+        name: str | None = None,
+        features: FeatureNames = (),
+        constants: Constants | str = "",
     ) -> int | None:
         """Put a model on the server; from now on it serves this version of it.
 
@@ -89,6 +94,10 @@ class Client(Connection):
         features : sequence of str, str or FeatureSet, optional
             Names of the model's features in its order, if the bundle does not tell them: with
             these it can be asked by name, and with files.
+        constants : mapping or str, optional
+            Placeholder of a TensorFlow graph that is no input → its value in inference, such as
+            ``{"keep_prob": 1.0}`` or ``"keep_prob=1,phase=false"``; others are found by
+            themselves as far as their meaning is certain.
 
         Returns
         -------
@@ -106,7 +115,7 @@ class Client(Connection):
                 if isinstance(model, str)
                 else f"a model's name is text, not a {type(name).__name__}"
             )
-        bundle = Bundle.of(model, name, features)
+        bundle = Bundle.of(model, name, features, constants)
         if self.is_ours():
             headers = {"Content-Type": "application/octet-stream"}
             large = len(bundle.graph.serialized) > _LARGE

@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,6 +22,13 @@ from tfaas_nb import backend
 from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.errors import GraphError
 from tfaas_nb.foreign_words import reason
+from tfaas_nb.graph_parts.inference_constants import (
+    HOW_TO_GIVE,
+    Constants,
+    inferred,
+    needed_placeholders,
+)
+from tfaas_nb.graph_parts.pruning import edge_node, pruned, reached
 from tfaas_nb.operations import ALLOWED
 from tfaas_nb.signature import NUMERIC, Signature, Tensor
 from tfaas_nb.table import Table
@@ -59,6 +66,8 @@ class FrozenGraph:
         Names of the nodes to feed and of those to fetch, in the signature's order.
     features : tuple of str or None
         Names of the flat view's columns in order, if the graph carries them.
+    constants : mapping of str to bool, int or float
+        Placeholders of the file that was read → the values folded into the graph.
     """
 
     serialized: bytes
@@ -66,6 +75,7 @@ class FrozenGraph:
     input_nodes: tuple[str, ...]
     output_nodes: tuple[str, ...]
     features: tuple[str, ...] | None = None
+    constants: Constants = field(default_factory=dict, compare=False)
 
     #: Name of its file in a bundle, and what other servers call the format.
     file_name: ClassVar[str] = "model.pb"
@@ -166,8 +176,13 @@ class FrozenGraph:
         input_node: str | None = None,
         output_node: str | None = None,
         allowed: Collection[str] = ALLOWED,
+        constants: Constants | None = None,
     ) -> FrozenGraph:
         """Parse and vet a GraphDef and find its ends.
+
+        Placeholders that only steer the training are folded to their values in inference, and
+        what then is never computed is left away; see `graph_parts.inference_constants`.
+        Of a graph that may not be served as a whole, the part that named outputs need is.
 
         Parameters
         ----------
@@ -179,15 +194,23 @@ class FrozenGraph:
             consumes.
         allowed : collection of str
             Operations that it may use.
+        constants : mapping of str to bool, int or float, optional
+            Placeholder that is no input → its value.
 
         Raises
         ------
         GraphError
             If it is no GraphDef, uses an operation that may not be served, has unfrozen
-            variables, or its ends are missing, ambiguous or no numbers.
+            variables, its ends are missing, ambiguous or no numbers, or a placeholder that is no
+            input has no value.
         """
-        graph_def = _parse(serialized)
-        vet(graph_def, allowed)
+        original = _parse(serialized)
+        graph_def, folded = inferred(
+            original, constants, _split_names(input_node), _split_names(output_node)
+        )
+        graph_def = _vetted(graph_def, _split_names(output_node), allowed)
+        if graph_def is not original:
+            serialized = graph_def.SerializeToString(deterministic=True)
         nodes = {node.name: node for node in graph_def.node}
         placeholders = [node.name for node in graph_def.node if node.op == "Placeholder"]
         sources = _wanted(input_node, placeholders, "input")
@@ -195,6 +218,7 @@ class FrozenGraph:
         built = _built(graph_def)
         results = results or _ends(graph_def, built)
         sources = sources or _placeholders(nodes, results, built)
+        _check_fed(graph_def, results, sources)
         signature = Signature(
             tuple(_tensor(built, nodes[name]) for name in sources),
             tuple(_tensor(built, nodes[name]) for name in results),
@@ -202,7 +226,7 @@ class FrozenGraph:
         features = _features([nodes[name] for name in sources], signature)
         if not _is_ordered([nodes[name] for name in sources], bool(input_node)):
             signature = replace(signature, is_ordered=False)
-        return cls(serialized, signature, tuple(sources), tuple(results), features)
+        return cls(serialized, signature, tuple(sources), tuple(results), features, folded)
 
     @cached_property
     def sha256(self) -> str:
@@ -458,16 +482,16 @@ def _name_features(graph_def: Any, inputs: Mapping[str, Tensor], features: Seque
 
 def _before_copies(nodes: Mapping[str, Any], edge: str) -> str:
     """The edge that identities at an end copy; they would only cost time."""
-    node = nodes.get(_node_of(edge))
+    node = nodes.get(edge_node(edge))
     while node is not None and node.op == "Identity" and _waits_for_nothing(nodes, node.input[1:]):
         edge = node.input[0]
-        node = nodes.get(_node_of(edge))
+        node = nodes.get(edge_node(edge))
     return edge if ":" in edge else f"{edge}:0"
 
 
 def _waits_for_nothing(nodes: Mapping[str, Any], controls: Iterable[str]) -> bool:
     """Return True if control inputs only wait for variables, which are constants now."""
-    found = [nodes[_node_of(control)] for control in controls]
+    found = [nodes[edge_node(control)] for control in controls]
     return all(
         node.op in _IDLE and (node.op != "NoOp" or _waits_for_nothing(nodes, node.input))
         for node in found
@@ -501,49 +525,34 @@ def _portable(graph: Any, ends: Sequence[str]) -> Any:
     return kept
 
 
-def pruned(graph_def: Any, ends: Iterable[str]) -> Any:
-    """The nodes that some nodes need, in the graph's order, and the functions that they call."""
-    nodes = {node.name: node for node in graph_def.node}
-    needed = _needed(nodes, ends)
-    kept = type(graph_def)(versions=graph_def.versions)
-    kept.node.extend(node for node in graph_def.node if node.name in needed)
-    library = {function.signature.name: function for function in graph_def.library.function}
-    called: set[str] = set()
-    pending = [name for node in kept.node for name in _called(node)]
-    while pending:
-        name = pending.pop()
-        if name in library and name not in called:
-            called.add(name)
-            pending += [inner for node in library[name].node_def for inner in _called(node)]
-    kept.library.function.extend(f for name, f in library.items() if name in called)
-    return kept
+def _node(graph_def: Any, name: str) -> Any:
+    return next(node for node in graph_def.node if node.name == name)
 
 
-def _needed(nodes: Mapping[str, Any], ends: Iterable[str]) -> set[str]:
-    needed: set[str] = set()
-    pending = list(ends)
-    while pending:
-        name = pending.pop()
-        if name not in needed and name in nodes:
-            needed.add(name)
-            pending += [_node_of(source) for source in nodes[name].input]
-    return needed
-
-
-def _called(node: Any) -> list[str]:
-    """Functions that a node calls; one may be called by an operation of its name."""
-    names = [node.op]
-    for value in node.attr.values():
-        names += [value.func.name, *(function.name for function in value.list.func)]
+def _split_names(given: str | None) -> list[str]:
+    names = (name.strip().removesuffix(":0") for name in (given or "").split(SEPARATOR))
     return [name for name in names if name]
 
 
-def _node_of(edge: str) -> str:
-    return edge.lstrip("^").split(":")[0]
+def _vetted(graph_def: Any, results: Collection[str], allowed: Collection[str]) -> Any:
+    """The graph, or if that may not be served the part of it that named outputs need."""
+    try:
+        vet(graph_def, allowed)
+    except GraphError:
+        part = pruned(graph_def, results) if results else graph_def
+        if len(part.node) == len(graph_def.node) or not part.node:
+            raise
+        vet(part, allowed)
+        return part
+    return graph_def
 
 
-def _node(graph_def: Any, name: str) -> Any:
-    return next(node for node in graph_def.node if node.name == name)
+def _check_fed(graph_def: Any, results: Collection[str], sources: Collection[str]) -> None:
+    unfed = list(needed_placeholders(graph_def, results, sources))
+    if unfed:
+        raise GraphError(
+            f"the outputs need {', '.join(map(repr, unfed))} beside the inputs: {HOW_TO_GIVE}"
+        )
 
 
 def _wanted(given: str | None, names: list[str], role: str) -> list[str]:
@@ -552,8 +561,10 @@ def _wanted(given: str | None, names: list[str], role: str) -> list[str]:
 
 def _ends(graph_def: Any, built: Any) -> list[str]:
     """The outputs: those named as such, else ``output``, else all that nothing consumes."""
-    consumed = {_node_of(edge) for node in graph_def.node for edge in node.input}
-    ends = [n for n in graph_def.node if n.name not in consumed and n.op != "NoOp"]
+    consumed = {edge_node(edge) for node in graph_def.node for edge in node.input}
+    unused = [n for n in graph_def.node if n.name not in consumed and n.op != "NoOp"]
+    # Lowered loops leave placeholders that nothing consumes ("unused_control_flow_input").
+    ends = [n for n in unused if not n.op.startswith("Placeholder")] or unused
     named = [n.name for n in ends if _TENSOR_NAME in n.attr and n.op != "Placeholder"]
     names = [n.name for n in ends]
     if named or OUTPUT_NODE in names:
@@ -564,10 +575,12 @@ def _ends(graph_def: Any, built: Any) -> list[str]:
 
 
 def _placeholders(nodes: Mapping[str, Any], results: list[str], built: Any) -> list[str]:
-    needed = _needed(nodes, results)
+    needed = reached(nodes, results)
     names = [n.name for n in nodes.values() if n.op == "Placeholder" and n.name in needed]
     if not _are_clear(names, built):
-        raise GraphError(f"name the input node: the graph's placeholders are {names}")
+        raise GraphError(
+            f"name the input node: the graph's placeholders are {names}; {HOW_TO_GIVE}"
+        )
     return names
 
 

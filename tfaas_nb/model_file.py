@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from tfaas_nb import foreign_file, keras_file, saved_model
 from tfaas_nb.errors import GraphError
 from tfaas_nb.graph import FrozenGraph
+from tfaas_nb.graph_parts.inference_constants import Constants
 from tfaas_nb.onnx_graph import OnnxGraph, files_beside
 from tfaas_nb.operations import ALLOWED
 
@@ -23,7 +24,10 @@ Graph = FrozenGraph | OnnxGraph
 
 #: Format, in a model card, of an ONNX model that was put in order or had its weights elsewhere.
 ONNX = "ONNX"
+#: Format of a graph that was folded to inference.
+TRAINING_GRAPH = "TensorFlow graph for training"
 NOTHING: Mapping[str, bytes] = MappingProxyType({})
+NO_CONSTANTS: Constants = MappingProxyType({})
 
 _ZIP = b"PK\x03\x04"
 #: An ONNX model begins with its version, a GraphDef with a node or its library.
@@ -41,8 +45,8 @@ class Read:
     graph : FrozenGraph or OnnxGraph
         What is served.
     converted_from : mapping
-        ``format``, ``files`` (name → sha256) and for a SavedModel ``signature``; empty when the
-        model is served as it came.
+        ``format``, ``files`` (name → sha256), for a SavedModel ``signature``, and ``constants``
+        where placeholders were given values; empty when the model is served as it came.
     """
 
     graph: Graph
@@ -58,11 +62,17 @@ class Reader(Protocol):
         input_node: str = "",
         output_node: str = "",
         beside: Mapping[str, bytes] = NOTHING,
+        constants: Constants = NO_CONSTANTS,
     ) -> Read:
         """The model in a file, whatever the file is called, with the files beside it."""
         ...
 
-    def read_saved_model(self, files: Mapping[str, bytes], signature: str | None = None) -> Read:
+    def read_saved_model(
+        self,
+        files: Mapping[str, bytes],
+        signature: str | None = None,
+        constants: Constants = NO_CONSTANTS,
+    ) -> Read:
         """The model in a SavedModel's files, by their path in its folder."""
         ...
 
@@ -87,6 +97,7 @@ class Here:
         input_node: str = "",
         output_node: str = "",
         beside: Mapping[str, bytes] = NOTHING,
+        constants: Constants = NO_CONSTANTS,
     ) -> Read:
         """The model in a file, whatever the file is called.
 
@@ -99,6 +110,8 @@ class Here:
         beside : mapping of str to bytes
             Files that came with it, by their path from its folder: an ONNX model's weights may be
             there.
+        constants : mapping of str to bool, int or float
+            Placeholder of a GraphDef that is no input → its value.
 
         Raises
         ------
@@ -109,6 +122,11 @@ class Here:
         """
         if refusal := foreign_file.refusal(content):
             raise GraphError(refusal)
+        if constants and content.startswith((_ZIP, _VERSION_FIRST)):
+            raise GraphError(
+                f"inference constants {', '.join(map(repr, constants))} are given: only "
+                "TensorFlow's graphs and SavedModels have placeholders to take them"
+            )
         if content.startswith(_ZIP):
             graph = keras_file.frozen(content, self.allowed)
             return Read(graph, _origin(keras_file.FORMAT, {keras_file.FILE: content}))
@@ -124,9 +142,18 @@ class Here:
             used = {name: beside[name] for name in files_beside(content) if name in beside}
             return Read(onnx, _origin(ONNX, {OnnxGraph.file_name: content, **used}))
         ends = (input_node or None, output_node or None)
-        return Read(FrozenGraph.from_bytes(content, *ends, self.allowed))
+        graph = FrozenGraph.from_bytes(content, *ends, self.allowed, constants)
+        if graph.serialized == content:
+            return Read(graph)
+        origin = _origin(TRAINING_GRAPH, {FrozenGraph.file_name: content})
+        return Read(graph, origin | {"constants": dict(graph.constants)})
 
-    def read_saved_model(self, files: Mapping[str, bytes], signature: str | None = None) -> Read:
+    def read_saved_model(
+        self,
+        files: Mapping[str, bytes],
+        signature: str | None = None,
+        constants: Constants = NO_CONSTANTS,
+    ) -> Read:
         """The model in a SavedModel's files, by their path in its folder.
 
         Raises
@@ -134,8 +161,10 @@ class Here:
         GraphError
             If it may not or cannot be served.
         """
-        graph, chosen = saved_model.frozen(files, signature, self.allowed)
-        return Read(graph, _origin(saved_model.FORMAT, files) | {"signature": chosen})
+        graph, chosen = saved_model.frozen(files, signature, self.allowed, constants)
+        origin = _origin(saved_model.FORMAT, files) | {"signature": chosen}
+        values = {"constants": dict(graph.constants)} if graph.constants else {}
+        return Read(graph, origin | values)
 
 
 #: What reads models where nothing else is said.

@@ -12,16 +12,19 @@ Source: TensorFlow's ``saved_model.proto``, ``meta_graph.proto`` and ``saver.pro
 from __future__ import annotations
 
 import collections
+import json
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tfaas_nb import backend, isolation
 from tfaas_nb.errors import GraphError
 from tfaas_nb.foreign_words import reason
-from tfaas_nb.graph import FrozenGraph, assembled, is_marked, pruned
+from tfaas_nb.graph import FrozenGraph, assembled, is_marked
+from tfaas_nb.graph_parts.inference_constants import HOW_TO_GIVE, Constants, inferred
+from tfaas_nb.graph_parts.pruning import all_nodes, edge_node, pruned
 from tfaas_nb.operations import ALLOWED
 from tfaas_nb.signature import Tensor
 from tfaas_nb.vetting import vet
@@ -63,6 +66,8 @@ class Plan:
         Node of a variable → its tensor in the checkpoint.
     is_ordered : bool
         Whether the file tells the order of the inputs; else it is that of their names.
+    constants : mapping of str to bool, int or float
+        Placeholder that is no input → the value folded into the graph.
     """
 
     signature: str
@@ -71,12 +76,14 @@ class Plan:
     outputs: Mapping[str, str]
     variables: Mapping[str, str]
     is_ordered: bool = True
+    constants: Constants = field(default_factory=dict)
 
 
 def frozen(
     files: Mapping[str, bytes],
     signature: str | None = None,
     allowed: Collection[str] = ALLOWED,
+    constants: Constants | None = None,
 ) -> tuple[FrozenGraph, str]:
     """A signature of a SavedModel as a frozen graph, and the signature's name.
 
@@ -88,6 +95,8 @@ def frozen(
         Name of the signature; by default ``serving_default``, or the only one.
     allowed : collection of str
         Operations that it may use.
+    constants : mapping of str to bool, int or float, optional
+        Placeholder, or input of the signature, that takes one number for all events → its value.
 
     Raises
     ------
@@ -95,20 +104,25 @@ def frozen(
         If it is no SavedModel, or may not or cannot be served.
     """
     allowed = frozenset(allowed)
-    chosen = plan(files[FILE], signature, allowed).signature
+    planned = plan(files[FILE], signature, allowed, constants)
+    chosen, given = planned.signature, json.dumps(dict(constants or {}))
     needed = {
         name: content
         for name, content in files.items()
         if name == FILE or Path(name).parent == Path(VARIABLES)
     }
     data = isolation.run(
-        _freeze, needed, chosen, *sorted(allowed - ALLOWED), limits=_limits(needed)
+        _freeze, needed, chosen, given, *sorted(allowed - ALLOWED), limits=_limits(needed)
     )
-    return FrozenGraph.from_bytes(data, allowed=allowed), chosen
+    graph = FrozenGraph.from_bytes(data, allowed=allowed)
+    return replace(graph, constants=planned.constants), chosen
 
 
 def plan(
-    serialized: bytes, signature: str | None = None, allowed: Collection[str] = ALLOWED
+    serialized: bytes,
+    signature: str | None = None,
+    allowed: Collection[str] = ALLOWED,
+    constants: Constants | None = None,
 ) -> Plan:
     """Plan the part of a ``saved_model.pb`` that would be served; see `frozen`.
 
@@ -120,21 +134,28 @@ def plan(
     meta_graph = _meta_graph(serialized)
     name = _signature_name(meta_graph, signature)
     definition = meta_graph.signature_def[name]
+    steering = {key: _edge(info, key) for key, info in definition.inputs.items() if _is_one(info)}
     inputs = {
-        _edge(info, key): _tensor(key, info) for key, info in sorted(definition.inputs.items())
+        _edge(info, key): _tensor(key, info)
+        for key, info in sorted(definition.inputs.items())
+        if key not in steering or len(steering) == len(definition.inputs)
     }
     outputs = {key: _edge(info, key) for key, info in sorted(definition.outputs.items())}
     if not inputs or not outputs:
         raise GraphError(f"signature {name!r} has no inputs or no outputs")
     whole = _cut(meta_graph.graph_def, inputs)
-    graph_def = pruned(whole, [_node_of(edge) for edge in outputs.values()])
+    nodes = {key: edge_node(edge) for key, edge in steering.items()}
+    given = {nodes.get(name, name): value for name, value in (constants or {}).items()}
+    ends = [edge_node(edge) for edge in outputs.values()]
+    folded, values = inferred(whole, given, [edge_node(edge) for edge in inputs], ends)
+    graph_def = pruned(folded, ends)
     _strip(graph_def)
     vet(graph_def, frozenset(allowed) | _HANDLES | _REFERENCES | _READS)
     _check_placeholders(graph_def, inputs)
     variables = _restored(meta_graph, graph_def)
     order = list(inputs) if len(inputs) == 1 else _order(meta_graph.graph_def, list(inputs))
     inputs = {edge: inputs[edge] for edge in order or inputs}
-    return Plan(name, graph_def, inputs, outputs, variables, order is not None)
+    return Plan(name, graph_def, inputs, outputs, variables, order is not None, values)
 
 
 # --- what the file says -----------------------------------------------------------------
@@ -170,6 +191,11 @@ def _signature_name(meta_graph: Any, wanted: str | None) -> str:
     return str(names[0])
 
 
+def _is_one(info: Any) -> bool:
+    """Return True if an input is known to be one number for all events."""
+    return not info.tensor_shape.unknown_rank and not info.tensor_shape.dim
+
+
 def _edge(info: Any, key: str) -> str:
     if info.WhichOneof("encoding") != "name":
         raise GraphError(f"tensor {key!r} is sparse or made of several: only dense ones are served")
@@ -201,7 +227,7 @@ def _cut(graph_def: Any, inputs: Mapping[str, Tensor]) -> Any:
 
     cut = type(graph_def)()
     cut.CopyFrom(graph_def)
-    fed = {_node_of(edge): (edge, tensor) for edge, tensor in inputs.items()}
+    fed = {edge_node(edge): (edge, tensor) for edge, tensor in inputs.items()}
     for node in cut.node:
         if node.name not in fed or node.op == "Placeholder":
             continue
@@ -217,22 +243,19 @@ def _cut(graph_def: Any, inputs: Mapping[str, Tensor]) -> Any:
 
 def _strip(graph_def: Any) -> None:
     """Take away what ties nodes to others that were left behind, or to other machines."""
-    for node in _nodes(graph_def):
+    for node in all_nodes(graph_def):
         node.device = ""
         node.attr.pop("_class", None)
 
 
-def _nodes(graph_def: Any) -> Iterator[Any]:
-    yield from graph_def.node
-    for function in graph_def.library.function:
-        yield from function.node_def
-
-
 def _check_placeholders(graph_def: Any, inputs: Mapping[str, Tensor]) -> None:
-    fed = {_node_of(edge) for edge in inputs}
+    fed = {edge_node(edge) for edge in inputs}
     for node in graph_def.node:
         if node.op == "Placeholder" and node.name not in fed:
-            raise GraphError(f"the outputs need {node.name!r}, which the signature does not name")
+            raise GraphError(
+                f"the outputs need {node.name!r}, which is no input of the signature with events: "
+                f"{HOW_TO_GIVE}"
+            )
 
 
 # --- the order of the inputs ------------------------------------------------------------
@@ -245,7 +268,7 @@ def _order(graph_def: Any, edges: Sequence[str]) -> list[str] | None:
     the inputs by name, called ``signature_wrapper``, and does no more than call the other with
     them.  None if the file has nothing of the kind.
     """
-    fed = {_node_of(edge): edge for edge in edges}
+    fed = {edge_node(edge): edge for edge in edges}
     nodes = {node.name: node for node in graph_def.node}
     if all(name in nodes for name in fed) and is_marked(nodes[name] for name in fed):
         return [fed[name] for name in nodes if name in fed]
@@ -256,7 +279,7 @@ def _order(graph_def: Any, edges: Sequence[str]) -> list[str] | None:
             continue
         names = (argument.name for argument in wrapper.signature.input_arg)
         sent = {
-            name: fed.get(_node_of(edge)) for name, edge in zip(names, node.input, strict=False)
+            name: fed.get(edge_node(edge)) for name, edge in zip(names, node.input, strict=False)
         }
         if set(fed.values()) <= set(sent.values()):
             return _order_within(wrapper, sent, len(fed))
@@ -268,7 +291,7 @@ def _order_within(wrapper: Any, sent: Mapping[str, str | None], count: int) -> l
     calls = [node for node in wrapper.node_def if node.op in _CALLS]
     if len(calls) != 1:
         return None
-    handed = [sent.get(_node_of(edge)) for edge in calls[0].input]
+    handed = [sent.get(edge_node(edge)) for edge in calls[0].input]
     order = [edge for edge in handed if edge is not None]
     return order if len(order) == len(set(order)) == count else None
 
@@ -287,7 +310,7 @@ class _Scope:
         """The node that an edge comes from, through copies and arguments, and its output."""
         scope: _Scope = self
         for _ in range(_MOST_COPIES):
-            name, index = _node_of(edge), _index_of(edge)
+            name, index = edge_node(edge), _index_of(edge)
             if name in scope.arguments:
                 scope, edge = scope.arguments[name]
                 continue
@@ -342,7 +365,7 @@ def _object_keys(meta_graph: Any) -> dict[str, str]:
         held = list(objects.concrete_functions[called].bound_inputs)
         for edge, number in zip(reversed(node.input), reversed(held), strict=False):
             if number in paths and objects.nodes[number].WhichOneof("kind") == "variable":
-                keys[_node_of(edge)] = f"{paths[number]}/{_VALUE}"
+                keys[edge_node(edge)] = f"{paths[number]}/{_VALUE}"
     return keys
 
 
@@ -367,7 +390,7 @@ def _object_paths(objects: Any) -> dict[int, str]:
 def _scopes(meta_graph: Any) -> Iterator[_Scope]:
     """The restore operation's part of the graph and of the functions that it calls."""
     whole = meta_graph.graph_def
-    restore = _node_of(meta_graph.saver_def.restore_op_name)
+    restore = edge_node(meta_graph.saver_def.restore_op_name)
     part = pruned(whole, [restore])
     functions = {function.signature.name: function for function in part.library.function}
     pending = [_Scope({node.name: node for node in part.node}, {})]
@@ -416,10 +439,6 @@ def _text(scope: _Scope, edge: str, index: int) -> bytes:
     return bytes(texts[min(index, len(texts) - 1)])
 
 
-def _node_of(edge: str) -> str:
-    return edge.lstrip("^").split(":")[0]
-
-
 def _index_of(edge: str) -> int:
     """Return the number of an output: ``node:2`` in a graph, ``node:tensors:2`` in a function."""
     last = edge.rpartition(":")[2]
@@ -437,12 +456,13 @@ def _limits(files: Mapping[str, bytes]) -> isolation.Limits:
     return isolation.Limits.of(sum(map(len, files.values())))
 
 
-def _freeze(folder: Path, signature: str, *more: str) -> bytes:
+def _freeze(folder: Path, signature: str, given: str = "{}", *more: str) -> bytes:
     tf = backend.tensorflow()
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     allowed = ALLOWED | frozenset(more)
-    planned = plan((folder / FILE).read_bytes(), signature, allowed)
+    serialized = (folder / FILE).read_bytes()
+    planned = plan(serialized, signature, allowed, json.loads(given))
     values = _values(folder, planned.variables)
     graph_def = planned.graph_def
     _insert(graph_def, values)

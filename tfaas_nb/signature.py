@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -252,6 +252,12 @@ class Signature:
             if tensor.name == name:
                 return tensor
         raise FeatureError(f"there is no input {name!r}: inputs are {_names(self.inputs)}")
+
+    def of_width(self, width: int) -> Signature:
+        """The signature with a known number of values, if it has one row of an unknown number."""
+        if len(self.inputs) != 1 or self.inputs[0].shape != (None,):
+            return self
+        return replace(self, inputs=(replace(self.inputs[0], shape=(width,)),))
 
     def is_named_by(self, names: Collection[str], features: Collection[str]) -> bool:
         """Return True if names are meant for inputs and not for the columns of the flat view.

@@ -536,7 +536,9 @@ class _Refusing(admission.Admission):
     def read(self, content: bytes, *ends: str, **more: object) -> Read:
         raise GraphError("no model is taken here")
 
-    def read_saved_model(self, files: Mapping[str, bytes], signature: str | None = None) -> Read:
+    def read_saved_model(
+        self, files: Mapping[str, bytes], signature: str | None = None, **more: object
+    ) -> Read:
         raise GraphError("no model is taken here")
 
 
@@ -884,7 +886,9 @@ class _OneGraph:
     def read(self, content: bytes, *ends: str, **more: object) -> Read:
         return Read(_site()._bundle.graph)
 
-    def read_saved_model(self, files: Mapping[str, bytes], signature: str | None = None) -> Read:
+    def read_saved_model(
+        self, files: Mapping[str, bytes], signature: str | None = None, **more: object
+    ) -> Read:
         return Read(_site()._bundle.graph, {"format": "SavedModel", "signature": signature})
 
 

@@ -30,10 +30,20 @@ def try_out(
             for events in (1, 2):
                 check_rows(run(signature.probe(events, unknown)), events)
         except GraphError as error:
-            failure = failure or error
+            failure = failure or _explained(signature, error)
         else:
             return
     raise failure or GraphError("the model cannot be run")
+
+
+def _explained(signature: Signature, error: GraphError) -> GraphError:
+    """The error of a trial, and its likely reason if the file does not tell the model's width."""
+    if [tensor.shape for tensor in signature.inputs] != [(None,)]:
+        return error
+    return GraphError(
+        f"{error}; the file does not tell how many values the model takes of an event, and one was "
+        "tried: name its features (?features=a,b,c, features=[...] or params.json)"
+    )
 
 
 def check_rows(outputs: Mapping[str, Array], events: int) -> None:

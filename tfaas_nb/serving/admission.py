@@ -22,8 +22,9 @@ from tfaas_nb.bundle import Bundle
 from tfaas_nb.engines import Engine, open_engine
 from tfaas_nb.errors import GraphError, TfaasError
 from tfaas_nb.graph import FrozenGraph
+from tfaas_nb.graph_parts.inference_constants import Constants
 from tfaas_nb.independence import check_independence
-from tfaas_nb.model_file import NOTHING, Graph, Here, Read
+from tfaas_nb.model_file import NO_CONSTANTS, NOTHING, Graph, Here, Read
 from tfaas_nb.onnx_graph import OnnxGraph
 from tfaas_nb.operations import ALLOWED
 from tfaas_nb.reference_events import ReferenceEvents
@@ -91,6 +92,7 @@ class Admission:
         input_node: str = "",
         output_node: str = "",
         beside: Mapping[str, bytes] = NOTHING,
+        constants: Constants = NO_CONSTANTS,
     ) -> Read:
         """The model in a file, whatever the file is called.
 
@@ -102,6 +104,8 @@ class Admission:
             Ends of a GraphDef, if they are known.
         beside : mapping of str to bytes
             Files that came with it, by their path from its folder.
+        constants : mapping of str to bool, int or float
+            Placeholder of a GraphDef that is no input → its value.
 
         Raises
         ------
@@ -113,9 +117,15 @@ class Admission:
             If there can be no process to try it in.
         """
         files = {f"{_BESIDE}/{name}": data for name, data in beside.items()}
-        return self._admitted(content, {_FILE: content, **files}, ends=[input_node, output_node])
+        ends, values = [input_node, output_node], dict(constants)
+        return self._admitted(content, {_FILE: content, **files}, ends=ends, constants=values)
 
-    def read_saved_model(self, files: Mapping[str, bytes], signature: str | None = None) -> Read:
+    def read_saved_model(
+        self,
+        files: Mapping[str, bytes],
+        signature: str | None = None,
+        constants: Constants = NO_CONSTANTS,
+    ) -> Read:
         """The model in a SavedModel's files, by their path in its folder.
 
         Raises
@@ -123,7 +133,7 @@ class Admission:
         GraphError, ServerError
             As `read`.
         """
-        return self._admitted(b"", files, signature=signature)
+        return self._admitted(b"", files, signature=signature, constants=dict(constants))
 
     def tried(self, bundle: Bundle) -> Bundle:
         """A bundle whose model answered its reference events, each for itself.
@@ -189,9 +199,10 @@ def _read(folder: Path, told: str) -> bytes:
     if "ends" in wanted:
         beside = _files(folder / _BESIDE)
         source, sink = wanted["ends"]
-        read = reader.read((folder / _FILE).read_bytes(), source, sink, beside)
+        content = (folder / _FILE).read_bytes()
+        read = reader.read(content, source, sink, beside, wanted["constants"])
     else:
-        read = reader.read_saved_model(_files(folder), wanted["signature"])
+        read = reader.read_saved_model(_files(folder), wanted["signature"], wanted["constants"])
     head = {
         "format": read.graph.platform,
         "graph": read.graph.to_values(),

@@ -36,7 +36,8 @@ _NOTHING = Response(b"", "text/plain")
 _LABEL = "/models/(?P<name>[^/]+)/labels/(?P<label>[^/]+)"
 #: Of an upload form; TFaaS's own client sends ``op`` besides.
 _FIELDS = (
-    *("name", "params", "model", "labels", "card", "reference_events", "features", "op"),
+    *("name", "params", "model", "labels", "card", "reference_events", "features", "constants"),
+    "op",
     "data",
 )
 _MOST_LABEL = 64 << 10
@@ -73,14 +74,15 @@ class Models:
         )
 
     def _upload(self, request: Request) -> Response:
-        request.head.check_options("name", "signature", "features")
+        request.head.check_options("name", "signature", "features", "constants")
         kind = request.head.header(b"content-type").partition(";")[0].strip().lower()
         # curl --data-binary calls whatever it sends a form.
         if kind in _ARCHIVES or request.body.startswith(_STARTS):
             option = request.head.option
             name, signature, features = option("name"), option("signature"), option("features")
             bundle = Bundle.from_upload(
-                request.body, name, signature, self._service.admission, features or ""
+                *(request.body, name, signature, self._service.admission, features or ""),
+                constants=option("constants") or "",
             )
         else:
             bundle = _form_bundle(request, self._service.admission)
@@ -126,7 +128,8 @@ def _form_bundle(request: Request, reader: Reader) -> Bundle:
     """The bundle in an upload form.
 
     Its fields are ``name``, ``params``, ``model``, ``labels``, ``features`` for the names of
-    the features of a model that does not tell them, and ``data`` for the file of an ONNX model's
+    the features of a model that does not tell them, ``constants`` for placeholders that are no
+    inputs (``keep_prob=1,phase=false`` or JSON), and ``data`` for the file of an ONNX model's
     weights; of several such files each has its own name for a field.
     """
     sent = request.parts()
@@ -148,9 +151,12 @@ def _form_bundle(request: Request, reader: Reader) -> Bundle:
     )
     features = parts.get("features", b"").decode("utf-8", "replace")
     features = features or request.head.option("features") or ""
+    constants = parts.get("constants", b"").decode("utf-8", "replace")
+    constants = constants or request.head.option("constants") or ""
     return Bundle.from_parts(
         *(params, model, labels, card, name or None, events, reader, features),
         beside=_beside(sent),
+        constants=constants,
     )
 
 

@@ -11,6 +11,7 @@ import orjson
 from tfaas_nb.errors import BundleError, FeatureError
 from tfaas_nb.features import FeatureSet
 from tfaas_nb.features.names import names_in
+from tfaas_nb.graph_parts.inference_constants import Constants, constants_in
 from tfaas_nb.nearest import misspelt, unknown_keys
 
 #: Names of a model's features in its order: a list, text with commas between, or a feature set.
@@ -47,10 +48,11 @@ class Params:
     ``unit``, ``low``, ``median``, ``high``, ``present``), `feature_set` (how events are read
     from ROOT files), `working_points` (``eps_s``, ``eps_b`` and ``threshold`` of cuts on the
     score, on events that the training had not seen, with counts of events, errors or limits at
-    95 % CL where they are known, and all as ``text``), `sha256` (of the model file), `provenance`
-    (training files whose values were left out, padded or absent, and how) and `input_order`
-    (``unknown`` if the model has several inputs whose order its file did not tell) are ours; the
-    Go server ignores them.
+    95 % CL where they are known, and all as ``text``), `sha256` (of the model file), `constants`
+    (placeholder that is no input → its value in inference; used up when the model is read),
+    `provenance` (training files whose values were left out, padded or absent, and how) and
+    `input_order` (``unknown`` if the model has several inputs whose order its file did not tell)
+    are ours; the Go server ignores them.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Params:
     sha256: str = ""
     provenance: tuple[Mapping[str, Any], ...] = field(default=())
     input_order: str = ""
+    constants: Constants = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, data: bytes, name: str | None = None) -> Params:
@@ -120,6 +123,7 @@ class Params:
             feature_set=_feature_set(values.get("feature_set")),
             working_points=working_points_in(values.get("working_points") or ()),
             provenance=_provenance(values.get("provenance") or ()),
+            constants=_constants(values.get("constants")),
         )
 
     @property
@@ -151,6 +155,10 @@ class Params:
             del values["provenance"]
         if not self.input_order:
             del values["input_order"]
+        if self.constants:
+            values["constants"] = dict(self.constants)
+        else:
+            del values["constants"]
         return values | {"inputNode": self.input_node, "outputNode": self.output_node}
 
     def to_json(self) -> bytes:
@@ -205,6 +213,13 @@ def _text(values: Mapping[str, Any], key: str) -> str:
     if not isinstance(value, str):
         raise BundleError(f"params.json: {key!r} must be a string, not {value!r}")
     return value
+
+
+def _constants(values: Any) -> Constants:
+    try:
+        return constants_in(values)
+    except BundleError as error:
+        raise BundleError(f"params.json: 'constants': {error}") from error
 
 
 def _count(values: Mapping[str, Any], key: str) -> int:

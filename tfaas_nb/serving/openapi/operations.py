@@ -174,6 +174,11 @@ _UPLOAD = Operation(
                     "type": "string",
                     "description": "Names of the model's features in its order, between commas.",
                 },
+                constants={
+                    "type": "string",
+                    "description": "Values of placeholders that are no inputs: `keep_prob=1,"
+                    "phase=false`, or JSON.",
+                },
                 data={**BINARY, "description": "The file of an ONNX model's weights."},
             )
         },
@@ -182,7 +187,7 @@ _UPLOAD = Operation(
     },
     _NOTHING,
     (VERSION,),
-    ("name", "signature", "features", "encoding"),
+    ("name", "signature", "features", "constants", "encoding"),
     _STORE_ERRORS,
     "A form, or a model's folder as .tar, .tar.gz, .tar.bz2, .tar.xz or .zip (of folders of "
     "versions the highest is taken), or a model's file alone with its name in "

@@ -93,6 +93,12 @@ OPTIONS = {
         "Names of the model's features in its order, between commas, if the upload does not say.",
         {"type": "string"},
     ),
+    "constants": _parameter(
+        "query",
+        "constants",
+        "Values of placeholders that are no inputs, `keep_prob=1,phase=false` or JSON.",
+        {"type": "string"},
+    ),
     "ready": _parameter(
         "query", "ready", "`true`: only models that can be asked.", {"type": "string"}
     ),
