@@ -4,10 +4,12 @@ import json
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.graphs import serialized, weighted_sum
 from tests.onnx_models import logistic
+from tests.serving.test_constants import scaled
 from tests.widgets.page import Page, choose, send
 from tfaas_nb.bundle import CARD, LABELS, PARAMS, TEXT, Bundle
 from tfaas_nb.data.dataset import Dataset
@@ -78,6 +80,22 @@ def test_a_model_without_names_is_given_some(server: Server, bundle: Bundle) -> 
     widget.features.value = "a, b, c"
     widget.send()
     assert server.client().predict("sum", {"c": 100.0, "b": 10.0, "a": 1.0}) == 321
+
+
+@pytest.mark.slow
+def test_a_model_that_asks_for_values_is_given_some(server: Server, bundle: Bundle) -> None:
+    widget = Upload(server)
+    widget.look("scaled.pb", serialized(scaled))
+    assert widget.constants.layout.display is None
+    assert "mass/scale" in widget.message.value
+    assert widget.send_button.disabled
+    widget.constants.value = "mass/scale=3"
+    assert widget.wait(60)
+    assert "mass/scale = 3" in widget.contents.value
+    widget.send()
+    assert server.client().predict("scaled", np.float32([[1, 10, 100]])) == 333
+    widget.look("a.tar.gz", bundle.archive())
+    assert (widget.constants.value, widget.constants.layout.display) == ("", "none")
 
 
 @pytest.mark.slow

@@ -41,13 +41,15 @@ _MOST_NAMES = 60
 _READER = Admission()
 
 
-def read(files: Mapping[str, bytes]) -> Bundle:
+def read(files: Mapping[str, bytes], constants: str = "") -> Bundle:
     """The bundle in some files: an archive, or a model with or without what tells of it.
 
     Parameters
     ----------
     files : mapping of str to bytes
         Name → content.
+    constants : str
+        Values of placeholders that are no inputs, ``keep_prob=1,phase=false`` or JSON.
 
     Raises
     ------
@@ -72,7 +74,9 @@ def read(files: Mapping[str, bytes]) -> Bundle:
                 "or put them into it"
             )
         stem = name_from(model.partition(".")[0])
-        return Bundle.from_archive(files[model], reader=_READER, file_name=stem)
+        return Bundle.from_archive(
+            files[model], reader=_READER, file_name=stem, constants=constants
+        )
     weights = {}
     if model.lower().endswith(_WITH_WEIGHTS):
         weights = {name: files[name] for name in others if not name.lower().endswith(BESIDE)}
@@ -83,7 +87,9 @@ def read(files: Mapping[str, bytes]) -> Bundle:
     name = _name(model, params)
     try:
         return Bundle.from_parts(
-            *(params, files[model], labels, card, name, events, _READER), beside=weights
+            *(params, files[model], labels, card, name, events, _READER),
+            beside=weights,
+            constants=constants,
         )
     except GraphError as error:
         form, start = _STARTS.get(Path(model).suffix.lower(), ("", b""))
@@ -103,7 +109,7 @@ def _refuse_foreign(files: Mapping[str, bytes]) -> None:
             raise GraphError(f"{name} is no model: {refusal}")
 
 
-def read_path(path: str) -> Bundle:
+def read_path(path: str, constants: str = "") -> Bundle:
     """The bundle in a file or folder of this machine.
 
     Raises
@@ -118,14 +124,16 @@ def read_path(path: str) -> Bundle:
         if place.is_dir():
             folder = latest(place)
             if (folder / "saved_model.pb").exists() and not (folder / "params.json").exists():
-                return Bundle.from_saved_model(folder, _plain(place.resolve().name), reader=_READER)
-            return Bundle.load(folder, _READER)
+                name = _plain(place.resolve().name)
+                return Bundle.from_saved_model(folder, name, reader=_READER, constants=constants)
+            return Bundle.load(folder, _READER, constants)
         bytes_there = place.stat().st_size
         if bytes_there > MOST_BYTES:
             raise TooLarge(f"{place}: {too_large(bytes_there, MOST_BYTES)}")
         content = place.read_bytes()
         lone = place.name.lower().endswith(_WITH_WEIGHTS)
-        return read({**(read_beside(place, content) if lone else {}), place.name: content})
+        beside = read_beside(place, content) if lone else {}
+        return read({**beside, place.name: content}, constants)
     except OSError as error:
         raise BundleError(f"{place} cannot be read on this kernel's machine: "
                           f"{error.strerror}") from error  # fmt: skip
@@ -139,11 +147,13 @@ def inside(bundle: Bundle) -> Table:
     form = "TensorFlow graph" if isinstance(graph, FrozenGraph) else "ONNX"
     converted = bundle.card.get("converted_from")
     origin = converted.get("format") if isinstance(converted, Mapping) else None
+    values = converted.get("constants") if isinstance(converted, Mapping) else None
     rows = (
         ("may be served", "yes: every operation is on the list of those that only compute"),
         ("format", f"{form}, converted from {origin}" if origin else form),
         ("size", size(len(graph.serialized))),
         ("inputs", "; ".join(map(_tensor, graph.signature.inputs))),
+        *((("placeholders of the training", _told(values)),) if values else ()),
         ("features", f"{len(names)}: {shown}" if names else "not named"),
         ("outputs", "; ".join(map(_tensor, graph.signature.outputs))),
         ("labels", ", ".join(bundle.labels) or "none"),
@@ -151,6 +161,11 @@ def inside(bundle: Bundle) -> Table:
         ("sha256", graph.sha256),
     )
     return Table(("part", "content"), rows)
+
+
+def _told(constants: object) -> str:
+    values = constants.items() if isinstance(constants, Mapping) else ()
+    return ", ".join(f"{name} = {str(value).lower()}" for name, value in values)
 
 
 def _tensor(tensor: Tensor) -> str:

@@ -13,6 +13,7 @@ from tfaas_nb.bundle import Bundle, check_name
 from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.client import Client
 from tfaas_nb.errors import BundleError, ServerError, TfaasError
+from tfaas_nb.graph_parts.inference_constants import HOW_TO_GIVE, constants_in
 from tfaas_nb.widgets import chosen
 from tfaas_nb.widgets.arrival import Arrival, size
 from tfaas_nb.widgets.background import Background
@@ -49,6 +50,9 @@ class Upload(Panel):
     features : TextField
         Names of its features in its order, between commas; shown for a model that does not
         tell them.
+    constants : TextField
+        Values of placeholders that are no inputs; shown for a model that asks for them, which is
+        read again with each.
     read_button, send_button : ipywidgets.Button
         Read what is at the path; send.
     contents : ipywidgets.HTML
@@ -94,6 +98,14 @@ class Upload(Panel):
             style=LABELS,
             layout={"width": "48em", "display": "none"},
         )
+        self.constants = TextField(
+            *("", constants_in),
+            description="Values of its placeholders",
+            placeholder="keep_prob=1, phase=false: of those that are no inputs",
+            style=LABELS,
+            layout={"width": "48em", "display": "none"},
+        )
+        self._looking: tuple[str, int | None, Callable[[str], Bundle]] | None = None
         self.next_version = ipywidgets.HTML()
         self.send_button = ipywidgets.Button(
             description="Send to the server", disabled=True, layout=WIDE
@@ -108,11 +120,13 @@ class Upload(Panel):
         )
         rows = [[self.path, self.read_button], [self.name, self.next_version, self.send_button]]
         there, here = (ipywidgets.Box(row, layout=WRAPPED) for row in rows)
-        super().__init__([hint, self.files, there, self.contents, self.features, here])
+        asked = [self.constants, self.contents, self.features]
+        super().__init__([hint, self.files, there, *asked, here])
         self._by_files = self.line_below(there)
         self.read_button.on_click(self._read_path)
         self.send_button.on_click(self._send_clicked)
         self.name.observe(self._renamed, "value")
+        self.constants.observe(self._given, "value")
 
     def look(self, file_name: str, content: bytes) -> None:
         """Read a file and show what is inside, or why it cannot be served."""
@@ -121,11 +135,11 @@ class Upload(Panel):
     def look_at(self, files: Mapping[str, bytes]) -> None:
         """Read some files, a model with what tells of it, and show what is inside."""
         count = sum(map(len, files.values()))
-        self._look(", ".join(files), count, lambda: chosen.read(files))
+        self._look(", ".join(files), count, lambda constants: chosen.read(files, constants))
 
     def look_at_path(self, path: str) -> None:
         """Read a file or folder of this machine and show what is inside."""
-        self._look(path.strip(), None, lambda: chosen.read_path(path))
+        self._look(path.strip(), None, lambda constants: chosen.read_path(path, constants))
 
     def send(self) -> None:
         """Send the chosen model under the given name."""
@@ -162,14 +176,21 @@ class Upload(Panel):
         """True if the model tells its features, so that their field is not seen."""
         return self._bundle is None or self._bundle.features is not None
 
-    def _look(self, what: str, count: int | None, read: Callable[[], Bundle]) -> None:
+    def _look(self, what: str, count: int | None, read: Callable[[str], Bundle]) -> None:
+        """Read a model anew, of which nothing is known yet."""
+        self._looking = None
+        self.constants.value, self.constants.layout.display = "", "none"
+        self._look_again(what, count, read)
+        self._looking = (what, count, read)
+
+    def _look_again(self, what: str, count: int | None, read: Callable[[str], Bundle]) -> None:
         self._bundle, self.contents.value, self.send_button.disabled = None, "", True
         self.next_version.value = self.features.value = ""
         self.features.layout.display = "none"
         count_told = "" if count is None else f", {size(count)}"
         self.say(f"Reading {what}{count_told} …", at=self._by_files)
         with self.errors_in_words(self.path, at=self._by_files):
-            bundle = self._read(what, read)
+            bundle = self._read(what, lambda: read(self.constants.value))
             if bundle is None:
                 return
             self.contents.value = chosen.inside(bundle)._repr_html_()
@@ -190,6 +211,8 @@ class Upload(Panel):
             return read()
         except TfaasError as error:
             told = str(error)
+            if HOW_TO_GIVE in told:
+                self.constants.layout.display = None
             named = error if what in told else type(error)(f"{what}: {told}")
             self.say_error(named, [self.path], self._by_files)
             return None
@@ -215,6 +238,12 @@ class Upload(Panel):
     def _read_path(self, _: Any) -> None:
         path = self.path.value
         self._background.run(lambda: self.look_at_path(path))
+
+    def _given(self, _: Any) -> None:
+        """Read the model that is looked at with the values that were given."""
+        looking = self._looking
+        if looking is not None and not self.refuses([self.constants]):
+            self._background.run(lambda: self._look_again(*looking))
 
     def _send_clicked(self, _: Any) -> None:
         self._background.run(self.send)
