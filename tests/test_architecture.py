@@ -19,6 +19,7 @@ FLOORS = {
     "nearest": -2,
     "call_arguments": -1,
     "table": 0,
+    "spelling": 0,
     "measured": 0,
     "operations": 0,
     "reference": 0,

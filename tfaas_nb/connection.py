@@ -116,7 +116,7 @@ class Connection:
         if ours or answer.ok:
             self._is_ours = ours
         if answer.status_code >= 400:
-            raise _reported(answer, self.token)
+            raise _reported(answer, self.token, self.url)
         return answer
 
     def _verify(self) -> bool | str | None:
@@ -205,7 +205,7 @@ def _address(url: Any) -> SplitResult:
     return parts
 
 
-def _reported(answer: requests.Response, token: str | None) -> TfaasError:
+def _reported(answer: requests.Response, token: str | None, url: str) -> TfaasError:
     try:
         found = answer.json()
         message, kind = str(found["error"]), found.get("kind")
@@ -213,7 +213,7 @@ def _reported(answer: requests.Response, token: str | None) -> TfaasError:
         message, kind = answer.text[:_QUOTED].strip() or answer.reason, None
     if answer.status_code == _UNAUTHORIZED:
         shown = "shows another one" if token else "shows none"
-        message += f"; this client {shown}: tn.Client(url, token=...) takes the server's"
+        message += f"; this client {shown}: give that of {url} with token=..."
     error = from_answer(answer.status_code, kind, message)
     error.retry_after = seconds_told(answer.headers.get("Retry-After"))
     return error

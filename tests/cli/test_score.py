@@ -80,3 +80,56 @@ def test_a_mapping_without_a_branch_is_a_mistake(capsys: pytest.CaptureFixture[s
         main(["score", SIGNAL, "--model", "m", "-o", "a.root", "--branch", "jetPt"])
     assert ended.value.code == 2
     assert "--branch jetPt: write VARIABLE=BRANCH" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("token", [[], ["--token", "wrong"]])
+def test_a_server_that_wants_a_token_is_given_it_by_the_option(
+    serving: Server,
+    token: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+    order = ["score", SIGNAL, "--model", f"{serving.url}/models/ttbar", *token]
+    assert main([*order, "-o", str(tmp_path / "a.root")]) == 1
+    error = capsys.readouterr().err
+    assert error.endswith(f"give that of {serving.url} with --token ...\n")
+    assert "tn." not in error
+
+
+def test_a_file_that_is_no_model_is_told_as_what_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "table.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "empty").touch()
+    for model, words in {
+        SIGNAL: "the file is a ROOT file, no model",
+        "table.csv": r"table.csv is no model: it begins with b'a,b\n1,2\n'",
+        "empty": "the file is empty",
+        "none.tar.gz": "No such file or folder: none.tar.gz; give",
+        "localhost:8083/models/m": "(write 'http://localhost:8083/models/m'); give",
+        ".": "it has no params.json, and holds none; give",
+    }.items():
+        assert main(["score", SIGNAL, "--model", model, "-o", str(tmp_path / "a.root")]) == 1
+        error = capsys.readouterr().err
+        assert words in error
+        assert "give a bundle's folder or its .tar.gz" in error
+        assert "upload" not in error
+
+
+@pytest.mark.slow
+def test_an_option_of_no_use_is_named_as_the_shell_has_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = ["--signal", SIGNAL, "--background", BACKGROUND]
+    order = ["train", *files, "--name", "m", "--out", str(tmp_path), "--optional", "NOPE"]
+    assert main(order) == 1
+    told = capsys.readouterr().err
+    assert "--optional NOPE is no branch or variable that a feature, the cut or the weight" in told
+    assert "keep=" not in told
+    with pytest.warns(UserWarning, match="passes the cut"):
+        assert main([*order, "--cut", "NOPE > 0"]) == 1
+    assert "say --optional" not in capsys.readouterr().err

@@ -342,3 +342,38 @@ def test_values_that_are_not_finite_and_branches_that_are_absent_have_controls(
     assert panel.data is not None
     assert len(panel.data) == 460
     assert "40 events left out" in panel.loaded.value
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("on_nan='skip' leaves out", "“Values that are not finite”: leave the events out leaves"),
+        ("say optional=['HLT_A', 'b']", "say “Branches that some files lack”: HLT_A, b"),
+        ("branches={'a': 'b', 'c': 'd'}", "“Branches, if not found”: a = b, c = d"),
+        ("say which with tree=...", "say which with “Tree”"),
+        ("weight='genWeight', or weight=1", "“Event weight”: genWeight, or “Event weight”: 1"),
+        ("on_error='skip' goes on", "“Go on without files that cannot be read” goes on"),
+        ("memory=3 MB is too little", "“Megabytes of events at a time”: 3 MB is too little"),
+        ("cut must be text", "“Selection” must be text"),
+        ("Sample(files, weight='w')", "Sample(files, weight='w')"),
+        ("or keep= of it", "or keep= of it"),
+    ],
+)
+def test_messages_name_the_fields_of_the_panel(message: str, words: str) -> None:
+    assert words in DataPanel().in_fields(message)
+
+
+def test_errors_of_reading_name_the_fields_of_the_panel(small: tuple[str, str]) -> None:
+    panel = DataPanel()
+    panel.signal.value, panel.background.value = small
+    panel.branches.value = "jetMassSoftDrop = jetSoftDropMass"
+    for control, value, words in (
+        (panel.cut, "HLT_A", "say “Branches that some files lack”: HLT_A"),
+        (panel.optional, "NOPE", "“Branches that some files lack”: NOPE is no branch or variable"),
+    ):
+        control.value = value
+        panel.load_button.click()
+        settle(panel)
+        assert words in panel.message.value
+        assert "optional=" not in panel.message.value + panel.counts.value
+        control.value = ""

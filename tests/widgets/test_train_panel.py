@@ -211,3 +211,8 @@ def test_no_event_at_all_is_told_in_words(events: Dataset) -> None:
     assert panel.wait(60)
     assert "no event passed the selection" in panel.message.value
     assert not panel.running
+
+
+def test_messages_name_the_fields_of_the_form() -> None:
+    told = TrainPanel().in_fields("cannot split 3 events with test=0.1, seed=2 or epochs=5")
+    assert told == "cannot split 3 events with “Test fraction”: 0.1, “Seed”: 2 or “Epochs”: 5"

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import ast
-import re
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-#: An argument as our messages write it in Python: a name, and a literal, dots or nothing; or the
-#: bare name with which a message begins that says which values it may have.
-_IN_PYTHON = re.compile(
-    r"(?<![\w.])(?P<name>[a-z_]+)="
-    r"(?P<value>'[^']*'|\[[^][]*\]|\{[^{}]*\}|-?(?:\d[\w.+-]*|inf|nan)\b|\.\.\."
-    r"|(?=[\s,;:)]|$))|^(?P<bare>[a-z_]+)(?= must be )"
-)
+from tfaas_nb.spelling import spelled, value_of
 
 
 class Parser(argparse.ArgumentParser):
@@ -39,21 +31,19 @@ class Parser(argparse.ArgumentParser):
         ``on_nan='skip'`` becomes ``--on-nan skip``; an argument for which the command has no
         option stays what it is.
         """
-        return _IN_PYTHON.sub(self._in_shell, message)
+        return spelled(message, self._in_shell)
 
-    def _in_shell(self, argument: re.Match[str]) -> str:
-        name = argument["name"] or argument["bare"]
-        options = [
-            option
-            for action in self._actions
-            for option in action.option_strings
-            if action.dest == name and action.nargs is None
-        ]
-        if not options or _is_in_call(argument.string[: argument.start()]):
-            return argument[0]
-        if argument["bare"]:
-            return options[-1]
-        return " ".join(f"{options[-1]} {value}".rstrip() for value in _words(argument["value"]))
+    def _in_shell(self, name: str, literal: str) -> str | None:
+        for action in self._actions:
+            if action.dest != name or not action.option_strings:
+                continue
+            option = action.option_strings[-1]
+            if action.nargs is None:
+                words = _words(literal) if literal else [""]
+                return " ".join(f"{option} {word}".rstrip() for word in words)
+            if action.nargs == 0 and literal and value_of(literal) == action.const:
+                return option
+        return None
 
     def _joined(self, arguments: Sequence[str]) -> list[str]:
         """The arguments, with ``--option -value`` written as ``--option=-value``."""
@@ -82,24 +72,11 @@ class Parser(argparse.ArgumentParser):
         return [action for option, action in known.items() if option.startswith(name)]
 
 
-def _is_in_call(text: str) -> bool:
-    """Return True if a text ends within the parentheses of a call, as ``load(files,`` does."""
-    depth = 0
-    for position in range(len(text) - 1, -1, -1):
-        depth += {"(": 1, ")": -1}.get(text[position], 0)
-        if depth > 0:
-            return position > 0 and (text[position - 1].isalnum() or text[position - 1] == "_")
-    return False
-
-
 def _words(literal: str) -> list[str]:
     """A Python literal in a message as words of a shell, one for each time the option is given."""
-    try:
-        value = ast.literal_eval(literal)
-    except (ValueError, SyntaxError):  # none at all, or a number with its unit
-        return [literal]
-    if value is ...:
-        return [literal]
+    value = value_of(literal)
     if isinstance(value, dict):
         return [shlex.quote(f"{key}={one}") for key, one in value.items()]
+    if value == literal:
+        return [literal]
     return [shlex.quote(str(one)) for one in (value if isinstance(value, list) else [value])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
+from tfaas_nb.errors import Unauthorized
 from tfaas_nb.serving.security import TOKEN_VARIABLE
 
 #: Holds the token of the server to copy to, as `TOKEN_VARIABLE` does that of the one to copy from.
@@ -57,5 +58,10 @@ def _promote(options: argparse.Namespace) -> int:
     target_token = options.to_token or os.environ.get(TARGET_TOKEN_VARIABLE) or None
     source = Client(options.source, token)
     target = Client(options.to, target_token)
-    print(promote(options.model, source, target, options.name, options.features))
+    try:
+        print(promote(options.model, source, target, options.name, options.features))
+    except Unauthorized as error:
+        if target.url == source.url or target.url not in str(error):
+            raise
+        raise Unauthorized(str(error).replace("token=...", "to_token=...")) from error
     return 0

@@ -41,8 +41,8 @@ def check_optional(
             continue
         if name not in missing:
             raise DataError(
-                f"optional={name!r} is no branch or variable that a feature, the cut, the weight "
-                "or keep= reads: leave it out"
+                f"optional={name!r} is no branch or variable that a feature, the cut or the weight "
+                "reads, and none to keep: leave it out"
             )
         raise DataError(
             f"the optional {name!r} is in none of {len(told)} files: leave out what reads it"
@@ -64,4 +64,4 @@ def _hint(reading: Reading, name: str, file: InputFile) -> str:
         with EventFile(file, replace(reading, optional=optional)):
             return ""
     except TfaasError as error:
-        return f"; {error}"
+        return f"; {error}".partition("; if only some files lack it")[0]

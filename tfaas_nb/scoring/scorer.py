@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb import foreign_file
 from tfaas_nb.bundle import PARAMS, Bundle
 from tfaas_nb.classifier import Classifier
 from tfaas_nb.client import Client
@@ -21,6 +22,7 @@ from tfaas_nb.engines import open_engine
 from tfaas_nb.errors import BundleError, FeatureError, ServerError, TfaasError
 from tfaas_nb.features import FeatureSet, feature_set_of, order_keys
 from tfaas_nb.independence import check_independence
+from tfaas_nb.model_file import is_model
 from tfaas_nb.wire.params import HOW_TO_NAME, Params
 
 Floats = npt.NDArray[np.float32]
@@ -28,6 +30,17 @@ Floats = npt.NDArray[np.float32]
 #: A bundle, a trained classifier, the path of a model, or its address on a server.
 Model = Bundle | Classifier | str | os.PathLike[str]
 
+#: Bytes by which a file is told.
+_HEAD, _SHOWN = 1 << 20, 16
+_GIVE = (
+    "give a bundle's folder or its .tar.gz, as tfaas-nb train, Bundle.save and Bundle.save_archive "
+    "write them, a model's file, or the address http://HOST:PORT/models/NAME"
+)
+_ZIP = b"PK"
+#: Beginnings of archives that are compressed: gzip, bzip2, xz.
+_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0")
+#: An address from which http:// is missing.
+_NO_SCHEME = re.compile(r"[\w.-]+(:\d+)?/models/")
 _ADDRESS = re.compile(r"(?P<server>.*?)/models/(?P<model>[^?#]+?)/?")
 
 
@@ -91,7 +104,7 @@ def open_scorer(model: Model, token: str | None = None) -> Scorer:
         )
     if _is_address(model):
         return _remote(os.fspath(model), token)
-    return LocalScorer(Bundle.load(_folder(Path(model))))
+    return LocalScorer(_bundle(Path(model)))
 
 
 def given(model: Model, token: str | None = None) -> Callable[[], Scorer]:
@@ -102,7 +115,7 @@ def given(model: Model, token: str | None = None) -> Callable[[], Scorer]:
     if isinstance(model, Classifier):
         model = model.bundle("classifier")
     if not isinstance(model, Bundle) and not _is_address(model):
-        model = Bundle.load(_folder(Path(model)))
+        model = _bundle(Path(model))
     return partial(open_scorer, model, token)
 
 
@@ -191,5 +204,35 @@ def _folder(path: Path) -> Path:
     inside = sorted(found.parent for found in path.glob(f"*/{PARAMS}"))
     if len(inside) != 1:
         held = f"{len(inside)} models ({', '.join(p.name for p in inside)})" if inside else "none"
-        raise BundleError(f"{path} is no model's folder: it has no {PARAMS}, and holds {held}")
+        raise BundleError(
+            f"{path} is no model's folder: it has no {PARAMS}, and holds {held}; {_GIVE}"
+        )
     return inside[0]
+
+
+def _bundle(path: Path) -> Bundle:
+    """The model in a folder, an archive or a file."""
+    if not path.exists():
+        meant = f" (write 'http://{path}')" if _NO_SCHEME.match(str(path)) else ""
+        raise BundleError(f"No such file or folder: {path}{meant}; {_GIVE}")
+    if path.is_dir():
+        return Bundle.load(_folder(path))
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}") from error
+    if not head.startswith(_ZIP):  # of which the end tells
+        _check_head(path, head)
+    return Bundle.of(path)
+
+
+def _check_head(path: Path, head: bytes) -> None:
+    """Refuse a file that is no model, by its beginning: it may be a large file of events."""
+    if refusal := foreign_file.refusal(head):
+        raise BundleError(f"{path} is no model to score with: {refusal}; {_GIVE}")
+    if not (is_model(head) or head.startswith(_PACKED) or head[257:262] == b"ustar"):
+        raise BundleError(
+            f"{path} is no model: it begins with {head[:_SHOWN]!r}, as no archive and no model "
+            f"does; {_GIVE}"
+        )

@@ -219,6 +219,17 @@ class DataPanel(Panel):
             description="Feature", style=LABELS, layout={"width": "24em", "display": "none"}
         )
         self.picture = ipywidgets.HTML()
+        self.arguments = {
+            "tree": self.tree,
+            "branches": self.branches,
+            "cut": self.cut,
+            "weight": self.weight,
+            "on_error": self.skip,
+            "on_nan": self.on_nan,
+            "optional": self.optional,
+            "stream": self.stream,
+            "memory": self.memory,
+        }
         rows = [
             [self.sample_button],
             [self.tree, self.branches, self.nearest_button],
@@ -328,7 +339,7 @@ class DataPanel(Panel):
             self._inspect(asked)
             self._count(asked, is_over)
         except TfaasError as error:
-            self.counts.value = "" if is_over() else _alert(str(error))
+            self.counts.value = "" if is_over() else _alert(self.in_fields(str(error)))
         except Exception as error:  # a person who types has no traceback to read
             self.counts.value = _alert(
                 f"that failed unexpectedly ({type(error).__name__}: {error})"
@@ -365,7 +376,7 @@ class DataPanel(Panel):
                     branches=asked.inspected(),
                     optional=asked.absent(),
                 )
-            shown.append(_inspection(role, found))
+            shown.append(_inspection(role, found, self.in_fields(found.summary)))
             trees += [tree.name for tree in found.trees if tree.name not in trees]
             near |= {one.variable: one.nearest for one in found.missing if one.nearest}
         self.inspected.value = "".join(shown)
@@ -476,11 +487,11 @@ class DataPanel(Panel):
         self._draw.ask(draw)
 
 
-def _inspection(role: str, found: Inspection) -> str:
+def _inspection(role: str, found: Inspection, words: str) -> str:
     layout = f"{found.layout}, tree {found.tree}: " if found.tree else ""
     file = Path(found.file).name
     summary = escape(f"{role.capitalize()}, {file}: {layout}").rstrip(" :")
-    told = "<br>".join(map(escape, found.summary.splitlines()))
+    told = "<br>".join(map(escape, words.splitlines()))
     is_open = "" if found.is_readable else " open"
     return (
         f"<details{is_open}><summary>{summary}. {told}</summary>"

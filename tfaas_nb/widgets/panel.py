@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
 from typing import Any
@@ -15,6 +15,7 @@ from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.stream import Stream
 from tfaas_nb.errors import DataError, ServerError, TfaasError
 from tfaas_nb.serving.server import Server
+from tfaas_nb.spelling import spelled, value_of
 from tfaas_nb.widgets import cell
 from tfaas_nb.widgets.field import Field, in_words, wrong
 
@@ -104,6 +105,9 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
     It ends with all its controls when it is closed or when the cell that made it is run again.
     """
 
+    #: Arguments in messages, as Python has them → the controls by which they are given here.
+    arguments: Mapping[str, ipywidgets.Widget] = {}
+
     def __init__(self, controls: Sequence[ipywidgets.Widget]) -> None:
         self._usual = self._spoken = ipywidgets.HTML()
         self._error: Exception | None = None
@@ -138,12 +142,27 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         at: ipywidgets.HTML | None = None,
     ) -> None:
         """Show what went wrong, until one of the controls that caused it changes."""
-        self.say(_told(error), error=True, at=at)
+        self.say(self.in_fields(_told(error)), error=True, at=at)
         self._error, self._causes = error, tuple(causes)
         for control in self._causes:
             control.observe(self._cause_changed, _changing(control))
         if len(self._causes) == 1:  # of several nobody knows which one it is
             _mark(self._causes, True)
+
+    def in_fields(self, message: str) -> str:
+        """Spell the arguments in a message as the fields of the panel that they are here.
+
+        ``on_nan='skip'`` becomes “Values that are not finite”: leave the events out.
+        """
+        return spelled(message, self._in_field)
+
+    def _in_field(self, name: str, literal: str) -> str | None:
+        control = self.arguments.get(name)
+        if control is None:
+            return None
+        value = value_of(literal) if literal else ...
+        words = "" if value in (..., literal) or isinstance(value, bool) else _typed(control, value)
+        return f"“{control.description}”" + (f": {words}" if words else "")
 
     def refuses(self, fields: Iterable[Any], at: ipywidgets.HTML | None = None) -> bool:
         """Return True if fields are marked; the message says which and why until they are not."""
@@ -212,6 +231,18 @@ def _told(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "this kernel's machine has not enough memory for that"
     return f"that failed unexpectedly ({type(error).__name__}: {error})"
+
+
+def _typed(control: ipywidgets.Widget, value: Any) -> str:
+    """A value as a person gives it in a control; empty for a box that is to be ticked."""
+    if isinstance(control, ipywidgets.Checkbox):
+        return ""
+    for option in getattr(control, "options", ()):
+        if isinstance(option, tuple) and option[1] == value:
+            return str(option[0])
+    if isinstance(value, dict):
+        return ", ".join(f"{key} = {one}" for key, one in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _mark(controls: Iterable[ipywidgets.Widget], marked: bool) -> None:

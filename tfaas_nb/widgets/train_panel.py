@@ -116,6 +116,8 @@ class TrainPanel(Panel):
         )
         self.seed = NumberField(1, whole=True, min=0, max=LARGEST_SEED, description="Seed", **LOOKS)
         self._fields = (*self.options.controls.values(), self.test_fraction, self.seed)
+        own = {"test": self.test_fraction, "seed": self.seed}
+        self.arguments = {**self.options.controls, **own}
         self.start_button = ipywidgets.Button(
             description="Start training", button_style="primary", layout=WIDE
         )

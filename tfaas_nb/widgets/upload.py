@@ -106,6 +106,8 @@ class Upload(Panel):
             layout={"width": "48em", "display": "none"},
         )
         self._looking: tuple[str, int | None, Callable[[str], Bundle]] | None = None
+        own = {"name": self.name, "features": self.features}
+        self.arguments = {**own, "constants": self.constants}
         self.next_version = ipywidgets.HTML()
         self.send_button = ipywidgets.Button(
             description="Send to the server", disabled=True, layout=WIDE
