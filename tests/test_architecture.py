@@ -21,6 +21,7 @@ FLOORS = {
     "table": 0,
     "spelling": 0,
     "measured": 0,
+    "missing": 0,
     "operations": 0,
     "reference": 0,
     "writer": 0,

@@ -83,7 +83,7 @@ SKLEARN = r"a pickle, .*of sklearn: export the model as ONNX, skl2onnx\.to_onnx\
 XGBOOST = r"\[None, 42\]\)\)\]\)\.SerializeToString\(\)"
 
 FILES = {
-    "empty": (b"", "the file is empty: was the copy or the download cut short"),
+    "empty": (b"", "the file is empty, so the graph has no nodes: was the copy or the"),
     "zeros": (bytes(100), "the file is empty"),
     "Git LFS": (
         b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7\nsize 12345\n",

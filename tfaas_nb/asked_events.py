@@ -107,7 +107,9 @@ def _fits_float32(values: Array) -> bool:
         return True
     with np.errstate(over="ignore"):
         found = values.astype(np.float32)
-    return bool(((found == values) & (np.abs(found) < _NOT_WHOLE)).all())
+    fits = (found == values) & (np.abs(found) < _NOT_WHOLE)
+    # NaN, which may be a missing value, is one in every type.
+    return bool((fits | (values != values)).all())
 
 
 def are_inputs(events: Any) -> bool:

@@ -39,6 +39,7 @@ from tfaas_nb.features import FeatureSet, feature_set_of, order_keys
 from tfaas_nb.features.columns import array_of, columns_of
 from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.graph_parts.inference_constants import Constants, constants_in
+from tfaas_nb.missing import NAN
 from tfaas_nb.model_file import HERE, NOTHING, Graph, Reader
 from tfaas_nb.onnx_graph import OnnxGraph
 from tfaas_nb.reference_events import FILE as REFERENCE_EVENTS
@@ -49,6 +50,7 @@ from tfaas_nb.wire.params import (
     UNKNOWN,
     FeatureNames,
     Params,
+    check_missing,
     described,
     feature_names,
     working_points_in,
@@ -124,6 +126,7 @@ class Bundle:
         name: str | None = None,
         features: FeatureNames = (),
         constants: Constants | str = "",
+        missing: str = "",
     ) -> Bundle:
         """A bundle of a model, however it is at hand.
 
@@ -141,6 +144,8 @@ class Bundle:
             Placeholder of a TensorFlow graph that is no input → its value in inference, such as
             ``{"keep_prob": 1.0}`` or ``"keep_prob=1,phase=false"``; others are found by
             themselves as far as their meaning is certain.
+        missing : str, optional
+            ``nan`` if it was trained with NaN for missing values; see `with_missing`.
 
         Raises
         ------
@@ -149,6 +154,8 @@ class Bundle:
         GraphError
             If the model may not or cannot be served.
         """
+        if missing:
+            return cls.of(model, name, features, constants).with_missing(missing)
         if isinstance(model, (str, os.PathLike)):
             return _from_path(Path(model), name, features, constants)
         if isinstance(model, bytes):
@@ -418,13 +425,15 @@ class Bundle:
         features: FeatureNames = (),
         beside: Mapping[str, bytes] = NOTHING,
         constants: Constants | str = "",
+        missing: str = "",
     ) -> Bundle:
         """A bundle from the bytes of an archive, or of a lone model's file with a name.
 
         `signature` is what to serve of a SavedModel; other models have none to choose from.
         `features` names the features in the model's order; see `with_features`.  `beside` are
         the files of a lone ONNX model's weights by their names.  `constants` are values of
-        placeholders that are no inputs; see `of`.
+        placeholders that are no inputs; see `of`.  `missing` is what stands for a missing value;
+        see `with_missing`.
 
         Raises
         ------
@@ -437,7 +446,7 @@ class Bundle:
                 "tn.Bundle.of(path) reads a file or folder"
             )
         if _is_lone(data):
-            return cls.from_parts(
+            bundle = cls.from_parts(
                 *(b"", data),
                 name=name,
                 reader=reader,
@@ -445,7 +454,9 @@ class Bundle:
                 beside=beside,
                 constants=constants,
             )
-        return cls.from_archive(data, name, signature, reader, features, constants=constants)
+        else:
+            bundle = cls.from_archive(data, name, signature, reader, features, constants=constants)
+        return bundle.with_missing(missing)
 
     @classmethod
     def load(
@@ -568,6 +579,28 @@ class Bundle:
         if events and len(events.keys) == len(names):
             events = replace(events, keys=names)
         return _checked(self.graph, params, self.labels, self.card, events)
+
+    def with_missing(self, missing: str) -> Bundle:
+        """Return the model with what stands for a missing value in its events.
+
+        Parameters
+        ----------
+        missing : str
+            ``nan``: the model was trained with NaN for what is missing, and takes it from
+            clients (also null in JSON and Arrow); ``none``: it does not; empty: as it was.
+
+        Raises
+        ------
+        BundleError
+            If it is something else.
+        """
+        check_missing(missing)
+        return replace(self, params=replace(self.params, missing=missing)) if missing else self
+
+    @property
+    def takes_missing(self) -> bool:
+        """True if NaN among the values of an event is a missing value, and no mistake."""
+        return self.params.missing == NAN
 
     @property
     def _own_names(self) -> tuple[str, ...] | None:
@@ -874,6 +907,8 @@ def _checked(
         raise BundleError(f"the feature set in {PARAMS} is not that of the features it names")
     check_name(params.name)
     order = "" if graph.signature.is_ordered else UNKNOWN
+    taken = NAN if isinstance(graph, OnnxGraph) and graph.takes_missing else ""
+    params = replace(params, missing=params.missing or taken)
     own = replace(
         params, model=graph.file_name, labels=LABELS, sha256=graph.sha256, input_order=order
     )

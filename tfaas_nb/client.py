@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from tfaas_nb import missing as missing_values
 from tfaas_nb.asked_events import AskedEvents, are_inputs
 from tfaas_nb.bundle import CARD, LABELS, PARAMS, Bundle
 from tfaas_nb.call_arguments import checked_calls
@@ -82,6 +83,7 @@ class Client(Connection):
         name: str | None = None,
         features: FeatureNames = (),
         constants: Constants | str = "",
+        missing: str = "",
     ) -> int | None:
         """Put a model on the server; from now on it serves this version of it.
 
@@ -98,6 +100,9 @@ class Client(Connection):
             Placeholder of a TensorFlow graph that is no input → its value in inference, such as
             ``{"keep_prob": 1.0}`` or ``"keep_prob=1,phase=false"``; others are found by
             themselves as far as their meaning is certain.
+        missing : str, optional
+            ``nan`` if the model was trained with NaN for missing values, as boosted trees are:
+            it then takes NaN in events, which others refuse.
 
         Returns
         -------
@@ -115,7 +120,7 @@ class Client(Connection):
                 if isinstance(model, str)
                 else f"a model's name is text, not a {type(name).__name__}"
             )
-        bundle = Bundle.of(model, name, features, constants)
+        bundle = Bundle.of(model, name, features, constants, missing)
         if self.is_ours():
             headers = {"Content-Type": "application/octet-stream"}
             large = len(bundle.graph.serialized) > _LARGE
@@ -311,7 +316,8 @@ class Client(Connection):
             raise FeatureError(
                 f"events have shape {values.shape}; model {model!r} takes (events, {takes})"
             )
-        tfaas.check_finite(names or _positions(values), values)
+        with missing_values.passing(self._takes_missing(model, values)):
+            tfaas.check_finite(names or _positions(values), values)
         if not asked.is_single:
             self._scored = ()
         if self.is_ours():
@@ -371,6 +377,12 @@ class Client(Connection):
         """
         # In a form: the Go server takes few names as part of an address.
         self._ask("DELETE", "/delete", files={"model": (None, model)})
+
+    def _takes_missing(self, model: str, *values: Array) -> bool:
+        """Return True if values are missing, and the model was trained with such."""
+        if not any(part.dtype.kind == "f" and np.isnan(part).any() for part in values):
+            return False
+        return bool(patiently(lambda: self.params(model)).get("missing") == missing_values.NAN)
 
     def _features(self, model: str) -> tuple[str, ...] | None:
         """Names of the columns of an array: the model's features; None if it knows none.
@@ -468,7 +480,9 @@ class Client(Connection):
             )
         signature = self._signature(model)
         found = {str(name): numeric(values, str(name)) for name, values in events.items()}
-        return self._infer(model, signature, signature.conformed(found), progress)
+        with missing_values.passing(self._takes_missing(model, *found.values())):
+            inputs = signature.conformed(found)
+        return self._infer(model, signature, inputs, progress)
 
     def _infer(
         self, model: str, signature: Signature, inputs: Mapping[str, Array], progress: bool

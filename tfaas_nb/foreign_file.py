@@ -117,7 +117,7 @@ _AN_H5 = "an .h5 file, which Keras cannot load safely"
 
 def _kind(content: bytes) -> str | None:
     if not content[:_HEAD].strip(b"\0"):
-        return "empty: was the copy or the download cut short?"
+        return "empty, so the graph has no nodes: was the copy or the download cut short?"
     if content[_TAR] == b"ustar":
         return None
     for look in _LOOKS:

@@ -42,6 +42,7 @@ _OUTSIDE = b"location"
 #: Beginning of the names of nodes that were inside of a SavedModel's signature.
 _CALL = re.compile(r"(Stateful)?PartitionedCall")
 _LOOP = "Loop"
+_TREES, _TRACKS_MISSING = "TreeEnsemble", "nodes_missing_value_tracks_true"
 #: Types FLOAT16 and BFLOAT16.
 _HALF = frozenset({10, 16})
 
@@ -140,6 +141,19 @@ class OnnxGraph:
         kinds = {tensor.data_type for tensor in all_tensors(model)}
         kinds |= {attribute.i for attribute in all_attributes(model) if attribute.name == "to"}
         return not _HALF.isdisjoint(kinds)
+
+    @property
+    def takes_missing(self) -> bool:
+        """True if it has trees that say where an event with a missing value (NaN) goes on."""
+        if _TREES.encode() not in self.serialized:
+            return False
+        return any(
+            any(attribute.ints)
+            for node in all_nodes(_parse(self.serialized))
+            if node.op_type.startswith(_TREES)
+            for attribute in node.attribute
+            if attribute.name == _TRACKS_MISSING
+        )
 
     @property
     def operations(self) -> set[str]:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb import missing
 from tfaas_nb.errors import FeatureError, GraphError
 
 Array = npt.NDArray[Any]
@@ -84,7 +85,7 @@ class Tensor:
                 f"input {self.name!r} takes (events{_told(self.shape)}), {found.shape} was sent"
             )
         cast = self.cast(found)
-        if self.is_floating and not np.isfinite(cast).all():
+        if self.is_floating and not np.isfinite(cast).all() and not missing.may_pass(cast):
             raise FeatureError(f"input {self.name!r} holds a value that is not finite")
         return cast
 

@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb import missing
 from tfaas_nb.errors import Overloaded, ServerError, TfaasError
 from tfaas_nb.serving.service import Model
 from tfaas_nb.wire.finite import all_finite
@@ -203,7 +204,14 @@ def _timed(group: _Group) -> tuple[Sequence[Any], float]:
 def _answers(group: _Group) -> Sequence[Any]:
     """The answer to each event; when not all can be computed together, each by itself."""
     model, events = group.model, group.events
-    values = together(events)
+    if not model.takes_missing:
+        return _answers_together(group, together(events))
+    with missing.passing():
+        return _answers_together(group, together(events))
+
+
+def _answers_together(group: _Group, values: Floats | None) -> Sequence[Any]:
+    model, events = group.model, group.events
     if values is not None:
         try:
             exact = None if model.takes_floats else columns_of(events)
@@ -217,10 +225,13 @@ def _answers(group: _Group) -> Sequence[Any]:
 
 
 def together(events: list[Event]) -> Floats | None:
-    """Values of events with the same keys, float32 (events, keys); None if any is not finite."""
+    """Values of events with the same keys, float32 (events, keys); None if any is not finite.
+
+    Missing values may be among them where these pass.
+    """
     joined = b"".join([event.values for event in events])
     values: Floats = np.frombuffer(joined, "<f4").reshape(len(events), -1)
-    return values if all_finite(values) else None
+    return values if all_finite(values) or missing.may_pass(values) else None
 
 
 def _alone(group: _Group, event: Event) -> Any:

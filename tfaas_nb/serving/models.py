@@ -38,6 +38,7 @@ _LABEL = "/models/(?P<name>[^/]+)/labels/(?P<label>[^/]+)"
 _FIELDS = (
     *("name", "params", "model", "labels", "card", "reference_events", "features", "constants"),
     "op",
+    "missing",
     "data",
 )
 _MOST_LABEL = 64 << 10
@@ -74,7 +75,7 @@ class Models:
         )
 
     def _upload(self, request: Request) -> Response:
-        request.head.check_options("name", "signature", "features", "constants")
+        request.head.check_options("name", "signature", "features", "constants", "missing")
         kind = request.head.header(b"content-type").partition(";")[0].strip().lower()
         # curl --data-binary calls whatever it sends a form.
         if kind in _ARCHIVES or request.body.startswith(_STARTS):
@@ -83,6 +84,7 @@ class Models:
             bundle = Bundle.from_upload(
                 *(request.body, name, signature, self._service.admission, features or ""),
                 constants=option("constants") or "",
+                missing=option("missing") or "",
             )
         else:
             bundle = _form_bundle(request, self._service.admission)
@@ -153,11 +155,13 @@ def _form_bundle(request: Request, reader: Reader) -> Bundle:
     features = features or request.head.option("features") or ""
     constants = parts.get("constants", b"").decode("utf-8", "replace")
     constants = constants or request.head.option("constants") or ""
+    missing = parts.get("missing", b"").decode("utf-8", "replace")
+    missing = missing or request.head.option("missing") or ""
     return Bundle.from_parts(
         *(params, model, labels, card, name or None, events, reader, features),
         beside=_beside(sent),
         constants=constants,
-    )
+    ).with_missing(missing.strip())
 
 
 def _beside(parts: Mapping[str, forms.Part]) -> dict[str, bytes]:

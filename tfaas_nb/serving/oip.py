@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from tfaas_nb import missing
 from tfaas_nb.errors import FeatureError, RequestError
 from tfaas_nb.graph import INPUT_NODE
 from tfaas_nb.serving.messages import ENDING, Request, Response
@@ -108,17 +109,23 @@ class OpenInference:
     def _infer(self, request: Request, name: str, version: str | None) -> Response:
         length = _json_length(request)
         model = served(self._service, name, version)
-        asked: oip.Infer | oip.Tensors
-        if _names_inputs(model, request.body, length):
-            asked = oip.decode_tensors(request.body, length)
-            outputs = model.run(asked.inputs)
-        else:
-            asked = oip.decode_infer(request.body, length)
-            outputs = _scores(model, asked)
+        with missing.passing(model.takes_missing):
+            asked, outputs = _asked(model, request, length)
         body, length = oip.encode_outputs(asked, name, str(model.stored.version), outputs)
         if length is None:
             return Response(body)
         return Response(body, oip.BINARY, headers=((oip.JSON_LENGTH, str(length)),))
+
+
+def _asked(
+    model: Model, request: Request, length: int | None
+) -> tuple[oip.Infer | oip.Tensors, Mapping[str, Array]]:
+    """A request for inference, and the outputs for it."""
+    if _names_inputs(model, request.body, length):
+        tensors = oip.decode_tensors(request.body, length)
+        return tensors, model.run(tensors.inputs)
+    infer = oip.decode_infer(request.body, length)
+    return infer, _scores(model, infer)
 
 
 def _names_inputs(model: Model, body: bytes, length: int | None) -> bool:

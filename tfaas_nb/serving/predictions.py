@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from tfaas_nb.errors import TfaasError
+from tfaas_nb import missing
+from tfaas_nb.errors import FeatureError, TfaasError
 from tfaas_nb.repository import LOOK_SECONDS
 from tfaas_nb.serving.batching import Batcher, Encode
 from tfaas_nb.serving.calls import Call
@@ -95,7 +96,12 @@ class Predictions:
         try:
             if not self._batches.is_begun:
                 self._look(LOOK_SECONDS)
-            found = dialect.read(request.body)
+            found = self._read(dialect, request)
+            if found is None:
+                self._work.in_thread(
+                    functools.partial(self._read_and_score, dialect), request, done
+                )
+                return
             model = self._service.loaded(found.model or _asked(request))
             if model is None or dialect.write_each is None or not isinstance(found, Event):
                 share = Share.LOOPS if model and model.has_loops else Share.QUICK
@@ -111,11 +117,39 @@ class Predictions:
         done(self._work.refuse(result) if isinstance(result, TfaasError) else result)
 
     def _read_and_score(self, dialect: Dialect, request: Request) -> Response:
-        return self._score(dialect, dialect.read(request.body), request)
+        try:
+            found = dialect.read(request.body)
+        except FeatureError:
+            found = self._read_missing(dialect, request)
+            if not self._service.model(found.model or _asked(request)).takes_missing:
+                raise
+        return self._score(dialect, found, request)
+
+    def _read(self, dialect: Dialect, request: Request) -> Event | Query | None:
+        """The events of a request; None if they lack values, which some models take."""
+        try:
+            return dialect.read(request.body)
+        except FeatureError as error:
+            try:
+                self._read_missing(dialect, request)
+            except TfaasError:
+                raise error from None
+            return None
+
+    def _read_missing(self, dialect: Dialect, request: Request) -> Event | Query:
+        with missing.passing():
+            return dialect.read(request.body)
 
     def _score(self, dialect: Dialect, found: Event | Query, request: Request) -> Response:
-        query = found.query() if isinstance(found, Event) else found
-        model = self._service.model(query.model or _asked(request))
+        try:
+            query = found.query() if isinstance(found, Event) else found
+            model = self._service.model(query.model or _asked(request))
+        except FeatureError:
+            model = self._service.model(found.model or _asked(request))
+            if not (model.takes_missing and isinstance(found, Event)):
+                raise
+            with missing.passing():
+                query = found.query()
         return dialect.write(model.score(query), query.single, model)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb import missing
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.engines import Engine
 from tfaas_nb.errors import (
@@ -114,7 +115,8 @@ class Model:
         if query.columns is None or self.takes_floats:
             scores = self.cores.score(self.engine, self._ordered(query))
         else:
-            scores = self._score_columns(query, query.columns())
+            with missing.passing(self.takes_missing):
+                scores = self._score_columns(query, query.columns())
         self.scored.add(self.stored.name, len(scores))
         return scores
 
@@ -130,6 +132,11 @@ class Model:
     def takes_floats(self) -> bool:
         """True if float32 holds all values of its inputs exactly."""
         return self._signature.is_exact_in_float32
+
+    @functools.cached_property
+    def takes_missing(self) -> bool:
+        """True if NaN among an event's values is a missing value, and no mistake."""
+        return self.bundle.takes_missing
 
     @property
     def _signature(self) -> Signature:
@@ -148,7 +155,8 @@ class Model:
             If there are more events than a request may have.
         """
         _check_number(max(((np.shape(value) or (1,))[0] for value in inputs.values()), default=0))
-        outputs = self.engine.run(inputs)
+        with missing.passing(self.takes_missing):
+            outputs = self.engine.run(inputs)
         self.scored.add(self.stored.name, len(next(iter(outputs.values()))))
         return outputs
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import orjson
 
+from tfaas_nb import missing
 from tfaas_nb.errors import FeatureError, RepositoryError, RequestError
 from tfaas_nb.repository import Stored
 from tfaas_nb.serving.messages import Request, Response
@@ -78,22 +79,8 @@ class TensorFlowServing:
         self, request: Request, name: str, version: str | None, label: str | None
     ) -> Response:
         model = served(self._service, name, version, label)
-        signature = model.bundle.graph.signature
-        inputs = [tensor.name for tensor in signature.inputs]
-        is_whole = len(inputs) > 1 and tfserving.is_nameless(request.body)
-        if not signature.is_matrix and not (is_whole and signature.is_ordered):
-            sent = tfserving.decode_tensors(request.body, inputs)
-            if signature.is_named_by(sent.inputs, model.bundle.features or ()):
-                outputs = _signed(model, sent.signature).run(sent.inputs)
-                return Response(tfserving.encode_outputs(outputs, sent.row))
-        asked = tfserving.decode_predict(request.body)
-        _signed(model, asked.signature)
-        if not asked.keys and asked.input not in (None, *inputs):
-            names = ", ".join(map(repr, inputs))
-            raise FeatureError(f"model {name!r} has no input {asked.input!r}: it has {names}")
-        query = Query(name, asked.keys, asked.values, False, asked.columns)
-        scores = model.score(query)
-        return Response(tfserving.encode_outputs(signature.separated(scores), asked.row))
+        with missing.passing(model.takes_missing):
+            return _predicted(model, request, name)
 
     def _classify(
         self, request: Request, name: str, version: str | None, label: str | None
@@ -110,10 +97,31 @@ class TensorFlowServing:
     def _examples(
         self, request: Request, name: str, version: str | None, label: str | None
     ) -> tuple[Model, Floats]:
-        asked = tfserving.decode_examples(request.body)
-        model = _signed(served(self._service, name, version, label), asked.signature)
+        model = served(self._service, name, version, label)
+        with missing.passing(model.takes_missing):
+            asked = tfserving.decode_examples(request.body)
+        _signed(model, asked.signature)
         query = Query(name, asked.keys, asked.values, False, asked.columns)
         return model, model.score(query)
+
+
+def _predicted(model: Model, request: Request, name: str) -> Response:
+    signature = model.bundle.graph.signature
+    inputs = [tensor.name for tensor in signature.inputs]
+    is_whole = len(inputs) > 1 and tfserving.is_nameless(request.body)
+    if not signature.is_matrix and not (is_whole and signature.is_ordered):
+        sent = tfserving.decode_tensors(request.body, inputs)
+        if signature.is_named_by(sent.inputs, model.bundle.features or ()):
+            outputs = _signed(model, sent.signature).run(sent.inputs)
+            return Response(tfserving.encode_outputs(outputs, sent.row))
+    asked = tfserving.decode_predict(request.body)
+    _signed(model, asked.signature)
+    if not asked.keys and asked.input not in (None, *inputs):
+        names = ", ".join(map(repr, inputs))
+        raise FeatureError(f"model {name!r} has no input {asked.input!r}: it has {names}")
+    query = Query(name, asked.keys, asked.values, False, asked.columns)
+    scores = model.score(query)
+    return Response(tfserving.encode_outputs(signature.separated(scores), asked.row))
 
 
 def _signed(model: Model, signature: str | None) -> Model:

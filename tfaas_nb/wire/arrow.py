@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tfaas_nb import missing
 from tfaas_nb.errors import FeatureError, MissingExtra, RequestError, TfaasError
 from tfaas_nb.wire.tfaas import Floats, Query, check_finite
 
@@ -58,7 +59,7 @@ def decode(body: bytes) -> tuple[tuple[str, ...], Floats]:
 
 def read(body: bytes) -> Query:
     """Events from a stream with their columns as they were sent; see `decode`."""
-    table = _table(body)
+    table = _filled(_table(body))
     keys, values = _matrix(table)
     return Query(None, keys, check_finite(keys, values), False, lambda: _columns(table))
 
@@ -122,9 +123,19 @@ def _check_fields(pa: Any, schema: Any) -> None:
 
 def _check_nulls(pa: Any, table: Any) -> None:
     for name, column in zip(table.column_names, table.columns, strict=True):
-        if column.null_count:
+        if column.null_count and not missing.passes():
             event = column.is_null().index(pa.scalar(True)).as_py()
             raise FeatureError(f"value of {name!r} of event {event} is null")
+
+
+def _filled(table: Any) -> Any:
+    """The table with NaN for null, where missing values pass."""
+    pa = _pyarrow()
+    for i, column in enumerate(table.columns):
+        if column.null_count:
+            filled = column.cast(pa.float64()).fill_null(float("nan"))
+            table = table.set_column(i, table.column_names[i], filled)
+    return table
 
 
 def _check_in_place(kind: str, message: bytes) -> None:

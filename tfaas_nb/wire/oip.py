@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from tfaas_nb import missing
 from tfaas_nb.errors import FeatureError, RequestError
 from tfaas_nb.nearest import misspelt
 from tfaas_nb.signature import Signature, Tensor
@@ -169,7 +170,8 @@ class _Tensor:
         if not isinstance(self.elements, list):
             return np.require(self.elements, wanted, ["C", "A"]).reshape(self.shape)
         kinds = {bool} if wanted.kind == "b" else _NUMBERS if wanted.kind == "f" else {int}
-        for element in self.elements:
+        elements = missing.filled(self.elements) if wanted.kind == "f" else self.elements
+        for element in elements:
             if type(element) not in kinds:
                 raise FeatureError(
                     f"input {_shown(self.name)} is {_NAMES[wanted]}, but holds "
@@ -179,7 +181,7 @@ class _Tensor:
             self._check_range(np.iinfo(wanted))
         with np.errstate(over="ignore"):
             try:
-                return np.array(self.elements, wanted).reshape(self.shape)
+                return np.array(elements, wanted).reshape(self.shape)
             except OverflowError as error:
                 raise FeatureError(f"input {_shown(self.name)}: {error}") from error
 
@@ -200,7 +202,7 @@ class _Tensor:
     def columns(self, width: int) -> list[npt.NDArray[Any]]:
         """So many columns of a tensor of events, each of a type that holds what was sent."""
         if isinstance(self.elements, list):
-            return exact_columns_of(self.elements, width)
+            return exact_columns_of(missing.filled(self.elements), width)
         own = np.require(self.elements, self.dtype.newbyteorder("="), ["C", "A"])
         return list(own.reshape(-1, width).T)
 
@@ -558,6 +560,8 @@ def _flat(rows: list[Any], length: int, where: str, axis: int) -> list[Any]:
 
 
 def _from_json(numbers: list[Any], where: Callable[[int], str]) -> Floats:
+    if not set(map(type, numbers)) <= _NUMBERS:
+        numbers = missing.filled(numbers)
     if not set(map(type, numbers)) <= _NUMBERS:
         at = next(i for i, number in enumerate(numbers) if type(number) not in _NUMBERS)
         raise FeatureError(f"value of {where(at)} is {reprlib.repr(numbers[at])}, not a number")

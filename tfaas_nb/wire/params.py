@@ -12,6 +12,7 @@ from tfaas_nb.errors import BundleError, FeatureError
 from tfaas_nb.features import FeatureSet
 from tfaas_nb.features.names import names_in
 from tfaas_nb.graph_parts.inference_constants import Constants, constants_in
+from tfaas_nb.missing import NAN, NONE
 from tfaas_nb.nearest import misspelt, unknown_keys
 
 #: Names of a model's features in its order: a list, text with commas between, or a feature set.
@@ -50,9 +51,10 @@ class Params:
     score, on events that the training had not seen, with counts of events, errors or limits at
     95 % CL where they are known, and all as ``text``), `sha256` (of the model file), `constants`
     (placeholder that is no input → its value in inference; used up when the model is read),
-    `provenance` (training files whose values were left out, padded or absent, and how) and
+    `provenance` (training files whose values were left out, padded or absent, and how),
     `input_order` (``unknown`` if the model has several inputs whose order its file did not tell)
-    are ours; the Go server ignores them.
+    and `missing` (``nan`` if the model takes NaN for a missing value, ``none`` if it does not) are
+    ours; the Go server ignores them.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Params:
     provenance: tuple[Mapping[str, Any], ...] = field(default=())
     input_order: str = ""
     constants: Constants = field(default_factory=dict)
+    missing: str = ""
 
     @classmethod
     def from_json(cls, data: bytes, name: str | None = None) -> Params:
@@ -112,6 +115,7 @@ class Params:
             for key in vars(defaults)
             if isinstance(getattr(defaults, key), str) and values.get(key) is not None
         }
+        check_missing(texts.get("missing", ""))
         if not texts.get("name"):
             raise BundleError("params.json has no name: give it one, or send the field 'name'")
         return replace(
@@ -153,17 +157,33 @@ class Params:
             values["provenance"] = [dict(file) for file in self.provenance]
         else:
             del values["provenance"]
-        if not self.input_order:
-            del values["input_order"]
         if self.constants:
             values["constants"] = dict(self.constants)
         else:
             del values["constants"]
+        for key in ("input_order", "missing"):
+            if not values[key]:
+                del values[key]
         return values | {"inputNode": self.input_node, "outputNode": self.output_node}
 
     def to_json(self) -> bytes:
         """The content of a ``params.json`` file."""
         return orjson.dumps(self.to_values(), option=orjson.OPT_INDENT_2)
+
+
+def check_missing(missing: str) -> None:
+    """Check what stands for a missing value.
+
+    Raises
+    ------
+    BundleError
+        If it is none of ``nan`` and ``none``, or empty, which leaves it to the model's file.
+    """
+    if missing not in ("", NAN, NONE):
+        raise BundleError(
+            f"missing={missing!r} says what stands for a missing value: it must be {NAN!r} for a "
+            f"model that was trained with NaN there, or {NONE!r}"
+        )
 
 
 def feature_names(features: Any) -> tuple[str, ...]:

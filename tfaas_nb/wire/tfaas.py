@@ -24,6 +24,7 @@ import orjson
 from google.protobuf.message import DecodeError
 from numpy.lib import format as npy
 
+from tfaas_nb import missing
 from tfaas_nb.errors import FeatureError, RequestError
 from tfaas_nb.nearest import misspelt
 from tfaas_nb.signature import exact
@@ -257,6 +258,8 @@ def _numbers(keys: tuple[str, ...], values: list[Any], event: str = "") -> list[
     if len(keys) != len(values):
         raise FeatureError(f"{len(keys)} keys but {len(values)} values{event}")
     if not set(map(type, values)) <= _NUMBERS:
+        values[:] = missing.filled(values)  # also for the columns that are made of them
+    if not set(map(type, values)) <= _NUMBERS:
         at = next(i for i, value in enumerate(values) if type(value) not in _NUMBERS)
         shown = reprlib.repr(values[at])
         raise FeatureError(f"value of {keys[at]!r}{event} is {shown}, not a number")
@@ -281,14 +284,14 @@ def _float32(keys: tuple[str, ...], values: list[float], event: str = "") -> byt
 
 
 def check_finite(keys: Sequence[str], values: Floats, event: str = "") -> Floats:
-    """The values, if all are finite in float32.
+    """The values, if all are finite in float32, or missing where these pass.
 
     Raises
     ------
     FeatureError
         Naming the first key (and event) whose value is not.
     """
-    if not all_finite(values):
+    if not all_finite(values) and not missing.may_pass(values):
         at = np.argwhere(~np.isfinite(values))[0]
         where = event or (f" of event {at[0]}" if values.ndim == 2 else "")
         value = values[tuple(at)]

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from tfaas_nb import missing
 from tfaas_nb.errors import FeatureError, RequestError
 from tfaas_nb.nearest import misspelt
 from tfaas_nb.signature import NUMERIC, Tensor, exact
@@ -227,6 +228,9 @@ def _alone(values: list[Any], names: Sequence[str], where: str) -> dict[str, lis
 def _array(name: str, values: list[Any]) -> npt.NDArray[Any]:
     try:
         found = np.array(values)
+        if found.dtype == object and missing.passes():
+            whole = [np.nan if value is None else value for value in found.ravel().tolist()]
+            found = np.array(whole).reshape(found.shape)
         if found.dtype == np.float64 and (np.abs(found) >= _NOT_WHOLE).any():
             return np.array(values, object)  # as whole numbers, if they were sent as such
         return found
@@ -261,6 +265,7 @@ class _Events(NamedTuple):
 
 
 def _events(numbers: list[Any], width: int, keys: tuple[str, ...]) -> _Events:
+    numbers = missing.filled(numbers)
     values = matrix(numbers, (len(numbers) // width, width), keys)
     return _Events(values, functools.partial(exact_columns_of, numbers, width))
 
@@ -322,7 +327,7 @@ def _columns(inputs: Mapping[str, list[Any]]) -> _Events:
                 f"input {reprlib.repr(name)} has {len(column)} events, but input "
                 f"{reprlib.repr(first)} has {events}"
             )
-    numbers = {name: list(map(_number, column)) for name, column in inputs.items()}
+    numbers = {name: missing.filled(list(map(_number, column))) for name, column in inputs.items()}
     values = [matrix(column, (events, 1), (name,)) for name, column in numbers.items()]
     return _Events(np.hstack(values), lambda: list(map(exact, numbers.values())))
 
@@ -371,9 +376,15 @@ def encode_outputs(outputs: Mapping[str, npt.NDArray[Any]], row: bool) -> bytes:
         (answer,) = arrays.values()
     elif row:
         events = len(next(iter(arrays.values())))
-        answer = [{name: values[i] for name, values in arrays.items()} for i in range(events)]
+        each = {name: _by_event(values) for name, values in arrays.items()}
+        answer = [{name: values[i] for name, values in each.items()} for i in range(events)]
     key = "predictions" if row else "outputs"
     return orjson.dumps({key: answer}, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _by_event(values: npt.NDArray[Any]) -> npt.NDArray[Any] | list[Any]:
+    """Values of which orjson can write each event's: of NumPy's whole numbers not all kinds."""
+    return values.tolist() if values.ndim == 1 and values.dtype.kind != "f" else values
 
 
 # --- classify and regress ---------------------------------------------------------------

@@ -179,6 +179,7 @@ _UPLOAD = Operation(
                     "description": "Values of placeholders that are no inputs: `keep_prob=1,"
                     "phase=false`, or JSON.",
                 },
+                missing={"type": "string", "enum": ["nan", "none"]},
                 data={**BINARY, "description": "The file of an ONNX model's weights."},
             )
         },
@@ -187,7 +188,7 @@ _UPLOAD = Operation(
     },
     _NOTHING,
     (VERSION,),
-    ("name", "signature", "features", "constants", "encoding"),
+    ("name", "signature", "features", "constants", "missing", "encoding"),
     _STORE_ERRORS,
     "A form, or a model's folder as .tar, .tar.gz, .tar.bz2, .tar.xz or .zip (of folders of "
     "versions the highest is taken), or a model's file alone with its name in "

@@ -87,6 +87,12 @@ OPTIONS = {
     "signature": _parameter(
         "query", "signature", "Which of a SavedModel's signatures to serve.", {"type": "string"}
     ),
+    "missing": _parameter(
+        "query",
+        "missing",
+        "What stands for a missing value in the model's events: NaN, or nothing.",
+        {"type": "string", "enum": ["nan", "none"]},
+    ),
     "features": _parameter(
         "query",
         "features",
