@@ -128,7 +128,7 @@ def test_an_option_of_no_use_is_named_as_the_shell_has_it(
     order = ["train", *files, "--name", "m", "--out", str(tmp_path), "--optional", "NOPE"]
     assert main(order) == 1
     told = capsys.readouterr().err
-    assert "--optional NOPE is no branch or variable that a feature, the cut or the weight" in told
+    assert "--optional NOPE is no branch to keep, and no branch or variable that a feature" in told
     assert "keep=" not in told
     with pytest.warns(UserWarning, match="passes the cut"):
         assert main([*order, "--cut", "NOPE > 0"]) == 1

@@ -369,7 +369,7 @@ def test_errors_of_reading_name_the_fields_of_the_panel(small: tuple[str, str]) 
     panel.branches.value = "jetMassSoftDrop = jetSoftDropMass"
     for control, value, words in (
         (panel.cut, "HLT_A", "say “Branches that some files lack”: HLT_A"),
-        (panel.optional, "NOPE", "“Branches that some files lack”: NOPE is no branch or variable"),
+        (panel.optional, "NOPE", "“Branches that some files lack”: NOPE is no branch to keep"),
     ):
         control.value = value
         panel.load_button.click()

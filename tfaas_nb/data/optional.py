@@ -41,8 +41,8 @@ def check_optional(
             continue
         if name not in missing:
             raise DataError(
-                f"optional={name!r} is no branch or variable that a feature, the cut or the weight "
-                "reads, and none to keep: leave it out"
+                f"optional={name!r} is no branch to keep, and no branch or variable that a "
+                "feature, the cut or the weight reads: leave it out"
             )
         raise DataError(
             f"the optional {name!r} is in none of {len(told)} files: leave out what reads it"
