@@ -42,6 +42,8 @@ _OUTSIDE = b"location"
 #: Beginning of the names of nodes that were inside of a SavedModel's signature.
 _CALL = re.compile(r"(Stateful)?PartitionedCall")
 _LOOP = "Loop"
+#: What converts XGBoost's and LightGBM's models, with where their missing values go.
+_OF_BOOSTED_TREES = "OnnxMLTools"
 _TREES, _TRACKS_MISSING = "TreeEnsemble", "nodes_missing_value_tracks_true"
 #: Types FLOAT16 and BFLOAT16.
 _HALF = frozenset({10, 16})
@@ -144,13 +146,19 @@ class OnnxGraph:
 
     @property
     def takes_missing(self) -> bool:
-        """True if it has trees that say where an event with a missing value (NaN) goes on."""
+        """True if it has trees that say where an event with a missing value (NaN) goes on.
+
+        Those say so of which any goes on where its condition is true, and all of XGBoost's and
+        LightGBM's.  Forests of scikit-learn that were trained without missing values send them
+        elsewhere than their ONNX does.
+        """
         if _TREES.encode() not in self.serialized:
             return False
+        model = _parse(self.serialized)
+        trees = [node for node in all_nodes(model) if node.op_type.startswith(_TREES)]
         return any(
-            any(attribute.ints)
-            for node in all_nodes(_parse(self.serialized))
-            if node.op_type.startswith(_TREES)
+            model.producer_name == _OF_BOOSTED_TREES or any(attribute.ints)
+            for node in trees
             for attribute in node.attribute
             if attribute.name == _TRACKS_MISSING
         )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import onnx
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -275,6 +276,10 @@ def test_who_uploads_says_what_stands_for_a_missing_value() -> None:
     assert not Bundle.of(content, "m").takes_missing
     assert Bundle.of(content, "m", missing="nan").takes_missing
     assert Bundle.from_upload(content, "m", missing="nan").takes_missing
+    # As XGBoost's trees are written that send no missing value to the left.
+    proto = onnx.load_from_string(content)
+    proto.producer_name = "OnnxMLTools"
+    assert Bundle.of(proto.SerializeToString(), "m").takes_missing
     params = b'{"name": "m", "model": "model.onnx", "missing": "nan"}'
     bundle = Bundle.from_parts(params, content)
     assert json.loads(bundle.params.to_json())["missing"] == "nan"
