@@ -6,6 +6,7 @@ import ast
 import io
 import sys
 import threading
+import warnings
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,43 @@ def test_a_header_that_is_none_is_refused(header: str) -> None:
         array_in(body + bytes(4), "body")
     for words in ("recursion", "indices", "Python", "digits", "'descr'", "'shape'"):
         assert words not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "descr",
+    [
+        *("'float32'", "'f'", "'d'", "'=f4'", "'double'", "'int64'", "'>i8'", "'bool'", "'?'"),
+        *("u'<f4'", 'U"<f4"', "'float16'", "'complex64'", "'<M8[ns]'", "'|u1'", "'single'"),
+        "[(('title', 'x'), '<f4'), (u'y', 'int32')]",
+        "[(('a title', u'x'), '<f8', (2L,)), ('y', 'float32')]",
+        "[('x', '<f4', 3), ('y', '<f4', ())]",
+        "[('x', ('<f4', (2, 0x2))), ('y', [('z', '<f4')])]",
+        "[('x', '<f4'), ('', '|V4'), ('y', '<f8')]",
+        "[('f1', 'u1'), ('', '|V3'), ('', '<f4')]",
+    ],
+)
+@pytest.mark.parametrize("shape", ["(2L,)", "(1, 2L)", "()", "(0x2,)", "(0L, 1_0)"])
+def test_a_header_of_another_hand_is_read_as_numpy_reads_it(descr: str, shape: str) -> None:
+    """Titles, padding, names of types, and numbers and names as Python 2 wrote them."""
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}\n"
+    head = np.lib.format.magic(1, 0) + len(header).to_bytes(2, "little") + header.encode()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that Python 2 wrote it
+        expected = np.load(io.BytesIO(head + bytes(range(1, 200))), allow_pickle=False)
+    found = array_in(head + bytes(range(1, 200))[: expected.nbytes], "body")
+    assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+    assert found.dtype.fields == expected.dtype.fields
+    for name in found.dtype.names or ():  # what is between fields may be anything
+        assert found[name].tobytes() == expected[name].tobytes()
+    assert found.dtype.names or found.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("descr", ["'object'", "'O'", "'i4,f4'", "'nothing'", "None", "'str'"])
+def test_types_that_are_no_numbers_are_refused(descr: str) -> None:
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': (1,)}}"
+    body = np.lib.format.magic(1, 0) + len(header).to_bytes(2, "little") + header.encode()
+    with pytest.raises(RequestError, match=r"the body is not a \.npy array"):
+        array_in(body + bytes(8), "body")
 
 
 def test_the_interpreters_parser_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

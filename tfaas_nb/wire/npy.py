@@ -26,15 +26,18 @@ _MOST_HEADER = 256 * 1024
 #: Version of a .npy array → the format of its header's length, and the header's encoding.
 _HEADERS = {(1, 0): ("<H", "latin-1"), (2, 0): ("<I", "latin-1"), (3, 0): ("<I", "utf-8")}
 _ESCAPE = r"\\(?:[\\'\"abfnrtv]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})"
-#: A header is written of brackets, numbers, truths, and names in quotes.
+#: A header is written of brackets, numbers, truths, and names in quotes; Python 2's numbers may
+#: end in L, its names begin with u.
 _TOKEN = re.compile(
-    rf"""\s*(?:([\[\](){{}},:]|True\b|False\b|[0-9]{{1,18}}\b|'(?:[^'\\]|{_ESCAPE})*'|"(?:[^"\\]|{_ESCAPE})*")|$)"""
+    rf"""\s*(?:([\[\](){{}},:]|True\b|False\b|0[xX][0-9a-fA-F_]{{1,16}}\b|[0-9][0-9_]{{0,17}}L?\b|"""
+    rf"""[uU]?'(?:[^'\\]|{_ESCAPE})*'|[uU]?"(?:[^"\\]|{_ESCAPE})*")|$)"""
 )
 _NO_HEADER = "its header is none"
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _ESCAPED = re.compile(_ESCAPE)
 _LETTERS = dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True))
-_TYPE = re.compile(r"[<>|=]?[biufcSUMmVO][0-9]{0,9}")
+#: Types by their letter and size, and by their name: nothing that NumPy would parse as a text.
+_TYPE = re.compile(r"[<>|=]?[a-zA-Z?][0-9]{0,9}(\[[0-9a-zA-Z]{1,20}\])?|[a-z][a-z0-9_]{0,30}")
 
 
 def array_in(body: bytes, what: str) -> npt.NDArray[Any]:
@@ -83,16 +86,39 @@ def _header(stream: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 
 def _dtype(description: Any) -> np.dtype[Any]:
     """The type of an array's elements: one of NumPy's, or a name with one for each field."""
-    if isinstance(description, str):
-        if not _TYPE.fullmatch(description):
-            raise ValueError(f"its type is {reprlib.repr(description)}")
-        return np.dtype(description)
-    fields = []
-    for name, one, *shape in description:
-        if type(name) is not str or len(shape) > 1:
-            raise ValueError(f"the field {reprlib.repr(name)} is not described")
-        fields.append((name, _dtype(one), *map(_shape, shape)))
-    return np.dtype(fields)
+    _check_type(description)
+    try:
+        return npy.descr_to_dtype(description)
+    except TypeError as error:
+        raise ValueError(f"its type is {reprlib.repr(description)}") from error
+
+
+def _check_type(description: Any) -> None:
+    """Refuse what describes no type, before NumPy looks at it."""
+    if isinstance(description, list):
+        for field in description:
+            _check_field(field)
+    elif isinstance(description, tuple):
+        one, lengths = description
+        _check_type(one)
+        _check_lengths(lengths)
+    elif not (isinstance(description, str) and _TYPE.fullmatch(description)):
+        raise ValueError(f"its type is {reprlib.repr(description)}")
+
+
+def _check_field(field: Any) -> None:
+    """Refuse what is not a name, perhaps with a title before it, a type, and perhaps a shape."""
+    name, one, *lengths = field
+    names = name if isinstance(name, tuple) and len(name) == 2 else (name,)
+    if len(lengths) > 1 or not all(isinstance(text, str) for text in names):
+        raise ValueError(f"the field {reprlib.repr(name)} is not described")
+    _check_type(one)
+    for of_field in lengths:
+        _check_lengths(of_field)
+
+
+def _check_lengths(lengths: Any) -> None:
+    _shape(lengths if isinstance(lengths, tuple) else (lengths,))
 
 
 def _shape(lengths: Any) -> tuple[int, ...]:
@@ -125,13 +151,13 @@ def _value(tokens: Sequence[str], at: int) -> tuple[Any, int]:
     token = tokens[at]
     if token in _CLOSING:
         return _collection(tokens, at)
-    if token[:1] in ("'", '"'):
-        return _ESCAPED.sub(_letter, token[1:-1]), at + 1
+    if token[-1:] in ("'", '"'):
+        return _ESCAPED.sub(_letter, token.lstrip("uU")[1:-1]), at + 1
     if token in ("True", "False"):
         return token == "True", at + 1
-    if not token.isdecimal():
+    if not token[:1].isdecimal():
         raise ValueError(_NO_HEADER)
-    return int(token), at + 1
+    return int(token.removesuffix("L"), 0), at + 1
 
 
 def _collection(tokens: Sequence[str], at: int) -> tuple[Any, int]:
