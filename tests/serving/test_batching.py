@@ -21,7 +21,7 @@ from tfaas_nb.errors import FeatureError, GraphError, Overloaded, ServerError
 from tfaas_nb.repository import Stored
 from tfaas_nb.serving import batching
 from tfaas_nb.serving.batching import Batcher
-from tfaas_nb.serving.service import Model
+from tfaas_nb.serving.loaded_model import Model
 from tfaas_nb.wire.tfaas import Event
 
 

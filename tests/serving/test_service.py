@@ -31,7 +31,8 @@ from tfaas_nb.errors import (
 )
 from tfaas_nb.model_file import HERE, Reader
 from tfaas_nb.repository import Repository, Stored
-from tfaas_nb.serving.service import Model, Service
+from tfaas_nb.serving.loaded_model import Model
+from tfaas_nb.serving.service import Service
 from tfaas_nb.wire.tfaas import Query
 
 
@@ -812,7 +813,7 @@ def test_a_request_has_so_many_events_at_most(
     service: Service, small: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By features as by named inputs."""
-    from tfaas_nb.serving import service as module
+    from tfaas_nb.serving import loaded_model as module
 
     monkeypatch.setattr(module, "MOST_EVENTS", 10)
     service.upload(small)

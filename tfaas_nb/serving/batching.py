@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from tfaas_nb import missing
 from tfaas_nb.errors import Overloaded, ServerError, TfaasError
-from tfaas_nb.serving.service import Model
+from tfaas_nb.serving.loaded_model import Model
 from tfaas_nb.wire.finite import all_finite
 from tfaas_nb.wire.tfaas import Event, Query, columns_of
 

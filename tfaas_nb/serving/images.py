@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tfaas_nb.errors import FeatureError, RequestError
+from tfaas_nb.serving.loaded_model import Model
 from tfaas_nb.serving.messages import Request, Response
 from tfaas_nb.serving.routes import Route
-from tfaas_nb.serving.service import Model, Service
+from tfaas_nb.serving.service import Service
 from tfaas_nb.wire import image
 
 MOST_IMAGE = 32 << 20

@@ -10,9 +10,10 @@ import orjson
 from tfaas_nb import missing
 from tfaas_nb.errors import FeatureError, RequestError
 from tfaas_nb.graph import INPUT_NODE
+from tfaas_nb.serving.loaded_model import Model
 from tfaas_nb.serving.messages import ENDING, Request, Response
 from tfaas_nb.serving.routes import Route, served
-from tfaas_nb.serving.service import Model, Service
+from tfaas_nb.serving.service import Service
 from tfaas_nb.signature import Array
 from tfaas_nb.wire import oip
 from tfaas_nb.wire.tfaas import Query

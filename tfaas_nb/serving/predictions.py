@@ -12,9 +12,10 @@ from tfaas_nb.errors import FeatureError, TfaasError
 from tfaas_nb.repository import LOOK_SECONDS
 from tfaas_nb.serving.batching import Batcher, Encode
 from tfaas_nb.serving.calls import Call
+from tfaas_nb.serving.loaded_model import Model
 from tfaas_nb.serving.messages import Done, Request, Response
 from tfaas_nb.serving.routes import MOST_BYTES
-from tfaas_nb.serving.service import Model, Service
+from tfaas_nb.serving.service import Service
 from tfaas_nb.serving.shares import BULK_BYTES, Share
 from tfaas_nb.serving.work import Work
 from tfaas_nb.wire import arrow, tfaas

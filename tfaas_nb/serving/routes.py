@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tfaas_nb.serving.loaded_model import Model
 from tfaas_nb.serving.messages import Response
-from tfaas_nb.serving.service import Model, Service
+from tfaas_nb.serving.service import Service
 from tfaas_nb.serving.shares import Share
 
 #: Largest body, unless a route says otherwise.

@@ -9,9 +9,10 @@ import orjson
 from tfaas_nb import missing
 from tfaas_nb.errors import FeatureError, RepositoryError, RequestError
 from tfaas_nb.repository import Stored
+from tfaas_nb.serving.loaded_model import Model
 from tfaas_nb.serving.messages import Request, Response
 from tfaas_nb.serving.routes import Route, reference, served
-from tfaas_nb.serving.service import Model, Service
+from tfaas_nb.serving.service import Service
 from tfaas_nb.wire import tfserving
 from tfaas_nb.wire.tfaas import Floats, Query
 
