@@ -3,7 +3,9 @@ from __future__ import annotations
 import email
 import json
 import re
+import shutil
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -769,8 +771,58 @@ def test_errors_of_a_go_server_are_told(go: Client) -> None:
         go.predict("none", {"a": 1.0})
     with pytest.raises(ServerError, match="unable to find model none"):
         go.params("none")
-    with pytest.raises(ModelNotFound, match="404 page not found"):
-        go.params("with-dash")
+
+
+def test_a_go_server_lists_what_no_address_of_its_can_name(go: Client, small: Bundle) -> None:
+    for name in ("sum", "with-dash", "v1.2"):
+        go.upload(small, name=name)
+        assert go.params(name)["name"] == name
+    message = r"no model 'with-dish' \(did you mean 'with-dash'\?\)"
+    with pytest.raises(ModelNotFound, match=message):
+        go.params("with-dish")
+
+
+@pytest.mark.parametrize("model", ["sum", "with-dash"])
+def test_a_go_server_has_no_versions_and_no_labels(go: Client, small: Bundle, model: str) -> None:
+    go.upload(small, name=model)
+    asked: list[Callable[[], object]] = [
+        lambda: go.versions(model),
+        lambda: go.label(model, "production"),
+        lambda: go.label(model, "production", 1),
+        lambda: go.unlabel(model, "production"),
+        lambda: go.params(f"{model}/versions/1"),
+        lambda: go.params(f"{model}/labels/production"),
+        lambda: go.delete(f"{model}/versions/1"),
+        lambda: go.predict(f"{model}/versions/1", [1.0, 2.0, 3.0]),
+        lambda: go.predict(f"{model}/labels/production", np.zeros((2, 3), np.float32)),
+        lambda: go.predict_image(f"{model}/versions/1", b""),
+    ]
+    for ask in asked:
+        with pytest.raises(ServerError, match="a Go TFaaS has no versions and no labels") as raised:
+            ask()
+        assert f"the model {model!r}" in str(raised.value)
+    assert go.params(model)["name"] == model, "it was not deleted"
+    with pytest.raises(RouteNotFound, match="does not tell how many values"):
+        go.width(model)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_readme_s_upload_works_with_a_go_server(
+    go: Client, server: Server, bundle: Bundle, tmp_path: Path
+) -> None:
+    """It wants a file ``op`` besides, which ours leaves unread."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    pattern = r"^curl -X POST http://localhost:8083/upload[^\\\n]*(?:\\\n[^\\\n]*)*"
+    (command,) = re.findall(pattern, readme, re.MULTILINE)
+    bundle.renamed("ttbar").save(tmp_path)
+    for url, token in ((go.url, ""), (server.url, f"?token={server.token}")):
+        line = command.replace("http://localhost:8083/upload", f"'{url}/upload{token}'")
+        shell = ["sh", "-c", line.replace("curl ", "curl -sS --fail-with-body ", 1)]
+        done = subprocess.run(shell, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+    assert go.params("ttbar")["name"] == "ttbar"
+    assert server.client().versions("ttbar").rows
 
 
 # --- what comes back --------------------------------------------------------------------

@@ -19,10 +19,18 @@ from tfaas_nb.asked_events import AskedEvents, are_inputs
 from tfaas_nb.bundle import CARD, LABELS, PARAMS, Bundle
 from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.connection import Connection, json_of
-from tfaas_nb.errors import BundleError, FeatureError, ModelNotFound, ServerError, TfaasError
+from tfaas_nb.errors import (
+    BundleError,
+    FeatureError,
+    ModelNotFound,
+    RouteNotFound,
+    ServerError,
+    TfaasError,
+)
 from tfaas_nb.features import order_keys
 from tfaas_nb.features.columns import numeric
 from tfaas_nb.graph_parts.inference_constants import Constants
+from tfaas_nb.nearest import did_you_mean
 from tfaas_nb.patience import patiently, score_each
 from tfaas_nb.reference import Reference
 from tfaas_nb.signature import Array, Signature, Tensor
@@ -174,8 +182,15 @@ class Client(Connection):
         ------
         ModelNotFound
             If there is none of that name.
+        ServerError
+            If a version or label is asked of a Go TFaaS, which has none.
         """
-        answer = json_of(self._ask("GET", f"/params/{_quoted(model)}"))
+        try:
+            answer = json_of(self._ask("GET", f"/params/{_quoted(model)}"))
+        except ModelNotFound:
+            if self.is_ours():
+                raise
+            return self._listed(model)
         if not isinstance(answer, dict):
             raise ServerError(
                 f"{self.url} answered {answer!r:.100} for the params.json of {model!r}: is it a "
@@ -191,9 +206,16 @@ class Client(Connection):
         ModelNotFound
             If there is none of that name.
         RouteNotFound
-            If the server is one that does not tell.
+            If the server is a Go TFaaS, which does not tell.
         """
-        return self._signature(model).width
+        try:
+            return self._signature(model).width
+        except ModelNotFound as error:
+            if self.is_ours():
+                raise
+            raise RouteNotFound(
+                f"{self.url}, a Go TFaaS, does not tell how many values {model!r} takes"
+            ) from error
 
     def versions(self, model: str) -> Table:
         """The versions of a model on our server, the latest last.
@@ -202,8 +224,11 @@ class Client(Connection):
         ------
         ModelNotFound
             If there is none of that name.
+        ServerError
+            If the server is a Go TFaaS, which keeps no versions.
         """
         path = f"/models/{_segment(model)}/versions"
+        self._check_has_versions(model)
         rows = tuple(
             (v["version"], _time(v["uploaded"]), ", ".join(v["labels"]), v["sha256"])
             for v in json_of(self._ask("GET", path))
@@ -233,7 +258,10 @@ class Client(Connection):
             If there is no such model or version.
         BundleError
             If a label cannot be called so.
+        ServerError
+            If the server is a Go TFaaS, which has no labels.
         """
+        self._check_has_versions(model)
         body = None if version is None else {"version": version}
         answer = json_of(self._ask("PUT", _label_path(model, label), json=body))
         return int(answer["version"])
@@ -245,7 +273,10 @@ class Client(Connection):
         ------
         ModelNotFound
             If there is no such model or label.
+        ServerError
+            If the server is a Go TFaaS, which has no labels.
         """
+        self._check_has_versions(model)
         self._ask("DELETE", _label_path(model, label))
 
     def status(self) -> dict[str, Any]:
@@ -361,6 +392,7 @@ class Client(Connection):
         ModelNotFound
             If there is none of that name.
         """
+        self._check_reference(model)
         name, content = _picture(image)
         parts = {"image": (name, content), "model": (None, model)}
         return decode_labels(self._ask("POST", "/image", files=parts).content)
@@ -374,7 +406,10 @@ class Client(Connection):
             If there is none of that name.
         BundleError
             If the version carries a label.
+        ServerError
+            If a version is to be removed of a Go TFaaS, which has none.
         """
+        self._check_reference(model)
         # In a form: the Go server takes few names as part of an address.
         self._ask("DELETE", "/delete", files={"model": (None, model)})
 
@@ -504,10 +539,41 @@ class Client(Connection):
 
     # --- a Go TFaaS ---
 
+    def _check_has_versions(self, model: str) -> None:
+        """Refuse to ask a Go TFaaS for versions or labels of a model."""
+        if not self.is_ours():
+            raise ServerError(
+                f"{self.url} is no tfaas_nb server: a Go TFaaS has no versions and no labels, only "
+                f"the model {Reference.parse(model).name!r} that was uploaded last"
+            )
+
+    def _check_reference(self, model: str) -> None:
+        """Refuse to ask a Go TFaaS for a model by its version or label."""
+        if len(Reference.parse(model).parts) > 1:
+            self._check_has_versions(model)
+
+    def _listed(self, model: str) -> dict[str, Any]:
+        """The ``params.json`` of a model whose address the server does not know.
+
+        The Go server takes only letters, digits and underscores for a name in an address, but
+        lists all its models.
+        """
+        self._check_reference(model)
+        models = self.describe_models()
+        for params in models:
+            if params.get("name") == model:
+                return params
+        names = sorted(str(params.get("name")) for params in models)
+        raise ModelNotFound(
+            f"there is no model {model!r}{did_you_mean(model, names)} on {self.url}; there are "
+            f"{names}"
+        )
+
     def _scores_one_by_one(
         self, model: str, names: tuple[str, ...] | None, asked: AskedEvents, progress: bool
     ) -> Any:
         """Scores by a server that takes one event at a time, and does not look at names."""
+        self._check_reference(model)
         values = np.atleast_2d(asked.values)
         if asked.names is not None:
             names, values = self._in_order(model, asked.names, values)
