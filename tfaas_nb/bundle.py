@@ -45,6 +45,7 @@ from tfaas_nb.onnx_graph import OnnxGraph
 from tfaas_nb.reference_events import FILE as REFERENCE_EVENTS
 from tfaas_nb.reference_events import ReferenceEvents
 from tfaas_nb.table import Table, folded
+from tfaas_nb.wire.ascii_json import in_ascii
 from tfaas_nb.wire.params import (
     HOW_TO_NAME,
     UNKNOWN,
@@ -695,7 +696,7 @@ class Bundle:
         if isinstance(self.graph, FrozenGraph):
             files[TEXT] = self.graph.text().encode()
         card = json.dumps(self.card, indent=2, ensure_ascii=False)
-        files[CARD] = card.encode("utf-8", "replace")
+        files[CARD] = in_ascii(card.encode("utf-8", "replace"))
         if self.reference_events:
             files[REFERENCE_EVENTS] = self.reference_events.to_json()
         return files

@@ -220,6 +220,22 @@ class UnsupportedCoding(RequestError):
         self.codings = tuple(codings)
 
 
+class RangeNotSatisfiable(RequestError):
+    """A part of a download was asked for that lies beyond its end.
+
+    Attributes
+    ----------
+    size : int
+        Bytes of the whole download.
+    """
+
+    status = 416
+
+    def __init__(self, message: str, size: int = 0) -> None:
+        super().__init__(message)
+        self.size = size
+
+
 class TooManyRequests(RequestError):
     """A token was shown more often than its rate allows; ask again soon."""
 

@@ -7,6 +7,7 @@ made.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -93,9 +94,9 @@ class ReferenceEvents:
             ) from error
 
     def to_json(self) -> bytes:
-        """The content of ``reference_events.json``."""
+        """The content of ``reference_events.json``, in ASCII alone."""
         told = {"keys": self.keys, "values": self.values, "scores": self.scores}
-        return orjson.dumps(told, option=orjson.OPT_INDENT_2)
+        return json.dumps(told, indent=2).encode()
 
     @property
     def matrix(self) -> Floats:

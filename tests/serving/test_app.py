@@ -297,6 +297,106 @@ def test_a_form_with_a_bad_part_changes_nothing(
     assert [(m["name"], m["version"]) for m in app.service.models()] == [("ttbar", 1)]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ["/upload", "/bundle/"])
+def test_the_name_in_the_address_is_a_form_s_too(
+    make: Callable[..., App], bundle: Bundle, path: str
+) -> None:
+    """Without a field `name` the form would name the model by its params.json, another one."""
+    app = make()
+    files = bundle.files()
+    parts: dict[str, tuple[str | None, bytes]] = {
+        name: (name, files[file])
+        for name, file in (("params", "params.json"), ("model", "model.pb"))
+    }
+    body, headers = form(parts)
+    assert ask(app, "POST", f"{path}?name=other", body, headers).status == 200
+    body, headers = form({"model": parts["model"]})
+    assert ask(app, "POST", f"{path}?name=bare&features=", body, headers).status == 200
+    assert {m["name"]: m["version"] for m in app.service.models()} == {"other": 1, "bare": 1}
+
+
+@pytest.mark.parametrize(
+    ("query", "fields", "message"),
+    [
+        ("name=other", {}, "RequestError: the form's 'name' is 'ttbar', the address's 'other'"),
+        ("features=a,b", {"features": b"b,a"}, "RequestError: the form's 'features' is 'b,a'"),
+        ("signature=predict", {}, "RequestError: a signature is chosen of a SavedModel"),
+    ],
+)
+def test_a_form_and_its_address_that_differ_are_refused(
+    app: App, bundle: Bundle, query: str, fields: dict[str, bytes], message: str
+) -> None:
+    body, headers = upload_form(bundle, **fields)
+    answer = ask(app, "POST", f"/upload?{query}", body, headers)
+    assert (answer.status, answer.error[: len(message)]) == (400, message)
+    assert [(m["name"], m["version"]) for m in app.service.models()] == [("ttbar", 1)]
+
+
+SLASHED = [
+    *("/models", "/status", "/health", "/openapi.json", "/v2", "/v2/health/live", "/params/ttbar"),
+    *("/v2/models/ttbar", "/v2/models/ttbar/versions/1/ready", "/v1/models/ttbar"),
+    *("/v1/models/ttbar/metadata", "/models/ttbar/versions", "/netron/models/ttbar/1/model.pb"),
+]
+
+
+@pytest.mark.parametrize("path", SLASHED)
+def test_an_address_with_a_slash_at_its_end_is_the_same(app: App, path: str) -> None:
+    answer, slashed = (ask(app, "GET", path + end) for end in ("", "/"))
+    if path.startswith("/netron"):
+        assert slashed.status == 404
+    else:
+        assert (answer.status, slashed.status) == (200, 200)
+        assert slashed.headers["content-type"] == answer.headers["content-type"]
+        assert path == "/status" or slashed.body == answer.body
+
+
+def test_what_is_posted_may_have_a_slash_too(app: App, events: Dataset) -> None:
+    body = tfaas.encode_json(events.features.names, events.X[0], "ttbar")
+    instances = json.dumps({"instances": events.X[:1].tolist()}).encode()
+    for path, sent in (("/json", body), ("/v1/models/ttbar:predict", instances)):
+        assert ask(app, "POST", path + "/", sent).body == ask(app, "POST", path, sent).body
+    assert ask(app, "DELETE", "/delete/ttbar/").status == 200
+    assert not app.service.models()
+
+
+def test_a_slash_opens_nothing(make: Callable[..., App]) -> None:
+    app = make("secret")
+    for path in ("/", "//", "/models/", "/health/", "/v2/health/live/", "/v2/health/ready/"):
+        assert ask(app, "GET", path).status == 401, path
+
+
+@pytest.mark.parametrize(
+    ("accepted", "kind"),
+    [
+        ("application/json", "application/json"),
+        ("Application/JSON; q=0.9", "application/json"),
+        ("application/json, text/plain, */*", "text/html; charset=utf-8"),
+        ("text/html, application/json", "text/html; charset=utf-8"),
+        ("*/*", "text/html; charset=utf-8"),
+    ],
+)
+def test_the_home_page_is_json_for_who_accepts_only_that(
+    app: App, accepted: str, kind: str
+) -> None:
+    answer = ask(app, "GET", "/", headers={"accept": accepted})
+    assert answer.headers["content-type"] == kind
+    assert answer.headers["vary"] == "Accept"
+    if kind == "application/json":
+        assert answer.json == {"server": SERVER, "models": ["ttbar"]}
+
+
+def test_kserve_s_first_version_asks_whether_a_model_is_ready(app: App) -> None:
+    """The address is TensorFlow Serving's, the words are of KServe's V1 protocol."""
+    for path in ("", "/versions/1"):
+        told = ask(app, "GET", f"/v1/models/ttbar{path}").json
+        assert (told["name"], told["ready"]) == ("ttbar", True)
+        assert told["model_version_status"][0]["state"] == "AVAILABLE"
+    app.service.unload("ttbar")
+    assert ask(app, "GET", "/v1/models/ttbar").json["ready"] is False
+    assert ask(app, "GET", "/v1/models/nobody").status == 404
+
+
 def test_a_form_without_a_part_names_it(app: App, bundle: Bundle) -> None:
     body, headers = form({"name": (None, b"x"), "params": ("p", bundle.params.to_json())})
     error = ask(app, "POST", "/upload", body, headers).error

@@ -26,7 +26,7 @@ GOLDEN = b"""{
   "input_name": "input:0",
   "output_name": "output:0",
   "img_channels": 0,
-  "description": "tt\xcc\x84 against QCD",
+  "description": "tt\\u0304 against QCD",
   "timestamp": "2026-11-02T12:00:00+00:00",
   "op": "",
   "features": [

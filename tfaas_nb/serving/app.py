@@ -162,8 +162,9 @@ class App:
         RequestError
             If the client may not ask, or there is no such address or method.
         """
+        path = _without_slash(head.path)
         caller = None if head.path in OPEN else self._caller(head)
-        methods = self._calls.get(head.path) or self._named_calls(head.path)
+        methods = self._calls.get(path) or self._named_calls(path)
         if not methods:
             raise RouteNotFound(f"there is no address {head.path!r}; there are {self.addresses}")
         call = methods.get("GET" if head.method == "HEAD" else head.method)
@@ -232,7 +233,7 @@ class App:
         """Return the tally that counts an answer to a request that was not admitted."""
         if request is None:
             return self.counts.tally(OTHER, OTHER)
-        path = request.head.path
+        path = _without_slash(request.head.path)
         if path not in self._calls:
             found = (r.shown for r in self._named if r.names(path) is not None)
             path = next(found, OTHER)
@@ -258,3 +259,10 @@ class App:
         """Return a call with the tally that counts its answers and the role that may ask it."""
         tally, role = self.counts.tally(address, method), role_of(method, address)
         return dataclasses.replace(call, tally=tally, role=role)
+
+
+def _without_slash(path: str) -> str:
+    """A path without slashes at its end, which mean nothing but to Netron's relative addresses."""
+    if not path.endswith("/") or path.startswith(netron.ROOT):
+        return path
+    return path.rstrip("/") or "/"

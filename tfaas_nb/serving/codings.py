@@ -158,7 +158,7 @@ def pack(head: Head, response: Response) -> Response:
     """Return an answer packed, if it is large JSON and the client accepts a coding."""
     if len(response.body) <= LEAST_PACKED or response.content_type != JSON:
         return response
-    if any(name == _VARY[0] for name, _ in response.headers):
+    if _VARY in response.headers:
         return response  # it was considered before
     coding = _accepted(head.header(b"accept-encoding"))
     headers = (*response.headers, _VARY)

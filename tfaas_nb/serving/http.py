@@ -33,6 +33,7 @@ from tfaas_nb.errors import (
 )
 from tfaas_nb.serving import framing, upgrades
 from tfaas_nb.serving.calls import Application, Call
+from tfaas_nb.serving.downloads import NOT_MODIFIED
 from tfaas_nb.serving.gathering import Gathering
 from tfaas_nb.serving.heads import (
     CLOSED,
@@ -719,6 +720,8 @@ class _Answer:
 
     @property
     def with_body(self) -> bool:
+        if self.response is not None and self.response.status == NOT_MODIFIED:
+            return False
         return self._request is None or self._request.head.method != "HEAD"
 
     def done(self, response: Response) -> None:

@@ -37,6 +37,11 @@ class Head(NamedTuple):
         values = parse_qs(self.query.decode("utf-8", "replace")).get(name)
         return values[0] if values else None
 
+    def accepts_only(self, kind: str) -> bool:
+        """Return True if the client accepts a media type and names no other."""
+        kinds = [one.partition(";")[0].strip() for one in self.header(b"accept").split(",")]
+        return {one.lower() for one in kinds} == {kind}
+
     def check_options(self, *known: str) -> None:
         """Refuse a misspelt option; the others may be for somebody on the way.
 

@@ -12,8 +12,8 @@ from tfaas_nb.bundle import Bundle
 from tfaas_nb.errors import BundleError, RequestError
 from tfaas_nb.model_file import Reader
 from tfaas_nb.nearest import misspelt
-from tfaas_nb.serving import forms
-from tfaas_nb.serving.messages import Request, Response
+from tfaas_nb.serving import downloads, forms
+from tfaas_nb.serving.messages import Head, Request, Response
 from tfaas_nb.serving.routes import Route
 from tfaas_nb.serving.service import Service
 from tfaas_nb.serving.shares import Share
@@ -96,7 +96,8 @@ class Models:
         large = len(model.bundle.graph.serialized) > _LARGE
         packed = model.bundle.tar() if large else model.bundle.archive()
         kind = "application/x-tar" if large else "application/gzip"
-        return Response(packed, kind, headers=((VERSION, str(model.stored.version)),))
+        headers = ((VERSION, str(model.stored.version)),)
+        return downloads.answer(request.head, Response(packed, kind, headers=headers))
 
     def _models(self, request: Request) -> Response:
         return Response(orjson.dumps(self._service.models()))
@@ -138,7 +139,13 @@ def _form_bundle(request: Request, reader: Reader) -> Bundle:
     parts = {field: part.content for field, part in sent.items()}
     if wrong := misspelt(parts, _FIELDS):
         raise RequestError(f"the form has an {wrong}")
-    name = parts.get("name", b"").decode("utf-8", "replace").strip()
+    if request.head.option("signature"):
+        raise RequestError(
+            "a signature is chosen of a SavedModel, which is uploaded as an archive, not in a form"
+        )
+    name, features, constants, missing = (
+        _field(request.head, parts, field) for field in ("name", "features", "constants", "missing")
+    )
     for needed in ("model",) if name else ("params", "model"):
         if needed not in parts:
             raise BundleError(
@@ -151,17 +158,22 @@ def _form_bundle(request: Request, reader: Reader) -> Bundle:
     params, labels, card, events = (
         parts.get(part, b"") for part in ("params", "labels", "card", "reference_events")
     )
-    features = parts.get("features", b"").decode("utf-8", "replace")
-    features = features or request.head.option("features") or ""
-    constants = parts.get("constants", b"").decode("utf-8", "replace")
-    constants = constants or request.head.option("constants") or ""
-    missing = parts.get("missing", b"").decode("utf-8", "replace")
-    missing = missing or request.head.option("missing") or ""
     return Bundle.from_parts(
         *(params, model, labels, card, name or None, events, reader, features),
         beside=_beside(sent),
         constants=constants,
     ).with_missing(missing.strip())
+
+
+def _field(head: Head, parts: Mapping[str, bytes], field: str) -> str:
+    """A field of a form that may stand in the address instead; empty if it is in neither."""
+    sent = parts.get(field, b"").decode("utf-8", "replace").strip()
+    asked = (head.option(field) or "").strip()
+    if sent and asked and sent != asked:
+        raise RequestError(
+            f"the form's {field!r} is {sent[:100]!r}, the address's {asked[:100]!r}: give one"
+        )
+    return sent or asked
 
 
 def _beside(parts: Mapping[str, forms.Part]) -> dict[str, bytes]:

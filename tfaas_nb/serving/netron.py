@@ -25,6 +25,8 @@ from tfaas_nb.serving.messages import Head, Request, Response
 from tfaas_nb.serving.routes import Route, reference
 from tfaas_nb.serving.service import Service
 
+#: Begin of all addresses.
+ROOT = "/netron/"
 _ROOT = r"/netron(?:/k/(?P<key>[^/]+))?"
 _KEYED = re.compile(r"/netron/k/([^/]+)/.*", re.DOTALL)
 

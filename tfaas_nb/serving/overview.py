@@ -21,6 +21,10 @@ from tfaas_nb.serving.service import Service
 from tfaas_nb.serving.shared_counts import SharedCounts
 from tfaas_nb.serving.snapshot import Snapshot
 from tfaas_nb.wire.image import Canvas
+from tfaas_nb.wire.tfaas import JSON
+
+#: The home page is another for other kinds of clients.
+_BY_ACCEPT = (("vary", "Accept"),)
 
 
 class Overview:
@@ -62,7 +66,7 @@ class Overview:
     def routes(self) -> tuple[Route, ...]:
         """All addresses."""
         return (
-            Route("GET", "/", self._page),
+            Route("GET", "/", self._home),
             Route("GET", "/health", self._health),
             Route("GET", "/status", self._status),
             Route("GET", "/metrics", self._metrics),
@@ -114,6 +118,14 @@ class Overview:
         }
         return Response(orjson.dumps(told))
 
+    def _home(self, request: Request) -> Response:
+        """A page for people, or what it tells for a program that accepts only JSON."""
+        if not request.head.accepts_only(JSON):
+            return self._page(request)
+        models = [stored.name for stored in self._service.repository.models()]
+        told = {"server": self._server, "models": models}
+        return Response(orjson.dumps(told), headers=_BY_ACCEPT)
+
     def _page(self, request: Request) -> Response:
         host = request.head.header(b"host") or "localhost"
         stored = {found.name: found for found in self._service.repository.models()}
@@ -122,7 +134,9 @@ class Overview:
             for model in self._service.models()
         ]
         shown = page.home(models, f"{self._scheme}://{host}", token=self._token is not None)
-        return Response(shown.encode(), "text/html; charset=utf-8", headers=page.HEADERS)
+        return Response(
+            shown.encode(), "text/html; charset=utf-8", headers=(*page.HEADERS, *_BY_ACCEPT)
+        )
 
     def _shown(self, model: Mapping[str, Any], stored: Stored | None) -> dict[str, Any]:
         """Fields that the home page shows of a model in addition to its description."""

@@ -53,7 +53,9 @@ class TensorFlowServing:
         else:
             asked = iter([repository.find(reference(name, version, label))])
         states = [self._state(stored) for stored in asked]
-        return Response(orjson.dumps(tfserving.model_status(states)))
+        # KServe's clients of version 1 ask the same address whether a model is ready.
+        ready = {"name": name, "ready": states[0].state == tfserving.AVAILABLE}
+        return Response(orjson.dumps(tfserving.model_status(states) | ready))
 
     def _state(self, stored: Stored) -> tfserving.Version:
         """State of a version; the files of one not in memory are compared with their hashes."""

@@ -13,6 +13,7 @@ import orjson
 from tfaas_nb.errors import (
     MethodNotAllowed,
     Overloaded,
+    RangeNotSatisfiable,
     ServerError,
     TfaasError,
     Unauthorized,
@@ -149,6 +150,8 @@ def _headers(error: TfaasError) -> tuple[tuple[str, str], ...]:
         found += (("www-authenticate", "Bearer"),)
     if isinstance(error, MethodNotAllowed):
         found += (("allow", ", ".join(error.allowed)),)
+    if isinstance(error, RangeNotSatisfiable):
+        found += (("content-range", f"bytes */{error.size}"),)
     if isinstance(error, UnsupportedCoding):
         found += (("accept-encoding", ", ".join(error.codings)),)
     return found

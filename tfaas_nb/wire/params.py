@@ -14,6 +14,7 @@ from tfaas_nb.features.names import names_in
 from tfaas_nb.graph_parts.inference_constants import Constants, constants_in
 from tfaas_nb.missing import NAN, NONE
 from tfaas_nb.nearest import misspelt, unknown_keys
+from tfaas_nb.wire.ascii_json import in_ascii
 
 #: Names of a model's features in its order: a list, text with commas between, or a feature set.
 FeatureNames = Sequence[str] | FeatureSet
@@ -167,8 +168,8 @@ class Params:
         return values | {"inputNode": self.input_node, "outputNode": self.output_node}
 
     def to_json(self) -> bytes:
-        """The content of a ``params.json`` file."""
-        return orjson.dumps(self.to_values(), option=orjson.OPT_INDENT_2)
+        """The content of a ``params.json`` file, in ASCII alone."""
+        return in_ascii(orjson.dumps(self.to_values(), option=orjson.OPT_INDENT_2))
 
 
 def check_missing(missing: str) -> None:

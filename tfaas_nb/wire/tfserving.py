@@ -33,6 +33,8 @@ from tfaas_nb.wire.tfaas import Columns, Floats, exact_columns_of
 _NOT_WHOLE = 2.0**53
 
 SIGNATURE = "serving_default"
+#: State of a version that can be asked.
+AVAILABLE = "AVAILABLE"
 PREDICT = "tensorflow/serving/predict"
 
 _MEMBERS = frozenset(("signature_name", "instances", "inputs", "examples", "context"))
@@ -119,7 +121,7 @@ class Version:
     """The state of one version of a model, in TensorFlow Serving's words."""
 
     version: str
-    state: str = "AVAILABLE"
+    state: str = AVAILABLE
     error_code: str = "OK"
     error_message: str = ""
 

@@ -39,6 +39,7 @@ _TELLS = {
     401: "WWW-Authenticate",
     405: "Allow",
     415: "Accept-Encoding",
+    416: "Content-Range",
     429: "Retry-After",
     503: "Retry-After",
 }
@@ -151,6 +152,10 @@ def _responses(operation: Operation, has_names: bool) -> dict[str, Any]:
     told = {"200": good}
     if operation.redirects:
         told["303"] = {"description": "The same under an address that needs no token."}
+    if operation.is_download:
+        range_ = {"Content-Range": {"$ref": "#/components/headers/Content-Range"}}
+        part = {"description": "The part that was asked for.", "headers": headers | range_}
+        told |= {"206": good | part, "304": {"description": "The client has it already."}}
     for status, texts in reasons.items():
         told[str(status)] = {"description": " ".join(texts), "content": in_json(ref("Error"))}
         if operation.ending and status == errors.Overloaded.status:
@@ -169,6 +174,8 @@ def _kinds(operation: Operation, has_names: bool) -> set[type[TfaasError]]:
         kinds |= {errors.Unauthorized, errors.Forbidden, errors.TooManyRequests}
     if operation.bodies:
         kinds |= {errors.TooLarge, errors.UnsupportedCoding}
+    if operation.is_download:
+        kinds |= {errors.RangeNotSatisfiable}
     if has_names:
         kinds |= {errors.ModelNotFound}
     if errors.RepositoryError in kinds:

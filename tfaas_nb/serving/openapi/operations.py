@@ -68,6 +68,8 @@ class Operation:
         Whether there must be a body.
     is_open : bool
         Whether it is answered without the token.
+    is_download : bool
+        Whether a client may ask for a part of the answer, or only if it has changed.
     redirects : bool
         Whether it may lead elsewhere.
     ending : mapping
@@ -84,6 +86,7 @@ class Operation:
     description: str = ""
     needs_body: bool = True
     is_open: bool = False
+    is_download: bool = False
     redirects: bool = False
     ending: Json = field(default_factory=dict)
 
@@ -228,7 +231,7 @@ _NAMED_MODEL = {
     "application/x-www-form-urlencoded": media(ref("ModelName")),
 }
 _STATES = record(
-    ("model_version_status",),
+    ("model_version_status", "name", "ready"),
     model_version_status=array(
         record(
             ("version", "state", "status"),
@@ -237,6 +240,8 @@ _STATES = record(
             status=record(error_code={"type": "string"}, error_message={"type": "string"}),
         )
     ),
+    name={"type": "string"},
+    ready={"type": "boolean", "description": "For KServe's clients: the latest can be asked."},
 )
 _SERVED = "/v2/models/{name}[/versions/{version}]"
 _TF = "/v1/models/{name}[/versions/{version}|/labels/{label}]"
@@ -259,7 +264,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "A model with all its files, packed",
         {_GZIP: media(BINARY), _TAR: media(BINARY)},
         *_MODEL_ERRORS,
-        headers=(VERSION,),
+        headers=(VERSION, "ETag", "Accept-Ranges"),
+        options=("if_none_match", "if_range", "range"),
+        is_download=True,
     ),
     ("GET", "/models"): _get(
         _STORE, "All models", in_json(array(ref("Model"))), errors.RepositoryError
@@ -313,7 +320,11 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         _STORE, "Take a label away", _NOTHING, errors.RepositoryError, errors.BundleError
     ),
     ("GET", "/"): _get(
-        _SELF, "A page for people", {_HTML: media({"type": "string"})}, errors.RepositoryError
+        _SELF,
+        "A page for people, or the models for who accepts only JSON",
+        {_HTML: media({"type": "string"})}
+        | in_json(record(("server", "models"), server={"type": "string"}, models=WORDS)),
+        errors.RepositoryError,
     ),
     ("GET", "/health"): _get(
         _SELF,

@@ -41,6 +41,9 @@ HEADERS = {
         "description": "The header of a request on which the form of such an answer depends.",
         "schema": _TEXT,
     },
+    "ETag": {"description": "Name of this content.", "schema": _TEXT},
+    "Accept-Ranges": {"description": "A part may be asked for.", "schema": {"const": "bytes"}},
+    "Content-Range": {"description": "Of which bytes of how many.", "schema": _TEXT},
     "Allow": {"description": "The methods that the address takes.", "schema": _TEXT},
     "Retry-After": {
         "description": "Seconds after which asking again may help.",
@@ -127,6 +130,18 @@ OPTIONS = {
         "Content-Encoding",
         "How the body is packed.",
         {"type": "string", "enum": list(codings.NAMES)},
+    ),
+    "if_none_match": _parameter(
+        "header",
+        "If-None-Match",
+        "ETags that the client has: then the answer is 304.",
+        {"type": "string"},
+    ),
+    "if_range": _parameter(
+        "header", "If-Range", "ETag whose part is asked for, or else all.", {"type": "string"}
+    ),
+    "range": _parameter(
+        "header", "Range", "One range of bytes, as in `bytes=1000-`.", {"type": "string"}
     ),
     "accepted": _parameter(
         "header",
