@@ -72,7 +72,7 @@ def test_another_number_is_told_as_one(name: str, known: list[str], expected: st
     assert f"the nearest name is '{expected}" in hint(name, known)
     assert hint(name, known).endswith(", of another number")
     assert f"(did you mean '{expected}" in did_you_mean(name, known)
-    assert did_you_mean(name, known).endswith("?), of another number")
+    assert did_you_mean(name, known).endswith(", of another number?)")
 
 
 def test_a_number_that_was_left_out_is_filled_in() -> None:

@@ -80,7 +80,7 @@ def hint(name: str, known: Iterable[str]) -> str:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return the nearest name as a question in brackets; empty if there is none."""
     near = nearest(name, known)
-    return "" if near is None else f" (did you mean {near!r}?){note(name, near)}"
+    return "" if near is None else f" (did you mean {near!r}{note(name, near)}?)"
 
 
 def unknown_keys(keys: Iterable[object], known: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.simulation import Simulation
 from tfaas_nb.errors import DataError
 from tfaas_nb.evaluation import Evaluation
+from tfaas_nb.evaluation.expectation import Expectation
 
 SIGNAL, BACKGROUND = tn.sample_files()
 FEATURES = tn.FeatureSet("leading", (), ("jetPt", "jetMassSoftDrop"), jets=1)
@@ -136,3 +137,28 @@ def test_a_stream_that_is_judged_knows_it(events: Dataset) -> None:
     stream = tn.load(*samples, stream=True, progress=False)
     evaluation = quick.fit(events, progress=False).evaluate(stream, allow_overlap=True)
     assert evaluation.expected == (20_000, 20_000)
+
+
+@pytest.mark.parametrize(
+    ("weight", "scaled", "is_offered"),
+    [
+        ((2.0, 3.0), (False, False), True),
+        ((2.0, 3.0), (True, False), False),
+        ((2.0, 3.0), (False, True), False),
+        ((-2.0, 3.0), (False, False), False),
+        ((0.0, 3.0), (False, False), False),
+        ((1.0, 1.0), (False, False), False),
+    ],
+)
+def test_sums_of_weights_are_offered_where_they_can_be_numbers_of_events(
+    weight: tuple[float, float], scaled: tuple[bool, bool], is_offered: bool
+) -> None:
+    """Not of a class that is scaled and one that is not, nor if they are no positive numbers."""
+    roc = tn.metrics.Roc.of([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.9], np.repeat(np.abs(weight), 2) + 1e-9)
+    sums = 2 * weight[0], 2 * weight[1]
+    expectation = replace(Expectation.of(roc, None, None, scaled), sums=sums)
+    expectation = replace(expectation, are_weighted=weight != (1.0, 1.0))
+    with pytest.raises(DataError, match="not known how many events") as refused:
+        expectation.check((0, 1))
+    assert ("they sum to signal=6, background=4" in str(refused.value)) == is_offered
+    assert ("they sum to" in str(refused.value)) == is_offered

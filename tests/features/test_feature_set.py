@@ -131,7 +131,8 @@ def test_an_unknown_key_is_named_with_the_nearest_that_is_missing() -> None:
 
 def test_the_hint_is_a_key_that_is_missing_though_another_is_nearer() -> None:
     keys = ["jetPt_40" if name == "jetPt_3" else name for name in NAMES]
-    with pytest.raises(FeatureError, match=r"'jetPt_40' \(did you mean 'jetPt_3'\?\)"):
+    meant = r"'jetPt_40' \(did you mean 'jetPt_3', of another number\?\)"
+    with pytest.raises(FeatureError, match=meant):
         order_keys(NAMES, keys)
 
 

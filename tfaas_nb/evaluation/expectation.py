@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -105,13 +106,17 @@ class Expectation:
 
     @property
     def _sums_of_weights(self) -> str:
-        """The numbers to give if weights are expected events already, in words."""
-        if not self.are_weighted:
+        """The numbers to give if weights are expected events already, in words.
+
+        Of classes of which one is scaled and the other not, of parts that are not known, and of
+        sums that are no numbers of events, there are none that can be meant.
+        """
+        if not self.are_weighted or any(self.known):
             return ""
-        if self.part and not all(map(self.part.is_known, (0, 1))):
+        background, signal = (self.events(kind) for kind in (0, 1))
+        if not all(math.isfinite(events) and events > 0 for events in (background, signal)):
             return ""
-        background, signal = (f"{self.events(kind):.6g}" for kind in (0, 1))
         return (
             ". If the weights are expected events already, they sum to "
-            f"signal={signal}, background={background}"
+            f"signal={signal:.6g}, background={background:.6g}"
         )
