@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 import tfaas_nb as tn
-from tests.graphs import serialized
+from tests.graphs import serialized, weighted_sum
 from tests.onnx_models import relu
 from tests.test_graph import weighted
 from tfaas_nb import backend, export, saved_model
@@ -104,3 +105,18 @@ def test_what_is_in_the_way_stays(bundle: Bundle, tmp_path: Path) -> None:
         bundle.export("onnx", tmp_path / "precious")
     with pytest.raises(BundleError, match="no format 'pickle'; there are onnx, saved_model"):
         bundle.export("pickle", tmp_path / "x")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["tfaas", "tfserving", "kserve", "triton", "cmssw"])
+def test_what_is_written_as_text_is_ascii(tmp_path: Path, form: str) -> None:
+    """Readers of any age and encoding take it, TFaaS's clients in Python 2 among them."""
+    features = [{"name": name, "title": name} for name in ("τ21", "η", "b")]
+    params = {"name": "sum", "description": "größer als 𝑚", "features": features}
+    folder = Bundle.from_parts(json.dumps(params).encode(), serialized(weighted_sum)).export(
+        form, tmp_path
+    )
+    texts = {".json", ".txt", ".pbtxt", ".yaml", ".md", ".xml", ".cc", ".c", ".py"}
+    written = [path for path in folder.rglob("*") if path.suffix in texts]
+    assert written
+    assert [path.name for path in written if not path.read_bytes().isascii()] == []
