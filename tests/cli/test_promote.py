@@ -53,6 +53,7 @@ def test_a_model_is_promoted_between_processes(source: Serving, tmp_path: Path) 
         refused = run(*where, "--token", source.token)
         assert (refused.returncode, refused.stdout) == (1, "")
         assert refused.stderr.startswith("tfaas-nb: "), "it needs the other server's token, too"
+        assert refused.stderr.endswith(f"give that of {target.url} with --to-token ...\n")
         done = run(*where, "--token", source.token, "--to-token", target.token)
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.startswith(f"'best' is on {target.url} as version 1: it gives the 8 ref")
