@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,9 @@ import numpy as np
 import pytest
 import requests
 
+from tests.onnx_models import relu
+from tests.test_archive import zipped
+from tests.test_foreign_file import FILES
 from tests.test_onnx_parts import W, X, packed, split
 from tfaas_nb.serving.server import Server
 
@@ -41,6 +45,24 @@ def test_an_onnx_model_takes_its_weights_from_the_form(url: str, field: str, loc
     answer = uploaded(url, data={"name": "m"}, files=files)
     assert answer.status_code == 200, answer.text
     np.testing.assert_allclose(scores(url, "m", X), X @ W, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_file_that_curl_calls_a_form_is_a_file(url: str) -> None:
+    """As `curl --data-binary` sends it: a zip, a lone ONNX model, and files that are no model."""
+    content, data = split()
+    files = {"ttbar/2/model.onnx": content, "ttbar/2/model.onnx.data": data, "ttbar/._2": b""}
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert uploaded(url, data=zipped(files), headers=headers).status_code == 200
+    np.testing.assert_allclose(scores(url, "ttbar", X), X @ W, rtol=1e-5)
+    lone, options = relu().SerializeToString(), {"name": "relu"}
+    assert uploaded(url, data=lone, headers=headers, params=options).status_code == 200
+    np.testing.assert_allclose(scores(url, "relu", X), np.maximum(X, 0), rtol=1e-5)
+    for name in ("XGBoost JSON", "LightGBM", "pickle 0"):
+        body, message = FILES[name]
+        answer = uploaded(url, data=body, headers=headers, params=options)
+        assert answer.status_code == 422
+        assert re.search(message, answer.json()["error"])
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from tfaas_nb import foreign_file
 from tfaas_nb.archive import plain_path
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.errors import BundleError, RequestError
@@ -30,8 +31,8 @@ _ARCHIVES = (
     "application/octet-stream",
     *(f"application/{kind}" for kind in ("gzip", "x-gzip", "zip", "x-tar", "x-xz", "x-bzip2")),
 )
-#: Of a gzip, a zip or ``.keras`` file, an xz and a bzip2.
-_STARTS = (b"\x1f\x8b", b"PK\x03\x04", b"\xfd7zXZ", b"BZh")
+#: Of a gzip, a zip or ``.keras`` file, an xz, a bzip2 and an ONNX model.
+_STARTS = (b"\x1f\x8b", b"PK\x03\x04", b"\xfd7zXZ", b"BZh", b"\x08")
 _NOTHING = Response(b"", "text/plain")
 _LABEL = "/models/(?P<name>[^/]+)/labels/(?P<label>[^/]+)"
 #: Of an upload form; TFaaS's own client sends ``op`` besides.
@@ -78,7 +79,7 @@ class Models:
         request.head.check_options("name", "signature", "features", "constants", "missing")
         kind = request.head.header(b"content-type").partition(";")[0].strip().lower()
         # curl --data-binary calls whatever it sends a form.
-        if kind in _ARCHIVES or request.body.startswith(_STARTS):
+        if kind in _ARCHIVES or _is_file(request.body):
             option = request.head.option
             name, signature, features = option("name"), option("signature"), option("features")
             bundle = Bundle.from_upload(
@@ -125,6 +126,11 @@ class Models:
     def _unlabel(self, request: Request, name: str, label: str) -> Response:
         self._service.unlabel(name, label)
         return _NOTHING
+
+
+def _is_file(body: bytes) -> bool:
+    """Return True if a body is a file and no form, by what it begins with."""
+    return body.startswith(_STARTS) or bool(body and foreign_file.refusal(body))
 
 
 def _form_bundle(request: Request, reader: Reader) -> Bundle:
