@@ -25,6 +25,7 @@ from tfaas_nb.foreign_words import reason
 from tfaas_nb.graph import FrozenGraph, assembled, is_marked
 from tfaas_nb.graph_parts.inference_constants import HOW_TO_GIVE, Constants, inferred
 from tfaas_nb.graph_parts.pruning import all_nodes, edge_node, pruned
+from tfaas_nb.graph_parts.tensor_arrays import with_lists
 from tfaas_nb.operations import ALLOWED
 from tfaas_nb.signature import Tensor
 from tfaas_nb.vetting import vet
@@ -148,7 +149,7 @@ def plan(
     given = {nodes.get(name, name): value for name, value in (constants or {}).items()}
     ends = [edge_node(edge) for edge in outputs.values()]
     folded, values = inferred(whole, given, [edge_node(edge) for edge in inputs], ends)
-    graph_def = pruned(folded, ends)
+    graph_def = pruned(with_lists(folded), ends)
     _strip(graph_def)
     vet(graph_def, frozenset(allowed) | _HANDLES | _REFERENCES | _READS)
     _check_placeholders(graph_def, inputs)

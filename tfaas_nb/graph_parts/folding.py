@@ -330,7 +330,7 @@ class Folding:
 
     def _write_index(self, merge: Any, taken: int, folded: Any) -> None:
         index = folded.node.add(name=f"{merge.name}{_INDEX}", op="Const")
-        _set_value(index, np.int32(taken))
+        set_value(index, np.int32(taken))
 
 
 def _is_true(operation: str, one: _Interval, other: float) -> bool:
@@ -423,20 +423,23 @@ def scalar(tensor: Any) -> Any:
         return None
 
 
-def _set_value(node: Any, value: Any) -> None:
+def set_value(node: Any, value: Any) -> None:
+    """Give a ``Const`` node a value, a NumPy scalar or array."""
     dtype = next(number for number, name in DTYPES.items() if name == value.dtype.name)
     node.attr.clear()
     node.attr["dtype"].type = dtype
     tensor = node.attr["value"].tensor
     tensor.dtype = dtype
     tensor.tensor_shape.SetInParent()
+    for size in value.shape:
+        tensor.tensor_shape.dim.add(size=size)
     tensor.tensor_content = value.tobytes()
 
 
 def _be_constant(node: Any, value: Any) -> None:
     node.op = "Const"
     del node.input[:]
-    _set_value(node, value)
+    set_value(node, value)
 
 
 def _be_copy(node: Any, source: str, controls: list[str]) -> None:
@@ -474,7 +477,7 @@ def _be_filled(node: Any, folded: Any) -> None:
     shape = _data(node)
     del node.input[:]
     node.input.extend([*shape[:1], name, *controls])
-    _set_value(folded.node.add(name=name, op="Const"), np.zeros((), DTYPES[dtype])[()])
+    set_value(folded.node.add(name=name, op="Const"), np.zeros((), DTYPES[dtype])[()])
 
 
 def _redirect(folded: Any, taken: Mapping[str, int]) -> None:
