@@ -28,6 +28,7 @@ from tfaas_nb.graph_parts.inference_constants import (
     inferred,
     needed_placeholders,
 )
+from tfaas_nb.graph_parts.input_shapes import with_input_shapes
 from tfaas_nb.graph_parts.pruning import edge_node, pruned, reached
 from tfaas_nb.graph_parts.tensor_arrays import with_lists
 from tfaas_nb.operations import ALLOWED
@@ -209,7 +210,8 @@ class FrozenGraph:
         graph_def, folded = inferred(
             original, constants, _split_names(input_node), _split_names(output_node)
         )
-        graph_def = _vetted(with_lists(graph_def), _split_names(output_node), allowed)
+        graph_def = with_input_shapes(original, with_lists(graph_def), _split_names(input_node))
+        graph_def = _vetted(graph_def, _split_names(output_node), allowed)
         if graph_def is not original:
             serialized = graph_def.SerializeToString(deterministic=True)
         nodes = {node.name: node for node in graph_def.node}

@@ -223,14 +223,14 @@ def _may_steer(graph_def: Any, node: Any) -> bool:
         return False
     shape = node.attr["shape"].shape
     return not shape.dim and (
-        not _is_unknown(graph_def, node) or _type(node) == _BOOLEAN or bool(_words(node) & _NAMED)
+        not is_unknown(graph_def, node) or _type(node) == _BOOLEAN or bool(_words(node) & _NAMED)
     )
 
 
 _NAMED = _MASKING | {"learning"}
 
 
-def _is_unknown(graph_def: Any, node: Any) -> bool:
+def is_unknown(graph_def: Any, node: Any) -> bool:
     """Return True if a graph does not tell the number of a placeholder's axes."""
     shape = node.attr["shape"].shape if "shape" in node.attr else None
     is_old = graph_def.versions.producer <= _LAST_UNKNOWN and node.op == "Placeholder"
