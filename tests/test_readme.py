@@ -42,7 +42,7 @@ def test_the_addresses_are_all_there_are(tmp_path: Path) -> None:
 
 
 def test_the_architecture_is_the_one_enforced() -> None:
-    rows = re.findall(r"^\| (\d) \| (.*?) \|", README, re.MULTILINE)
+    rows = re.findall(r"^\| (-?\d) \| (.*?) \|", README, re.MULTILINE)
     shown = {
         name.rstrip("/"): int(floor)
         for floor, names in rows
