@@ -220,7 +220,7 @@ def test_files_larger_than_memory_are_streamed(small: tuple[str, str]) -> None:
     panel.memory.value = 1
     panel.load_button.click()
     settle(panel)
-    assert "memory=1 MB is too little" in panel.message.value
+    assert "“Megabytes of events at a time”: 1 MB is too little" in panel.message.value
     assert panel.data is stream
 
 
@@ -329,10 +329,10 @@ def test_values_that_are_not_finite_and_branches_that_are_absent_have_controls(
     panel.weight.value = "w"
     panel.cut.value = "HLT_A | jetPt_0 > 0"
     settle(panel)
-    assert "on_nan=&#x27;skip&#x27;" in panel.counts.value
+    assert "“Values that are not finite”: “leave the events out”" in panel.counts.value
     panel.on_nan.value = "skip"
     settle(panel)
-    assert "optional=[&#x27;HLT_A&#x27;]" in panel.counts.value
+    assert "“Branches that some files lack”: HLT_A" in panel.counts.value
     panel.optional.value = "HLT_A"
     settle(panel)
     assert ">260<" in panel.counts.value
@@ -347,7 +347,7 @@ def test_values_that_are_not_finite_and_branches_that_are_absent_have_controls(
 @pytest.mark.parametrize(
     ("message", "words"),
     [
-        ("on_nan='skip' leaves out", "“Values that are not finite”: leave the events out leaves"),
+        ("on_nan='skip' leaves out", "“Values that are not finite”: “leave the events out” leaves"),
         ("say optional=['HLT_A', 'b']", "say “Branches that some files lack”: HLT_A, b"),
         ("branches={'a': 'b', 'c': 'd'}", "“Branches, if not found”: a = b, c = d"),
         ("say which with tree=...", "say which with “Tree”"),

@@ -152,7 +152,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
     def in_fields(self, message: str) -> str:
         """Spell the arguments in a message as the fields of the panel that they are here.
 
-        ``on_nan='skip'`` becomes “Values that are not finite”: leave the events out.
+        ``on_nan='skip'`` becomes “Values that are not finite”: “leave the events out”.
         """
         return spelled(message, self._in_field)
 
@@ -239,7 +239,7 @@ def _typed(control: ipywidgets.Widget, value: Any) -> str:
         return ""
     for option in getattr(control, "options", ()):
         if isinstance(option, tuple) and option[1] == value:
-            return str(option[0])
+            return f"“{option[0]}”"
     if isinstance(value, dict):
         return ", ".join(f"{key} = {one}" for key, one in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
