@@ -32,7 +32,7 @@ FLOORS = {
     "foreign_words": 1,
     "foreign_file": 2,
     "vetting": 1,
-    "options": 1,
+    "options": -1,
     "reference_events": 1,
     "graph_parts": 1,
     "quantities": 2,

@@ -14,7 +14,7 @@ import json
 import os
 import re
 import tarfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -42,6 +42,15 @@ from tfaas_nb.graph_parts.inference_constants import Constants, constants_in
 from tfaas_nb.missing import NAN
 from tfaas_nb.model_file import HERE, NOTHING, Graph, Reader
 from tfaas_nb.onnx_graph import OnnxGraph
+from tfaas_nb.options import (
+    check_bytes,
+    check_count,
+    check_kind,
+    check_names,
+    check_option,
+    check_path,
+    check_text,
+)
 from tfaas_nb.reference_events import FILE as REFERENCE_EVENTS
 from tfaas_nb.reference_events import ReferenceEvents
 from tfaas_nb.table import Table, folded
@@ -158,6 +167,7 @@ class Bundle:
         if missing:
             return cls.of(model, name, features, constants).with_missing(missing)
         if isinstance(model, (str, os.PathLike)):
+            check_path("model", model, BundleError)
             return _from_path(Path(model), name, features, constants)
         if isinstance(model, bytes):
             return cls.from_upload(model, name, features=features, constants=constants)
@@ -225,6 +235,20 @@ class Bundle:
         BundleError
             If the name is not usable or the features do not fit the graph.
         """
+        check_kind(
+            "graph", graph, (FrozenGraph, OnnxGraph), "a FrozenGraph or OnnxGraph", BundleError
+        )
+        check_names("labels", labels, BundleError)
+        check_text("description", description, BundleError)
+        kinds = (FeatureSet, type(None))
+        check_kind("feature_set", feature_set, kinds, "a FeatureSet or None", BundleError)
+        check_kind("card", card, (Mapping, type(None)), "a mapping or None", BundleError)
+        for key, several in (
+            ("features", features),
+            ("working_points", working_points),
+            ("provenance", provenance),
+        ):
+            check_kind(key, several, Iterable, "a list", BundleError)
         params = Params(
             name=check_name(name),
             model=graph.file_name,
@@ -288,6 +312,14 @@ class Bundle:
         MissingExtra
             If what reads the model's format is not installed.
         """
+        for key, value in (
+            ("params", params),
+            ("model", model),
+            ("labels", labels),
+            ("card", card),
+            ("reference_events", reference_events),
+        ):
+            check_bytes(key, value, BundleError)
         told = _params(params, name)
         values = {**told.constants, **constants_in(constants)}
         ends = (told.input_node, told.output_node)
@@ -340,6 +372,7 @@ class Bundle:
         GraphError
             If the model may not or cannot be served.
         """
+        check_path("path", path, BundleError)
         try:
             folder = model_folder.latest(Path(path))
             inner = [p for p in (folder / saved_model.VARIABLES).glob("*") if p.is_file()]
@@ -386,6 +419,7 @@ class Bundle:
         TooLarge
             If it holds too many or too large files.
         """
+        check_bytes("data", data, BundleError)
         folder, files = model_folder.inner(*archive.members(data))
         lone = model_folder.lone(files)
         if PARAMS not in files and saved_model.FILE not in files and lone is None:
@@ -475,6 +509,7 @@ class Bundle:
         BundleError
             If the path, or a part in it, is missing or wrong.
         """
+        check_path("path", path, BundleError)
         path = Path(path)
         try:
             if path.is_dir():
@@ -671,6 +706,7 @@ class Bundle:
         GraphError
             If the model fails on them.
         """
+        check_option("engine", engine, callable(engine), "a model's engine", BundleError)
         if self.reference_events:
             self.reference_events.check(engine(self.reference_events.matrix))
 
@@ -733,6 +769,8 @@ class Bundle:
         MissingExtra
             If what writes it is not installed.
         """
+        _check_place("path", path)
+        check_count("version", version, 1, BundleError)
         content = export.Content(
             self.name, self.graph, self.labels, self.features or (), self.files(), version
         )
@@ -748,6 +786,7 @@ class Bundle:
         BundleError
             If it cannot be written.
         """
+        _check_place("directory", directory)
         target = Path(directory) / self.name
         try:
             durable.write_folder(target, self.files(), FILES)
@@ -780,6 +819,7 @@ class Bundle:
         BundleError
             If it cannot be written.
         """
+        _check_place("path", path)
         target = Path(path) / f"{self.name}.tar.gz" if Path(path).is_dir() else Path(path)
         try:
             durable.replace(target, self.archive(), target.parent)
@@ -819,6 +859,12 @@ class Bundle:
             return ""
         table = Table(("input", "unit", "1 %", "median", "99 %"), rows)
         return folded("Inputs, in the order of the model", table)
+
+
+def _check_place(name: str, path: str | os.PathLike[str]) -> None:
+    """Refuse what is no path; the empty one is the working directory."""
+    if not (isinstance(path, str) and not path):
+        check_path(name, path, BundleError)
 
 
 def _from_path(

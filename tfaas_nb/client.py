@@ -31,6 +31,7 @@ from tfaas_nb.features import order_keys
 from tfaas_nb.features.columns import numeric
 from tfaas_nb.graph_parts.inference_constants import Constants
 from tfaas_nb.nearest import did_you_mean
+from tfaas_nb.options import check_count, check_flag, check_path
 from tfaas_nb.patience import patiently, score_each
 from tfaas_nb.reference import Reference
 from tfaas_nb.signature import Array, Signature, Tensor
@@ -208,6 +209,7 @@ class Client(Connection):
         RouteNotFound
             If the server is a Go TFaaS, which does not tell.
         """
+        _check_is_name(model)
         try:
             return self._signature(model).width
         except ModelNotFound as error:
@@ -261,9 +263,12 @@ class Client(Connection):
         ServerError
             If the server is a Go TFaaS, which has no labels.
         """
+        if version is not None:
+            check_count("version", version, 1, ModelNotFound)
+        path = _label_path(model, label)
         self._check_has_versions(model)
         body = None if version is None else {"version": version}
-        answer = json_of(self._ask("PUT", _label_path(model, label), json=body))
+        answer = json_of(self._ask("PUT", path, json=body))
         return int(answer["version"])
 
     def unlabel(self, model: str, label: str) -> None:
@@ -276,8 +281,9 @@ class Client(Connection):
         ServerError
             If the server is a Go TFaaS, which has no labels.
         """
+        path = _label_path(model, label)
         self._check_has_versions(model)
-        self._ask("DELETE", _label_path(model, label))
+        self._ask("DELETE", path)
 
     def status(self) -> dict[str, Any]:
         """Return the status of the server."""
@@ -337,6 +343,7 @@ class Client(Connection):
         interrupted, what was scored is in `unfinished`.
         """
         _check_is_name(model)
+        check_flag("progress", progress, ServerError)
         if are_inputs(events):
             return _shaped(self._by_input(model, events, progress), False)
         asked = AskedEvents.of(events, keys)
@@ -392,6 +399,7 @@ class Client(Connection):
         ModelNotFound
             If there is none of that name.
         """
+        _check_is_name(model)
         self._check_reference(model)
         name, content = _picture(image)
         parts = {"image": (name, content), "model": (None, model)}
@@ -409,6 +417,7 @@ class Client(Connection):
         ServerError
             If a version is to be removed of a Go TFaaS, which has none.
         """
+        _check_is_name(model)
         self._check_reference(model)
         # In a form: the Go server takes few names as part of an address.
         self._ask("DELETE", "/delete", files={"model": (None, model)})
@@ -649,8 +658,8 @@ def _segment(name: str) -> str:
     ModelNotFound
         If it is none: dots would lead to another address, however they are quoted.
     """
-    if name in ("", ".", ".."):
-        raise ModelNotFound(f"there is no model or label {name!r}: nothing can be called so")
+    if not isinstance(name, str) or name in ("", ".", ".."):
+        raise ModelNotFound(f"there is no model or label {name!r:.100}: nothing can be called so")
     return quote(name, safe="")
 
 
@@ -681,6 +690,7 @@ def _form(bundle: Bundle) -> dict[str, tuple[str | None, bytes]]:
 def _picture(image: str | os.PathLike[str] | bytes) -> tuple[str, bytes]:
     if isinstance(image, bytes):
         return "image", image
+    check_path("image", image, FeatureError)
     path = Path(image)
     try:
         return path.name, path.read_bytes()

@@ -32,6 +32,7 @@ from tfaas_nb.graph_parts.input_shapes import with_input_shapes
 from tfaas_nb.graph_parts.pruning import edge_node, pruned, reached
 from tfaas_nb.graph_parts.tensor_arrays import with_lists
 from tfaas_nb.operations import ALLOWED
+from tfaas_nb.options import check_bytes, check_names, check_path, check_text
 from tfaas_nb.signature import NUMERIC, Signature, Tensor
 from tfaas_nb.table import Table
 from tfaas_nb.vetting import has_half_precision, has_loops, operations, vet
@@ -113,6 +114,8 @@ class FrozenGraph:
             If the model's inputs are not known or have another width, or it uses an
             operation that may not be served.
         """
+        if features is not None:
+            check_names("features", features, GraphError)
         tf = backend.tensorflow()
         from tensorflow.python.framework.convert_to_constants import (
             convert_variables_to_constants_v2,
@@ -162,6 +165,7 @@ class FrozenGraph:
         GraphError
             If the file cannot be read or does not hold a graph that may be served.
         """
+        check_path("path", path, GraphError)
         try:
             serialized = Path(path).read_bytes()
         except OSError as error:
@@ -206,6 +210,10 @@ class FrozenGraph:
             variables, its ends are missing, ambiguous or no numbers, or a placeholder that is no
             input has no value.
         """
+        check_bytes("serialized", serialized, GraphError)
+        for name, node in (("input_node", input_node), ("output_node", output_node)):
+            if node is not None:
+                check_text(name, node, GraphError)
         original = _parse(serialized)
         graph_def, folded = inferred(
             original, constants, _split_names(input_node), _split_names(output_node)
@@ -312,14 +320,24 @@ class FrozenGraph:
         return _parse(self.serialized)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the ``.pb`` file."""
-        Path(path).write_bytes(self.serialized)
-        return Path(path)
+        """Write the ``.pb`` file.
+
+        Raises
+        ------
+        GraphError
+            If it cannot be written.
+        """
+        return _written(path, self.serialized)
 
     def save_text(self, path: str | os.PathLike[str]) -> Path:
-        """Write the ``.pb.txt`` file, to read node names in."""
-        Path(path).write_text(self.text())
-        return Path(path)
+        """Write the ``.pb.txt`` file, to read node names in.
+
+        Raises
+        ------
+        GraphError
+            If it cannot be written.
+        """
+        return _written(path, self.text().encode())
 
     def text(self) -> str:
         """The GraphDef in protobuf's text format, to read; larger constants' values left out.
@@ -499,6 +517,15 @@ def _waits_for_nothing(nodes: Mapping[str, Any], controls: Iterable[str]) -> boo
         node.op in _IDLE and (node.op != "NoOp" or _waits_for_nothing(nodes, node.input))
         for node in found
     )
+
+
+def _written(path: str | os.PathLike[str], content: bytes) -> Path:
+    check_path("path", path, GraphError)
+    try:
+        Path(path).write_bytes(content)
+    except OSError as error:
+        raise GraphError(f"{path} cannot be written: {error.strerror}") from error
+    return Path(path)
 
 
 def _parse(serialized: bytes) -> Any:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import math
 import os
+import re
+from collections.abc import Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tfaas_nb.errors import TfaasError, TrainingError
+
+#: A number of bytes with its unit, as a command line or Python code gives it.
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s*([KMGT]?)I?B?")
+#: Bytes of a file's or folder's name on the usual file systems.
+_LONGEST_NAME = 255
 
 COUNT = "a whole number, 1 or more"
 
@@ -98,8 +106,7 @@ def check_path(name: str, value: object, error: type[TfaasError] = TrainingError
     TrainingError
         Or another `error`.
     """
-    right = isinstance(value, (str, os.PathLike)) and bool(os.fspath(value))
-    check_option(name, value, right, "a path", error)
+    check_option(name, value, is_path(value), "a path", error)
 
 
 def check_function(name: str, value: object, error: type[TfaasError] = TrainingError) -> None:
@@ -137,6 +144,47 @@ def as_plain(value: Any) -> None:
         held = getattr(value, field.name)
         if isinstance(held, np.generic):
             object.__setattr__(value, field.name, held.item())
+
+
+def check_bytes(name: str, value: object, error: type[TfaasError] = TrainingError) -> None:
+    """Refuse what are no bytes of a file.
+
+    Raises
+    ------
+    TrainingError
+        Or another `error`.
+    """
+    check_kind(name, value, bytes, "the bytes of a file", error)
+
+
+def check_names(name: str, value: object, error: type[TfaasError] = TrainingError) -> None:
+    """Refuse what are no texts, one after the other; a single text is none.
+
+    Raises
+    ------
+    TrainingError
+        Or another `error`.
+    """
+    right = isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, (str, bytes))
+    right = right and all(isinstance(one, str) for one in value)  # type: ignore[attr-defined]
+    check_option(name, value, right, "a list of texts, such as ['signal']", error)
+
+
+def bytes_in(text: str) -> int | None:
+    """Return the bytes of a text such as ``500MB``, in powers of 1024; None if it is no size."""
+    match = _SIZE.fullmatch(text.strip().upper())
+    if match is None or not float(match[1]):
+        return None
+    return int(float(match[1]) * 1024 ** " KMGT".index(match[2] or " "))
+
+
+def is_path(value: object) -> bool:
+    """Return True if a file can be called so."""
+    text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    if not isinstance(text, str) or not text or "\0" in text:
+        return False
+    names = (name.encode("utf-8", "surrogatepass") for name in Path(text).parts)
+    return all(len(name) <= _LONGEST_NAME for name in names)
 
 
 def is_number(value: Any) -> bool:

@@ -60,6 +60,13 @@ class Variable:
     unit: str = ""
     title: str = ""
 
+    def __post_init__(self) -> None:
+        if not all(isinstance(value, str) for value in vars(self).values()):
+            raise FeatureError(
+                f"tn.Variable(name, unit, title) are all text, such as tn.Variable('met', 'GeV'); "
+                f"not {tuple(vars(self).values())!r:.100}"
+            )
+
     @property
     def axis(self) -> str:
         """Axis title with its unit, for instance ``$p_T$ [GeV]``."""

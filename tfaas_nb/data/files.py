@@ -14,7 +14,7 @@ from typing import Any
 
 from tfaas_nb.errors import DataError
 from tfaas_nb.nearest import hint, nearest
-from tfaas_nb.options import check_option
+from tfaas_nb.options import check_option, is_path
 
 #: A path, a glob, an address such as ``root://host//file.root``, or several of them; the tree
 #: may follow a colon (``"file.root:folder/tree"``) or be a mapping's value.
@@ -173,6 +173,8 @@ def _split(text: str) -> tuple[str, str | None]:
         if match is None:
             return text, None
         return f"{scheme}://{host}{slash}{match[1]}{mark}{options}", _tree(match[2], text)
+    if not is_path(text):
+        raise DataError(f"{text!r:.100} can be no file's path: its name is empty or too long")
     if Path(text).expanduser().exists():
         return text, None
     if match := _WITH_TREE.fullmatch(text):

@@ -32,8 +32,8 @@ from tfaas_nb.data.optional import check_optional
 from tfaas_nb.data.origins import Objects
 from tfaas_nb.data.ranges import FileSource, Here, Lot, OnCluster
 from tfaas_nb.data.reading import Cut, Reading, branch_names
-from tfaas_nb.data.stream import MEMORY, Stream, check_memory
-from tfaas_nb.data.streamed import Wanted
+from tfaas_nb.data.stream import MEMORY, Stream
+from tfaas_nb.data.streamed import Wanted, megabytes
 from tfaas_nb.errors import CutError, DataError, WeightError
 from tfaas_nb.features import TTBAR_ALL_HADRONIC, FeatureSet
 from tfaas_nb.options import check_flag
@@ -69,7 +69,7 @@ def load(
     on_nan: OnNan = ...,
     progress: bool = ...,
     stream: Literal[False] = ...,
-    memory: float = ...,
+    memory: float | str = ...,
     timeout: float | None = ...,
     cluster: Any = ...,
 ) -> Dataset: ...
@@ -90,7 +90,7 @@ def load(
     on_nan: OnNan = ...,
     progress: bool = ...,
     stream: Literal[True],
-    memory: float = ...,
+    memory: float | str = ...,
     timeout: float | None = ...,
 ) -> Stream: ...
 @checked_calls(DataError)
@@ -110,7 +110,7 @@ def load(
     on_nan: OnNan = "error",
     progress: bool = True,
     stream: bool = False,
-    memory: float = MEMORY,
+    memory: float | str = MEMORY,
     timeout: float | None = None,
     cluster: Any = None,
 ) -> Dataset | Stream:
@@ -166,8 +166,9 @@ def load(
     stream : bool
         Read events when they are needed, a bounded number at a time: for files larger than
         memory.
-    memory : float
-        Megabytes (10⁶ bytes) of events that a stream holds at a time.
+    memory : float or str
+        Megabytes (10⁶ bytes) of events that a stream holds at a time, or as a server's memory
+        is given: ``"500MB"``, ``"2GB"``, in powers of 1024.
     timeout : float, optional
         Seconds without an answer after which an XRootD server is given up, by default 60;
         until then reading goes on as soon as it answers again.
@@ -219,7 +220,7 @@ def read(
     on_nan: OnNan = ...,
     progress: bool = ...,
     stream: Literal[False] = ...,
-    memory: float = ...,
+    memory: float | str = ...,
     timeout: float | None = ...,
     cluster: Any = ...,
 ) -> Dataset: ...
@@ -239,7 +240,7 @@ def read(
     on_nan: OnNan = ...,
     progress: bool = ...,
     stream: Literal[True],
-    memory: float = ...,
+    memory: float | str = ...,
     timeout: float | None = ...,
 ) -> Stream: ...
 @checked_calls(DataError)
@@ -258,7 +259,7 @@ def read(
     on_nan: OnNan = "error",
     progress: bool = True,
     stream: bool = False,
-    memory: float = MEMORY,
+    memory: float | str = MEMORY,
     timeout: float | None = None,
     cluster: Any = None,
 ) -> Dataset | Stream:
@@ -374,12 +375,11 @@ def _read(
         return reader.dataset()
 
 
-def _held(stream: bool, memory: float) -> float | None:
+def _held(stream: bool, memory: float | str) -> float | None:
     """Megabytes that a stream holds; None where all events are read."""
     check_flag("stream", stream, DataError)
-    if stream:
-        check_memory(memory)
-    return memory if stream else None
+    held = None if memory is None and not stream else megabytes(memory)
+    return held if stream else None
 
 
 def _stream(

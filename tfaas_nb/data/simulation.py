@@ -31,7 +31,7 @@ from tfaas_nb.data.opening import decoding, open_file
 from tfaas_nb.durable import check_file
 from tfaas_nb.errors import DataError, MissingExtra
 from tfaas_nb.measured import Measured, OneLine
-from tfaas_nb.options import is_whole
+from tfaas_nb.options import check_kind, check_option, check_path, is_number, is_whole
 
 if TYPE_CHECKING:
     import awkward as ak
@@ -58,9 +58,20 @@ _NEUTRINOS = (12, 14, 16)
 _LEPTONS = (11, 13)
 
 
+#: Of a file: more would take Pythia years.
+_MOST_EVENTS = 10**9
+
+
+@checked_calls(DataError)
 @dataclass(frozen=True)
 class Selection:
-    """Selection of events, jets and leptons (pT in GeV)."""
+    """Selection of events, jets and leptons (pT in GeV).
+
+    Raises
+    ------
+    DataError
+        If a limit is not a number.
+    """
 
     pt_hat_min: float = 320.0
     jet_radius: float = 0.8
@@ -72,6 +83,11 @@ class Selection:
     lepton_eta_max: float = 2.4
     lepton_isolation_radius: float = 0.3
     lepton_isolation_max: float = 0.15
+
+    def __post_init__(self) -> None:
+        for limit in fields(self):
+            value = getattr(self, limit.name)
+            check_option(limit.name, value, is_number(value), "a number", DataError)
 
 
 @checked_calls(DataError)
@@ -170,7 +186,11 @@ def simulate(
     MissingExtra
         If Pythia 8 or FastJet is not installed.
     """
-    selection = selection or Selection()
+    check_path("output", output, DataError)
+    check_kind("selection", selection, (Selection, type(None)), "a Selection or None", DataError)
+    is_shown = isinstance(progress, bool) or callable(progress)
+    check_option("progress", progress, is_shown, "True, False or a function", DataError)
+    selection = Selection() if selection is None else selection
     output = Path(output)
     _check(process, events, seed, output)
     pythia = _pythia(process, seed, selection)
@@ -205,10 +225,14 @@ def _told(
 
 
 def _check(process: str, events: int, seed: int, output: Path) -> None:
-    if process not in PROCESSES:
+    if not isinstance(process, str) or process not in PROCESSES:
         raise DataError(f"unknown process {process!r}: choose one of {', '.join(PROCESSES)}")
     if not is_whole(events, 1):
         raise DataError(f"cannot simulate {events!r} events: ask for at least one")
+    if events > _MOST_EVENTS:
+        raise DataError(
+            f"cannot simulate {events} events in a file: ask for {_MOST_EVENTS} or less"
+        )
     if not is_whole(seed, SEEDS.start) or seed not in SEEDS:
         raise DataError(f"seed {seed} is outside Pythia's range {SEEDS.start} to {SEEDS.stop - 1}")
     if output.is_dir():

@@ -39,11 +39,16 @@ from tfaas_nb.data.part import Part, check_split
 from tfaas_nb.data.passes import Chunk, Faults, Negative, Pass, StreamedFile
 from tfaas_nb.data.position import Portion
 from tfaas_nb.data.streamed import BAR_AFTER as _BAR_AFTER
-from tfaas_nb.data.streamed import Shared, Wanted, opened
+from tfaas_nb.data.streamed import Shared, Wanted, megabytes, opened
 from tfaas_nb.data.survey import Drawn, Survey, Tally, survey
 from tfaas_nb.errors import DataError, TrainingError
 from tfaas_nb.features import FeatureSet
-from tfaas_nb.options import check_count, check_fraction, check_option, check_seed, is_number
+from tfaas_nb.options import (
+    check_count,
+    check_flag,
+    check_fraction,
+    check_seed,
+)
 from tfaas_nb.table import Table
 
 #: Megabytes of events in memory, unless told otherwise.
@@ -78,6 +83,8 @@ class Stream:
         known: tuple[int, Survey] | None = None,
         negative: Negative = "keep",
     ) -> None:
+        if not isinstance(files, tuple) or not all(isinstance(f, StreamedFile) for f in files):
+            raise DataError("a Stream is made by tn.load(signal, background, stream=True)")
         self.files = files
         self.features: FeatureSet = files[0].reading.features
         self._shared = shared
@@ -90,7 +97,7 @@ class Stream:
         cls,
         wanted: Sequence[Wanted],
         go_on: bool = False,
-        memory: float = MEMORY,
+        memory: float | str = MEMORY,
         progress: bool = True,
         scaling: Sequence[Sample | None] = (None,),
     ) -> Stream:
@@ -102,7 +109,7 @@ class Stream:
             The files.
         go_on : bool
             List a file that cannot be read in `skipped`, instead of ending with its error.
-        memory : float
+        memory : float or str
             Megabytes (10⁶ bytes) of events held at a time, whatever the files' sizes and number.
         progress : bool
             Show a progress bar if it takes long.
@@ -117,7 +124,7 @@ class Stream:
         """
         if not wanted:
             raise DataError("the list of ROOT files is empty")
-        check_memory(memory)
+        memory = megabytes(memory)
         give_back()
         shared = Shared(Faults(go_on), memory, progress, scaling)
         files = opened(wanted, shared)
@@ -319,6 +326,7 @@ class Stream:
         """
         check_fraction("fraction", fraction, DataError)
         check_seed(seed, DataError)
+        shows = self._shows(progress)
         seen = self._surveyed(seed, progress)
         drawn = seen.drawn
         room = len(drawn) if len(drawn) == seen.events else len(drawn) // 2
@@ -332,7 +340,7 @@ class Stream:
         portions = (*self._portions, portion)
         kept = Stream(self.files, self._shared, portions, (seed, rest), self._negative)
         return HeldOut(
-            training=Training(kept, seed, self._shows(progress)),
+            training=Training(kept, seed, shows),
             validation=drawn[held].events,
             known=left.smallest(_MOST_FOR_NORMALISATION).events,
         )
@@ -424,7 +432,10 @@ class Stream:
         return Stream(self.files, self._shared, portions, None, self._negative)
 
     def _shows(self, progress: bool | None) -> bool:
-        return self._shared.progress if progress is None else progress
+        if progress is None:
+            return self._shared.progress
+        check_flag("progress", progress, DataError)
+        return progress
 
     def _by_class(self, of: Callable[[Any], float]) -> tuple[float, float]:
         tallies = self._surveyed().tallies
@@ -526,18 +537,6 @@ class Stream:
             if read:
                 totals = (_sum_of(f.generated, seen.tallies[f.number].total) for f in read)
                 self._shared.factors[number] = sample.factor(sum(totals))
-
-
-def check_memory(memory: Any) -> None:
-    """Refuse what is no amount of memory.
-
-    Raises
-    ------
-    DataError
-        If it is not a positive number.
-    """
-    right = is_number(memory) and memory > 0
-    check_option("memory", memory, right, "a positive number of megabytes", DataError)
 
 
 def check_in_memory(events: Any, name: str) -> None:

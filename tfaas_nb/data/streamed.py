@@ -6,12 +6,15 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 from tfaas_nb.data.event_file import EventFile
 from tfaas_nb.data.files import InputFile
 from tfaas_nb.data.normalisation import Sample
 from tfaas_nb.data.passes import Faults, StreamedFile
 from tfaas_nb.data.reading import Reading
+from tfaas_nb.errors import DataError
+from tfaas_nb.options import bytes_in, check_option, is_number
 
 #: Seconds before a progress bar appears.
 BAR_AFTER = 1.0
@@ -97,3 +100,19 @@ def opened(wanted: Sequence[Wanted], shared: Shared) -> tuple[StreamedFile, ...]
             stop.set()
             threads.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def megabytes(memory: Any) -> float:
+    """Return an amount of memory in 10⁶ bytes, from their number or text such as ``500MB``.
+
+    Raises
+    ------
+    DataError
+        If it is neither, or not positive.
+    """
+    size = bytes_in(memory) if isinstance(memory, str) else None
+    number = memory if size is None else size / 1e6
+    right = is_number(number) and number > 0
+    wanted = "a positive number of megabytes, or text such as '500MB' or '2GB'"
+    check_option("memory", memory, right, wanted, DataError)
+    return float(number)

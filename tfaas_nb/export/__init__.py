@@ -47,7 +47,7 @@ def write(content: Content, form: str, path: Path) -> Path:
     GraphError
         If the model cannot be written in it.
     """
-    if form not in FORMATS:
+    if not isinstance(form, str) or form not in FORMATS:
         raise BundleError(f"there is no format {form!r}; there are {', '.join(FORMATS)}")
     if content.version != 1 and form not in _VERSIONED:
         raise BundleError(f"{form!r} has no versions; {' and '.join(_VERSIONED)} have")

@@ -6,7 +6,7 @@ request: the same names in the same order, raw physics values, absent jets padde
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -17,6 +17,7 @@ from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.errors import FeatureError
 from tfaas_nb.features.names import names_in
 from tfaas_nb.nearest import did_you_mean, unknown_keys
+from tfaas_nb.options import check_text
 from tfaas_nb.variables import JET_VARIABLES, Derived, derived_names, known
 from tfaas_nb.variables import Variable as Variable
 from tfaas_nb.variables import derived as derived_by_name
@@ -122,7 +123,8 @@ class FeatureSet:
             raise FeatureError(
                 f"feature set {self.name!r} keeps {jets!r} jets, which is no whole number"
             )
-        if isinstance(padding, bool) or not isinstance(padding, Real) or not math.isfinite(padding):
+        is_real = isinstance(padding, Real) and not isinstance(padding, bool)
+        if not is_real or not abs(padding) <= sys.float_info.max:  # as NaN is not, either
             raise FeatureError(f"feature set {self.name!r} pads with {padding!r}, not a number")
         object.__setattr__(self, "jets", int(jets))  # of NumPy's numbers: JSON does not take them
         object.__setattr__(self, "padding", float(padding))
@@ -165,6 +167,7 @@ class FeatureSet:
         FeatureError
             If there is no such feature.
         """
+        check_text("a feature's name", feature, FeatureError)
         if feature not in self.names:
             raise FeatureError(_unknown(feature, self.names))
         return self.names.index(feature)
@@ -192,6 +195,7 @@ class FeatureSet:
         FeatureError
             If there is no such derived quantity, or its jets are not kept.
         """
+        check_text("a feature's name", feature, FeatureError)
         return self._derived(feature)
 
     def slots(self, feature: str) -> tuple[int, ...]:
@@ -215,7 +219,16 @@ class FeatureSet:
         return slice(len(self) - len(self.derived), len(self))
 
     def jet_columns(self, variable: str) -> slice:
-        """The columns that hold a jet variable, leading jet first."""
+        """The columns that hold a jet variable, leading jet first.
+
+        Raises
+        ------
+        FeatureError
+            If there is no such variable of the jets.
+        """
+        names = [one.name for one in self.jet]
+        if variable not in names:
+            raise FeatureError(f"{variable!r:.100} is no variable of the jets; they are {names}")
         start = self.names.index(f"{variable}_0")
         return slice(start, start + self.jets)
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Iterable
 from typing import Any
 
 from tfaas_nb.errors import ServerError
+from tfaas_nb.options import bytes_in, is_number
 
-_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s*([KMGT]?)I?B?")
 _NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?")
 _HIGHEST_PORT = 65_535
+_MOST_WORKERS = 1_000
 
 
 def size(value: Any, option: str) -> int:
@@ -25,10 +25,10 @@ def size(value: Any, option: str) -> int:
     """
     if _is_whole(value) and value > 0:
         return int(value)
-    match = _SIZE.fullmatch(value.strip().upper()) if isinstance(value, str) else None
-    if not match or not float(match[1]):
+    found = bytes_in(value) if isinstance(value, str) else None
+    if found is None:
         raise _refused(option, value, "no size: write for instance 500MB or 2GB")
-    return int(float(match[1]) * 1024 ** " KMGT".index(match[2] or " "))
+    return found
 
 
 def seconds(value: Any, option: str) -> float:
@@ -53,8 +53,10 @@ def rate(value: Any, option: str) -> float | None:
     ServerError
         If it is neither.
     """
-    if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+    if value is None or isinstance(value, float):
         return value
+    if is_number(value):
+        return value  # type: ignore[no-any-return]
     number = _number(value)
     if number is None:
         raise _refused(option, value, "no rate: a rate is a positive number of requests per second")
@@ -92,6 +94,8 @@ def workers(value: Any, option: str = "workers") -> int:
     number = int(value)
     if number < 1:
         raise ServerError(f"a server needs at least one worker, not {number}")
+    if number > _MOST_WORKERS:
+        raise _refused(option, value, f"more than {_MOST_WORKERS} processes: auto is one a core")
     return number
 
 
@@ -174,8 +178,7 @@ def token(value: Any, option: str = "token") -> str | bool | None:
 def _number(value: Any) -> float | None:
     if isinstance(value, str):
         return float(value) if _NUMBER.fullmatch(value) else None
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_number and math.isfinite(value) else None
+    return float(value) if is_number(value) else None
 
 
 def _is_whole(value: Any) -> bool:

@@ -16,6 +16,7 @@ from typing import Protocol
 from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.client import Client
 from tfaas_nb.errors import RepositoryError, ServerError
+from tfaas_nb.options import check_text
 from tfaas_nb.repository import Repository
 from tfaas_nb.serving import option_values
 from tfaas_nb.serving.access_log import STDERR, AccessLog
@@ -285,6 +286,7 @@ class Server:
 
         A server that runs already does not: stop it and start it again.
         """
+        check_text("name", name, ServerError)
         self._allowed_hosts |= {name}
         return not self.is_running or canonical(name) in self._hosts
 
