@@ -15,6 +15,7 @@ from tfaas_nb import errors
 from tfaas_nb.bundle import Bundle
 from tfaas_nb.data.simulation import Selection
 from tfaas_nb.graph import FrozenGraph
+from tfaas_nb.metrics import Band, Calibration, Roc
 
 FILE, OTHER = (str(path) for path in tn.sample_files())
 QUIET: Any = {"progress": False}
@@ -22,6 +23,13 @@ GRAPH = FrozenGraph.from_bytes(serialized(lambda tf: tf.identity(placeholder(tf)
 BUNDLE = Bundle.create("m", GRAPH, ("y0", "y1"))
 LONG = "x" * 5000
 CLIENT = tn.Client("http://127.0.0.1:1")
+Y, SCORES = np.arange(40) % 2, np.linspace(0.1, 0.9, 40)
+CURVE = Roc.of(Y, SCORES)
+
+
+def draw(ax: Any) -> None:
+    tn.plots.roc(CURVE, ax)
+
 
 #: Use of a value → class of the error, words of its message, and the values that are refused.
 REFUSED: dict[str, tuple[Callable[[Any], Any], type[Exception], str, tuple[Any, ...]]] = {
@@ -185,6 +193,54 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], type[Exception], str, tuple[Any, 
     "the progress of a client": (
         lambda v: CLIENT.predict("m", [1.0], progress=v), errors.ServerError, "True or False",
         ("no", None, 3),
+    ),
+    # --- figures and numbers of a measurement
+    "axes": (
+        lambda v: tn.plots.roc(CURVE, v), errors.DataError, "plt.subplots()[1]",
+        (3, "ax", draw, [1]),
+    ),
+    "axes of scores": (
+        lambda v: tn.plots.scores(Y, SCORES, None, v), errors.DataError, "plt.subplots()[1]",
+        (3, "ax"),
+    ),
+    "a threshold": (
+        lambda v: tn.plots.scores(Y, SCORES, threshold=v), errors.DataError, "threshold must be",
+        ("0.5", [0.5], 10**400),
+    ),
+    "a band": (
+        lambda v: tn.plots.roc(CURVE, band=v), errors.DataError, "evaluation.band()",
+        (True, 0.683, CURVE),
+    ),
+    "a calibration": (tn.plots.calibration, errors.DataError, "calibration()", (None, 3, CURVE)),
+    "an importance": (tn.plots.importance, errors.DataError, "importance()", (None, 3, CURVE)),
+    "a scan": (tn.plots.significance, errors.DataError, "significance()", (None, 3, Y)),
+    "what is drawn": (tn.plots.png, errors.DataError, "evaluation.plot", (None, 3, "roc")),
+    "a size": (
+        lambda v: tn.plots.png(draw, v), errors.DataError, "inches",
+        (3, (3,), "3x3", (0, 3), (10**12, 3), None),
+    ),
+    "dots": (
+        lambda v: tn.plots.png(draw, dpi=v), errors.DataError, "dpi must be",
+        (0, -1, 10**12, "72", None),
+    ),
+    "a figure's file": (
+        lambda v: tn.plots.save(draw, v), errors.DataError, "path must be a path",
+        (None, 3, "a\0b"),
+    ),
+    "a figure to save": (
+        lambda v: tn.plots.save(v, "a.png"), errors.DataError, "evaluation.plot", (None, 3, "roc"),
+    ),
+    "replicas": (
+        lambda v: Band.of(CURVE.events, replicas=v), errors.DataError, "replicas", (10**12,),
+    ),
+    "bins": (
+        lambda v: Calibration.of(Y, SCORES, bins=v), errors.DataError, "bins must be", (10**12,),
+    ),
+    "a training on a cluster": (
+        lambda v: tn.TrainingJob(None, v), errors.TrainingError, "tn.train_on(", (None, 3),
+    ),
+    "the files of a stream": (
+        lambda v: tn.Stream(v, None), errors.DataError, "stream=True", (None, FILE, [FILE], ()),
     ),
 }  # fmt: skip
 

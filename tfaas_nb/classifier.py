@@ -30,7 +30,7 @@ from tfaas_nb.graph import FrozenGraph
 from tfaas_nb.metrics import Roc
 from tfaas_nb.nearest import did_you_mean
 from tfaas_nb.network import Architecture
-from tfaas_nb.options import check_flag, check_function, check_option, check_text
+from tfaas_nb.options import check_flag, check_function, check_option, check_text, is_whole
 from tfaas_nb.table import Table
 from tfaas_nb.training import Epoch, Events, History, Settings
 
@@ -352,6 +352,7 @@ class Classifier:
         TrainingInterrupted
             If the training was interrupted, so that the classifier is not at its best.
         """
+        check_option("step", step, is_whole(step, 0), "a whole number, 0 or more")
         own = self.changed(seed=self.settings.seed + step) if step else copy.copy(self)
         own.fit(data, progress=False, should_stop=should_stop)
         if own.history.stopped == "interrupted":

@@ -111,8 +111,8 @@ class ComparedClassifiers:
             If there is none of that name.
         """
         first = self.contenders[0]
-        if name not in self.curves:
-            raise TrainingError(f"there is no {name!r} among {', '.join(self.curves)}")
+        if not isinstance(name, str) or name not in self.curves:
+            raise TrainingError(f"there is no {name!r:.100} among {', '.join(self.curves)}")
         return Comparison.of_curves((self.curves[name], first.roc), (name, first.name))
 
     def gain(self, name: str) -> Measured:

@@ -9,6 +9,7 @@ from tfaas_nb.classifier import Classifier
 from tfaas_nb.data.dataset import Dataset, check_dataset
 from tfaas_nb.data.stream import Stream
 from tfaas_nb.errors import TrainingError
+from tfaas_nb.options import check_kind
 from tfaas_nb.training_job import Plan, TrainingJob
 
 
@@ -66,6 +67,8 @@ def train_on(
     for events in (data, test):
         if events is not None and not isinstance(events, Stream):
             check_dataset(events, "train_on")
+    wanted = "a tn.Classifier, such as tn.Classifier(epochs=10)"
+    check_kind("classifier", classifier, (Classifier, type(None)), wanted, TrainingError)
     made = (classifier or Classifier()).changed(**options)
     return TrainingJob(cluster, Plan(made, data, test, name, description), _panel)
 

@@ -19,6 +19,7 @@ from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.data.stream import Stream
 from tfaas_nb.engines import open_engine
 from tfaas_nb.errors import TfaasError, TrainingError
+from tfaas_nb.options import check_option, is_number
 from tfaas_nb.table import Table
 from tfaas_nb.training import Epoch, History
 
@@ -48,6 +49,8 @@ class TrainingJob:
     """
 
     def __init__(self, cluster: Any, plan: Plan, view: View | None = None) -> None:
+        if not isinstance(plan, Plan):
+            raise TrainingError("a TrainingJob is made by tn.train_on(cluster, data)")
         self._name, self._epochs, self._view = plan.name, plan.classifier.settings.epochs, view
         self._progress = _Progress()
         named = f"the training of {plan.name!r}"
@@ -122,7 +125,15 @@ class TrainingJob:
         return self._made(seconds).bundle
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Block until it has ended; returns whether it has."""
+        """Block until it has ended; returns whether it has.
+
+        Raises
+        ------
+        TrainingError
+            If the seconds are no number.
+        """
+        right = seconds is None or (is_number(seconds) and seconds >= 0)
+        check_option("seconds", seconds, right, "a number of seconds, or None", TrainingError)
         return self._remote.wait(seconds)
 
     def stop(self) -> None:
@@ -135,7 +146,14 @@ class TrainingJob:
         self._remote.wait()
 
     def observe(self, seen: Callable[[], None]) -> Callable[[], None]:
-        """Have a function called after each change, in a thread; returns what ends that."""
+        """Have a function called after each change, in a thread; returns what ends that.
+
+        Raises
+        ------
+        TrainingError
+            If it is no function.
+        """
+        check_option("seen", seen, callable(seen), "a function", TrainingError)
         return self._progress.observe(seen)
 
     def _made(self, seconds: float | None) -> _Made:

@@ -83,7 +83,8 @@ class Stream:
         known: tuple[int, Survey] | None = None,
         negative: Negative = "keep",
     ) -> None:
-        if not isinstance(files, tuple) or not all(isinstance(f, StreamedFile) for f in files):
+        right = isinstance(files, tuple) and all(isinstance(f, StreamedFile) for f in files)
+        if not right or not files:
             raise DataError("a Stream is made by tn.load(signal, background, stream=True)")
         self.files = files
         self.features: FeatureSet = files[0].reading.features

@@ -31,7 +31,7 @@ def check_judged(data: Any, scores: Any, trained: Any, overlap: Any) -> None:
         )
     try:
         np.asarray(scores, dtype=np.float32)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"scores must be one number per event, not {scores!r:.100}") from error
     right = trained is None or (hasattr(trained, "predict") and hasattr(trained, "signal_share"))
     check_option("trained", trained, right, "a fitted tn.Classifier", DataError)

@@ -6,7 +6,7 @@ request: the same names in the same order, raw physics values, absent jets padde
 
 from __future__ import annotations
 
-import sys
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -26,6 +26,13 @@ from tfaas_nb.variables import derived as derived_by_name
 _MOST_JETS, _MOST_FEATURES = 256, 10_000
 #: Orders the jets of a model that tells only names.
 _ORDER, _MOST_DIGITS = "jetPt", 3
+
+
+def _is_finite(number: Real) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # a whole number larger than any float
+        return False
 
 
 @checked_calls(FeatureError)
@@ -123,8 +130,7 @@ class FeatureSet:
             raise FeatureError(
                 f"feature set {self.name!r} keeps {jets!r} jets, which is no whole number"
             )
-        is_real = isinstance(padding, Real) and not isinstance(padding, bool)
-        if not is_real or not abs(padding) <= sys.float_info.max:  # as NaN is not, either
+        if isinstance(padding, bool) or not isinstance(padding, Real) or not _is_finite(padding):
             raise FeatureError(f"feature set {self.name!r} pads with {padding!r}, not a number")
         object.__setattr__(self, "jets", int(jets))  # of NumPy's numbers: JSON does not take them
         object.__setattr__(self, "padding", float(padding))

@@ -30,8 +30,10 @@ from tfaas_nb.errors import DataError
 from tfaas_nb.measured import OneLine
 from tfaas_nb.metrics.passing import Tail
 from tfaas_nb.metrics.scored import Array, Scored
-from tfaas_nb.options import check_seed, is_number, is_whole
+from tfaas_nb.options import check_option, check_seed, is_number, is_whole
 
+#: Replicas; more would take hours.
+_MOST = 10**6
 #: Numbers in an array of replicas × bins drawn at once (8 bytes each; a few such arrays live).
 _BLOCK = 1 << 20
 
@@ -106,6 +108,7 @@ class Band(OneLine):
             raise DataError(f"the level of a band lies between 0 and 1, not at {level!r}")
         if not is_whole(replicas, 2):
             raise DataError(f"a band needs two replicas or more, not {replicas!r}")
+        check_option("replicas", replicas, replicas <= _MOST, f"at most {_MOST}", DataError)
         check_seed(seed, DataError)
         edges = _edges(events)
         signal = _Bins.of(events.signal, events.signal_weight, edges)

@@ -24,7 +24,7 @@ from tfaas_nb.errors import DataError
 from tfaas_nb.measured import Measured
 from tfaas_nb.metrics.ranking import variance_of_mean
 from tfaas_nb.metrics.scored import Array, checked
-from tfaas_nb.options import is_whole
+from tfaas_nb.options import check_option, is_whole
 from tfaas_nb.table import Table
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ _NO_ERROR = "without an error, since it is above zero by chance, too; χ² judge
 
 #: Variances that are none but for rounding.
 _TINY = 1e-12
+
+
+_MOST_BINS = 10**6
 
 
 @checked_calls(DataError)
@@ -129,6 +132,7 @@ class Calibration:
             )
         if not is_whole(bins, 1):
             raise DataError(f"calibration needs one bin or more, not {bins!r}")
+        check_option("bins", bins, bins <= _MOST_BINS, f"at most {_MOST_BINS}", DataError)
         if signal_share is not None:
             w = _mixed(truth, w, signal_share)
         at = _bins(score, bins)

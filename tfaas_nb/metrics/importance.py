@@ -25,7 +25,14 @@ from tfaas_nb.metrics.limits import FEW_EVENTS, ONE_EVENT
 from tfaas_nb.metrics.ranking import Placements, limits_of_difference
 from tfaas_nb.metrics.refit import Refit, RefitLoss
 from tfaas_nb.metrics.scored import Scored
-from tfaas_nb.options import check_count, check_flag, check_function, check_seed, is_whole
+from tfaas_nb.options import (
+    check_count,
+    check_flag,
+    check_function,
+    check_option,
+    check_seed,
+    is_whole,
+)
 from tfaas_nb.table import Table
 
 if TYPE_CHECKING:
@@ -49,6 +56,10 @@ SHUFFLED_MEANS = (
 )
 #: Meaning of a loss by refitting.
 REFIT_MEANS = "it is what a classifier loses that was trained without the group"
+
+
+#: Shuffles of each group; the order of all events is kept for each.
+_MOST = 10_000
 
 
 @checked_calls(DataError)
@@ -165,6 +176,7 @@ class Importance:
         check_function("should_stop", should_stop, DataError)
         if not is_whole(repeats, 1):
             raise DataError(f"shuffle once or more often, not {repeats!r} times")
+        check_option("repeats", repeats, repeats <= _MOST, f"at most {_MOST}", DataError)
         check_count("most_events", most_events, 2, DataError)
         check_seed(seed, DataError)
         check_dataset(data, "importance")

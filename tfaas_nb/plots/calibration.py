@@ -8,7 +8,7 @@ import numpy as np
 
 from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.errors import DataError
-from tfaas_nb.plots.drawable import Reliability
+from tfaas_nb.plots.drawable import Reliability, check_drawn
 from tfaas_nb.plots.style import BLUE, GREY, axes, finished, style
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def calibration(found: Reliability, ax: Axes | None = None) -> Axes:
     ax : matplotlib.axes.Axes, optional
         Where; a new figure by default.
     """
+    check_drawn(found, "fraction", "what evaluation.calibration() gives")
     with style():
         ax = axes(ax)
         ax.stairs(

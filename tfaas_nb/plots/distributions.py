@@ -11,6 +11,7 @@ import numpy.typing as npt
 from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import DataError
+from tfaas_nb.options import check_option, is_number
 from tfaas_nb.plots.drawable import Events, TrainTest
 from tfaas_nb.plots.style import BACKGROUND, SIGNAL, axes, finished, style
 
@@ -41,6 +42,8 @@ def scores(
     threshold : float, optional
         Drawn as a vertical line.
     """
+    right = threshold is None or is_number(threshold)
+    check_option("threshold", threshold, right, "a number", DataError)
     weight = np.ones(len(y)) if weight is None else weight
     with style():
         ax = axes(ax)

@@ -7,9 +7,22 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
+from tfaas_nb.errors import DataError
 from tfaas_nb.measured import Measured
 
 Array = npt.NDArray[Any]
+
+
+def check_drawn(value: object, attribute: str, wanted: str) -> None:
+    """Refuse to draw what lacks an attribute of what is drawn.
+
+    Raises
+    ------
+    DataError
+        Naming what is drawn, and how it is made.
+    """
+    if isinstance(value, type) or not hasattr(value, attribute):
+        raise DataError(f"a {type(value).__name__} cannot be drawn so: bring {wanted}")
 
 
 class Curve(Protocol):

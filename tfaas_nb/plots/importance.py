@@ -8,7 +8,8 @@ import numpy as np
 
 from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.errors import DataError
-from tfaas_nb.plots.drawable import MOST_GROUPS, Losses
+from tfaas_nb.options import check_count
+from tfaas_nb.plots.drawable import MOST_GROUPS, Losses, check_drawn
 from tfaas_nb.plots.style import BLUE, axes, finished, style
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ def importance(found: Losses, ax: Axes | None = None, most: int = MOST_GROUPS) -
         Groups to draw.
     """
     from matplotlib.ticker import NullLocator
+
+    check_drawn(found, "drop", "what evaluation.importance() gives")
+    check_count("most", most, 1, DataError)
 
     with style():
         ax = axes(ax)

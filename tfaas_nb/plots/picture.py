@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tfaas_nb import durable
 from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.errors import DataError
+from tfaas_nb.options import check_option, check_path, is_number
 from tfaas_nb.plots.style import SIZE, style
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 Draw = Callable[["Axes"], Any]
 
+#: Inches and dots per inch; more would take gigabytes of memory.
+_LARGEST, _DENSEST = 200, 2_400
 #: No dates, which would make each file differ from the last.
 _METADATA: dict[str, dict[str, Any]] = {
     "png": {},
@@ -65,6 +68,9 @@ def save(what: Axes | Draw, path: str | os.PathLike[str], size: tuple[float, flo
     DataError
         If the suffix is another, or the folder does not exist.
     """
+    check_path("path", path, DataError)
+    is_drawn = callable(what) or hasattr(what, "get_figure")
+    check_option("what", what, is_drawn, "Axes, or a function such as evaluation.plot", DataError)
     target = Path(path).expanduser()
     kind = target.suffix.lower().removeprefix(".")
     if kind not in _METADATA:
@@ -77,6 +83,13 @@ def save(what: Axes | Draw, path: str | os.PathLike[str], size: tuple[float, flo
 
 
 def _made(draw: Draw, kind: str, size: tuple[float, float], dpi: int = 72) -> bytes:
+    check_option(
+        "draw", draw, callable(draw), "a function of Axes, such as evaluation.plot", DataError
+    )
+    right = isinstance(size, (tuple, list)) and len(size) == 2
+    right = right and all(is_number(one) and 0 < one <= _LARGEST for one in size)
+    check_option("size", size, right, f"width and height in inches, at most {_LARGEST}", DataError)
+    check_option("dpi", dpi, is_number(dpi) and 0 < dpi <= _DENSEST, "dots per inch", DataError)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -10,7 +10,7 @@ import numpy as np
 from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.errors import DataError
 from tfaas_nb.nearest import unknown_keys
-from tfaas_nb.plots.drawable import Array, Band, Curve, Point
+from tfaas_nb.plots.drawable import Array, Band, Curve, Point, check_drawn
 from tfaas_nb.plots.style import LINES, MARKERS, axes, finished, style
 
 if TYPE_CHECKING:
@@ -128,6 +128,8 @@ def _named(
     if band is None:
         return named, {}
     bands = band if isinstance(band, Mapping) else {next(iter(named)): band}
+    for one in bands.values():
+        check_drawn(one, "extent", "the band that evaluation.band() gives")
     if wrong := unknown_keys(bands, list(named)):
         raise DataError(f"a band is drawn around the curve of its name: {wrong}")
     return named, bands

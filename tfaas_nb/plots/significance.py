@@ -8,7 +8,7 @@ import numpy as np
 
 from tfaas_nb.call_arguments import checked_calls
 from tfaas_nb.errors import DataError
-from tfaas_nb.plots.drawable import Scan
+from tfaas_nb.plots.drawable import Scan, check_drawn
 from tfaas_nb.plots.style import BLUE, GREY, axes, finished, style
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def significance(scan: Scan, ax: Axes | None = None) -> Axes:
     ax : matplotlib.axes.Axes, optional
         Where; a new figure by default.
     """
+    check_drawn(scan, "thresholds", "what evaluation.significance() gives")
     with style():
         ax = axes(ax)
         x, z, error = scan.thresholds, scan.z, scan.error

@@ -97,8 +97,18 @@ def label(text: str, right: str = "") -> Iterator[None]:
 
 
 def axes(ax: Axes | None) -> Axes:
-    """The Axes given, or those of a new figure."""
+    """The Axes given, or those of a new figure.
+
+    Raises
+    ------
+    DataError
+        If something else is given.
+    """
     if ax is not None:
+        if not hasattr(ax, "errorbar"):
+            raise DataError(
+                f"ax must be matplotlib's Axes, such as plt.subplots()[1], not {ax!r:.60}"
+            )
         return ax
     import matplotlib.pyplot as plt
 

@@ -18,7 +18,7 @@ from tfaas_nb.data.negative import treated
 from tfaas_nb.errors import TrainingError
 from tfaas_nb.measured import Measured, OneLine
 from tfaas_nb.metrics import Comparison, Roc
-from tfaas_nb.options import check_flag, check_function, check_option
+from tfaas_nb.options import check_flag, check_function, check_kind, check_option
 from tfaas_nb.table import Table
 from tfaas_nb.validation.folds import Folds, LeftOut
 from tfaas_nb.yardsticks import Trainable
@@ -114,6 +114,8 @@ class CrossValidation:
         TrainingError
             If the folds of both are not the same events.
         """
+        wanted = "a CrossValidation of the same events"
+        check_kind("other", other, CrossValidation, wanted)
         pairs = list(zip(self.folds, other.folds, strict=False))
         matched = len(self.folds) == len(other.folds)
         if not (matched and all(np.array_equal(a.events, b.events) for a, b in pairs)):

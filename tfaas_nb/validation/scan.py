@@ -13,6 +13,7 @@ from tfaas_nb.data.dataset import Dataset
 from tfaas_nb.errors import TrainingError
 from tfaas_nb.measured import Measured, OneLine
 from tfaas_nb.nearest import did_you_mean
+from tfaas_nb.options import check_kind
 from tfaas_nb.table import Table
 from tfaas_nb.validation.cross_validation import (
     Bar,
@@ -87,7 +88,14 @@ class Scan:
         return self.best.options
 
     def difference(self, trial: Trial) -> tuple[float, float]:
-        """AUC of a trial minus the default's, and its error; see `CrossValidation.minus`."""
+        """AUC of a trial minus the default's, and its error; see `CrossValidation.minus`.
+
+        Raises
+        ------
+        TrainingError
+            If it is no trial.
+        """
+        check_kind("trial", trial, Trial, "a trial of a scan, such as scan.best")
         return trial.result.minus(self.default.result)
 
     def table(self) -> Table:
