@@ -262,6 +262,8 @@ def test_serving_tells_the_state_of_every_version(versioned: Server) -> None:
 def test_serving_tells_status_and_metadata(served: Server) -> None:
     status = requests.get(f"{served.url}/v1/models/ttbar", timeout=10).json()
     assert status == {
+        "name": "ttbar",  # KServe's V1 protocol
+        "ready": True,
         "model_version_status": [
             {
                 "version": "1",
