@@ -11,7 +11,6 @@ Source: TensorFlow's ``saved_model.proto``, ``meta_graph.proto`` and ``saver.pro
 
 from __future__ import annotations
 
-import collections
 import json
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -344,20 +343,20 @@ def _restored(meta_graph: Any, graph_def: Any) -> dict[str, str]:
     for name in needed:
         if name not in keys:
             restored = set(keys.values())
-            held = {node: key for node, key in _object_keys(meta_graph).items() if key in restored}
-            keys = held | keys
+            keys = _object_keys(meta_graph, restored) | keys
         if name not in keys:
             raise GraphError(f"variable {name!r} has no value in the SavedModel's checkpoint")
     return {name: keys[name] for name in needed}
 
 
-def _object_keys(meta_graph: Any) -> dict[str, str]:
+def _object_keys(meta_graph: Any, restored: Collection[str]) -> dict[str, str]:
     """Node of a variable → its tensor in the checkpoint, by the objects that functions hold.
 
-    Keras 3's variables are restored by other nodes than those that compute with them.
+    Keras 3's variables are restored by other nodes than those that compute with them.  A tensor is
+    called after one of the ways that lead to its object, whichever was met first.
     """
     objects = meta_graph.object_graph_def
-    paths = _object_paths(objects)
+    keys_of = {_object_at(objects, key): key for key in sorted(restored, reverse=True)}
     keys = {}
     for node in meta_graph.graph_def.node:
         called = node.attr["f"].func.name if node.op in _CALLS else ""
@@ -365,27 +364,27 @@ def _object_keys(meta_graph: Any) -> dict[str, str]:
             continue
         held = list(objects.concrete_functions[called].bound_inputs)
         for edge, number in zip(reversed(node.input), reversed(held), strict=False):
-            if number in paths and objects.nodes[number].WhichOneof("kind") == "variable":
-                keys[edge_node(edge)] = f"{paths[number]}/{_VALUE}"
+            if number in keys_of and objects.nodes[number].WhichOneof("kind") == "variable":
+                keys[edge_node(edge)] = keys_of[number]
     return keys
 
 
-def _object_paths(objects: Any) -> dict[int, str]:
-    """Number of an object → the names that lead to it, as checkpoints write them: shortest first.
+def _object_at(objects: Any, key: str) -> int | None:
+    """Number of the object whose value a checkpoint's tensor is; None if there is none.
 
     Source: ``trackable_utils.py`` and ``graph_view.py`` of TensorFlow.
     """
-    paths, pending = {0: ""}, collections.deque([0])
-    while pending:
-        number = pending.popleft()
+    number = 0
+    for name in key.removesuffix(f"/{_VALUE}").split("/"):
         if not 0 <= number < len(objects.nodes):
-            continue
+            return None
         for child in objects.nodes[number].children:
-            if child.node_id not in paths:
-                name = child.local_name.replace(".", "..").replace("/", ".S")
-                paths[child.node_id] = f"{paths[number]}/{name}".lstrip("/")
-                pending.append(child.node_id)
-    return {number: path for number, path in paths.items() if 0 <= number < len(objects.nodes)}
+            if child.local_name.replace(".", "..").replace("/", ".S") == name:
+                number = child.node_id
+                break
+        else:
+            return None
+    return number if 0 <= number < len(objects.nodes) else None
 
 
 def _scopes(meta_graph: Any) -> Iterator[_Scope]:

@@ -57,6 +57,16 @@ def test_scores_are_those_of_a_session(keeps: bool) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-6, rtol=0)
 
 
+def test_a_damaged_array_is_refused_in_our_words() -> None:
+    for i, node in enumerate(built(True)[0].node):
+        graph_def, _ = built(True) if node.op.startswith("TensorArray") else (None, None)
+        for at in range(len(node.input) if graph_def else 0):
+            damaged = type(graph_def).FromString(graph_def.SerializeToString())
+            del damaged.node[i].input[at]
+            with pytest.raises(GraphError):
+                FrozenGraph.from_bytes(damaged.SerializeToString(), "x", "y")
+
+
 def test_an_array_that_leads_elsewhere_stays_and_is_refused() -> None:
     graph_def, _ = built(False)
     array = next(node.name for node in graph_def.node if node.op == "TensorArrayV3")

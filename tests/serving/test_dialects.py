@@ -270,7 +270,7 @@ def test_serving_tells_status_and_metadata(served: Server) -> None:
                 "state": "AVAILABLE",
                 "status": {"error_code": "OK", "error_message": ""},
             }
-        ]
+        ],
     }
     path = "/v1/models/ttbar/versions/1/metadata"
     metadata = requests.get(served.url + path, timeout=10).json()

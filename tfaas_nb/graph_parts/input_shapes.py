@@ -95,7 +95,7 @@ class _Clues:
     def _look(self, node: Any, i: int, added: int, axes: set[int], widths: set[int]) -> None:
         """Add what a node tells of the input that it takes, with some axes added."""
         other = self._constant(node.input[1 - i]) if len(node.input) > 1 and i < 2 else None
-        if node.op in _MOMENTS and i == 0:
+        if node.op in _MOMENTS and i == 0 and len(node.input) > 1:
             count = self._leading(node.input[1])
             if count:
                 axes.add(count + 1 - added)

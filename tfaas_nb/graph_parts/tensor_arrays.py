@@ -62,8 +62,10 @@ class _Rewriting:
     def is_possible(self) -> bool:
         """Follow all handles and flows; False if one leads elsewhere."""
         arrays = [node for node in self._graph_def.node if node.op == _ARRAY]
-        return all(map(self._follow_handle, arrays)) and all(
-            self._follow_flow(name) for name in [*(n.name for n in arrays), *self._arrays]
+        return (
+            all(map(_is_whole, self._graph_def.node))
+            and all(map(self._follow_handle, arrays))
+            and all(self._follow_flow(name) for name in [*(n.name for n in arrays), *self._arrays])
         )
 
     def _follow_handle(self, array: Any) -> bool:
@@ -170,6 +172,13 @@ class _Rewriting:
             _be(node, "TensorListLength", [sources[0], *controls])
             return
         node.attr["element_dtype"].type = dtype
+
+
+def _is_whole(node: Any) -> bool:
+    """Return True if an operation has as many inputs as it takes, those of others aside."""
+    count = 1 if node.op == _ARRAY else _FLOW.get(node.op, -1) + 1
+    sources = [i for i, edge in enumerate(node.input) if not edge.startswith("^")]
+    return not count or sources == list(range(count))
 
 
 def _controls(node: Any) -> Iterator[str]:
