@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -179,4 +180,4 @@ def test_the_command_trains_on_what_is_left(
 
 def test_both_options_are_public() -> None:
     for function in (tn.load, tn.read, tn.score):
-        assert {"on_nan", "optional"} <= set(function.__kwdefaults__)
+        assert {"on_nan", "optional"} <= set(inspect.signature(function).parameters)

@@ -481,6 +481,8 @@ class Bundle:
                 "tn.Bundle.of(path) reads a file or folder"
             )
         if _is_lone(data):
+            if not name and (reason := foreign_file.refusal(data)):
+                raise BundleError(reason)  # a name would not make a model of it
             bundle = cls.from_parts(
                 *(b"", data),
                 name=name,

@@ -41,7 +41,7 @@ def test_versions_are_kept_beside_each_other(bundle: Bundle, tmp_path: Path, for
     found = [{p.name for p in (path / number).iterdir()} for number in ("1", "2")]
     assert found[0] == found[1]
     assert {p.name for p in path.iterdir() if p.is_dir()} == {"1", "2"}
-    with pytest.raises(BundleError, match="numbered from 1, 0 is none"):
+    with pytest.raises(BundleError, match="version must be a whole number, 1 or more, not 0"):
         bundle.export(form, tmp_path, version=0)
     with pytest.raises(BundleError, match="'tfaas' has no versions; triton and tfserving have"):
         bundle.export("tfaas", tmp_path, version=2)

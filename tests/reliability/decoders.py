@@ -537,7 +537,7 @@ class _Refusing(admission.Admission):
         raise GraphError("no model is taken here")
 
     def read_saved_model(
-        self, files: Mapping[str, bytes], signature: str | None = None, **more: object
+        self, files: Mapping[str, bytes], signature: str | None = None, *more: object
     ) -> Read:
         raise GraphError("no model is taken here")
 
@@ -887,7 +887,7 @@ class _OneGraph:
         return Read(_site()._bundle.graph)
 
     def read_saved_model(
-        self, files: Mapping[str, bytes], signature: str | None = None, **more: object
+        self, files: Mapping[str, bytes], signature: str | None = None, *more: object
     ) -> Read:
         return Read(_site()._bundle.graph, {"format": "SavedModel", "signature": signature})
 

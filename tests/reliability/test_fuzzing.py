@@ -22,7 +22,7 @@ PACKAGE = Path(tfaas_nb.__file__).parent
 BEGINNINGS = ("decode", "read_", "from_", "tensor_names", "json_object", "bare")
 
 #: Modules of `wire` that only write.
-WRITE = {"examples", "finite"}
+WRITE = {"ascii_json", "examples", "finite"}
 
 #: Each is as short as it is hard on somebody who copies, recurses or counts.
 BOMBS: dict[str, Callable[[], bytes]] = {

@@ -274,7 +274,7 @@ def test_a_file_in_tfaas_old_spelling_is_read(serving: Serving, score: Any) -> N
         (("-F", "name=x", "-F", "params=@ttbar/params.json"), "the form has no part 'model'"),
         (
             ("-F", "name=x", "-F", "params=@ttbar/params.json", "-F", "model=@old.json"),
-            "not a TensorFlow GraphDef",
+            "the file is params.json, not the model",
         ),
         (
             ("-F", "name=../x", "-F", "params=@old.json", "-F", "model=@ttbar/model.pb"),
@@ -286,7 +286,7 @@ def test_a_file_in_tfaas_old_spelling_is_read(serving: Serving, score: Any) -> N
         ),
         (
             ("-H", "Content-Type: application/octet-stream", "--data-binary", "@old.json"),
-            "the upload is not a whole .tar or .tar.gz",
+            "the file is params.json, not the model",
         ),
     ],
 )

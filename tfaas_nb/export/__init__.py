@@ -51,8 +51,6 @@ def write(content: Content, form: str, path: Path) -> Path:
         raise BundleError(f"there is no format {form!r}; there are {', '.join(FORMATS)}")
     if content.version != 1 and form not in _VERSIONED:
         raise BundleError(f"{form!r} has no versions; {' and '.join(_VERSIONED)} have")
-    if content.version < 1:
-        raise BundleError(f"versions are numbered from 1, {content.version} is none")
     try:
         return FORMATS[form](content, path)
     except OSError as error:

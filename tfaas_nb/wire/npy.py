@@ -36,8 +36,12 @@ _NO_HEADER = "its header is none"
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _ESCAPED = re.compile(_ESCAPE)
 _LETTERS = dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True))
-#: Types by their letter and size, and by their name: nothing that NumPy would parse as a text.
-_TYPE = re.compile(r"[<>|=]?[a-zA-Z?][0-9]{0,9}(\[[0-9a-zA-Z]{1,20}\])?|[a-z][a-z0-9_]{0,30}")
+#: Types by their letter and size, and by their name: nothing that NumPy would parse as a text,
+#: or would warn of, as of ``a``, its old letter of bytes.
+_TYPE = re.compile(
+    r"[<>|=]?[b-zA-Z?][0-9]{0,9}(\[[0-9a-zA-Z]{1,20}\])?|"
+    r"(u?int(8|16|32|64)?|float(16|32|64)?|complex(64|128)?|bool|half|single|double)"
+)
 
 
 def array_in(body: bytes, what: str) -> npt.NDArray[Any]:
