@@ -179,6 +179,14 @@ def test_a_lone_file_says_how_to_bring_its_weights(tmp_path: Path) -> None:
             Bundle.of(source, "m")
 
 
+def test_a_name_that_is_no_text_is_refused() -> None:
+    content, weights = split(location="w.data")
+    damaged = content.replace(b"w.data", b"w\xe5data")
+    assert damaged != content
+    with pytest.raises(GraphError, match=r"bring 'w\\\\xe5data' with it"):
+        Bundle.from_upload(damaged, "m", beside={"w.data": weights})
+
+
 @pytest.mark.parametrize(
     ("told", "message"),
     [

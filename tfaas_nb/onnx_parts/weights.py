@@ -56,7 +56,7 @@ def take_in(model: Any, files: Mapping[str, bytes]) -> bool:
     for tensor in all_tensors(model):
         if tensor.data_location != _EXTERNAL:
             continue
-        told = {entry.key: entry.value for entry in tensor.external_data}
+        told = _description(tensor)
         content = _part(tensor, told, files, digests)
         left -= len(content)
         if left < 0:
@@ -79,18 +79,15 @@ def refuse_outside(model: Any) -> None:
     """
     for tensor in all_tensors(model):
         if tensor.external_data or tensor.data_location != 0:
-            told = {entry.key: entry.value for entry in tensor.external_data}
-            raise _missing(tensor.name, told.get("location", ""), {})
+            raise _missing(tensor.name, _description(tensor).get("location", ""), {})
 
 
 def locations(model: Any) -> tuple[str, ...]:
     """Plain names of the files within the model's folder that hold its weights, as it says."""
     named = {
-        entry.value
+        _description(tensor).get("location", "")
         for tensor in all_tensors(model)
         if tensor.data_location == _EXTERNAL
-        for entry in tensor.external_data
-        if entry.key == "location"
     }
     return tuple(sorted({PurePosixPath(one).as_posix() for one in named if is_plain(one)}))
 
@@ -100,6 +97,16 @@ def is_plain(location: str) -> bool:
     path = PurePosixPath(location)
     is_inside = not path.is_absolute() and ".." not in path.parts and "\0" not in location
     return bool(path.parts) and is_inside
+
+
+def _description(tensor: Any) -> dict[str, str]:
+    """File, offset, length and digest of a tensor's numbers, as the model tells them."""
+    return {_text(entry.key): _text(entry.value) for entry in tensor.external_data}
+
+
+def _text(value: str | bytes) -> str:
+    """A text of protobuf, which leaves one that is no UTF-8 as bytes."""
+    return value if isinstance(value, str) else value.decode(errors="backslashreplace")
 
 
 def _part(
