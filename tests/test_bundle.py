@@ -343,11 +343,17 @@ def test_labels_beside_an_onnx_model_replace_its_own() -> None:
     assert Bundle.from_parts(b"", model, b"no\nyes\n", name="m").labels == ("no", "yes")
 
 
-@pytest.mark.parametrize("start", [b"\x08\x08", b"\n", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"])
+@pytest.mark.parametrize("start", [b"\x08\x08", b"\n", b"PK\x03\x04"])
 def test_a_lone_file_needs_a_name(start: bytes, foreign: bytes) -> None:
     with pytest.raises(BundleError, match=r"without params.json and without a name: send its n"):
         Bundle.from_upload(start)
     assert Bundle.from_upload(foreign, "sum").name == "sum"
+
+
+@pytest.mark.parametrize("name", [None, "m"])
+def test_a_lone_file_that_is_no_model_needs_no_name(name: str | None) -> None:
+    with pytest.raises((BundleError, GraphError), match=r"an \.h5 file, which Keras cannot load"):
+        Bundle.from_upload(b"\x89HDF\r\n\x1a\n", name)
 
 
 def with_ends(tf: Any) -> None:

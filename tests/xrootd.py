@@ -29,15 +29,33 @@ class XRootDServer:
             path.mkdir(exist_ok=True)
             path.chmod(0o777)
         self.port = _free_port()
-        self.url = f"root://localhost:{self.port}/"
         self._config = self._place / "xrootd.cfg"
         self._config.write_text(
             f"all.export /\noss.localroot {self.folder}\nxrd.network nodnr norpipa\n"
             f"all.adminpath {self._place}/admin\nall.pidpath {self._place}/admin\n"
         )
         self._process: subprocess.Popen[bytes] | None = None
+        self._has_run = False
+
+    @property
+    def url(self) -> str:
+        return f"root://localhost:{self.port}/"
 
     def start(self) -> None:
+        """Start it; where somebody took the port meanwhile, on another one."""
+        for last in (False, False, True):
+            try:
+                self._start()
+                self._has_run = True
+                return
+            except RuntimeError:
+                self.kill()
+                if last:
+                    raise
+                if not self._has_run:
+                    self.port = _free_port()
+
+    def _start(self) -> None:
         as_root = ["-R", _NOBODY] if os.geteuid() == 0 else []
         log = self._place / "admin" / "log"
         self._process = subprocess.Popen(
