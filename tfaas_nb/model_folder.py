@@ -66,7 +66,7 @@ def inner(folder: str, files: Mapping[str, bytes]) -> tuple[str, Mapping[str, by
 
 
 def foreign(files: Mapping[str, bytes]) -> str:
-    """What a file is among those of a folder without a model, in a few words; empty if unknown."""
+    """Words on the first file of another known kind in a folder without a model; may be empty."""
     for path, content in files.items():
         if found := foreign_file.refusal(content):
             return f"; of {path}, {found}"
@@ -94,7 +94,7 @@ def beside(files: Mapping[str, bytes], model: str) -> dict[str, bytes]:
 def read_beside(model: Path, content: bytes) -> dict[str, bytes]:
     """Contents of the files in a model's folder that hold its weights, as it says.
 
-    Those that are not there are left to who reads the model to refuse.
+    Files that are not there are left out; reading the model then refuses it.
 
     Parameters
     ----------

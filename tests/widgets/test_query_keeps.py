@@ -1,4 +1,4 @@
-"""What a person has asked and typed stays, whatever happens to the models meanwhile."""
+"""Answers and typed values stay, whatever happens to the models meanwhile."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def with_other_medians(bundle: Bundle) -> Bundle:
 
 
 def shown(widget: Query) -> list[str]:
-    """What is seen of an answer."""
+    """All that is seen of an answer."""
     texts = (widget.curl_text, widget.python_text, widget.cpp_text)
     controls = (widget.answer, widget.picture, widget.changes, *texts)
     return [control.value for control in controls]

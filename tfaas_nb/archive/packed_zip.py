@@ -108,7 +108,7 @@ def _check(entry: _Entry) -> None:
 
 
 def _entries(data: bytes) -> Iterator[_Entry]:
-    """What the directory at the end says."""
+    """Entries of the directory, which stands at the end."""
     at = data.rfind(_END, max(0, len(data) - _END_HEAD.size - _MOST_COMMENT))
     if at < 0:
         raise ValueError("it is cut short: a zip's directory stands at its end")

@@ -91,7 +91,7 @@ class KnownHeads:
 
 
 def kept_after(parser: httptools.HttpRequestParser) -> int:
-    """Whether the connection is kept after the answer to a parsed request, and this told."""
+    """Return if the connection is closed, kept, or kept and this told, after a parsed request."""
     if not parser.should_keep_alive():
         return CLOSED
     return TOLD_KEPT if parser.get_http_version() == "1.0" else KEPT
